@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -33,6 +33,9 @@ class SuppressedInterval:
     start: datetime
     end: datetime
     reason: str
+
+
+IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,8 @@ def evaluate_fitted(
     the asset, and its version.
 
     Without a model the state is unknown for the reason `no_model`; for an asset without a fitted
-    part, for the reason `too_little`. An open episode stays open. A model that cannot be read stops
-    only the evaluation of its target.
+    part, for the reason `too_little`. An open episode stays open. A model that cannot be read, or
+    fails (`confine_fault`), stops only the evaluation of its target.
     """
     version = part.model_version
     try:
@@ -179,7 +179,10 @@ def evaluate_fitted(
         nothing = advance_part(before, part, [unknown], rule, None)
         why = no_model if model is None else f"{too_little}; train again"
         return replace(nothing, unknown=why, has_model=False)
-    after = evaluate(model, fitted, version)
+    try:
+        after = evaluate(model, fitted, version)
+    except ModelUnavailable as unavailable:
+        return before.stop(str(unavailable))
     if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
     window = model.with_measured_horizon(definition, [sources.asset]).window

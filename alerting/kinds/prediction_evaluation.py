@@ -12,7 +12,6 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType
-from alerting.definitions.faults import first_line
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import (
@@ -52,6 +51,7 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     VersionInterval,
     carried_reason,
+    confine_fault,
 )
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.point_in_time import (
@@ -527,10 +527,8 @@ def _score_instants(inputs: _Inputs) -> _Scored:
     if model is None:
         nothing = np.full(len(at), np.nan)
         return _Scored(nothing, nothing, np.full(len(at), NO_MODEL, dtype=object))
-    try:
+    with confine_fault("the model cannot score"):
         rows, scored = inputs.shared.score(model, inputs.history, at)
-    except Exception as fault:  # of whatever kind: the round continues
-        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
     unknown = np.full(len(at), "", dtype=object)
     for mask, reason in _reasons_of_unknown(inputs, model):
         unknown[mask] = reason

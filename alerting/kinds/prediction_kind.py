@@ -79,11 +79,10 @@ def explain_raise(
         model.threshold if model else None,
     )
     modes = name_modes(definition, asset, model, at_raise.row)
-    reason = joined("; ", risk, describe_modes(modes), fault)
     evaluation = Evaluation(
         step.at,
         "triggered",
-        reason,
+        joined("; ", risk, describe_modes(modes), fault),
         at_raise.value,
         model.threshold if model else None,
         at_raise.model_version,

@@ -11,22 +11,24 @@ object with the methods below. A kind with a model has a third one: `training` h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.definitions.alert_definition import Condition, Definition, Revision, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
+from alerting.definitions.faults import first_line
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import UNKNOWN, Evaluation, Status
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files, KindPorts
+from alerting.ports import Files, KindPorts, ModelUnavailable
 from alerting.readings.history import History, Millis, from_millis
 from alerting.readings.variable_series import Series
 from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel, Panel
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 Gap = tuple[datetime, datetime]
-IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 
 
@@ -153,8 +154,7 @@ class WhyQuestion:
 
     def stored_state(self) -> ConditionState | None:
         """Return the stored state of the target; None if its watermark lies after the instant."""
-        target = (self.blank.definition, self.asset.name)
-        state = self.platform.states.load_many([target]).state(0)
+        state = self.platform.states.load_many([(self.blank.definition, self.asset.name)]).state(0)
         return state if state is not None and state.watermark <= self.at else None
 
 
@@ -478,8 +478,7 @@ class TargetEvaluation:
         """Add a step; to a change of the severity or of the cause, add what the kind evaluated."""
         if step.kind in ("severity", "renewed"):
             status: Status = "unknown" if step.cause == UNKNOWN else "triggered"
-            version = part.model_version
-            made = Evaluation(step.at, status, reason, value, limit, version, step.cause)
+            made = Evaluation(step.at, status, reason, value, limit, part.model_version, step.cause)
             step = replace(step, evaluation=made)
         self.steps.append((step, part))
 
@@ -487,6 +486,16 @@ class TargetEvaluation:
         """Return the result of a target whose evaluation ends here, because a model is
         unreadable."""
         return replace(self, unknown=why, unreadable=why)
+
+
+@contextmanager
+def confine_fault(message: str) -> Iterator[None]:
+    """Raise ModelUnavailable instead of any fault of the model of one target, which is then
+    unknown; the round continues."""
+    try:
+        yield
+    except Exception as fault:
+        raise ModelUnavailable(f"{message}: {first_line(fault)}") from fault
 
 
 def state_for(before: TargetEvaluation, part: VersionInterval) -> ConditionState:

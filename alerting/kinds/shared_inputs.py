@@ -261,7 +261,14 @@ class SharedInputs:
         )
         self._fetched = {
             asset_name: AssetInputs(
-                asset_name, _loaded(starts[asset_name], until, chosen[asset_name], history)
+                asset_name,
+                LoadedReadings(
+                    starts[asset_name],
+                    until,
+                    chosen[asset_name].names,
+                    chosen[asset_name].with_events,
+                    history,
+                ),
             )
             for asset_name, history in histories.items()
         }
@@ -290,8 +297,7 @@ class SharedInputs:
             loaded = inputs.loaded
             if loaded is None or not loaded.covers(*key):
                 loaded = self._load(inputs, asset, *key)
-            size = loaded.history.readings.size
-            self._note(inputs, ReadSpan(start, key[2], size, with_events))
+            self._note(inputs, ReadSpan(start, key[2], loaded.history.readings.size, with_events))
             return _part(loaded, start, end, key[2])
 
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
@@ -393,8 +399,7 @@ class SharedInputs:
         if not others:
             return
         histories = [history, *(loaded.history for _, loaded in others)]
-        frames = build_features_of_assets(plan, histories, at)
-        rows = [_rows_of(plan, frame) for frame in frames]
+        rows = [_rows_of(plan, frame) for frame in build_features_of_assets(plan, histories, at)]
         matrix = np.concatenate([of_asset.matrix for of_asset in rows])
         scores = score_matrix(model, matrix, np.tile(at, len(rows)), self._with_twins)
         of_each = zip(
@@ -430,8 +435,7 @@ class SharedInputs:
     ) -> Floats:
         """Return the values that `compute` predicts with a model at these instants. Equal models
         predict once."""
-        values = self._inputs_for(asset).values
-        return values.get(
+        return self._inputs_for(asset).values.get(
             (model_key(model), at.tobytes()), compute, lambda predicted: predicted.size
         )
 
@@ -457,10 +461,6 @@ class SharedInputs:
 
 def _rows_of(plan: FeaturePlan, frame: pd.DataFrame) -> FeatureRows:
     return FeatureRows(frame, Columns.from_plan(plan).matrix(frame))
-
-
-def _loaded(start: datetime, end: datetime, span: ReadSpan, history: History) -> LoadedReadings:
-    return LoadedReadings(start, end, span.names, span.with_events, history)
 
 
 def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, datetime]:

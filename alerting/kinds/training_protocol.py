@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.models.trained import TrainedModel
@@ -19,7 +20,7 @@ from alerting.learning.selection.candidates import Candidate, FitFailed, final_f
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision, ValueEvidence
-from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
+from alerting.learning.selection.promotion import ActedWindow
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, LongHistory
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import chain, groupby
+from operator import attrgetter
 from typing import Any
 
 from alerting.deferred import np, npt
@@ -107,15 +108,12 @@ def _apart(tree: Combination, asset: Asset, values: Values) -> list[str]:
     (of `any`), at once."""
     alone = [member for member in tree.members if isinstance(member, Condition)]
     apart = list[str]()
-    for name, conditions in groupby(sorted(alone, key=_variable), _variable):
+    variable_of = attrgetter("variable")
+    for name, conditions in groupby(sorted(alone, key=variable_of), variable_of):
         masks = [_masks(condition, asset, values) for condition in conditions]
         can = [met | ~over if tree.how == "all" else over | ~met for met, over in masks]
         apart += [] if reduce(np.logical_and, can).any() else [name]
     return apart
-
-
-def _variable(condition: Condition) -> str:
-    return condition.variable
 
 
 def _masks(condition: Condition, asset: Asset, values: Values) -> tuple[Flags, Flags]:

@@ -178,8 +178,7 @@ def collect_values(rows: Iterable[Mapping[str, Any]]) -> PredictedValues:
         if row.get("values") and row["model_version"] >= versions.get(at, 0):
             nearest[at] = row["values"][0]
             versions[at] = row["model_version"]
-    table = np.array(list(nearest.values()), np.float64).reshape(-1, 4)
-    lead, low, median, high = table.T
+    lead, low, median, high = np.array(list(nearest.values()), np.float64).reshape(-1, 4).T
     return PredictedValues(np.array([*nearest], np.int64), lead.astype(np.int64), low, median, high)
 
 

@@ -20,9 +20,9 @@ from alerting.deferred import np, npt, pd
 from alerting.detection.problem_occurrences import NOT_YET
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.readings.history import BoolArray, Floats, Millis, millis
+from alerting.readings.variable_series import Positions
 
 Labels: TypeAlias = "npt.NDArray[np.int8]"
-Counts: TypeAlias = "npt.NDArray[np.int64]"
 Occurred = Literal["in_time", "too_late", "no"]
 SAMPLES = 1000
 WEEK_S = 604_800.0
@@ -62,7 +62,7 @@ def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, 
     ]
 
 
-def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
+def score_bins(score: Floats, bins: int = 10) -> Positions:
     """Return the bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(
@@ -158,8 +158,8 @@ class _EvaluatedRows:
     alarms.
     """
 
-    in_time: Counts
-    false: Counts
+    in_time: Positions
+    false: Positions
     too_late: BoolArray
     with_problem: BoolArray
     length_s: Floats
@@ -178,21 +178,16 @@ def event_metrics(
 ) -> EventMetrics:
     """Compute metrics of episodes against problems. `observed_s_by_asset`: evaluated running time
     (s)."""
-    assets = sorted({*episodes_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [
         _evaluate(episodes_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms)
-        for a in assets
+        for a in sorted({*episodes_by_asset, *problems_by_asset}) or [""]
     ]
-    evaluated = (
-        _EvaluatedRows(
-            *(
-                np.concatenate([getattr(p, f) for p in parts])
-                for f in _EvaluatedRows.__dataclass_fields__
-            )
+    evaluated = _EvaluatedRows(
+        *(
+            np.concatenate([getattr(p, f) for p in parts])
+            for f in _EvaluatedRows.__dataclass_fields__
         )
-        if parts
-        else _no_evaluated_rows()
     )
     observed = float(sum(observed_s_by_asset.values()))
     measured = _event_values(
@@ -318,30 +313,20 @@ def _evaluate(
     )
 
 
-def _no_evaluated_rows() -> _EvaluatedRows:
-    counts = np.empty(0, np.int64)
-    flags = np.empty(0, np.bool_)
-    values = np.empty(0)
-    return _EvaluatedRows(counts, counts, flags, flags, values, flags, values)
-
-
 def _event_values(
     evaluated: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any
 ) -> dict[str, Floats]:
     """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where
     undefined."""
+    observed_s = observed_s or np.nan
     in_time = episode_weight @ evaluated.in_time
     false = episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "event_recall": (event_weight @ evaluated.is_found) / event_weight.sum(axis=1),
-            "false_alarms_per_week": false / (observed_s / WEEK_S)
-            if observed_s
-            else np.full(len(false), np.nan),
+            "false_alarms_per_week": false / (observed_s / WEEK_S),
             "episode_precision": in_time / (in_time + false),
-            "time_in_alarm": np.minimum(episode_weight @ evaluated.length_s / observed_s, 1.0)
-            if observed_s
-            else np.full(len(false), np.nan),
+            "time_in_alarm": np.minimum(episode_weight @ evaluated.length_s / observed_s, 1.0),
             "median_lead_time": weighted_median(
                 evaluated.lead_s[evaluated.is_found], event_weight[:, evaluated.is_found]
             ),
@@ -373,7 +358,6 @@ def _confidence_intervals(
     }
 
 
-Blocks: TypeAlias = "npt.NDArray[np.int64]"
 DAY_MS = 86_400_000
 ENOUGH_BLOCKS = 20
 MOST_BLOCKS = 2000
@@ -381,7 +365,9 @@ MOST_STEPS = 1000
 BLOCK_SAMPLES = 500
 
 
-def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
+def time_blocks(
+    at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int
+) -> Positions:
     """Return the block of each row: intervals of one asset, numbered from 0.
 
     A block is a day, shorter where all rows together do not span twenty days, but at least twice
@@ -400,7 +386,7 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
     return np.asarray(block // joined, np.int64)
 
 
-def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
+def evaluate_rows(label: Labels, score: Floats, block: Positions, seed: int) -> dict[str, Any]:
     """Compute `row_metrics`; JSON-able.
 
     Their confidence intervals stand under `intervals`. A metric has no interval where it is unknown
@@ -418,7 +404,7 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
 
 
 def bootstrap_rows(
-    label: Labels, score: Floats, block: Blocks, seed: int, samples: int = BLOCK_SAMPLES
+    label: Labels, score: Floats, block: Positions, seed: int, samples: int = BLOCK_SAMPLES
 ) -> dict[str, Floats]:
     """Return `ap`, `roc_auc` and `brier` of each draw of blocks; NaN for a draw with one class
     only, or without blocks to draw.
@@ -430,7 +416,7 @@ def bootstrap_rows(
     unknown = np.full(samples, np.nan)
     if not len(block) or block.max() == 0:
         return {"ap": unknown, "roc_auc": unknown, "brier": unknown}
-    draws = _draws(block, seed, samples)
+    draws = draw_blocks(block, seed, samples)
     brier = (draws @ np.bincount(block, weights=(score - label) ** 2)) / (
         draws @ np.bincount(block).astype(np.float64)
     )
@@ -444,15 +430,11 @@ def bootstrap_rows(
         area: Floats = (positives * below).sum(axis=1) / (
             positives.sum(axis=1) * negatives.sum(axis=1)
         )
-    return {
-        "ap": _precisions(positives, negatives),
-        "roc_auc": area,
-        "brier": brier,
-    }
+    return {"ap": _precisions(positives, negatives), "roc_auc": area, "brier": brier}
 
 
 def reliability_with_intervals(
-    label: Labels, score: Floats, block: Blocks, seed: int
+    label: Labels, score: Floats, block: Positions, seed: int
 ) -> list[dict[str, float]]:
     """Return `reliability` with the limits `low` and `high` of each bin: by bootstrap, or Wilson's
     over rows where wider."""
@@ -460,25 +442,19 @@ def reliability_with_intervals(
     if not points:
         return []
     which = score_bins(score)
-    draws = _draws(block, seed, BLOCK_SAMPLES)
+    draws = draw_blocks(block, seed, BLOCK_SAMPLES)
     rows = draws @ _table(block, which, block, which)
     positives = draws @ _table(block[label == 1], which[label == 1], block, which)
     with np.errstate(invalid="ignore"):
         observed = positives / rows
-    bounds = (
-        enclosing_interval(
-            wilson_interval(round(p["observed"] * p["rows"]), p["rows"]),
-            percentile_interval(observed[:, i]),
-        )
-        for i, p in enumerate(points)
-    )
-    return [
-        point | {"low": low, "high": high}
-        for point, (low, high) in zip(points, bounds, strict=True)
-    ]
+    for point, drawn in zip(points, observed.T, strict=True):
+        wilson = wilson_interval(round(point["observed"] * point["rows"]), point["rows"])
+        low, high = enclosing_interval(wilson, percentile_interval(drawn))
+        point |= {"low": low, "high": high}
+    return points
 
 
-def _draws(block: Blocks, seed: int, samples: int) -> Floats:
+def draw_blocks(block: Positions, seed: int, samples: int) -> Floats:
     """Return the number of times that each block is drawn, for every sample (samples x blocks)."""
     blocks = int(block.max()) + 1
     return (
@@ -488,7 +464,7 @@ def _draws(block: Blocks, seed: int, samples: int) -> Floats:
     )
 
 
-def _steps(label: Labels, score: Floats) -> Blocks:
+def _steps(label: Labels, score: Floats) -> Positions:
     """Return the step of each row, rising with its score: odd at the score of a chosen positive,
     even between two of them."""
     edges = np.unique(score[label == 1])
@@ -502,7 +478,7 @@ def _steps(label: Labels, score: Floats) -> Blocks:
     )
 
 
-def _table(block: Blocks, step: Blocks, blocks: Blocks, steps: Blocks) -> Floats:
+def _table(block: Positions, step: Positions, blocks: Positions, steps: Positions) -> Floats:
     """Count the rows in each block and step; the table covers all `blocks` and `steps`."""
     shape = (int(blocks.max()) + 1, int(steps.max()) + 1)
     return (
@@ -549,8 +525,8 @@ def merge_metrics(rows: Mapping[str, Any], events: Mapping[str, Any]) -> dict[st
 def wilson_interval(count: float, total: float) -> ConfidenceInterval:
     """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few
     cases too."""
-    p = count / total
     n = total
+    p = count / n
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
     return (max(0.0, centre - half) if count else 0.0), (
@@ -597,3 +573,26 @@ def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInter
     required."""
     present = [b for b in intervals if b is not None]
     return min(low for low, _ in present), max(high for _, high in present)
+
+
+class WeightedPrecision:
+    """Average precision of fixed scores under changing weights: sorted once, then linear. Equal
+    scores are one step; missing ones rank lowest."""
+
+    def __init__(self, label: Labels, score: Floats) -> None:
+        ranked = np.where(np.isnan(score), -np.inf, score)
+        self._order = np.argsort(-ranked, kind="stable")
+        ordered = ranked[self._order]
+        # the last row of every run of equals
+        self._last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+        self._label = label[self._order].astype(np.float64)
+
+    def average(self, weight: npt.NDArray[Any]) -> float:
+        """Return the average precision under a weighting; NaN if it leaves one class only."""
+        ordered = weight[self._order].astype(np.float64)
+        true = np.cumsum(ordered * self._label)[self._last]
+        total = np.cumsum(ordered)[self._last]
+        if true[-1] in (0, total[-1]):
+            return float("nan")
+        precision = np.divide(true, total, out=np.zeros_like(true), where=total > 0)
+        return float(np.sum(np.diff(true, prepend=0.0) * precision) / true[-1])

@@ -32,14 +32,13 @@ from alerting.detection.problem_occurrences import (
     predicts,
     problem_lookback,
 )
-from alerting.detection.suppressed_intervals import first_free, is_covered
+from alerting.detection.suppressed_intervals import IntervalsByAsset, first_free, is_covered
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.row_labels import label_instants, persistence
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.predicted_and_measured import ServedValues, compare_values
-from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import (
     DecisionRecord,
     Document,

@@ -315,11 +315,10 @@ class AnomalyDefinition(NormalDefinition):
         del event_types
         for asset in targets:
             if not self.numbers_of(asset):
-                hint = "widen include; categories do not count"
                 yield Fault(
                     "include",
                     f"matches no number of {asset.name} without exclude",
-                    hint,
+                    "widen include; categories do not count",
                 )
         if self.by is not None:
             yield from category_faults("by", self.by, targets)

@@ -300,7 +300,6 @@ def _detector(
     space = NormalSpace.from_arrays(by_prefix["space"])
     if space.floors is not None and space.floors.shape != space.centre.shape:
         raise ValueError("the floors of spreads are not those of the columns")
-    steady = tuple(document.get("steady", ()))
     return FittedDetector(
         plan,
         space,
@@ -310,7 +309,7 @@ def _detector(
         weeks=float(settings["weeks"]),
         false_alarms=float(settings["false_alarms"]),
         account=account,
-        steady=steady,
+        steady=tuple(document.get("steady", ())),
     )
 
 

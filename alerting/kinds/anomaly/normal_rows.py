@@ -218,7 +218,8 @@ def rows_of(
             window for window, is_whole in zip(plan.windows_ms, whole, strict=True) if not is_whole
         }
         usual = tuple(count for count in counts if count.window_ms not in paused)
-    enough = are_filled(replace(plan, usual=usual), history.head, counted)
+    names = regular_names(plan, history.head)
+    enough = are_filled(replace(plan, usual=usual), names, plan.windows_ms, counted)
     normal &= enough
     left_out = {
         "without readings": int((~is_known).sum()),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import first_line, format_duration
+from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation, Status, StatusInterval
@@ -33,6 +33,7 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     VersionInterval,
     carried_reason,
+    confine_fault,
 )
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Column
@@ -250,23 +251,20 @@ def evaluate_part(
 
     def evaluate(model: AnomalyModel, fitted: FittedDetector, version: int) -> TargetEvaluation:
         at, history, muted = _read(definition, sources, fitted, part)
-        try:
+        with confine_fault("the model cannot score"):
             matrix = sources.shared.features(fitted.plan, history, at).matrix
             categories = categories_at(sources.shared, fitted, sources.asset, history, at)
             enough = has_enough_readings(fitted.plan, history, at)
             cutoff = to_millis(model.training_cutoff)
             scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
-        except Exception as fault:  # of one target, which is then unknown; the round continues
-            return before.stop(f"the model cannot score: {first_line(fault)}")
         begin, end = (to_millis(time) + 1 for time in (part.start, part.end))
         intervals = status_intervals(definition, fitted, scored.at, scored.score, begin, end)
         clear_for = definition.off_delay(fitted.clear_for)
-        rule = EpisodeRule(definition.hold, clear_for, definition.severities())
         after = advance_part(
             before,
             part,
             intervals,
-            rule,
+            EpisodeRule(definition.hold, clear_for, definition.severities()),
             lambda at: _evidence(sources.asset, fitted, scored, at, version),
         )
         return replace(

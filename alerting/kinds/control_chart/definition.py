@@ -84,21 +84,8 @@ def _one_side(z: Sequence[float], width: float) -> bool:  # noqa: ARG001 - every
     return all(value > 0 for value in z) or all(value < 0 for value in z)
 
 
-def _trend(z: Sequence[float], width: float) -> bool:  # noqa: ARG001
-    return all(a < b for a, b in pairwise(z)) or all(a > b for a, b in pairwise(z))
-
-
 def _alternating(z: Sequence[float], width: float) -> bool:  # noqa: ARG001
-    steps = [b - a for a, b in pairwise(z)]
-    return all(a * b < 0 for a, b in pairwise(steps))
-
-
-def _near_centre(z: Sequence[float], width: float) -> bool:  # noqa: ARG001 - wider zones would make it signal more often
-    return all(abs(value) < 1 for value in z)
-
-
-def _away_from_centre(z: Sequence[float], width: float) -> bool:
-    return all(abs(value) > width for value in z)
+    return all(a * b < 0 for a, b in pairwise([b - a for a, b in pairwise(z)]))
 
 
 _LIMIT = ChartRule(1, template("a point lies beyond the control limit"), _beyond(1, 3))
@@ -133,7 +120,10 @@ RULES: dict[RuleName, ChartRule] = {
         run_length=520,
     ),
     "nelson_3": ChartRule(
-        6, template("6 points in a row rise, or fall, steadily"), _trend, run_length=430
+        6,
+        template("6 points in a row rise, or fall, steadily"),
+        lambda z, _: all(a < b for a, b in pairwise(z)) or all(a > b for a, b in pairwise(z)),
+        run_length=430,
     ),
     "nelson_4": ChartRule(
         14, template("14 points in a row go up and down in turn"), _alternating, run_length=615
@@ -143,11 +133,14 @@ RULES: dict[RuleName, ChartRule] = {
     "nelson_7": ChartRule(
         15,
         template("15 points in a row lie within one standard deviation"),
-        _near_centre,
+        # wider zones would make it signal more often
+        lambda z, _: all(abs(value) < 1 for value in z),
         run_length=980,
     ),
     "nelson_8": ChartRule(
-        8, template("8 points in a row lie outside of zone C, on either side"), _away_from_centre
+        8,
+        template("8 points in a row lie outside of zone C, on either side"),
+        lambda z, width: all(abs(value) > width for value in z),
     ),
 }
 
@@ -155,11 +148,12 @@ RULES: dict[RuleName, ChartRule] = {
 def violated(names: Sequence[RuleName], z: Sequence[float], width: float) -> tuple[RuleName, ...]:
     """Return the rules that the last point violates, in the order of `names`. `z`: the last points,
     oldest first."""
-    return tuple(name for name in names if _signals(RULES[name], z, width))
-
-
-def _signals(rule: ChartRule, z: Sequence[float], width: float) -> bool:
-    return len(z) >= (rule.least or rule.points) and rule.signals(z[-rule.points :], width)
+    rules = ((name, RULES[name]) for name in names)
+    return tuple(
+        name
+        for name, rule in rules
+        if len(z) >= (rule.least or rule.points) and rule.signals(z[-rule.points :], width)
+    )
 
 
 USUAL_RULES: tuple[RuleName, ...] = (

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import Condition
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import joined, translatable
@@ -59,6 +58,7 @@ from alerting.kinds.protocol import (
     VersionInterval,
     Why,
     WhyQuestion,
+    confine_fault,
 )
 from alerting.kinds.reading_spacing import Lasting, Times, describe_unfulfillable, usual_distance
 from alerting.learning.models.trained import TrainedModel
@@ -124,7 +124,7 @@ def evaluate_part(
         carried = before.state.carried
         if not _is_of(carried, definition, version):
             earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
-        try:
+        with confine_fault(f"{definition.variable} cannot be charted"):
             title = variable_title(definition.variable, sources.asset.variables)
             run = ChartRun(
                 definition, title, fitted, version, to_millis(model.training_cutoff), carried
@@ -132,14 +132,11 @@ def evaluate_part(
             if earlier:
                 run.warm_up(earlier)
             intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
-        except Exception as fault:  # of one target, which is then unknown; the round continues
-            return before.stop(f"{definition.variable} cannot be charted: {first_line(fault)}")
-        clear_for = definition.off_delay(fitted.clear_for)
         after = advance_part(
             before,
             part,
             intervals,
-            EpisodeRule(_NONE, clear_for, definition.severities()),
+            EpisodeRule(_NONE, definition.off_delay(fitted.clear_for), definition.severities()),
             lambda at: _evidence(
                 definition,
                 sources.asset,
@@ -340,13 +337,12 @@ class ChartRun:
         """Return the carried reading from which the next part goes on."""
         if self._at is None:
             return None
-        memory = (float(self._version), float(self._status), *self._state.to_numbers())
         return Carried(
             self._variable,
             from_millis(self._at),
             self._value,
             bad=self._value is None,
-            memory=memory,
+            memory=(float(self._version), float(self._status), *self._state.to_numbers()),
         )
 
 

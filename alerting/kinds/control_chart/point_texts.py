@@ -77,11 +77,10 @@ def shift_message(
     if LIMIT in point.signals:
         limit = measured(beside, style, of_statistic)
         return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
-    rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
     return translatable(
         _PATTERN[is_up],
         name=name,
-        rules=rules,
+        rules=joined("; ", *(describe_signal(signal) for signal in point.signals)),
         value=now,
         centre=measured(beside, style, of_statistic),
     )

@@ -1,8 +1,9 @@
 """Forecasters: their parameters, how they are fitted on values ahead, and how a fitted one is
 read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +18,21 @@ from alerting.kinds.forecast.model import (
     QUANTILES,
     Boosted,
     FittedForecast,
-    Floats,
     LinearForecaster,
     Naive,
     Smoothing,
     moved,
 )
-from alerting.learning.features.plan import Columns, Dense
-from alerting.learning.models.families.quantile_trees import (
-    PACKAGES,
-    StoredQuantileTrees,
-    fit_quantiles,
-)
+from alerting.learning.features.plan import Columns, Dense, median_of
+from alerting.learning.models.families.contract import Params
+from alerting.learning.models.families.quantile_trees import PACKAGES, QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
     from scipy.sparse import csc_matrix
 
-Params = dict[str, Any]
 Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
@@ -91,8 +88,7 @@ class Task:
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which replaces a missing last value."""
-        values = matrix[~np.isnan(matrix[:, self.last]), self.last]
-        return float(np.median(values)) if len(values) else 0.0
+        return median_of(matrix[:, self.last])
 
 
 @dataclass(frozen=True)
@@ -124,15 +120,19 @@ class Forecaster:
                 f"model files without a readable {FILE}; train the model again"
             ) from fault
         if isinstance(model.core, Boosted):
-            texts = [files[name] for name in files if name != FILE]
-            trees = StoredQuantileTrees(texts)
+            trees = QuantileTrees(texts=[files[name] for name in files if name != FILE])
             model = replace(model, core=replace(model.core, trees=trees))
         _check(model, width, len(files) - 1)
         return model
 
-    def fitted_bytes(self, model: FittedForecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
-        """Return the bytes of the fitted values as they are stored."""
-        return files.values()
+
+# fields with a value for each lead
+_BY_LEAD: Mapping[type, Sequence[str]] = {
+    Naive: ("spread", "columns"),
+    Smoothing: ("spread", "steps"),
+    LinearForecaster: ("spread", "weights", "intercepts"),
+    Boosted: ("leads",),
+}
 
 
 def _check(model: FittedForecast, width: int, trees: int) -> None:
@@ -142,19 +142,15 @@ def _check(model: FittedForecast, width: int, trees: int) -> None:
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
+    by_lead = [getattr(core, name) for name in _BY_LEAD[type(core)]]
     fits = (
         model.width == width
         and leads >= 1
+        and all(len(values) == leads for values in by_lead)
         and all(column < width for column in used)
         and all(len(row) == len(QUANTILES) for row in rows)
         and len(model.shifts) in (0, leads)
     )
-    if isinstance(core, Naive | Smoothing | LinearForecaster):
-        fits = fits and len(core.spread) == leads
-    if isinstance(core, Naive):
-        fits = fits and len(core.columns) == leads
-    if isinstance(core, Smoothing):
-        fits = fits and len(core.steps) == leads
     if isinstance(core, LinearForecaster):
         dense = core.dense
         positions = [
@@ -164,46 +160,40 @@ def _check(model: FittedForecast, width: int, trees: int) -> None:
         ]
         fits = (
             fits
-            and len(core.weights) == len(core.intercepts) == leads
             and all(position < width for position in positions)
             and all(len(row) == dense.width for row in core.weights)
             and len(dense.medians) == len(dense.numbers)
             and len(dense.mean) == len(dense.scale) == dense.width
         )
     if isinstance(core, Boosted):
-        fits = fits and len(core.leads) == leads and trees == len(QUANTILES)
+        fits = fits and trees == len(QUANTILES)
     if not fits:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 
 
-def _fit_persistence(
-    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+def _fit_naive(
+    columns_of: Callable[[Task], tuple[int, ...]],
+    params: Mapping[str, Any],
+    task: Task,
+    matrix: Floats,
+    future: Floats,
+    seed: int,
 ) -> FittedForecast:
-    return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
-
-
-def _fit_season(
-    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> FittedForecast:
-    return task.model(_naive(task.seasonal, task, matrix, future))
-
-
-def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats) -> Naive:
-    core = Naive(columns, task.usual(matrix), ((0.0,) * len(QUANTILES),) * len(task.leads_ms))
-    return replace(core, spread=_spread(future - core.quantiles(matrix)[..., 0]))
+    """Fit the residuals of known values. `columns_of`: gives their columns, one for each lead."""
+    core = Naive(columns_of(task), task.usual(matrix), ())
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
-    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
     columns = (*task.lags, task.last)
     usual = task.usual(matrix)
     every = max(1, len(matrix) // _MOST_SMOOTHED)
     some = matrix[::every]
     targets = future[::every]
-    options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
+    options = [Smoothing(columns, steps, *values, usual, ()) for values in _GRID]
     errors = [_absolute_error(option.centre(some), targets) for option in options]
     core = options[int(np.argmin(errors))]
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
@@ -226,8 +216,7 @@ def _fit_ridge(
     dense = Dense.fit(task.columns, rows, scaled=True)
     target = _target(future, matrix, last, usual)
     weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(rows), target)
-    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-    core = LinearForecaster(dense, weights, intercepts, last, usual, none, pairs)
+    core = LinearForecaster(dense, weights, intercepts, last, usual, (), pairs)
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
@@ -309,8 +298,7 @@ def _strongest_columns(
     short = fit_quantiles(
         _TO_CHOOSE, rows, values, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
     )
-    gains = short.importance(0)[:width]
-    return np.sort(np.argsort(-gains, kind="stable")[:_MOST_COLUMNS])
+    return np.sort(np.argsort(-short.importance(0)[:width], kind="stable")[:_MOST_COLUMNS])
 
 
 def _at_leads(
@@ -349,22 +337,21 @@ def _absolute_error(centre: Floats, values: Floats) -> float:
 def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     """Return the quantiles of the residuals (rows x leads) at each lead; 0 for a lead without
     residuals."""
-    quantiles = []
-    for column in residuals.T:
-        values = column[~np.isnan(column)]
-        quantiles.append(
-            tuple(np.quantile(values, QUANTILES).tolist())
-            if len(values)
-            else (0.0,) * len(QUANTILES)
-        )
-    return tuple(quantiles)
+    return tuple(
+        tuple(np.quantile(values, QUANTILES).tolist())
+        if len(values := column[~np.isnan(column)])
+        else (0.0,) * len(QUANTILES)
+        for column in residuals.T
+    )
 
 
 FORECASTERS: Mapping[str, Forecaster] = {
     forecaster.name: forecaster
     for forecaster in (
-        Forecaster(PERSISTENCE, _fit_persistence),
-        Forecaster(SEASONAL, _fit_season),
+        Forecaster(
+            PERSISTENCE, partial(_fit_naive, lambda task: (task.last,) * len(task.leads_ms))
+        ),
+        Forecaster(SEASONAL, partial(_fit_naive, lambda task: task.seasonal)),
         Forecaster("smoothing", _fit_smoothing),
         Forecaster(
             "ridge",

@@ -14,6 +14,7 @@ from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import spoken_duration
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.definition import ForecastDefinition
@@ -23,7 +24,6 @@ from alerting.kinds.prediction_kind import PredictionKind, explain_instant, expl
 from alerting.kinds.protocol import (
     Charted,
     EvaluationSources,
-    IntervalsByAsset,
     ModelVerification,
     Raise,
     RaiseEvidence,

@@ -7,7 +7,7 @@ the leads; calibration then makes it the probability that some sample of the win
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from alerting.learning.features.plan import STORED, Dense
+from alerting.learning.features.plan import Dense, Stored
 from alerting.learning.models.trained import sigmoid
+from alerting.readings.variable_series import Positions
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,29 +112,27 @@ _MOST_CELLS = 8_000_000  # of rows that are predicted together at all leads: 61 
 Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
 Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
 Column = Annotated[int, Field(ge=0)]
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Naive:
+class Naive(Stored):
     """The naive forecast: a known value comes again. `columns`: by lead, the column of that value;
     `missing`: replaces a missing one; `spread`: quantiles of the residuals."""
 
-    __pydantic_config__ = STORED
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_LEADS)]
     missing: float
     spread: Rows
 
     def quantiles(self, matrix: Floats) -> Floats:
-        return np.asarray(
-            _filled(matrix[:, self.columns], self.missing)[..., None] + np.asarray(self.spread)
-        )
+        return np.asarray(self.centre(matrix)[..., None] + np.asarray(self.spread))
+
+    def centre(self, matrix: Floats) -> Floats:
+        """Return the forecast of each row at each lead."""
+        return _filled(matrix[:, self.columns], self.missing)
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = np.zeros(row.shape[1])
-        shares[self.columns[lead]] = (
-            float(_filled(row[:, self.columns], self.missing)[0, lead]) - self.missing
-        )
+        shares[self.columns[lead]] = float(self.centre(row)[0, lead]) - self.missing
         return shares, self.missing
 
     def importance(self, width: int) -> Floats:
@@ -141,7 +140,7 @@ class Naive:
 
 
 @dataclass(frozen=True)
-class Smoothing:
+class Smoothing(Stored):
     """Exponential smoothing with a damped trend (Gardner and McKenzie 1985) over lags.
 
     `columns`: positions of the lagged values, the oldest first and the last known value at the end.
@@ -149,7 +148,6 @@ class Smoothing:
     (alpha, beta, phi).
     """
 
-    __pydantic_config__ = STORED
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=200)]
     steps: Row
     level: Annotated[float, Field(gt=0, le=1)]
@@ -209,11 +207,10 @@ def moved(matrix: Floats, pairs: tuple[tuple[int, int], ...]) -> Floats:
 
 
 @dataclass(frozen=True)
-class LinearForecaster:
+class LinearForecaster(Stored):
     """Ridge regression of the value, or, if `last` is a column, of its difference from that
     column. `moved`: pairs of columns of which the difference counts."""
 
-    __pydantic_config__ = STORED
     dense: Dense
     weights: Rows
     intercepts: Row
@@ -250,11 +247,10 @@ class LinearForecaster:
 
 
 @dataclass(frozen=True)
-class Boosted:
+class Boosted(Stored):
     """Quantile regression by boosted trees, each in a file; the lead is the last column of their
     rows."""
 
-    __pydantic_config__ = STORED
     leads: Row
     last: Column | None
     missing: float
@@ -324,7 +320,7 @@ def _with_anchor(
 
 
 @dataclass(frozen=True)
-class FittedForecast:
+class FittedForecast(Stored):
     """A forecaster with the limits of its value. `leads_ms`: times ahead; `width`: number of
     columns of a row."""
 
@@ -336,7 +332,7 @@ class FittedForecast:
     shifts: tuple[tuple[float, ...], ...] = ()
     margin_is_probability: ClassVar[bool] = False
 
-    def quantiles(self, matrix: Floats, rows: Positions | None = None) -> Floats:
+    def quantiles(self, matrix: Floats, rows: "Positions | None" = None) -> Floats:
         """Return the value's quantiles (rows x leads x QUANTILES), in the variable's unit.
 
         `rows`: positions of the rows that are predicted; all by default.
@@ -378,9 +374,9 @@ class FittedForecast:
         """Return the contribution of each column to the median."""
         return self.core.importance(self.width)
 
-    def fitted_bytes(self) -> Iterator[bytes]:
+    def fitted_bytes(self) -> Iterable[bytes]:
         """Return all fitted values as bytes."""
-        yield from self.files().values()
+        return self.files().values()
 
     def files(self) -> dict[str, bytes]:
         """Return one JSON file, and the text of each booster."""

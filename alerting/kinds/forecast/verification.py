@@ -12,7 +12,7 @@ from scipy.stats import t
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
 from alerting.detection.problem_occurrences import predicts
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.kinds.forecast.kind import forecast_of
 from alerting.kinds.forecast.model import Floats, covered, crps
 from alerting.kinds.protocol import ModelVerification, Served
@@ -29,7 +29,6 @@ from alerting.learning.selection.decision import Objection, PromotionDecision, d
 from alerting.learning.selection.promotion import (
     DAY_MS,
     ActedWindow,
-    IntervalsByAsset,
     common_window,
     compare,
     comparison_start,

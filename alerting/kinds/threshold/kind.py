@@ -233,8 +233,7 @@ def evaluate_threshold_interval(
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
     """Evaluate one part. `series` begins `lookback(definition, asset)` before it."""
-    before = result.state
-    carried = before.carried
+    carried = result.state.carried
     if carried is not None and part.is_new:
         [carried] = under_another_revision([definition], carried)
     evaluated = evaluate_series(
@@ -332,15 +331,14 @@ def evaluate_combined_interval(
             content = RaiseEvidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
-    unknown = (
-        unknown_message(asset, evaluated.conditions_at(last.start))
-        if last.status == "unknown"
-        else None
-    )
     return replace(
         result,
         state=replace(after, watermark=part.end, carried=evaluated.carried),
-        unknown=unknown,
+        unknown=(
+            unknown_message(asset, evaluated.conditions_at(last.start))
+            if last.status == "unknown"
+            else None
+        ),
         learned=learned,
     )
 

@@ -3,6 +3,7 @@ estimation, and their comparison with the limits in service."""
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -176,7 +177,22 @@ def from_files(files: Files) -> LearnedLimitsModel:
     """Return the model in these files."""
     document: dict[str, Any] = json.loads(files[FILE])
     fitted = {
-        name: FittedLimits(_read(stored["limits"]), stored["left_out"])
+        name: FittedLimits(
+            {
+                key: LimitTable(
+                    table["quantile"],
+                    tuple(table["by"]),
+                    datetime.fromisoformat(table["from"]),
+                    datetime.fromisoformat(table["to"]),
+                    {
+                        tuple(group["group"]): GroupLimit(group["readings"], group["limit"])
+                        for group in table["groups"]
+                    },
+                )
+                for key, table in stored["limits"].items()
+            },
+            stored["left_out"],
+        )
         for name, stored in document["assets"].items()
     }
     return LearnedLimitsModel(**read_header(document), by_asset=fitted)
@@ -195,22 +211,6 @@ def _tables(fitted: FittedLimits) -> dict[str, Any]:
             ],
         }
         for key, table in fitted.tables.items()
-    }
-
-
-def _read(document: Mapping[str, Any]) -> dict[str, LimitTable]:
-    return {
-        key: LimitTable(
-            table["quantile"],
-            tuple(table["by"]),
-            datetime.fromisoformat(table["from"]),
-            datetime.fromisoformat(table["to"]),
-            {
-                tuple(group["group"]): GroupLimit(group["readings"], group["limit"])
-                for group in table["groups"]
-            },
-        )
-        for key, table in document.items()
     }
 
 
@@ -269,30 +269,23 @@ class LearnedLimitsTraining:
         ]
         notes += [f"{name}: {why}; it has no limits" for name, why in failed.items()]
         model = LearnedLimitsModel(family, revision, data.period.cutoff, by_asset)
-        used = sum(
-            table.groups[()].readings
-            for limits in by_asset.values()
-            for table in limits.tables.values()
-        )
-        left_out: dict[str, int] = {}
-        for reason, count in (
-            item for limits in fitted.values() for item in limits.left_out.items()
-        ):
-            left_out[reason] = left_out.get(reason, 0) + count
+        tables = [table for limits in by_asset.values() for table in limits.tables.values()]
+        left_out = Counter[str]()
+        for limits in fitted.values():
+            left_out.update(limits.left_out)
         metrics = {f"limit {name} {number}": limit for name, number, limit in _whole_limits(model)}
-        groups = sum(
-            len(table.groups) for limits in by_asset.values() for table in limits.tables.values()
-        )
-        assets = [
-            history.asset for history in data.whole_histories if history.asset.name in by_asset
+        shown = [
+            note
+            for history in data.whole_histories
+            if (name := history.asset.name) in by_asset
+            for note in by_asset[name].list_groups(history.asset)
         ]
-        shown = [table for asset in assets for table in by_asset[asset.name].list_groups(asset)]
         return Estimated(
             model,
-            used,
+            sum(table.groups[()].readings for table in tables),
             left_out,
             tuple(notes),
-            {"groups": groups},
+            {"groups": sum(len(table.groups) for table in tables)},
             metrics,
             tuple(shown[:_MOST_TABLES]),
         )
@@ -393,13 +386,12 @@ def _used(
         for verdict in data.verdicts
         if verdict.asset == history.asset.name and verdict.verdict == "true_alarm"
     )
-    intervals = [
-        SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
-        for start, end in problems
-    ]
     in_problem = is_covered(
         [
-            *intervals,
+            *[
+                SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
+                for start, end in problems
+            ],
             *(SuppressedInterval(verdict.start, verdict.end + _MOMENT, "") for verdict in of_asset),
         ],
         at,
@@ -424,25 +416,23 @@ def _too_few(
             definition.name,
             translatable("no limit can be learned: {reasons}", reasons=name_reasons(failed)),
         )
-    most = max(
-        (
-            table.groups[()].readings
-            for limits in fitted.values()
-            for table in limits.tables.values()
-        ),
-        default=0,
-    )
-    least = min(least_readings(learned.quantile) for _, learned in definition.learned)
     return TrainingRefused(
         definition.name,
         translatable(
             "too few readings to learn a limit: at most {most} on one asset from {start} to {end} "
             "UTC, {least} are needed; choose a quantile nearer to 0.5, a longer `over`, or import "
             "readings",
-            most=most,
+            most=max(
+                (
+                    table.groups[()].readings
+                    for limits in fitted.values()
+                    for table in limits.tables.values()
+                ),
+                default=0,
+            ),
             start=f"{data.period.start:%Y-%m-%d %H:%M}",
             end=f"{data.period.cutoff:%Y-%m-%d %H:%M}",
-            least=least,
+            least=min(least_readings(learned.quantile) for _, learned in definition.learned),
         ),
     )
 

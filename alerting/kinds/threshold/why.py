@@ -65,7 +65,12 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     if evaluated.unknown:
         return why.answer_unknown(evaluated.unknown, state)
     if state.raised_at is not None:
-        answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
+        answer = f"open since {state.raised_at.isoformat()}"
+        if state.clearing_since is not None:
+            answer += (
+                f"; clearing since {state.clearing_since.isoformat()}, which must hold for "
+                f"{spoken_duration(definition.clear_for)}"
+            )
         return replace(why, verdict="open", answer=answer)
     if state.pending_since is not None:
         hold = level_delays(definition).get(definition.severities()[0], definition.hold)
@@ -269,12 +274,3 @@ def _written(limit: Any) -> str:
         for name, value in limit["learned"].items()
     )
     return f"learned ({', '.join(fields)})"
-
-
-def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
-    if state.clearing_since is None:
-        return ""
-    return (
-        f"; clearing since {state.clearing_since.isoformat()}, which must hold for "
-        f"{spoken_duration(definition.clear_for)}"
-    )

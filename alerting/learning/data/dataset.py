@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -17,20 +18,20 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import predicts
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.learning.data.dataset_rows import (
     PARTS,
     THINNED,
-    AssetRows,
     Borders,
+    DatasetRows,
     JoinedRows,
-    Parts,
     join_assets,
     label_asset,
     limit_rows,
@@ -41,10 +42,10 @@ from alerting.learning.data.dataset_rows import (
     require_strides,
     split_borders,
 )
-from alerting.learning.data.findings import Consequence, Finding, findings_from
+from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.leak_suspects import leak_suspects
 from alerting.learning.data.quality import (
-    burst_findings,
+    find_bursts,
     find_oddities,
     find_strays,
     require_both_classes,
@@ -56,7 +57,7 @@ from alerting.learning.features.planning import (
     DerivedFeatures,
     derive_features,
     describe_results,
-    number_sources,
+    find_variables,
     plan_features,
     require_results,
 )
@@ -65,17 +66,12 @@ from alerting.learning.features.point_in_time import (
     point_in_time_view,
     without_strays,
 )
-from alerting.learning.features.set_point_effects import (
-    SetPointEffects,
-    effects_from,
-    estimate_effects,
-)
+from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.learning.score_metrics import time_blocks
 from alerting.readings.history import (
     BoolArray,
     Floats,
     History,
-    Millis,
     duration_millis,
     millis,
     to_millis,
@@ -99,29 +95,23 @@ HASHED = (
 )
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, kw_only=True)
+class Dataset(DatasetRows):
     """All rows of one training, by asset and then by time.
 
-    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a
-    `label` (1: the problem follows), an `asset`, an instant `at` (ms), a `part` (train, validation,
-    test, purged: only for a refit, or excluded: feedback puts its label in doubt). `fit`: a model
-    may learn from the row, in any part; all rows of train are. `measured`: its label counts in
-    metrics. Rows of validation and test that are neither only show what live evaluation would have
-    raised; their label is not known. Each row has a `weight` (1, or less where the definition sets
-    it) and a `persistence` (the problem variable's last known value, higher is riskier, NaN
-    without). `label_by_data`, `part_by_data`: label and part without any feedback; only rows of
-    train ever have another label. `answers`: counts of feedback received and used, and of rows that
-    it excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end,
+    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. `label`: 1 if the
+    problem follows. `fit`: a model may learn from the row, in any part; all rows of train are.
+    `measured`: its label counts in metrics. Rows of validation and test that are neither only show
+    what live evaluation would have raised; their label is not known. `answers`: counts of feedback
+    received and used, and of rows that it excluded, made positive or weighted, or confirmed.
+    `problems`: asset, start, last, end,
     known_at, uncounted (see `counted_problems`) of every problem known at as_of; `occurrences`:
     asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
-    where they are not known. `future`: values of the problem's variable at the leads of the
-    definition (rows x leads), NaN where there is none. `modes`: which modes follow (rows x modes).
-    `lives`: of each row the columns of `RowLives`; none without a remaining life. `purge_ms`:
-    length purged before every border. `hash`: over the content of rows, labels and parts; the same
-    in every process.
+    where they are not known. `lives`: of each row the columns of `row_lives`; none without a
+    remaining life. `purge_ms`: length purged before every border. `hash`: over the content of rows,
+    labels and parts; the same in every process.
     """
 
     definition: str
@@ -129,19 +119,9 @@ class Dataset:
     as_of: datetime
     plan: FeaturePlan
     rows: pd.DataFrame
-    label: npt.NDArray[np.int8]
-    asset: npt.NDArray[np.object_]
-    at: Millis
-    part: Parts
-    fit: BoolArray
-    measured: BoolArray
     problems: pd.DataFrame
     occurrences: pd.DataFrame
     predicts: Literal["onset", "state"]
-    persistence: Floats
-    weight: Floats
-    label_by_data: npt.NDArray[np.int8]
-    part_by_data: Parts
     observed: dict[str, dict[str, float]]
     counts: dict[str, int]
     answers: dict[str, int]
@@ -150,8 +130,6 @@ class Dataset:
     gap_ms: int
     purge_ms: int
     hash: str
-    future: Floats
-    modes: BoolArray
     lives: Floats
     effects: SetPointEffects | None = None
 
@@ -215,7 +193,7 @@ def build_dataset(
     histories: Sequence[History],
     as_of: datetime,
     answers: Sequence[FeedbackLabel] = (),
-    suppressed: Mapping[str, Sequence[SuppressedInterval]] = MappingProxyType({}),
+    suppressed: IntervalsByAsset = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,
     plan: FeaturePlan | None = None,
@@ -275,14 +253,20 @@ def build_dataset(
         problems=problems,
         occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
-        observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
-        counts=_count_dropped(assets) | left_out,
+        observed={
+            name: {
+                asset: count * plan.stride_ms / 1000
+                for asset, count in Counter(rows.asset[rows.part == name].tolist()).items()
+            }
+            for name in PARTS
+        },
+        counts=dict(sorted(Counter(r for a in assets for r in a.dropped).items())) | left_out,
         answers=used | effects,
         findings=(
             *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
             *_unit_findings(plan, views),
-            *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
+            *_burst_finding(definition, views),
             *oddities,
             *limits,
             *leaks,
@@ -303,12 +287,14 @@ def _unit_findings(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[
         values = history.readings[name].to_numpy(np.float64)
         change = find_unit_change(millis(pd.DatetimeIndex(history.readings.index)), values)
         if change is not None:
-            message = (
+            yield Finding(
+                "unit_change",
+                name,
+                max(change.factor, 1 / change.factor),
+                "kept",
                 f"{change.describe(f'{name} of {history.asset.name}')}: the values are kept; "
-                "correct those of one side, or begin after it with periods.start."
+                "correct those of one side, or begin after it with periods.start.",
             )
-            size = max(change.factor, 1 / change.factor)
-            yield Finding("unit_change", name, size, "kept", message)
 
 
 def _plan(
@@ -369,7 +355,7 @@ def describe_results_at(
     """Describe the results at as_of of a value that is estimated between them; empty for any other
     definition."""
     _, views, _ = _views(definition, histories, as_of)
-    return describe_results(definition, number_sources(definition, views), views)
+    return describe_results(definition, find_variables(definition, views)[0], views)
 
 
 def _views(
@@ -385,33 +371,23 @@ def _views(
     return until, views, split_borders(definition, *readings_interval(definition, views))
 
 
-def _answer_finding(answers: dict[str, int]) -> list[Finding]:
-    message = describe_feedback(answers)
-    consequence: Consequence = "left out" if answers["left_out"] else "kept"
-    return [Finding("answers", None, answers["used"], consequence, message)] if message else []
+def _burst_finding(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> Iterator[Finding]:
+    bursts = None if definition.is_of_unit else find_bursts(definition.problem, histories)
+    if bursts is not None:
+        yield Finding("bursts", bursts.name, bursts.problems, "kept", bursts.message)
 
 
-def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
-    if derived is None:
-        return []
-    return [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
+def _derived_finding(derived: DerivedFeatures | None) -> Iterator[Finding]:
+    if derived is not None:
+        yield Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)
 
 
-def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
-    reasons, counts = np.unique(
-        np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
-    )
-    return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
-
-
-def _observed_seconds(
-    part: Parts, asset: npt.NDArray[np.object_], stride_s: float
-) -> dict[str, dict[str, float]]:
-    observed: dict[str, dict[str, float]] = {}
-    for name in PARTS:
-        assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)
-        observed[name] = dict(zip(assets.tolist(), (rows * stride_s).tolist(), strict=True))
-    return observed
+def _answer_finding(answers: dict[str, int]) -> Iterator[Finding]:
+    if message := describe_feedback(answers):
+        consequence: Consequence = "left out" if answers["left_out"] else "kept"
+        yield Finding("answers", None, answers["used"], consequence, message)
 
 
 def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int]:
@@ -454,6 +430,7 @@ _STATED = (
 )
 _WIDE = {"future": np.float64, "modes": np.bool_, "lives": np.float64}  # a column each: name/number
 BESIDE = ("asset", "ts", "part", "label", "weight")
+_EFFECTS = TypeAdapter[SetPointEffects | None](SetPointEffects | None)
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
@@ -468,7 +445,10 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         columns |= {f"{wide}/{n}": values for n, values in enumerate(getattr(dataset, wide).T)}
     names = {}
     for name in _NAMED:
-        names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
+        values = getattr(dataset, name)
+        names[name] = sorted(set(values.tolist()))
+        numbers = pd.Index(names[name], dtype=object).get_indexer(pd.Index(values, dtype=object))
+        columns[f"row/{name}"] = numbers.astype(np.int32)
     document = {
         **{name: getattr(dataset, name) for name in _STATED},
         "as_of": dataset.as_of.isoformat(),
@@ -516,17 +496,10 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         **beside,
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
-        findings=findings_from(document["findings"]),
-        effects=effects_from(document.get("effects")),
+        findings=tuple(Finding(**finding) for finding in document["findings"]),
+        # a list in JSON is a tuple here
+        effects=_EFFECTS.validate_python(document["effects"], strict=False),
     )
-
-
-def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Return the distinct names, sorted, and the number of each row's name."""
-    distinct = sorted(set(names.tolist()))
-    return distinct, pd.Index(distinct, dtype=object).get_indexer(
-        pd.Index(names, dtype=object)
-    ).astype(np.int32)
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
@@ -586,12 +559,10 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         "weight": dataset.weight,
     }
     features = {
-        f"feature/{name}" if name in BESIDE else name: _as_text(dataset.rows[name])
+        f"feature/{name}" if name in BESIDE else name: dataset.rows[name].astype(object)
+        if name in dataset.plan.levels
+        else dataset.rows[name]
         for name in dataset.plan.columns
     }
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values

@@ -8,10 +8,10 @@ BYTES_PER_CELL each at the peak of a training, must fit into half of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from alerting.definitions.faults import TrainingRefused, format_duration, name_h
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names, problem_samples
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.row_labels import (
     LEFT_OUT,
@@ -58,7 +58,6 @@ _PERIODS = {
     "test": translatable("test"),
 }
 Parts = npt.NDArray[np.object_]
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -71,19 +70,6 @@ class Borders:
     validation_end: int
     test: int
     end: int
-
-
-class Parted(Protocol):
-    """Rows with instants (ms) and parts, and the length of their purge."""
-
-    @property
-    def at(self) -> Millis: ...
-
-    @property
-    def part(self) -> Parts: ...
-
-    @property
-    def purge_ms(self) -> int: ...
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
@@ -143,16 +129,10 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     as far as the plan reaches. The recency of events is exempt, and so are earlier results of a
     value that is estimated between them.
     """
-    return _label_ms(definition, plan) + (
-        plan.longest_window_ms if plan.results_of else plan.reach_ms
-    )
-
-
-def _label_ms(definition: TrainedDefinition, plan: FeaturePlan) -> int:
-    """Return how far ahead (ms) labels and predicted values of a row reach."""
+    label = definition.gap + definition.horizon + definition.problem.hold
     if not definition.has_alarm and plan.results_of:
-        return max(duration_millis(lead) for lead in leads_of(definition, plan))
-    return duration_millis(definition.gap + definition.horizon + definition.problem.hold)
+        label = max(leads_of(definition, plan))
+    return duration_millis(label) + (plan.longest_window_ms if plan.results_of else plan.reach_ms)
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
@@ -245,12 +225,13 @@ def future_values(
     return future
 
 
-@dataclass(frozen=True)
-class AssetRows:
-    """The rows of an asset. `fit`, `measured`: as in `Labels`; `dropped`: number of instants
-    without a label, by reason."""
+@dataclass(frozen=True, kw_only=True)
+class LabelledInstants:
+    """What is known of each row by itself. `at` (ms); `fit`, `measured`: as in `Labels`;
+    `persistence`: the problem variable's last known value, higher is riskier, NaN without;
+    `future`: values of the problem's variable at the leads of the definition (rows x leads), NaN
+    where there is none; `modes`: which modes follow (rows x modes)."""
 
-    asset: str
     at: Millis
     label: npt.NDArray[np.int8]
     fit: BoolArray
@@ -258,6 +239,30 @@ class AssetRows:
     persistence: Floats
     future: Floats
     modes: BoolArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRows(LabelledInstants):
+    """The rows of all assets, by asset and then by time; every field has one value for each row.
+
+    `part`: train, validation, test, purged (only for a refit), or excluded (feedback puts its label
+    in doubt). `weight`: 1, or less where the definition sets it. `label`, `part`, `weight` include
+    the effect of operators' feedback; `label_by_data`, `part_by_data` exclude it: only rows of
+    train ever have another label.
+    """
+
+    asset: npt.NDArray[np.object_]
+    part: Parts
+    weight: Floats
+    label_by_data: npt.NDArray[np.int8]
+    part_by_data: Parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetRows(LabelledInstants):
+    """The rows of an asset. `dropped`: for each instant without a label the reason."""
+
+    asset: str
     effect: Effects
     answers: int
     answers_used: int
@@ -274,7 +279,7 @@ def label_asset(
     borders: Borders,
     until: int,
     answers: Sequence[FeedbackLabel],
-    suppressed: Mapping[str, Sequence[SuppressedInterval]],
+    suppressed: IntervalsByAsset,
 ) -> AssetRows:
     """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
     name = history.asset.name
@@ -315,26 +320,10 @@ def label_asset(
     )
 
 
-@dataclass(frozen=True)
-class JoinedRows:
-    """The rows of all assets, by asset and then by time; every field has one value for each row.
+@dataclass(frozen=True, kw_only=True)
+class JoinedRows(DatasetRows):
+    """Rows before their features are computed, with the effect of feedback on each."""
 
-    `future` has one for each lead, `modes` for each mode. `label`, `part`, `weight` include the
-    effect of operators' feedback; `label_by_data`, `part_by_data` exclude it.
-    """
-
-    asset: npt.NDArray[np.object_]
-    at: Millis
-    label: npt.NDArray[np.int8]
-    fit: BoolArray
-    measured: BoolArray
-    part: Parts
-    weight: Floats
-    persistence: Floats
-    future: Floats
-    modes: BoolArray
-    label_by_data: npt.NDArray[np.int8]
-    part_by_data: Parts
     effect: Effects
 
     def select(self, mask: BoolArray) -> JoinedRows:
@@ -350,41 +339,32 @@ def join_assets(
     Rows from which no model learns are retained only in validation and test, where live evaluation
     is repeated.
     """
-    at = np.concatenate([rows.at for rows in assets])
-    label = np.concatenate([rows.label for rows in assets])
-    part = assign_parts(at, borders, purge)
-    fit = np.concatenate([rows.fit for rows in assets])
-    effect = _applicable(np.concatenate([rows.effect for rows in assets]), part)
-    joined = JoinedRows(
+    of_all: dict[str, npt.NDArray[Any]] = {
+        name: np.concatenate([getattr(rows, name) for rows in assets])
+        for name in (*(field.name for field in fields(LabelledInstants)), "effect")
+    }
+    part = assign_parts(of_all["at"], borders, purge)
+    # A reported problem that the data do not show counts only in training. Metrics of validation
+    # and test rest on data, so its rows are excluded there, and also among the purged rows, which
+    # only a refit uses.
+    positive = np.isin(of_all["effect"], (POSITIVE, WEIGHTED))
+    effect = np.where(positive & (part != "train"), LEFT_OUT, of_all["effect"]).astype(np.int8)
+    changed: dict[str, npt.NDArray[Any]] = {
+        "label": np.where(positive & (part == "train"), 1, of_all["label"]).astype(np.int8),
+        "fit": of_all["fit"] & (effect != LEFT_OUT),
+        "part": np.where(effect == LEFT_OUT, "excluded", part).astype(object),
+        "weight": np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
+        "effect": effect,
+    }
+    return JoinedRows(
         asset=np.repeat(
             np.array([rows.asset for rows in assets], dtype=object),
             [len(rows.at) for rows in assets],
         ),
-        at=at,
-        label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
-        fit=fit & (effect != LEFT_OUT),
-        measured=np.concatenate([rows.measured for rows in assets]),
-        part=np.where(effect == LEFT_OUT, "excluded", part).astype(object),
-        weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
-        persistence=np.concatenate([rows.persistence for rows in assets]),
-        future=np.concatenate([rows.future for rows in assets]),
-        modes=np.concatenate([rows.modes for rows in assets]),
-        label_by_data=label,
+        label_by_data=of_all["label"],
         part_by_data=part,
-        effect=effect,
-    )
-    return joined.select(fit | (part == "validation") | (part == "test"))
-
-
-def _applicable(effect: Effects, part: Parts) -> Effects:
-    """Return the feedback effects that apply in each part.
-
-    A reported problem that the data do not show counts only in training. Metrics of validation and
-    test rest on data, so its rows are excluded there, and also among the purged rows, which only a
-    refit uses.
-    """
-    positive = (effect == POSITIVE) | (effect == WEIGHTED)
-    return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)
+        **of_all | changed,
+    ).select(of_all["fit"] | (part == "validation") | (part == "test"))
 
 
 # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
@@ -470,8 +450,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
 
 
 def _suggest(name: str, names: set[str]) -> str:
-    hint = name_hint(name, names, translatable("there is"))
-    return hint or translatable("there are none yet")
+    return name_hint(name, names, translatable("there is")) or translatable("there are none yet")
 
 
 def count_cells(plan: FeaturePlan) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 Consequence = Literal["left out", "kept"]
 Kind = Literal[
@@ -45,12 +45,15 @@ class Finding:
 def impossible_values(variable: str, count: int, example: float, exception: str = "") -> Finding:
     """Return the finding that a variable has values that nothing measures. `exception`: where they
     count."""
-    message = (
+    return Finding(
+        "impossible",
+        variable,
+        count,
+        "left out",
         f"{variable} has {count} values such as {example:.6g} in the training period, more "
         f"than anything measures, which usually stand for no value: they are left out{exception}; "
-        "import them again with --missing, or let their source leave them out."
+        "import them again with --missing, or let their source leave them out.",
     )
-    return Finding("impossible", variable, count, "left out", message)
 
 
 NAMED = 5
@@ -134,8 +137,3 @@ def _describe_group(kind: Kind, consequence: Consequence, findings: Sequence[Fin
     return _OF_SEVERAL[kind, consequence].format(
         n=len(names), names=", ".join(map(str, names[:NAMED])) + more
     )
-
-
-def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return findings from stored plain JSON values."""
-    return tuple(Finding(**document) for document in documents)

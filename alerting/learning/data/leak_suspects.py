@@ -15,6 +15,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.learning.data.dataset_rows import JoinedRows
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.score_metrics import WeightedPrecision
 from alerting.readings.history import Floats, History, duration_millis, has_data, millis
 
 KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
@@ -56,11 +57,14 @@ def _unseen_problem(
     """Find that the model cannot be compared with persistence: the problem has several variables,
     or the model may not see them."""
     if definition.problem.combination is not None and definition.sees_problem:
-        message = (
+        yield Finding(
+            "unseen_problem",
+            None,
+            None,
+            "kept",
             "The problem has several variables: what they showed last, persistence, is no "
-            "candidate; the chosen model is compared with it."
+            "candidate; the chosen model is compared with it.",
         )
-        yield Finding("unseen_problem", None, None, "kept", message)
         return
     unseen = [
         v
@@ -74,11 +78,14 @@ def _unseen_problem(
         if definition.is_of_unit
         else "exclude or include leave it out"
     )
-    message = (
+    yield Finding(
+        "unseen_problem",
+        None,
+        None,
+        "kept",
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
-        "no candidate, and the model is not compared with it."
+        "no candidate, and the model is not compared with it.",
     )
-    yield Finding("unseen_problem", None, None, "kept", message)
 
 
 def _knowing_alone(
@@ -94,13 +101,13 @@ def _knowing_alone(
     of_train, weight = _sample(rows.label[train])
     chosen = train[of_train]
     label = rows.label[chosen]
-    if label.sum() < LEAST_POSITIVES:
+    if not LEAST_POSITIVES <= label.sum() < len(label):
         return
     prevalence = float(np.average(label, weights=weight))
     best: dict[str, tuple[float, str]] = {}
 
     def score(source: str, title: str, *scores: Floats) -> None:
-        ap = max(_precision(ranking, label, weight) for ranking in scores)
+        ap = max(WeightedPrecision(label, ranking).average(weight) for ranking in scores)
         best[source] = max(best.get(source, (0.0, "")), (ap, title))
 
     for column in plan.layout:
@@ -118,12 +125,15 @@ def _knowing_alone(
         score(name, "whether it has a value", has_value, -has_value)
     for source, (ap, name) in best.items():
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
-            message = (
+            yield Finding(
+                "leak_suspect",
+                source,
+                ap,
+                "kept",
                 f"{source} alone nearly knows the label ({name}: average precision "
                 f"{ap:.2f}): it is kept; make sure that its values are known before the problem, "
-                "set its delay, or exclude it."
+                "set its delay, or exclude it.",
             )
-            yield Finding("leak_suspect", source, ap, "kept", message)
 
 
 def _has_value(name: str, histories: Sequence[History], rows: JoinedRows) -> Floats:
@@ -170,17 +180,6 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
     return np.concatenate(chosen), np.concatenate(weight)
 
 
-def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision of a column; missing values rank lowest, equal values
-    are one step."""
-    order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
-    ranked = np.where(np.isnan(score), -np.inf, score)[order]
-    hits = np.cumsum(label[order] * weight[order])
-    all_ = np.cumsum(weight[order])
-    steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    return float((np.diff(hits[steps], prepend=0.0) / hits[-1] * hits[steps] / all_[steps]).sum())
-
-
 def _early_copies(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> Iterator[Finding]:
@@ -191,22 +190,24 @@ def _early_copies(
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
         strongest = max(likeness, default=0.0)
         if strongest >= COPIES:
-            message = (
+            yield Finding(
+                "leak_suspect",
+                number.name,
+                strongest,
+                "kept",
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation "
                 f"{strongest:.2f}) but is taken as known earlier: it is kept; if both come from "
-                f"one measurement, give it the delay of {problem}, or exclude it."
+                f"one measurement, give it the delay of {problem}, or exclude it.",
             )
-            yield Finding("leak_suspect", number.name, strongest, "kept", message)
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
     """Return the absolute rank correlation of two variables; 0 with too few values, and for a
     category."""
-    if name not in history.readings or problem not in history.readings:
+    readings = history.readings
+    if name not in readings or problem not in readings or readings[problem].dtype == object:
         return 0.0
-    if history.readings[problem].dtype == object:
-        return 0.0
-    pairs = history.readings[[name, problem]].astype(np.float64).dropna()
+    pairs = readings[[name, problem]].astype(np.float64).dropna()
     if len(pairs) < LEAST_VALUES or (pairs.nunique() < 2).any():
         return 0.0
     ranks = pairs.rank().to_numpy(np.float64)

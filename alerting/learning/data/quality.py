@@ -85,18 +85,26 @@ def find_strays(histories: Sequence[History]) -> Iterator[Finding]:
         times = _index(history)
         for description, count in describe_strays(times, usual_instants(times)):
             name = history.asset.name
-            message = (
-                f"{name}: {description}, as of a clock that was not set: left out of the training."
+            yield Finding(
+                "strays",
+                name,
+                count,
+                "left out",
+                f"{name}: {description}, as of a clock that was not set: left out of the training.",
             )
-            yield Finding("strays", name, count, "left out", message)
 
 
 def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
     for history in histories:
         if history.readings.empty:
             name = history.asset.name
-            message = f"{name} has no readings in the training period: the model cannot use it."
-            yield Finding("silent_asset", name, 0, "left out", message)
+            yield Finding(
+                "silent_asset",
+                name,
+                0,
+                "left out",
+                f"{name} has no readings in the training period: the model cannot use it.",
+            )
 
 
 def _left_out(
@@ -107,29 +115,38 @@ def _left_out(
             continue
         different = len(pd.unique(np.concatenate([_values(h, name) for h in histories])))
         if different > MOST_LEVELS:
-            message = (
+            yield Finding(
+                "too_many_levels",
+                name,
+                different,
+                "left out",
                 f"{name} is a category with {different} values in training, more than "
-                f"{MOST_LEVELS}: it is left out."
+                f"{MOST_LEVELS}: it is left out.",
             )
-            yield Finding("too_many_levels", name, different, "left out", message)
         else:
             within = " within its engineering range" if different else ""
-            message = (
+            yield Finding(
+                "no_value",
+                name,
+                0,
+                "left out",
                 f"{name} has no value{within} in the training period: it is left out, and no "
-                "recommendation can change it."
+                "recommendation can change it.",
             )
-            yield Finding("no_value", name, 0, "left out", message)
 
 
 def _constant(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for name in plan.variables:
         values = pd.unique(np.concatenate([_values(h, name) for h in histories]))
         if len(values) == 1:
-            message = (
+            yield Finding(
+                "constant",
+                name,
+                1,
+                "kept",
                 f"{name} is always {values[0]} in the training period: the model cannot use it; "
-                "if it should vary, its sensor or its import is faulty."
+                "if it should vary, its sensor or its import is faulty.",
             )
-            yield Finding("constant", name, 1, "kept", message)
 
 
 def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -145,12 +162,15 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
                 flat = flat + int(stuck.sum())
                 longest = max(longest, int(stuck.max(initial=0)))
         if flat:
-            message = (
+            yield Finding(
+                "flat",
+                number.name,
+                flat / total,
+                "kept",
                 f"{number.name} repeats one value {longest} times in a row, and {flat} of its "
                 f"{total} values are in such runs, although it varies otherwise: its sensor was "
-                "probably stuck; the values are kept."
+                "probably stuck; the values are kept.",
             )
-            yield Finding("flat", number.name, flat / total, "kept", message)
 
 
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
@@ -183,11 +203,14 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
         gaps = _gaps_of(_index(history), None)
         if gaps is not None and gaps.share >= GAP_SHARE:
             name = history.asset.name
-            message = (
+            yield Finding(
+                "gaps",
+                name,
+                gaps.share,
+                "left out",
                 f"{name} has {gaps.message}: windows that lie in them have no value; rows without "
-                "any are left out."
+                "any are left out.",
             )
-            yield Finding("gaps", name, gaps.share, "left out", message)
 
 
 def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -197,11 +220,14 @@ def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
             gaps = _gaps_of(_times(history, number.name), number.sampling_ms)
             whole = _gaps_of(_index(history), None)
             if gaps is not None and gaps.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
-                message = (
+                yield Finding(
+                    "gaps",
+                    number.name,
+                    gaps.share,
+                    "kept",
                     f"{number.name} of {history.asset.name} has {gaps.message}: it is missing "
-                    "there, the rows are kept."
+                    "there, the rows are kept.",
                 )
-                yield Finding("gaps", number.name, gaps.share, "kept", message)
 
 
 @dataclass(frozen=True)
@@ -242,11 +268,14 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
             continue
         twin = first.setdefault(hash(b"".join((c + 0.0).tobytes() for c in columns)), number)
         if twin is not number:
-            message = (
+            yield Finding(
+                "duplicate",
+                number.name,
+                1,
+                "kept",
                 f"{number.name} has the same values as {twin.name} throughout: both are kept and "
-                "share their importance; exclude one of them."
+                "share their importance; exclude one of them.",
             )
-            yield Finding("duplicate", number.name, 1, "kept", message)
 
 
 def _out_of_range(
@@ -269,11 +298,15 @@ def _out_of_range(
         if len(impossible):
             yield impossible_values(name, len(impossible), impossible[0], exception)
         if count := len(wrong) - len(impossible):
-            message = (
+            yield Finding(
+                "out_of_range",
+                name,
+                count,
+                "left out",
                 f"{name} has {count} values outside its engineering range in the training "
-                f"period: they are left out of every feature{exception}; correct them or the range."
+                f"period: they are left out of every feature{exception}; correct them or the "
+                "range.",
             )
-            yield Finding("out_of_range", name, count, "left out", message)
 
 
 def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
@@ -286,11 +319,14 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
         )
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
-            message = (
+            yield Finding(
+                "bad_quality",
+                name,
+                share,
+                "left out",
                 f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
-                "all: they have no value, and count as missing in every feature and label."
+                "all: they have no value, and count as missing in every feature and label.",
             )
-            yield Finding("bad_quality", name, share, "left out", message)
 
 
 def _unmatched_events(
@@ -299,11 +335,14 @@ def _unmatched_events(
     types = event_types(histories)
     for pattern in definition.features.events:
         if not match_names(types, [pattern]):
-            message = (
+            yield Finding(
+                "unmatched_events",
+                pattern,
+                0,
+                "left out",
                 f"No event type matches {pattern!r} of features.events: it gives no features; the "
-                f"types are {sorted(types)}."
+                f"types are {sorted(types)}.",
             )
-            yield Finding("unmatched_events", pattern, 0, "left out", message)
 
 
 def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> Iterator[Finding]:
@@ -316,8 +355,13 @@ def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> It
         ("test", least, "test", "its figures are uncertain"),
     ):
         if problems[part] < enough:
-            message = f"Only {problems[part]} problems began in the {name} period: {consequence}."
-            yield Finding("few_problems", part, problems[part], "kept", message)
+            yield Finding(
+                "few_problems",
+                part,
+                problems[part],
+                "kept",
+                f"Only {problems[part]} problems began in the {name} period: {consequence}.",
+            )
 
 
 def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -325,12 +369,15 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
         longest = int(
             max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0)
         )
-        message = (
+        yield Finding(
+            "carried_forward",
+            carried.name,
+            carried.span_ms / 1000,
+            "kept",
             f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the "
             f"next one, for at most {_about(carried.span_ms)}; set carry_forward of the variable "
-            "if that is wrong."
+            "if that is wrong.",
         )
-        yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:
@@ -360,8 +407,12 @@ def _about(span_ms: int) -> str:
 # (exponential, 10 to 100 problems) fewer than 1 in 1,000 have such a step.
 LEAST = 10
 STEP = 10
-_ROUND = tuple(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240))
-_ROUND += tuple(timedelta(hours=n) for n in (6, 8, 12, 24))
+_DAY = timedelta(days=1)
+# usual durations
+_ROUND = (
+    *(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)),
+    *(timedelta(hours=n) for n in (6, 8, 12, 24)),
+)
 
 
 @dataclass(frozen=True)
@@ -404,7 +455,8 @@ def find_bursts(
     longest = longest_in_burst(between) or _longest_near(between, duration_millis(near))
     if longest is None:
         return None
-    merge_within = _round_up(timedelta(milliseconds=2 * longest))
+    least = timedelta(milliseconds=2 * longest)
+    merge_within = next((usual for usual in _ROUND if usual >= least), ceil(least / _DAY) * _DAY)
     as_one = problem.model_copy(update={"merge_within": merge_within})
     return Bursts(
         problem.variable or problem.event or "problem",
@@ -430,19 +482,6 @@ def _longest_near(gaps: Millis, near: int) -> int | None:
     short = gaps[gaps <= near]
     is_most = 2 * len(short) > len(gaps) + 1 and len(short) < len(gaps)
     return int(short.max()) if is_most else None
-
-
-def burst_findings(problem: Problem, histories: Sequence[History]) -> Iterator[Finding]:
-    """Yield the finding that problems come in bursts."""
-    bursts = find_bursts(problem, histories)
-    if bursts is not None:
-        yield Finding("bursts", bursts.name, bursts.problems, "kept", bursts.message)
-
-
-def _round_up(duration: timedelta) -> timedelta:
-    """Return a usual duration that is not shorter."""
-    day = timedelta(days=1)
-    return next((usual for usual in _ROUND if usual >= duration), ceil(duration / day) * day)
 
 
 def require_both_classes(

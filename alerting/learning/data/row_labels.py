@@ -251,17 +251,18 @@ def collect_misses(
     misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
     """Collect the misses reported by as_of, in which an operator states that a problem came."""
-    window = definition.window
-    labels = []
-    for miss in misses:
-        if miss.at <= as_of:
-            first = to_millis(miss.missed_at - window.until)
-            last = to_millis(miss.missed_at - window.after)
-            labels.append(
-                FeedbackLabel(
-                    miss.asset, first, last, None, "true_alarm", to_millis(miss.missed_at)
-                )
-            )
+    labels = [
+        FeedbackLabel(
+            miss.asset,
+            to_millis(miss.missed_at - definition.window.until),
+            to_millis(miss.missed_at - definition.window.after),
+            None,
+            "true_alarm",
+            to_millis(miss.missed_at),
+        )
+        for miss in misses
+        if miss.at <= as_of
+    ]
     return sorted(labels, key=lambda label: (label.raised, label.asset))
 
 
@@ -343,7 +344,7 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
 
 
 def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
-    """Return a mask of the rows for which an occurrence in the data makes feedback unnecessary."""
+    """Return the interval (ms) in which an occurrence in the data makes feedback unnecessary."""
     if answer.missed is None:
         return answer.raised, answer.ends
     near = duration_millis(definition.window.length)

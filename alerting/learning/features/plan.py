@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from math import gcd
 from typing import Annotated, Any, Literal
 
@@ -27,47 +27,48 @@ Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]  # a length of time in ms
 _Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_SOURCES)]
 
 
-@dataclass(frozen=True)
-class NumberSource:
-    """A number or boolean; `sampling_ms`: usual time between values, None when unknown."""
+class Stored:
+    """A dataclass that is stored as JSON, and read back strictly."""
 
     __pydantic_config__ = STORED
+
+
+@dataclass(frozen=True)
+class NumberSource(Stored):
+    """A number or boolean; `sampling_ms`: usual time between values, None when unknown."""
+
     name: Name
     sampling_ms: Length | None
 
 
 @dataclass(frozen=True)
-class CategorySource:
+class CategorySource(Stored):
     """A category or text attribute with the levels of the training; others are missing."""
 
-    __pydantic_config__ = STORED
     name: Name
     levels: Annotated[tuple[str, ...], Field(max_length=100_000)]
 
 
 @dataclass(frozen=True)
-class CarryForward:
+class CarryForward(Stored):
     """A variable carried forward for `span_ms` from when its value became known."""
 
-    __pydantic_config__ = STORED
     name: Name
     span_ms: Length
 
 
 @dataclass(frozen=True)
-class Lagged:
+class Lagged(Stored):
     """A number with more lagged values as columns than other numbers have."""
 
-    __pydantic_config__ = STORED
     name: Name
     spans_ms: Annotated[tuple[Length, ...], Field(min_length=1, max_length=100)]
 
 
 @dataclass(frozen=True)
-class UsualCount:
+class UsualCount(Stored):
     """Usual number of readings of a variable in a window while its asset runs."""
 
-    __pydantic_config__ = STORED
     name: Name
     window_ms: Length
     readings: Annotated[int, Field(ge=1)]
@@ -85,7 +86,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class FeaturePlan:
+class FeaturePlan(Stored):
     """How the readings, events and attributes of an asset up to an instant become a row.
 
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
@@ -97,7 +98,6 @@ class FeaturePlan:
     number whose last results each row is compared with, or empty.
     """
 
-    __pydantic_config__ = STORED
     stride_ms: Annotated[Length, Field(ge=1)]
     windows_ms: Annotated[
         tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)
@@ -219,13 +219,11 @@ class FeaturePlan:
     @cached_property
     def number_blocks(self) -> dict[str, slice]:
         """Return the positions of the columns of every number."""
-        blocks = {}
-        start = 0
-        for number in self.numbers:
-            stop = start + len(self._number_columns(number))
-            blocks[number.name] = slice(start, stop)
-            start = stop
-        return blocks
+        ends = accumulate((len(self._number_columns(n)) for n in self.numbers), initial=0)
+        return {
+            number.name: slice(*ends_of)
+            for number, ends_of in zip(self.numbers, pairwise(ends), strict=True)
+        }
 
     @cached_property
     def positions_by_source(self) -> tuple[tuple[int, ...], ...]:
@@ -411,7 +409,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Stored):
     """Fills, flags, expands and perhaps scales a matrix for linear estimators.
 
     Encoded columns, in order: every number with its median where missing; a flag for every number
@@ -421,7 +419,6 @@ class Dense:
     need no scale, such as trees.
     """
 
-    __pydantic_config__ = STORED
     numbers: Positions
     medians: _Numbers
     flagged: Positions
@@ -439,7 +436,7 @@ class Dense:
         numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
         plain = Dense(
             numbers=numbers,
-            medians=tuple(_median(matrix[:, i]) for i in numbers),
+            medians=tuple(median_of(matrix[:, i]) for i in numbers),
             flagged=tuple(i for i in numbers if np.isnan(matrix[:, i]).any()),
             categories=tuple(
                 (i, len(columns.levels[columns.names[i]])) for i in columns.categorical
@@ -585,15 +582,14 @@ class Encoding:
 
     def to_document(self) -> dict[str, Any]:
         """Return the encoding as plain JSON values."""
-        dense = asdict(self.dense) if self.dense else None
-        columns = None if self.columns is None else list(self.columns)
         return {
-            "dense": dense,
+            "dense": (asdict(self.dense) if self.dense else None),
             "pairs": [list(pair) for pair in self.pairs.positions],
-            "columns": columns,
+            "columns": (None if self.columns is None else list(self.columns)),
         }
 
 
-def _median(values: Floats) -> float:
+def median_of(values: Floats) -> float:
+    """Return the median of the values that are not missing; 0 without any."""
     present = values[~np.isnan(values)]
     return float(np.median(present)) if len(present) else 0.0

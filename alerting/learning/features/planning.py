@@ -240,21 +240,18 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     including the problem's variable, whose known past is legitimate. Raises UserError if no
     variable is left to learn from.
     """
-    numbers, categories = _variables(definition, histories)
+    numbers, categories = find_variables(definition, histories)
     attributes = _attributes(definition, histories)
-    derived = _derive(definition, histories, numbers)
+    derived = derive_features(definition, histories, numbers)
     definition = definition if derived is None else derived.fill(definition)
-    windows = tuple(
-        sorted({duration_millis(window) for window in definition.features.windows or ()})
-    )
     features = definition.features
+    windows = tuple(sorted({duration_millis(window) for window in features.windows or ()}))
     is_present = bool(present_spacings(definition, numbers))
     aggregations = features.aggregations
     if is_present and aggregations == type(features).model_fields["aggregations"].default:
         aggregations = OF_FEW_RESULTS
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
-    lags = definition.features.lags
-    if lags and min(lags) <= timedelta(0):
+    if features.lags and min(features.lags) <= timedelta(0):
         raise TrainingRefused(
             definition.name,
             translatable("features.lags must be longer than 0s; write for example [1h, 24h]"),
@@ -270,7 +267,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         category_attributes=tuple(
             CategorySource(name, levels) for name, levels in attributes if levels is not None
         ),
-        lags_ms=tuple(sorted({duration_millis(lag) for lag in lags})),
+        lags_ms=tuple(sorted({duration_millis(lag) for lag in features.lags})),
         carried_forward=carried_forward_variables(
             [n.name for n in numbers if has_last] + [c.name for c in categories],
             histories,
@@ -281,7 +278,13 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
         ),
         results_of=str(definition.problem.variable) if is_present else "",
-        only_last=_only_last(definition, numbers, windows[-1]) if is_present else (),
+        # the predicted variable, and what comes less than once in the longest window
+        only_last=tuple(
+            n.name
+            for n in numbers
+            if is_present
+            and (n.name == definition.problem.variable or (n.sampling_ms or 0) > windows[-1])
+        ),
     )
     if not plan.columns:
         raise TrainingRefused(
@@ -306,27 +309,20 @@ OF_FEW_RESULTS: tuple[Aggregation, ...] = (
 LAGS_OF_RESULTS = 3  # earlier results beside the last one
 
 
-def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
-    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
-    them, as a laboratory value is; none otherwise."""
-    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
-    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
-    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
-    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
-    return process if is_seldom else []
-
-
 def present_spacings(
     definition: TrainedDefinition, numbers: Sequence[NumberSource]
 ) -> list[timedelta]:
     """Return the sampling of the process variables if a definition predicts one value of a variable
-    that is measured seldom beside them: then its present value is estimated at each stride. Empty
-    otherwise."""
+    that is measured seldom beside them, as a laboratory value is: then its present value is
+    estimated at each stride. Empty otherwise."""
     name = definition.problem.variable
-    sampling = next((n.sampling_ms for n in numbers if n.name == name), None)
-    if not sampling or len(definition.leads(timedelta(milliseconds=sampling))) != 1:
+    spacing = next((n.sampling_ms for n in numbers if n.name == name), None)
+    if not spacing or len(definition.leads(timedelta(milliseconds=spacing))) != 1:
         return []
-    return [timedelta(milliseconds=spacing) for spacing in process_spacings(numbers, name)]
+    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
+    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
+    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
+    return [timedelta(milliseconds=sampling) for sampling in process] if is_seldom else []
 
 
 def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
@@ -375,17 +371,6 @@ def require_results(
         )
 
 
-def _only_last(
-    definition: TrainedDefinition, numbers: Sequence[NumberSource], longest_ms: int
-) -> tuple[str, ...]:
-    """Return the predicted variable, and the numbers that come less than once in the longest
-    window."""
-    predicted = definition.problem.variable
-    return tuple(
-        n.name for n in numbers if n.name == predicted or (n.sampling_ms or 0) > longest_ms
-    )
-
-
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
     """Return the assets' variables that the model may see, sorted."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
@@ -401,23 +386,14 @@ def event_types(histories: Sequence[History]) -> set[str]:
     }
 
 
-def number_sources(
-    definition: TrainedDefinition, histories: Sequence[History]
-) -> list[NumberSource]:
-    """Return the numbers that a model of these histories may see."""
-    return _variables(definition, histories)[0]
-
-
 def derive_features(
-    definition: TrainedDefinition, histories: Sequence[History]
+    definition: TrainedDefinition,
+    histories: Sequence[History],
+    numbers: Sequence[NumberSource] | None = None,
 ) -> DerivedFeatures | None:
-    """Derive stride and windows if the definition states none; None if it states both."""
-    return _derive(definition, histories, number_sources(definition, histories))
-
-
-def _derive(
-    definition: TrainedDefinition, histories: Sequence[History], numbers: Sequence[NumberSource]
-) -> DerivedFeatures | None:
+    """Derive stride and windows if the definition states none; None if it states both. `numbers`:
+    those that the model may see, found in the histories by default."""
+    numbers = find_variables(definition, histories)[0] if numbers is None else numbers
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
         raise TrainingRefused(
@@ -459,9 +435,11 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
     )
 
 
-def _variables(
+def find_variables(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[list[NumberSource], list[CategorySource]]:
+    """Return the numbers and the categories that a model of these histories may see. Raises
+    TrainingRefused if a variable is a number on one asset and a category on another."""
     numbers = []
     categories = []
     for name in candidate_variables(definition, histories):
@@ -503,13 +481,12 @@ def _attributes(
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
-            names = sorted({a for h in histories for a in h.asset.attributes})
             raise TrainingRefused(
                 definition.name,
                 translatable(
                     "no asset has the attribute {name} of features.attributes; they have {names}",
                     name=shown(name),
-                    names=str(names),
+                    names=str(sorted({a for h in histories for a in h.asset.attributes})),
                 ),
             )
         is_category = any(isinstance(v, str) for v in values)

@@ -34,6 +34,7 @@ from alerting.learning.features.reading_counts import (
     take,
 )
 from alerting.readings.history import (
+    BoolArray,
     Floats,
     History,
     LongHistory,
@@ -118,7 +119,7 @@ def evaluated_instants(
 
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Return a mask of the instants that a model scores: values are known, and most windows have
     enough readings."""
     has_values = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
@@ -127,22 +128,16 @@ def is_known(
 
 def has_needed_value(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """Return a mask of the instants at which the variable that a definition must know has a
     value."""
     name = definition.must_know
     if name is None:
         return np.ones(len(at), np.bool_)
-    if name not in history.readings:
-        return np.zeros(len(at), np.bool_)
-    times = millis(pd.DatetimeIndex(history.readings.index))[
-        has_data(history, name)
-    ] + duration_millis(history.delay(name))
-    newest = np.searchsorted(times, at, side="right")
-    return np.asarray(newest > np.searchsorted(times, at - plan.carry_ms(name), side="right"))
+    return _has_recent_value(history, name, at, plan.carry_ms(name))
 
 
-def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
     """Return a mask of the instants with any value of the plan's variables in the longest window
     before them.
 
@@ -150,16 +145,22 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     in a plan without other variables, because it stays in force while every sensor is silent.
     """
     has_value = np.zeros(len(at), np.bool_)
-    ts = millis(pd.DatetimeIndex(history.readings.index))
     for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
         if has_value.all():
             break
-        if name in history.readings:
-            times = ts[has_data(history, name)] + duration_millis(history.delay(name))
-            span = max(plan.carry_ms(name), plan.longest_window_ms)
-            newest = np.searchsorted(times, at, side="right")
-            has_value |= newest > np.searchsorted(times, at - span, side="right")
+        span = max(plan.carry_ms(name), plan.longest_window_ms)
+        has_value |= _has_recent_value(history, name, at, span)
     return has_value
+
+
+def _has_recent_value(history: History, name: str, at: Millis, span: int) -> BoolArray:
+    """Return a mask of the instants t with a value of a variable known in (t - span, t]."""
+    if name not in history.readings:
+        return np.zeros(len(at), np.bool_)
+    ts = millis(pd.DatetimeIndex(history.readings.index))[has_data(history, name)]
+    times = ts + duration_millis(history.delay(name))
+    newest = np.searchsorted(times, at, side="right")
+    return np.asarray(newest > np.searchsorted(times, at - span, side="right"))
 
 
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
@@ -473,8 +474,7 @@ def _last_code(
 
 
 def _frame(plan: FeaturePlan, floats: Floats, codes: Mapping[str, Codes]) -> pd.DataFrame:
-    columns = column_index(plan.columns[: floats.shape[1]])
-    frame = pd.DataFrame(floats, columns=columns, copy=False)
+    frame = pd.DataFrame(floats, columns=column_index(plan.columns[: floats.shape[1]]), copy=False)
     for name, levels in plan.levels.items():
         frame[name] = pd.Categorical.from_codes(
             codes[name], categories=pd.Index(levels, dtype=object)

@@ -324,28 +324,24 @@ def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> Bool
     """
     if not plan.usual:
         return np.ones(len(at), np.bool_)
-    names = tuple(dict.fromkeys(usual.name for usual in plan.usual))
-    windows = tuple(sorted({usual.window_ms for usual in plan.usual}))
-    return _are_filled(plan, names, windows, count_readings(history, names, windows, at))
+    names, windows = _usual_windows(plan)
+    return are_filled(plan, names, windows, count_readings(history, names, windows, at))
 
 
 def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
     """Return a mask of the instants at which at least half of the variables have half of their
     usual readings; so one silent sensor is no pause."""
-    return _mostly_filled(_usual_windows(plan, history, at), plan)
-
-
-def are_filled(plan: FeaturePlan, history: History, windowed: Windowed) -> BoolArray:
-    """Return for counted instants what `has_enough_readings` returns."""
-    return _are_filled(plan, regular_names(plan, history), plan.windows_ms, windowed)
-
-
-def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
     if not plan.usual:
-        return np.zeros((len(at), 0), np.int32)
-    names = tuple(dict.fromkeys(usual.name for usual in plan.usual))
-    windows = tuple(sorted({usual.window_ms for usual in plan.usual}))
-    return _usual_columns(plan, names, windows, _count_values(history, names, windows, at)[0])
+        return np.ones(len(at), np.bool_)
+    names, windows = _usual_windows(plan)
+    counts, _ = _count_values(history, names, windows, at)
+    return _mostly_filled(_usual_columns(plan, names, windows, counts), plan)
+
+
+def _usual_windows(plan: FeaturePlan) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the variables and the windows (ms) with usual counts."""
+    names = dict.fromkeys(usual.name for usual in plan.usual)
+    return tuple(names), tuple(sorted({usual.window_ms for usual in plan.usual}))
 
 
 def _usual_columns(
@@ -369,9 +365,11 @@ def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
     return np.asarray(2 * _short(counts, plan).sum(axis=1) <= len(plan.usual))
 
 
-def _are_filled(
+def are_filled(
     plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], windowed: Windowed
 ) -> BoolArray:
+    """Return for counted instants what `has_enough_readings` returns. `names`, `windows` (ms): of
+    which readings were counted."""
     counts = _usual_columns(plan, names, windows, windowed.counts)
     partly = (_short(counts, plan) & (counts > 0)).any(axis=1)
     counted = [windows.index(window) for window in {usual.window_ms for usual in plan.usual}]

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from alerting.deferred import lightgbm, np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, in_order
 from alerting.detection.problem_occurrences import find_problems
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import MOST_COLUMNS, FeaturePlan, Name, Stored
 from alerting.readings.history import Floats, History, duration_millis, in_range
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
@@ -31,6 +33,7 @@ FOLDS = 5
 FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
 CERTAIN = 1.96  # standard errors: 95 %
 PEAK = 0.9
+DIGITS = 6  # significant ones that are stored
 MOST_PROBLEMS = 0.8
 TREES = 60
 _SETTINGS = {
@@ -44,7 +47,7 @@ _SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True,
 
 
 @dataclass(frozen=True)
-class SetPointEffects:
+class SetPointEffects(Stored):
     """Effects of set-points on the variable of the problem.
 
     `limit_side`: 1 if values above the limit are the problem, -1 if values below are. `needed`: the
@@ -53,10 +56,13 @@ class SetPointEffects:
     standard error; only set-points that moved often enough.
     """
 
-    variable: str
-    limit_side: int
-    needed: float
-    effects: Mapping[str, tuple[float, float]]
+    variable: Name
+    limit_side: Literal[-1, 1]
+    needed: Annotated[float, Field(gt=0)]
+    effects: Annotated[
+        Mapping[Name, tuple[float, Annotated[float, Field(ge=0)]]],
+        Field(min_length=1, max_length=MOST_COLUMNS),
+    ]
     limit: float
 
     def relief(self, name: str) -> float:
@@ -65,18 +71,6 @@ class SetPointEffects:
         effect, error = self.effects.get(name, (0.0, 0.0))
         least = max(abs(effect) - CERTAIN * error, 0.0)
         return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
-
-
-def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
-    """Read the effects that `asdict` wrote."""
-    if document is None:
-        return None
-    effects = {
-        name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()
-    }
-    side = document["limit_side"]
-    needed = document["needed"]
-    return SetPointEffects(document["variable"], side, needed, effects, document["limit"])
 
 
 def estimate_effects(
@@ -90,8 +84,20 @@ def estimate_effects(
         or definition.is_of_unit
     ):
         return None
-    levers = [n for n in _set_points(histories) if n != problem.variable]
-    side = -1 if problem.above is None else 1
+    set_points = [
+        [
+            n
+            for n, v in h.asset.variables.items()
+            if v.controllable and v.type == "number" and n in h.readings
+        ]
+        for h in histories
+    ]
+    levers = [
+        name
+        for name in (set_points[0] if set_points else ())
+        if name != problem.variable and all(name in names for names in set_points)
+    ]
+    side: Literal[-1, 1] = -1 if problem.above is None else 1
     limit = float((problem.below if problem.above is None else problem.above) or 0.0)
     beyond = [
         peak for h in histories for peak in _peaks(definition, h, problem.variable, side, limit)
@@ -110,25 +116,9 @@ def estimate_effects(
     effects = _regress(rows, levers)
     needed = float(np.quantile(beyond, MOST_PROBLEMS))
     return (
-        SetPointEffects(problem.variable, side, _round(needed), effects, limit)
+        SetPointEffects(problem.variable, side, round_stored(needed), effects, limit)
         if effects and needed > 0
         else None
-    )
-
-
-def _set_points(histories: Sequence[History]) -> list[str]:
-    by_asset = [
-        [
-            n
-            for n, v in h.asset.variables.items()
-            if v.controllable and v.type == "number" and n in h.readings
-        ]
-        for h in histories
-    ]
-    return (
-        [name for name in by_asset[0] if all(name in names for names in by_asset)]
-        if by_asset
-        else []
     )
 
 
@@ -181,7 +171,8 @@ def _rows(
 ) -> pd.DataFrame:
     """Return a row per stride: the means over the window before it; and `y`, the mean of the
     variable over the predicted time after it."""
-    length = sum(_milliseconds(h) for h in histories)
+    indices = [history.readings.index for history in histories if len(history.readings)]
+    length = sum(int((index[-1] - index[0]) / pd.Timedelta(1, "ms")) for index in indices)
     bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
     before = max(1, plan.windows_ms[0] // bucket)
     ahead = max(1, duration_millis(definition.gap + definition.horizon) // bucket)
@@ -198,11 +189,6 @@ def _rows(
         parts.append(rows)
     rows = pd.concat(parts, ignore_index=True)
     return rows[rows[["y", *levers]].notna().all(axis=1)].reset_index(drop=True)
-
-
-def _milliseconds(history: History) -> int:
-    index = history.readings.index
-    return int((index[-1] - index[0]) / pd.Timedelta(1, "ms")) if len(index) else 0
 
 
 def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -224,7 +210,7 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     scores = np.array([moved[block == b].T @ off[block == b] for b in range(BLOCKS)])
     error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
     return {
-        levers[k]: (_round(float(effect[i])), _round(float(error[i])))
+        levers[k]: (round_stored(float(effect[i])), round_stored(float(error[i])))
         for i, k in enumerate(usable.tolist())
     }
 
@@ -254,5 +240,6 @@ def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
     return residuals
 
 
-def _round(value: float) -> float:
-    return float(f"{value:.6g}")
+def round_stored(value: float) -> float:
+    """Return a number with the significant digits that are stored."""
+    return float(f"{value:.{DIGITS}g}")

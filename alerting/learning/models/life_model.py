@@ -111,8 +111,7 @@ def expand_rows(
     matrix: Floats, age: Floats, rows: Rows, interval: Rows, edges: tuple[float, ...]
 ) -> Floats:
     """Return one row of the hazard model for each pair of a row and an interval ahead."""
-    ahead = np.log(np.asarray(edges))[interval]
-    return np.column_stack([matrix[rows], age[rows], ahead, interval])
+    return np.column_stack([matrix[rows], age[rows], np.log(np.asarray(edges))[interval], interval])
 
 
 def level_at(hazards: Floats, edges: tuple[float, ...], after: Floats) -> Floats:

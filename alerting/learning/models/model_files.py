@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
@@ -41,8 +42,8 @@ from alerting.learning.features.plan import (
     Position,
     Positions,
 )
-from alerting.learning.features.set_point_effects import effects_from
-from alerting.learning.models.families.contract import get_family
+from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.learning.models.families.contract import Learner, get_family
 from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns, with_life
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
@@ -50,7 +51,6 @@ from alerting.learning.models.trained import (
     MOST_NORMAL_VALUES,
     NEAREST,
     Estimator,
-    FittedModel,
     ModelRefused,
     NormalSample,
     Platt,
@@ -70,7 +70,6 @@ Row = Annotated[tuple[float, ...], Field(max_length=MOST_NORMAL_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
-LIFE = "life-"
 # before the names that a family gives its files
 PREFIX = re.compile(r"^(?:life|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -142,19 +141,6 @@ class EstimatorMeta(_Closed):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 
 
-class EffectsMeta(_Closed):
-    """Effects of set-points on the problem variable."""
-
-    variable: Name
-    limit_side: Literal[-1, 1]
-    needed: Annotated[float, Field(gt=0)]
-    effects: Annotated[
-        dict[Name, tuple[float, Annotated[float, Field(ge=0)]]],
-        Field(min_length=1, max_length=MOST_COLUMNS),
-    ]
-    limit: float
-
-
 class NormalMeta(_Closed):
     """A sample of normal rows."""
 
@@ -220,7 +206,7 @@ class ModelMeta(_Closed):
     usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     normal: NormalMeta | None = None
-    effects: EffectsMeta | None = None
+    effects: SetPointEffects | None = None
     has_alarm: bool = True
     modes: Annotated[tuple[ModeMeta, ...], Field(max_length=MOST_MODES)] = ()
     life: LifeMeta | None = None
@@ -263,14 +249,6 @@ def _message(refusal: ValidationError) -> str:
     return "; ".join(shown) + (f" and {len(faults) - 3} more" if len(faults) > len(shown) else "")
 
 
-class FamilyReader(Protocol):
-    """The part of a family that reads its fitted models (`ModelFamily`)."""
-
-    def load(self, files: Mapping[str, bytes], width: int) -> FittedModel: ...
-
-    def fitted_bytes(self, model: Any, files: Mapping[str, bytes]) -> Iterable[bytes]: ...
-
-
 _AS_THEY_ARE = (
     "definition",
     "revision",
@@ -289,8 +267,7 @@ _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return model and refit as files by name; equal models give equal hashes."""
     fitted = model.estimator.model.files()
-    of_modes = [_mode_files(number, mode) for number, mode in enumerate(model.modes)]
-    meta = {
+    meta: dict[str, Any] = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
         "plan": model.plan.to_document(),
@@ -301,38 +278,42 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "as_of": model.as_of.isoformat(),
         "horizon_ms": duration_millis(model.horizon),
         "gap_ms": duration_millis(model.gap),
-        "normal": None if model.normal is None else _normal_document(model.normal),
+        "normal": None
+        if (normal := model.normal) is None
+        else {
+            **{name: getattr(normal, name) for name in ("columns", "centre", "scale")},
+            **{name: getattr(normal, name).tolist() for name in ("rows", "distances")},
+        },
         "effects": None if model.effects is None else asdict(model.effects),
-        **({"modes": [document for document, _ in of_modes]} if of_modes else {}),
     }
-    of_life: dict[str, bytes] = {}
+    beside: dict[str, bytes] = {}
+
+    def document(estimator: Estimator | None, prefix: str) -> dict[str, Any] | None:
+        """Return the document of an estimator, whose files are added under names of this prefix."""
+        if estimator is None:
+            return None
+        files = {prefix + name: data for name, data in estimator.model.files().items()}
+        beside.update(files)
+        return _member_document(estimator, files)
+
+    if model.modes:
+        meta["modes"] = [
+            {
+                **{name: getattr(mode, name) for name in ("name", "condition", "rate")},
+                "estimator": document(mode.estimator, f"mode-{number}-"),
+            }
+            for number, mode in enumerate(model.modes)
+        ]
     if (life := model.life) is not None:
-        of_life = {LIFE + name: data for name, data in life.estimator.model.files().items()}
         stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
-        meta["life"] = {**stated, "estimator": _member_document(life.estimator, of_life)}
+        meta["life"] = {**stated, "estimator": document(life.estimator, "life-")}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    files.update(item for _, part in of_modes for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
-    return files | fitted | of_life | {REFIT + name: data for name, data in refit.items()}
+    return files | fitted | beside | {REFIT + name: data for name, data in refit.items()}
 
 
 def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, Any]:
-    encoding = estimator.encoding.to_document()
-    return {"family": estimator.family, **encoding, "files": list(files)}
-
-
-def _mode_files(number: int, mode: ModeModel) -> tuple[dict[str, object], dict[str, bytes]]:
-    """Return the document of a mode, and its files."""
-    document: dict[str, object] = {n: getattr(mode, n) for n in ("name", "condition", "rate")}
-    if mode.estimator is None:
-        return {**document, "estimator": None}, {}
-    files = {f"mode-{number}-{n}": data for n, data in mode.estimator.model.files().items()}
-    return {**document, "estimator": _member_document(mode.estimator, files)}, files
-
-
-def _normal_document(normal: NormalSample) -> dict[str, object]:
-    lists = {"rows": normal.rows.tolist(), "distances": normal.distances.tolist()}
-    return {"columns": normal.columns, "centre": normal.centre, "scale": normal.scale, **lists}
+    return {"family": estimator.family, **estimator.encoding.to_document(), "files": list(files)}
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
@@ -340,16 +321,15 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     beside = [*(mode.estimator for mode in model.modes), model.life and model.life.estimator]
     families = {model.family, *(estimator.family for estimator in beside if estimator)}
     needed = (package for family in families for package in get_family(family).packages)
-    packages = sorted({"numpy", "pandas", *needed})
     return {
         "requirements.txt": "".join(
-            f"{package}=={version(package)}\n" for package in packages
+            f"{package}=={version(package)}\n" for package in sorted({"numpy", "pandas", *needed})
         ).encode()
     }
 
 
 def model_from_files(
-    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
+    files: Mapping[str, bytes], family_of: Callable[[str], Learner] = get_family
 ) -> TrainedModel:
     """Read the model that `model_files` wrote, with its refit. `family_of`: by name.
 
@@ -372,9 +352,7 @@ def model_from_files(
     return replace(model, refit=refit)
 
 
-def _read_model(
-    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]
-) -> TrainedModel:
+def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner]) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     columns_known = set(plan.columns)
@@ -391,7 +369,8 @@ def _read_model(
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
     columns = Columns.from_plan(plan)
-    estimator, fitted = _read_member(files, meta.members[0], columns, family_of)
+    read = partial(_read_member, files, family_of)
+    estimator = read(meta.members[0], columns)
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
@@ -410,15 +389,24 @@ def _read_model(
             np.array(meta.normal.rows, np.float64),
             np.array(meta.normal.distances, np.float64),
         ),
-        effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
+        effects=meta.effects,
     )
-    settings = (estimator, model.calibration, model.threshold, plan)
-    hash = model_hash(*settings, fitted, model.has_alarm)
+    hash = model_hash(estimator, model.calibration, model.threshold, plan, model.has_alarm)
     model = replace(model, hash=hash)
-    if meta.life is not None:
-        model = with_life(model, _read_life(files, meta.life, columns, family_of))
-    modes = tuple(_read_mode(files, mode, columns, family_of) for mode in meta.modes)
-    model = with_modes(model, modes)
+    if (life := meta.life) is not None:
+        of_life = read(life.estimator, life_columns(columns, len(life.edges_ms)))
+        levels = LifeLevels(*life.levels)
+        model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
+    modes = (
+        ModeModel(
+            mode.name,
+            mode.condition,
+            mode.rate,
+            None if mode.estimator is None else read(mode.estimator, columns),
+        )
+        for mode in meta.modes
+    )
+    model = with_modes(model, tuple(modes))
     if model.hash != meta.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
@@ -427,35 +415,12 @@ def _read_model(
     return model
 
 
-def _read_mode(
-    files: Mapping[str, bytes],
-    meta: ModeMeta,
-    columns: Columns,
-    family_of: Callable[[str], FamilyReader],
-) -> ModeModel:
-    estimator = None
-    if meta.estimator is not None:
-        estimator, _ = _read_member(files, meta.estimator, columns, family_of)
-    return ModeModel(meta.name, meta.condition, meta.rate, estimator)
-
-
-def _read_life(
-    files: Mapping[str, bytes],
-    meta: LifeMeta,
-    columns: Columns,
-    family_of: Callable[[str], FamilyReader],
-) -> LifeModel:
-    columns = life_columns(columns, len(meta.edges_ms))
-    estimator, _ = _read_member(files, meta.estimator, columns, family_of)
-    return LifeModel(estimator, meta.edges_ms, LifeLevels(*meta.levels), meta.replaced_every_ms)
-
-
 def _read_member(
     files: Mapping[str, bytes],
+    family_of: Callable[[str], Learner],
     meta: EstimatorMeta,
     columns: Columns,
-    family_of: Callable[[str], FamilyReader],
-) -> tuple[Estimator, Iterable[bytes]]:
+) -> Estimator:
     meta.check(columns.names, columns.levels)
     lost = next((name for name in meta.files if name not in files), None)
     if lost is not None:
@@ -468,7 +433,5 @@ def _read_member(
         ) from unknown
     member_files = {PREFIX.sub("", name): files[name] for name in meta.files}
     model = family.load(member_files, meta.width(len(columns.names)))
-    estimator = Estimator(
-        meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
-    )
-    return estimator, family.fitted_bytes(model, member_files)
+    encoding = Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
+    return Estimator(meta.family, model, columns, encoding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.plan import STORED, Columns, Encoding, FeaturePlan
-from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored, median_of
+from alerting.learning.features.set_point_effects import SetPointEffects, round_stored
 from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NEAREST = 5
 MOST_NORMAL_ROWS = 2_000
 MOST_NORMAL_VALUES = 100_000
-DIGITS = 6  # significant ones that are stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +88,17 @@ def sample_normal(
     values = rows[list(columns)].to_numpy(np.float64)[normal]
     values = np.where(np.isfinite(values), values, np.nan)
     measured = [column[~np.isnan(column)] for column in values.T]
-    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in measured]
+    centre = [round_stored(median_of(column)) for column in values.T]
     scale = [
-        _round(_deviation(column, middle)) for column, middle in zip(measured, centre, strict=True)
+        round_stored(_deviation(column, middle))
+        for column, middle in zip(measured, centre, strict=True)
     ]
     empty = NormalSample(
         columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
     )
-    scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
+    scaled = np.vectorize(round_stored, otypes=[np.float64])(empty._scaled(values))
     nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
-    distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
+    distances = np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
     return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
 
 
@@ -132,15 +132,10 @@ def _deviation(values: Floats, middle: float) -> float:
     )
 
 
-def _round(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
-
-
 @dataclass(frozen=True)
-class Platt:
+class Platt(Stored):
     """p = 1 / (1 + exp(-(slope * margin + intercept))), with slope > 0."""
 
-    __pydantic_config__ = STORED
     slope: float
     intercept: float
 
@@ -285,7 +280,7 @@ class FittedModel(Protocol):
     def importance(self) -> Floats:
         """Return the contribution of each encoded column to the model, 0 or more."""
 
-    def fitted_bytes(self) -> Iterator[bytes]:
+    def fitted_bytes(self) -> Iterable[bytes]:
         """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
@@ -311,10 +306,9 @@ class Estimator:
             return np.empty(0)
         step = max(1, AT_ONCE // max(1, matrix.shape[1]))
         if len(matrix) > step:
-            parts = [
-                self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)
-            ]
-            return np.concatenate(parts)
+            return np.concatenate(
+                [self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)]
+            )
         return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
@@ -417,10 +411,9 @@ def model_hash(
     calibration: Platt,
     threshold: float,
     plan: FeaturePlan,
-    fitted: Iterable[bytes] | None = None,
     has_alarm: bool = True,
 ) -> str:
-    """Hash what decides a score or verdict, with `fitted` (default: its own) values."""
+    """Hash what decides a score or verdict."""
     settings = {
         "members": [{"family": estimator.family, **estimator.encoding.to_document()}],
         "weights": [1.0],
@@ -430,6 +423,6 @@ def model_hash(
         **({} if has_alarm else {"has_alarm": False}),  # as before where there is an alarm
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for part in estimator.model.fitted_bytes() if fitted is None else fitted:
+    for part in estimator.model.fitted_bytes():
         digest.update(part)
     return digest.hexdigest()

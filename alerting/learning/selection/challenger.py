@@ -18,6 +18,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.wording.language import translatable
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import THINNED
@@ -62,7 +63,7 @@ from alerting.learning.selection.operating_point import (
     lower_to_reach,
     observe_rows,
 )
-from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
+from alerting.learning.selection.promotion import ActedWindow, compare
 from alerting.readings.history import BoolArray, Floats, History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen

@@ -534,10 +534,9 @@ def add_objection(
     """Return a promotion with an objection that its comparison could not know. `facts`: values for
     the objection's sentence, which become evidence."""
     rule = next(row for row in RULES if row.objection == objection)
-    reason = rule.sentence.format(reason=decision.reason, **facts)
     return replace(
         decision,
-        reason=reason,
+        reason=rule.sentence.format(reason=decision.reason, **facts),
         objection=rule.objection if rule.by_person else decision.objection,
         evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
     )

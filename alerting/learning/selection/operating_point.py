@@ -40,8 +40,8 @@ from alerting.learning.score_metrics import (
     problem_intervals,
 )
 from alerting.readings.history import BoolArray, Floats, Millis
+from alerting.readings.variable_series import Positions
 
-Positions = npt.NDArray[np.int64]
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
@@ -91,18 +91,19 @@ def observe_rows(
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
     problems_by_asset = warnable_problems(at, asset, problems, onset, gap_ms, horizon_ms)
-    rules = {}
-    for name in problems_by_asset:
-        on_asset = occurrences[occurrences["asset"] == name].sort_values("start")
-        window = max(gap_ms, 0) + horizon_ms
-        rules[name] = PredictionRule(
-            Occurrences.from_columns(on_asset),
-            window,
+    rules = {
+        name: PredictionRule(
+            Occurrences.from_columns(
+                occurrences[occurrences["asset"] == name].sort_values("start")
+            ),
+            max(gap_ms, 0) + horizon_ms,
             horizon_ms,
             alarm_end,
             state=not onset,
             of_unit=gap_ms < 0,
         )
+        for name in problems_by_asset
+    }
     return ObservedRows(
         at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms
     )
@@ -118,13 +119,15 @@ def warnable_problems(
 ) -> dict[str, ProblemIntervals]:
     """Return the problems of each asset with evaluated rows; a problem counts if some row could
     have warned of it in time."""
-    by_asset = {}
-    for name in sorted(set(asset)):
-        intervals = problem_intervals(
-            problems[problems["asset"] == name].sort_values("start"), onset
+    return {
+        name: count_warnable(
+            problem_intervals(problems[problems["asset"] == name].sort_values("start"), onset),
+            np.sort(at[asset == name]),
+            gap_ms,
+            horizon_ms,
         )
-        by_asset[name] = count_warnable(intervals, np.sort(at[asset == name]), gap_ms, horizon_ms)
-    return by_asset
+        for name in sorted(set(asset))
+    }
 
 
 def predicted_episodes_at(
@@ -261,20 +264,21 @@ def choose_threshold(
     in words.
     """
     goal = with_enough_time(observed, goal)
-    weighed = [
-        _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), goal)
-        for t in _thresholds(score)
-    ]
+
+    def weigh(threshold: float) -> _ThresholdOption:
+        met = evaluate_threshold(observed, score, threshold, seed, CURVE_SAMPLES)
+        cost = _cost(met, goal)
+        loss = -(met.event_recall or 0.0) if cost is None else cost
+        return _ThresholdOption(threshold, met, loss, _is_within(met, goal))
+
+    weighed = [weigh(threshold) for threshold in _thresholds(score)]
     allowed = [w for w in weighed if w.allowed]
     best = min(allowed, key=lambda w: (*_rank(w), -w.threshold))
     finds = bool(best.met.n_found)
     if finds:
         # few problems leave many thresholds equally good: at the edge of them the scores of the
         # next problem decide, so the middle is taken, although it was not the one that won
-        between = _middle(score, weighed, best)
-        middle = _weigh(
-            between, evaluate_threshold(observed, score, between, seed, CURVE_SAMPLES), goal
-        )
+        middle = weigh(_middle(score, weighed, best))
         if middle.allowed and _rank(middle) <= _rank(best):
             best = middle
             weighed = sorted([*weighed, middle], key=lambda w: w.threshold)
@@ -290,9 +294,8 @@ def choose_threshold(
     choice = ThresholdChoice(best.threshold, finds, reason, curve, period)
     if goal.alarm_at is None:
         return choice
-    met = evaluate_threshold(observed, score, goal.alarm_at, seed, CURVE_SAMPLES)
-    fixed = _point(_weigh(goal.alarm_at, met, goal), goal)
-    return fix_threshold(choice, fixed, _describe_alarms(met, parts_a_week))
+    fixed = weigh(goal.alarm_at)
+    return fix_threshold(choice, _point(fixed, goal), _describe_alarms(fixed.met, parts_a_week))
 
 
 def fix_threshold(
@@ -308,8 +311,7 @@ def fix_threshold(
         f"without it {spoken_threshold(choice.threshold)} would be chosen: {choice.reason}"
     )
     by_threshold = sorted(curve, key=lambda point: point["threshold"])
-    finds = bool(fixed["n_found"])
-    fixed_choice = replace(choice, threshold=threshold, finds=finds, is_fixed=True)
+    fixed_choice = replace(choice, threshold=threshold, finds=bool(fixed["n_found"]), is_fixed=True)
     return replace(fixed_choice, reason=reason, curve=(*by_threshold,))
 
 
@@ -388,12 +390,6 @@ def _thresholds(score: Floats) -> list[float]:
         distinct = distinct[np.unique(np.round(ranks).astype(int))]
     above = np.nextafter(distinct[0], np.inf) if len(distinct) else 1.0
     return sorted({float(above), *distinct.tolist()})
-
-
-def _weigh(threshold: float, met: EventMetrics, goal: OperatingPoint) -> _ThresholdOption:
-    cost = _cost(met, goal)
-    loss = -(met.event_recall or 0.0) if cost is None else cost
-    return _ThresholdOption(threshold, met, loss, _is_within(met, goal))
 
 
 def _cost(met: EventMetrics, goal: OperatingPoint) -> float | None:

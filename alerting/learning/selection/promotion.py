@@ -16,7 +16,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import predicts
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.row_labels import Labels as InstantLabels
 from alerting.learning.data.row_labels import label_instants
@@ -27,7 +27,13 @@ from alerting.learning.features.point_in_time import (
     point_in_time_view,
 )
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.score_metrics import Labels, evaluate_rows, time_blocks
+from alerting.learning.score_metrics import (
+    Labels,
+    WeightedPrecision,
+    draw_blocks,
+    evaluate_rows,
+    time_blocks,
+)
 from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -45,7 +51,6 @@ from alerting.readings.history import (
 )
 
 ActedWindow = tuple[str, datetime, datetime]
-IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 SAMPLES = 500
 DAY_MS = 86_400_000
 
@@ -111,12 +116,11 @@ def comparison_start(
 ) -> datetime:
     """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon,
     `for` and longest window."""
-    longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = (
         definition.gap
         + definition.horizon
         + definition.problem.hold
-        + timedelta(milliseconds=longest)
+        + timedelta(milliseconds=max(challenger.plan.reach_ms, champion.plan.reach_ms))
     )
     return max(challenger.training_cutoff, champion.training_cutoff) + purge
 
@@ -201,8 +205,7 @@ def _rows_of(
     }
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     beside = {"label": labels.label[keep], "measured": labels.measured[keep], "acted": acted}
-    rows = pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores})
-    return rows, labels
+    return pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores}), labels
 
 
 def _is_touched(
@@ -330,7 +333,12 @@ def _verdict(
         "least": promotion.least_events,
         "summary": f"{summary}; the challenger is not clearly better",
         "acted": int(window.acted.sum()),
-        **{name: _percent(view.share_better) for name, view in bounds.items()},
+        **{
+            name: "an unknown share of the samples"
+            if (share := view.share_better) is None
+            else f"{spoken_share(share)} of the samples"
+            for name, view in bounds.items()
+        },
     }
     accepted = f"It is clearly better than the champion: {summary}."
     return decide(objections, facts, accepted, evidence)
@@ -345,14 +353,6 @@ def _describe_alarms(evidence: Mapping[str, Any], model: str) -> str:
     return f"the {model} found {met['n_found']:,} ({alarms})"
 
 
-def _percent(share: float | None) -> str:
-    return (
-        "an unknown share of the samples"
-        if share is None
-        else f"{spoken_share(share)} of the samples"
-    )
-
-
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
     """Bootstrap the difference in average precision over paired time blocks across all assets
     (Künsch 1989)."""
@@ -363,20 +363,13 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
         return _View(None, None, None, None, 0)
     _, block = np.unique(window.at[keep] // block_ms, return_inverse=True)
     differences = paired_differences(label, mine, theirs, block, seed)
-    challenger = _WeightedAp(label, mine)
-    champion = _WeightedAp(label, theirs)
     ones = np.ones(len(label))
-    if not len(differences):
-        return _View(
-            challenger.average_precision(ones), champion.average_precision(ones), None, None, 0
-        )
-    interval = np.quantile(differences, [0.025, 0.975]).tolist()
-    share = float(np.mean(differences > 0))
+    has_any = len(differences) > 0
     return _View(
-        challenger.average_precision(ones),
-        champion.average_precision(ones),
-        interval,
-        share,
+        WeightedPrecision(label, mine).average(ones),
+        WeightedPrecision(label, theirs).average(ones),
+        np.quantile(differences, [0.025, 0.975]).tolist() if has_any else None,
+        float(np.mean(differences > 0)) if has_any else None,
         len(differences),
     )
 
@@ -391,40 +384,12 @@ def paired_differences(
     """
     if not 0 < label.sum() < len(label):
         return np.empty(0)
-    first = _WeightedAp(label, mine)
-    second = _WeightedAp(label, theirs)
+    first = WeightedPrecision(label, mine)
+    second = WeightedPrecision(label, theirs)
     differences = np.array(
         [
-            first.average_precision(c[block]) - second.average_precision(c[block])
-            for c in _draws(int(block.max()) + 1, seed)
+            first.average(count[block]) - second.average(count[block])
+            for count in draw_blocks(block, seed, SAMPLES)
         ]
     )
     return np.asarray(differences[~np.isnan(differences)], np.float64)
-
-
-def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the number of times that each block is drawn, for every sample."""
-    return np.random.default_rng(seed).multinomial(
-        blocks, np.full(blocks, 1 / blocks), size=SAMPLES
-    )
-
-
-class _WeightedAp:
-    """Average precision of fixed scores under changing weights: sorted once, then linear."""
-
-    def __init__(self, label: Labels, score: Floats) -> None:
-        self._order = np.argsort(-score, kind="stable")
-        ordered = score[self._order]
-        # the last row of every run of equals
-        self._last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-        self._label = label[self._order].astype(np.float64)
-
-    def average_precision(self, weight: npt.NDArray[Any]) -> float:
-        """Return the average precision under a weighting; NaN if it leaves one class only."""
-        ordered = weight[self._order].astype(np.float64)
-        true = np.cumsum(ordered * self._label)[self._last]
-        total = np.cumsum(ordered)[self._last]
-        if true[-1] in (0, total[-1]):
-            return float("nan")
-        precision = np.divide(true, total, out=np.zeros_like(true), where=total > 0)
-        return float(np.sum(np.diff(true, prepend=0.0) * precision) / true[-1])

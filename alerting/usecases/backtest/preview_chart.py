@@ -3,7 +3,7 @@ alarms."""
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
@@ -29,7 +29,7 @@ from alerting.detection.problem_occurrences import (
     find_problems,
     predicts,
 )
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation, VersionInterval
@@ -317,7 +317,7 @@ def draw_preview(
     definition: Definition,
     targets: Sequence[Asset],
     compared: ComparedAlarms,
-    suppressed: Mapping[str, Sequence[SuppressedInterval]],
+    suppressed: IntervalsByAsset,
     start: datetime,
     end: datetime,
 ) -> PreviewChart | None:

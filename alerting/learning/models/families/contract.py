@@ -6,11 +6,11 @@ One module per family, with its instance.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,35 @@ class LabelledRows:
         if positives in (0, len(self.label)):
             text = _ALL_POSITIVE if positives else _ALL_NEGATIVE
             raise UserError(translatable(text, rows=len(self.label)))
+
+
+class Learner(Protocol):
+    """What learns from rows, and predicts by the fitted model: a family of models of a problem, or
+    a forecaster.
+
+    `packages`: the libraries that fitted models need to score, besides numpy and pandas.
+    `suggest`: suggests one parameter set of a search.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def packages(self) -> Sequence[str]: ...
+
+    @property
+    def suggest(self) -> Callable[[optuna.Trial], Params]: ...
+
+    @property
+    def fit(self) -> Callable[..., Any]:
+        """Fit: `fit(params, *rows, seed)`; the same arguments give the same model."""
+
+    def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
+        """Read a fitted model for `width` columns from the files that its `files` returned.
+
+        Reading runs no code from the files, whose hashes were compared before. Raises
+        ModelRefused if a file cannot be read. The files may be read at the first use of the model.
+        """
 
 
 class ModelFamily(ABC):
@@ -111,15 +140,7 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model for `width` columns from the files that its `files` returned.
-
-        Reading runs no code from the files, whose hashes were compared before. Raises ModelRefused
-        if a file cannot be read. A family may read the files at the first use of the model.
-        """
-
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
-        """Return the `fitted_bytes` of a model that was read from these files."""
-        return model.fitted_bytes()
+        """Read a fitted model (`Learner.load`)."""
 
     def params_for(self, problem: Problem) -> Params:
         """Return the parameters that the problem decides. `columns`: the columns of the plan."""

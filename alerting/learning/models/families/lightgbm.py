@@ -2,10 +2,10 @@
 seeds."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,11 +43,32 @@ _gains: dict[bytes, Floats] = {}
 
 
 @dataclass(frozen=True)
-class BoosterMean:
+class Boosters:
+    """Fitted boosters, or their texts, which LightGBM reads at the first use, so that a model that
+    does not serve costs nothing."""
+
+    fitted: Sequence[lightgbm.Booster] = ()
+    texts: Sequence[bytes] = ()
+
+    @cached_property
+    def boosters(self) -> Sequence[lightgbm.Booster]:
+        """Return the boosters."""
+        return self.fitted or [lightgbm.Booster(model_str=t.decode("ascii")) for t in self.texts]
+
+    def fitted_bytes(self) -> Iterable[bytes]:
+        """Return the text of the trees of each booster, as it was read: another text of the trees
+        is another hash."""
+        return self.texts or [trees_text(booster).encode() for booster in self.fitted]
+
+    def files(self) -> dict[str, bytes]:
+        """Return one text file for each booster."""
+        return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
+
+
+class BoosterMean(Boosters):
     """The mean of the margins, contributions and importance of one or several boosters."""
 
-    boosters: tuple[lightgbm.Booster, ...]
-    margin_is_probability: ClassVar[bool] = False
+    margin_is_probability = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row; only from the first `rounds` trees, if given."""
@@ -65,14 +86,6 @@ class BoosterMean:
         ]
         return np.asarray(np.mean(gains, axis=0), np.float64)
 
-    def fitted_bytes(self) -> Iterator[bytes]:
-        """Return the text of the trees of each booster."""
-        return (trees_text(booster).encode() for booster in self.boosters)
-
-    def files(self) -> dict[str, bytes]:
-        """Return one text file for each booster."""
-        return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
-
     @property
     def formula(self) -> Trees:
         """Return the trees."""
@@ -83,26 +96,7 @@ class BoosterMean:
             np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64)
             for booster in self.boosters
         ]
-        total = sum(predictions[1:], predictions[0])
-        return np.asarray(total / len(self.boosters), np.float64)
-
-
-class StoredBoosterMean(BoosterMean):
-    """A `BoosterMean` from texts that LightGBM reads at the first use, so that a model that does
-    not serve costs nothing."""
-
-    def __init__(self, texts: Sequence[bytes]) -> None:
-        object.__setattr__(self, "_texts", tuple(texts))
-
-    def fitted_bytes(self) -> Iterator[bytes]:
-        """Return the texts as they were read: another text of the trees is another hash."""
-        return iter(self.__dict__["_texts"])
-
-    @cached_property
-    def boosters(self) -> tuple[lightgbm.Booster, ...]:
-        """Return the boosters."""
-        texts: tuple[bytes, ...] = self.__dict__["_texts"]
-        return tuple(lightgbm.Booster(model_str=text.decode("ascii")) for text in texts)
+        return np.asarray(sum(predictions[1:], predictions[0]) / len(self.boosters), np.float64)
 
 
 class LightGbm(ModelFamily):
@@ -131,7 +125,6 @@ class LightGbm(ModelFamily):
     )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
-        """Suggest one parameter set of a search."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 3, 63, log=True),
@@ -197,12 +190,12 @@ class LightGbm(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster at its first use."""
-        return StoredBoosterMean(list(files.values()))
+        return BoosterMean(texts=list(files.values()))
 
     def _estimator(
         self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs
     ) -> Estimator:
-        return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
+        return Estimator(self.name, BoosterMean(boosters), columns, Encoding(pairs=pairs))
 
 
 def informative_pairs(
@@ -225,8 +218,7 @@ def informative_pairs(
     gains = _gains.get(table)
     if gains is None:
         short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
-        booster = _boost(short, columns, rows, seed, NO_PAIRS, threads)
-        gains = BoosterMean((booster,)).importance()
+        gains = BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)).importance()
         if len(_gains) >= MOST_TABLES:
             _gains.clear()
         _gains[table] = gains

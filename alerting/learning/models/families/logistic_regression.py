@@ -89,7 +89,6 @@ class Logistic(ModelFamily):
     )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
-        """Suggest one parameter set of a search."""
         return {
             "C": trial.suggest_float("C", 1e-4, 10.0, log=True),
             "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),

@@ -1,7 +1,7 @@
 """Persistence: the last known value of the problem's variable is the risk."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.detection.problem_occurrences import risk_of
-from alerting.learning.features.plan import STORED, Columns, Encoding
+from alerting.learning.features.plan import Columns, Encoding, Stored, median_of
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
 from alerting.readings.history import Floats
@@ -23,7 +23,7 @@ FILE = "persistence.json"
 
 
 @dataclass(frozen=True)
-class LastValue:
+class LastValue(Stored):
     """A fitted persistence model: log-odds that rise with the risk of one column's value.
 
     `column`: position of that column among `width` columns. `above`, `below`, `equals`: the limits
@@ -31,7 +31,6 @@ class LastValue:
     rows. `expected`: the mean margin of the training rows.
     """
 
-    __pydantic_config__ = STORED
     column: Annotated[int, Field(ge=0)]
     width: int
     above: float | None
@@ -60,9 +59,9 @@ class LastValue:
         """Return 1 for the one column that counts, 0 for the others."""
         return np.asarray(np.arange(self.width) == self.column, np.float64)
 
-    def fitted_bytes(self) -> Iterator[bytes]:
+    def fitted_bytes(self) -> Iterable[bytes]:
         """Return all fitted values as bytes."""
-        yield self.files()[FILE]
+        return self.files().values()
 
     def files(self) -> dict[str, bytes]:
         """Return one JSON file."""
@@ -101,8 +100,7 @@ class Persistence(ModelFamily):
         column = 0 if params["column"] is None else columns.names.index(params["column"])
         limits = {name: params[name] for name in ("above", "below", "equals")}
         risk = risk_of(rows.matrix[:, column], **limits)
-        measured = risk[~np.isnan(risk)]
-        missing = float(np.median(measured)) if len(measured) else 0.0
+        missing = median_of(risk)
         fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
         width = len(columns.names)
         model = LastValue(

@@ -1,7 +1,6 @@
 """Quantile regression by LightGBM: a booster for each quantile of the same rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import lightgbm
-from alerting.learning.models.families.lightgbm import trees_text
+from alerting.learning.models.families.lightgbm import BoosterMean, Boosters
 from alerting.learning.models.trained import threads_for
 from alerting.readings.history import Floats
 
@@ -17,17 +16,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
 
 PACKAGES = ("lightgbm",)
-Positions = npt.NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class QuantileTrees:
-    """Fitted boosters, in the order of the quantiles."""
-
-    boosters: tuple[lightgbm.Booster, ...]
+class QuantileTrees(Boosters):
+    """Boosters in the order of the quantiles."""
 
     @cached_property
-    def columns(self) -> Positions:
+    def columns(self) -> npt.NDArray[np.int32]:
         """Return the positions of the columns that any tree uses."""
         splits = [booster.feature_importance("split") for booster in self.boosters]
         return np.flatnonzero(np.any(splits, axis=0)).astype(np.int32)
@@ -41,21 +36,11 @@ class QuantileTrees:
 
     def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for one quantile, and the expected value."""
-        shares = np.asarray(
-            self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64
-        )[0]
-        return shares[:-1], float(shares[-1])
+        return BoosterMean([self.boosters[number]]).contributions(row)
 
     def importance(self, number: int) -> Floats:
         """Return the gain of each column for one quantile."""
-        return np.asarray(self.boosters[number].feature_importance("gain"), np.float64)
-
-    def files(self) -> dict[str, bytes]:
-        """Return one text file for each booster."""
-        return {
-            f"model-{number}.txt": trees_text(booster).encode()
-            for number, booster in enumerate(self.boosters)
-        }
+        return BoosterMean([self.boosters[number]]).importance()
 
 
 def fit_quantiles(
@@ -88,18 +73,5 @@ def fit_quantiles(
         "bagging_fraction": 0.7,
     }
     return QuantileTrees(
-        tuple(lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels)
+        [lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels]
     )
-
-
-class StoredQuantileTrees(QuantileTrees):
-    """`QuantileTrees` from texts that LightGBM reads at the first use."""
-
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        object.__setattr__(self, "_texts", tuple(texts))
-
-    @cached_property
-    def boosters(self) -> tuple[lightgbm.Booster, ...]:
-        """Return the boosters."""
-        texts: tuple[bytes, ...] = self.__dict__["_texts"]
-        return tuple(lightgbm.Booster(model_str=text.decode("ascii")) for text in texts)

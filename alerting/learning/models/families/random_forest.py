@@ -166,7 +166,6 @@ class RandomForest(ModelFamily):
     fixed = frozenset({"n_estimators", "max_samples"})
 
     def suggest(self, trial: "optuna.Trial") -> Params:
-        """Suggest one parameter set of a search."""
         return {
             "n_estimators": self.defaults["n_estimators"],
             "max_samples": self.defaults["max_samples"],
