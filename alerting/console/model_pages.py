@@ -63,7 +63,6 @@ def list_models(request: Request, platform: Served, _: Viewer, sort: NameQuery =
 
 
 Act = Literal["decide", "train", "cancel", "rollback", "point"]
-AlarmAt = Annotated[float | None, Query(gt=0, lt=1)]
 
 
 @router.get("/models/{name}/{act}", response_class=HTMLResponse)
@@ -73,7 +72,7 @@ def confirm(
     request: Request,
     platform: Served,
     _: Engineer,
-    alarm_at: AlarmAt = None,
+    alarm_at: Annotated[float | None, Query(gt=0, lt=1)] = None,
 ) -> str:
     """Return the page that shows the effect of a decision, with the form to take it."""
     return _page(request, platform, name, act, {"alarm_at": alarm_at})

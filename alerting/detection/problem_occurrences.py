@@ -40,7 +40,6 @@ from alerting.readings.history import (
 )
 
 Scores: TypeAlias = "npt.NDArray[np.float64]"
-_LOOKBACK_FOR_CLEAR = timedelta(days=7)
 
 
 def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
@@ -75,7 +74,7 @@ def problem_lookback(problem: Problem) -> timedelta:
 def first_lookback(problem: Problem) -> timedelta:
     """Return how much further back readings are needed before the first instant, because a value
     between the limit and `problem.clear` keeps the state of the last value beyond either."""
-    return timedelta(0) if problem.clear is None else _LOOKBACK_FOR_CLEAR
+    return timedelta(0) if problem.clear is None else timedelta(days=7)
 
 
 def _longest_delay(problem: Problem, asset: Asset) -> timedelta:

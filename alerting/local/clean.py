@@ -30,13 +30,12 @@ _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
 
-AIRFLOW_LAST = timedelta(days=30)
 """How long Airflow's rows and task logs are stored."""
 
 
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
     """Clean once. Return the failures, which are tried again the next night."""
-    before = now - AIRFLOW_LAST
+    before = now - timedelta(days=30)
     commands = {"airflow": _clean_airflow(before), "mlflow": _clean_mlflow(settings, environ)}
     faults = [
         fault

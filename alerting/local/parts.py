@@ -31,7 +31,6 @@ _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to th
 # machine
 _LOCK_PATIENCE_S = 60
 PROBE_TIMEOUT_S = 0.5
-RECENT_S = 5.0
 
 
 def answers(
@@ -244,7 +243,7 @@ def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str
 
 def _is_recent(file: Path) -> bool:
     try:
-        return time.time() - file.stat().st_mtime < RECENT_S
+        return time.time() - file.stat().st_mtime < 5.0
     except FileNotFoundError:
         return False
 

@@ -212,8 +212,6 @@ MUTE_KINDS: Mapping[MuteKind, str] = MappingProxyType({
     "out_of_service": translatable("out of service"),
 })  # fmt: skip
 LONGEST_UNTIL_EVENT = timedelta(hours=24)
-FURTHEST_PLANNED = timedelta(days=90)
-LONGEST_MUTE_REASON = 500
 MOST_NOTIFIED = 20
 
 
@@ -388,14 +386,14 @@ def new_mute(
         raise UserError(
             translatable("a reason is required, for other operators: write why it is muted")
         )
-    if len(why) > LONGEST_MUTE_REASON:
+    if len(why) > 500:
         raise UserError(translatable("the reason has at most 500 characters"))
     names = tuple(sorted(set(notified)))
     if len(names) > MOST_NOTIFIED:
         raise UserError(translatable("name at most 20 channels"))
     made_at = from_millis(to_millis(now))
     begin = made_at if since is None else max(from_millis(to_millis(since)), made_at)
-    if begin > now + FURTHEST_PLANNED:
+    if begin > now + timedelta(days=90):
         raise UserError(translatable("plan at most 90 days ahead"))
     end = None if until is None else from_millis(to_millis(until))
     if end is None and event is not None:

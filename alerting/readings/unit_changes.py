@@ -19,7 +19,6 @@ _NEAR = math.log10(1.1)  # by which a factor may differ from one of a unit
 # alike, while another level of the process leaves the spread, and a ramp what lies beside it.
 _ALIKE = math.log10(1.5)
 _SPREAD = math.log10(2.0)
-_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _MOST = 4096  # values that are looked at, evenly
 _MOST_CELLS = 1_000_000
 _WHOLE = 1 << 32
@@ -136,7 +135,9 @@ def _factor(level: Floats, change: int, rows: int) -> float | None:
     after = level[change : change + rows]
     if min(len(before), len(after)) < _LEAST:
         return None
-    of_before, of_after = (np.quantile(part, _QUANTILES) for part in (before, after))
+    of_before, of_after = (
+        np.quantile(part, (0.1, 0.25, 0.5, 0.75, 0.9)) for part in (before, after)
+    )
     shifts = of_after - of_before
     factor = min(_FACTORS, key=lambda f: abs(np.log10(f) - abs(shifts[2])))
     shift = np.sign(shifts[2]) * np.log10(factor)

@@ -52,13 +52,9 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.training.due import describe_step
 
-_PRESENT = timedelta(days=1)
 MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
 LONGEST_SELECTED = timedelta(days=366)
-MOST_TIMES = 200
-_FIRST_PART = timedelta(hours=6)
-_LONGEST_PART = timedelta(days=4)
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
@@ -107,7 +103,7 @@ def _readings_after_now(
     is fast: no evaluation uses them yet. Say nothing if the explained instant is long ago."""
     now = platform.clock.now()
     newest = platform.readings.newest_readings(None, [asset.name]).get(asset.name)
-    if newest is None or newest.ts <= now or at < now - _PRESENT:
+    if newest is None or newest.ts <= now or at < now - timedelta(days=1):
         return []
     names = sorted(latest.definition.variables_read(asset) & asset.variables.keys())
     ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
@@ -376,7 +372,7 @@ def find_times(
         timedelta(milliseconds=sum(last - first for first, last in intervals)),
         tuple(
             FoundTime(from_millis(first), from_millis(last))
-            for first, last in reversed(intervals[-MOST_TIMES:])
+            for first, last in reversed(intervals[-200:])
         ),
     )
 
@@ -417,10 +413,10 @@ def _parts(
     first, last = readings.span(asset.name) or (end, end)
     begin = start
     until = max(start, first)
-    length = _FIRST_PART
+    length = timedelta(hours=6)
     while True:
         until = min(until + length, end)
-        length = min(2 * length, _LONGEST_PART)
+        length = min(2 * length, timedelta(days=4))
         is_last = until >= min(last, end)
         stop = end if is_last else until
         yield readings.load(asset, begin, stop, variables, events_since=stop)

@@ -274,16 +274,13 @@ def report_id(name: str, period: Period, corrected_at: datetime | None = None) -
     return f"{name}:{period.name}{at}"
 
 
-_MOST_AT_ONCE = 1_000
-
-
 def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """Add the notifications of reports that are not announced yet; return how many. Idempotent.
 
     A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
     record that the report is announced adds nothing twice.
     """
-    waiting = platform.reports.unannounced(_MOST_AT_ONCE)
+    waiting = platform.reports.unannounced(1_000)
     latest = platform.definitions.latest_revisions() if waiting else []
     by_name = {revision.name: revision.definition for revision in latest}
     added = 0

@@ -445,7 +445,6 @@ def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
 
 
 MOST_BANDS = 1_000
-_ACTIVE_FOR = timedelta(days=92)
 """Longest time before the span at which an episode that is over may have been raised."""
 
 
@@ -485,7 +484,9 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
     events.sort(key=lambda event: (event.start, event.asset, event.type))
     alarms = [
         alarm
-        for alarm in platform.episodes.alarms(start, end, start - _ACTIVE_FOR, {band_asset.name})
+        for alarm in platform.episodes.alarms(
+            start, end, start - timedelta(days=92), {band_asset.name}
+        )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
     newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]

@@ -52,7 +52,6 @@ from alerting.usecases.operators.handover import (
 from alerting.usecases.operators.links_and_misses import report_miss
 
 pages = APIRouter(include_in_schema=False)
-UNFOLDED = 4
 FormInstant = Annotated[Instant | None, Form()]
 
 
@@ -147,7 +146,7 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
         address=lambda other_shift: _handover_address(chosen.part, other_shift),
         lines=[(name, title, _handover_address(name)) for name, title in plant.lines.items()],
         whole=_handover_address(None),
-        unfolded=UNFOLDED,
+        unfolded=4,
         most=LONGEST_NOTE,
         now=account.at,
         **{"refusal": "", "text": "", "sent": 0, "sent_to": "", **values},

@@ -117,8 +117,6 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 
 EARLIER_SHOWN = 50
-OVER_UNFOLDED = 3
-CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
 _NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
@@ -248,8 +246,8 @@ def _present(
         else worth_sentences(read_numbers(platform.reports), language_of(request)),
         "handed_over": find_change(shift_hours(routes), now.at),
         "presets": MUTE_REASONS,
-        "causes_unfolded": CAUSES_UNFOLDED,
-        "over_unfolded": OVER_UNFOLDED,
+        "causes_unfolded": 12,
+        "over_unfolded": 3,
         "by_asset": lambda episodes: sorted(
             episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
         ),
@@ -316,7 +314,6 @@ AGO = (
     ("8h", translatable("8 hours ago")),
 )
 """When a problem that nobody was told of came, to choose from."""
-_LONGEST_AGO = timedelta(days=7)
 
 
 @pages.get("/miss", response_class=HTMLResponse)
@@ -368,7 +365,7 @@ def _read_ago(text: str) -> timedelta:
         ago = read_duration(text)
     except ValueError:
         raise UserError(translatable("say how long ago the problem came")) from None
-    if ago > _LONGEST_AGO:
+    if ago > timedelta(days=7):
         raise UserError(
             translatable("a problem of more than a week ago is reported on the page of reports")
         )

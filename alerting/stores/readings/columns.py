@@ -26,7 +26,6 @@ from alerting.readings.history import (
 
 CHUNK = 10_000
 Column: TypeAlias = "npt.NDArray[Any]"
-SHORTEST_SEARCH = timedelta(hours=1)
 
 
 def sample_fields(row: ReadingRow) -> Document:
@@ -171,7 +170,7 @@ def newest_frame(
     """Return each variable's newest value in (since, until] within its range."""
     by_instant: dict[datetime, Document] = {}
     for name, start in since.items():
-        length = SHORTEST_SEARCH
+        length = timedelta(hours=1)
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])

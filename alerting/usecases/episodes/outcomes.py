@@ -386,7 +386,6 @@ def _find_touched(
 
 
 _STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default
-_LONGEST = timedelta(days=400)
 
 
 @dataclass(frozen=True)
@@ -458,7 +457,9 @@ def _last_value(
 ) -> ProblemProgress:
     declared = asset.variables.get(variable)
     delay = asset.delay(variable)
-    newest = readings.newest_values(asset, {variable: happening_at - _LONGEST}, now - delay)
+    newest = readings.newest_values(
+        asset, {variable: happening_at - timedelta(days=400)}, now - delay
+    )
     if newest.empty:
         return ProblemProgress(False, unknown_since_message(asset, variable, happening_at))
     at = newest.index[-1].to_pydatetime()
@@ -473,7 +474,6 @@ def _last_value(
 _LONGEST_EVENT = timedelta(days=1)
 # in which a set-point that the model does not use must have been reported before the raise
 _BEFORE = timedelta(hours=1)
-_MOST_VARIABLES = 50
 
 
 def recommendation_taken(
@@ -487,7 +487,7 @@ def recommendation_taken(
     advice = all_advice(episode)
     names = {c.variable for result in advice for c in result.changes}
     names |= {name for name, variable in asset.variables.items() if variable.controllable}
-    chosen = sorted(names & asset.variables.keys())[:_MOST_VARIABLES]
+    chosen = sorted(names & asset.variables.keys())[:50]
     if not chosen:
         return None
     until = min(now, episode.ended_at or now)

@@ -45,7 +45,6 @@ from alerting.usecases.evaluation.target import (
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000
-_MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
@@ -172,7 +171,11 @@ def _find_cut(evaluation: TargetEvaluation) -> datetime | None:
     fits."""
     raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
     # a moment before the first raise too many, so that the next unit of work finds it as new
-    return raises[RAISES_OF_TARGET] - _MOMENT if len(raises) > RAISES_OF_TARGET else None
+    return (
+        raises[RAISES_OF_TARGET] - timedelta(milliseconds=1)
+        if len(raises) > RAISES_OF_TARGET
+        else None
+    )
 
 
 def _evaluate(

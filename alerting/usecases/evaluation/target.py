@@ -242,7 +242,6 @@ def _values_of(scored: ScoredRows) -> list[tuple[Predicted, ...]]:
 
 
 Name = tuple[str, str | None]  # an asset and a variable
-_SCORES_AT_ONCE = 20_000
 
 
 class BatchReadings:
@@ -435,7 +434,7 @@ class EvaluationRun:
     def add_scores(self, scores: Sequence[TargetScores]) -> None:
         """Take scores to store with the next unit of work, or at once when there are many."""
         self.scores.extend(scores)
-        if sum(len(target.rows) for target in self.scores) > _SCORES_AT_ONCE:
+        if sum(len(target.rows) for target in self.scores) > 20_000:
             self.store_scores()
 
     def store_scores(self) -> None:

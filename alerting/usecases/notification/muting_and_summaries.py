@@ -44,7 +44,6 @@ _TRANSITIONS: Mapping[_Change, TransitionKind] = MappingProxyType(
 )
 _BY_DESIGN = "suppression:"
 _LISTED = 20
-_READ = 1_000
 _INSTANT = timedelta(milliseconds=1)
 
 
@@ -297,7 +296,7 @@ def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list
         return []
     lines = MutesInForce((), platform.assets)
     raised = platform.episodes.find(
-        mute.definition, mute.asset, start=mute.since, end=end, limit=_READ
+        mute.definition, mute.asset, start=mute.since, end=end, limit=1_000
     )
     return [
         e
@@ -408,7 +407,6 @@ def _scope(platform: MutingPorts, mute: Mute, reads: Language) -> str:
     return describe_matcher(mute, asset.title if asset else None, definition, reads)
 
 
-_MOST = 1000
 """Members of one message at most: they are marked as grouped in the unit of work that stores it."""
 Member = tuple[Episode, Notification]
 Titles = Mapping[str, str]
@@ -439,7 +437,7 @@ def summarise(platform: DeliveryPorts, now: datetime) -> int:
         for members in groups.values()
         if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
     ]
-    return sum(_write(platform, members[:_MOST], titles, now) for members in due)
+    return sum(_write(platform, members[:1000], titles, now) for members in due)
 
 
 def _write(
