@@ -29,7 +29,6 @@ from alerting.usecases.document_life import ChangedMeanwhile
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
     ModelLine,
-    ModelReport,
     answer_waiting,
     cancel_training,
     model_lines,
@@ -153,6 +152,8 @@ def _page(
     points = [] if curve is None else curve["points"]
     chosen = next((p for p in points if p.at_most and p.threshold == typed.get("alarm_at")), None)
     tested = chosen and report.evidence and report.evidence.at_threshold(chosen.threshold)
+    question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
+    line = line_of_champions(report.decisions, question)
     return render(
         "model_act.html",
         request,
@@ -164,7 +165,9 @@ def _page(
         why_waiting=explain_proposal(report.waiting),
         proposed=propose_alert(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
-        served=_list_served(report),
+        served=[
+            version for version in dict.fromkeys(reversed(line)) if version != report.line.version
+        ],
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
         chosen=chosen,
@@ -175,10 +178,3 @@ def _page(
         refusal=refusal,
         now=platform.clock.now(),
     )
-
-
-def _list_served(report: ModelReport) -> list[int]:
-    """Return the versions that were in service before the present one, the last first."""
-    question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
-    line = line_of_champions(report.decisions, question)
-    return [version for version in dict.fromkeys(reversed(line)) if version != report.line.version]

@@ -195,19 +195,21 @@ def render_again(
     now: datetime = page["now"]
     language: Language = page["language"]
     minute = int(now.timestamp()) // 60
-    key = (macro.name, _identity(thing), texts, minute, page["zone"].key, language.code)
+    # an episode, which is large, by its place in memory: the stored output keeps it alive
+    key = (
+        macro.name,
+        tuple(map(id, thing)) if isinstance(thing, tuple) else id(thing),
+        texts,
+        minute,
+        page["zone"].key,
+        language.code,
+    )
     made = _MADE.get(key)
     if made is None or made[1] is not language:
         if len(_MADE) >= 1000:
             _MADE.clear()
         made = _MADE[key] = thing, language, macro(thing, *texts)
     return made[2]
-
-
-def _identity(thing: Episode | tuple[Episode, ...]) -> object:
-    """Return a key of an object. The key of an episode, which is large, is its place in memory; the
-    stored output keeps the episode alive, so that no other object takes this place."""
-    return tuple(map(id, thing)) if isinstance(thing, tuple) else id(thing)
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -478,11 +480,11 @@ class Prefix(HttpMiddleware):
             headers["location"] = self._prefix + location
         for number, (name, value) in enumerate(headers.raw):
             if name == b"set-cookie":
-                text = _COOKIE_PATH.sub(self._path_of_cookie, value.decode("latin-1"))
+                text = _COOKIE_PATH.sub(
+                    lambda match: match[1] + self._prefix + match[2].rstrip("/"),
+                    value.decode("latin-1"),
+                )
                 headers.raw[number] = (name, text.encode("latin-1"))
-
-    def _path_of_cookie(self, match: re.Match[str]) -> str:
-        return match[1] + self._prefix + match[2].rstrip("/")
 
 
 def prefix_of(public_url: str | None) -> str:

@@ -277,7 +277,6 @@ def describe_happening(
 
 
 NOT_YET = -(2**63)
-_TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 
 @dataclass(frozen=True)
@@ -304,7 +303,10 @@ class Occurrences:
         """Return these occurrences as columns of a frame, with this asset in each row."""
         return {
             "asset": np.full(len(self.start), asset, dtype=object),
-            **{name: getattr(self, name) for name in _TIMES},
+            **{
+                name: getattr(self, name)
+                for name in ("start", "true_at", "known_at", "over_at", "recovered_at")
+            },
         }
 
     @classmethod

@@ -26,7 +26,6 @@ UNFINISHED = ("queued", "running")
 AWAY_AFTER = timedelta(minutes=5)
 _FAILED_WITHIN = timedelta(days=2)  # a run that failed before is known already
 _MOST_DAGS = 100
-_LONGEST_LOG = 100_000  # lines
 
 
 class AirflowSilent(Exception):
@@ -72,7 +71,7 @@ class AirflowClient:
         try:
             with self._http.stream("GET", f"/api/v2{path}", params=query, headers=accept) as answer:
                 lines = answer.iter_lines() if answer.is_success else ()
-                yield from map(json.loads, islice(lines, _LONGEST_LOG))
+                yield from map(json.loads, islice(lines, 100_000))
         except (httpx.HTTPError, ValueError) as fault:
             raise AirflowSilent(f"GET {path}: {fault}") from fault
 
@@ -190,13 +189,11 @@ class SchedulerReader:
             health = self._airflow.read("/monitor/health")
             paused = self._airflow.read("/dags", paused=True, limit=_MOST_DAGS)["dags"]
             failed = self._failed_runs(suspects)
-            self._note(PARTS[0], *(p for p in PARTS if _is_healthy(health, p)))
+            well = [p for p in PARTS if health.get(p, {}).get("status") == "healthy"]
+            self._well_at |= dict.fromkeys([PARTS[0], *well], self._now())
             return SchedulerState(self._away(), [str(dag["dag_id"]) for dag in paused], failed)
         except (AirflowSilent, LookupError, TypeError, ValueError):  # or another server's answer
             return SchedulerState(self._away(), None, None)
-
-    def _note(self, *well: str) -> None:
-        self._well_at |= dict.fromkeys(well, self._now())
 
     def _away(self) -> PartAway | None:
         """Return the part that has been away for too long, Airflow's API first."""
@@ -243,7 +240,3 @@ class SchedulerReader:
         except (LookupError, TypeError, AttributeError):
             return FailedRun(dag, None, page)
         return FailedRun(dag, reason[:300], page)
-
-
-def _is_healthy(health: Mapping[str, Any], part: str) -> bool:
-    return bool(health.get(part, {}).get("status") == "healthy")

@@ -26,7 +26,6 @@ from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
 PREPARE = "prepare"
-_AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
 # machine
 _LOCK_PATIENCE_S = 60
@@ -143,7 +142,12 @@ def airflow_environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs" / "airflow"),
     }
-    return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **of_home}
+    lines = (line.strip() for line in (ROOT / "config" / "airflow.env").read_text().splitlines())
+    return {
+        **shared,
+        **dict(line.split("=", 1) for line in lines if line and not line.startswith("#")),
+        **of_home,
+    }
 
 
 def all_parts(
@@ -291,7 +295,7 @@ def airflow_parts(
             needs,
             _alive(url, "scheduler"),
             uses=("airflow-api",),
-            grace_s=_AIRFLOW_GRACE_S,
+            grace_s=20.0,  # the scheduler waits for its tasks, which report to the API
         ),
         Part(
             "airflow-dags",
@@ -347,8 +351,3 @@ def _job(
 
 def _module(command: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *f"alerting.local.{command}".split())
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -438,16 +438,14 @@ def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
     part without name and title, because the title of such a part would repeat the title of its
     tile."""
     joined_parts: list[PartTiles] = []
-    for is_lone, group in groupby(parts, key=_is_lone):
+    for is_lone, group in groupby(
+        parts, lambda part: len(part.tiles) == 1 and not part.normal and not part.without_definition
+    ):
         if is_lone:
             joined_parts.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
         else:
             joined_parts += group
     return joined_parts
-
-
-def _is_lone(part: PartTiles) -> bool:
-    return len(part.tiles) == 1 and not part.normal and not part.without_definition
 
 
 def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:

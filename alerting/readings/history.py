@@ -427,7 +427,6 @@ def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[sli
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
 ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
-_HOUR_MS = 3_600_000
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -529,7 +528,7 @@ def _change_per_hour(part: _Part, within: int, counter: Counter | None) -> Float
     """Return the change per hour of each reading since the last sound one before it."""
     sound = np.isfinite(part.value)
     rates = rates_of_change(part.ts, part.value, sound, 1, within, (), counter)
-    return np.asarray(rates * _HOUR_MS)
+    return np.asarray(rates * 3_600_000)
 
 
 def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:

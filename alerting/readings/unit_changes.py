@@ -115,17 +115,14 @@ def find_unit_change(at: Millis, values: Floats) -> UnitChange | None:
         rises = bool(after[0] > middle)
         if min(len(before), len(after)) < 2 or not ((after > middle) == rises).all():
             continue
-        change = _locate(level, block * size, 3 * size, middle, rises)
+        first = block * size
+        later = (level[first : first + 3 * size] > middle) == rises
+        # the row from which on most lie on the later side
+        change = first + int(np.argmin(np.append(0, np.cumsum(np.where(later, 1, -1)))))
         factor = _factor(level, change, _BESIDE * size)
         if factor is not None:
             return UnitChange(int(at[rows[change]]), factor)
     return None
-
-
-def _locate(level: Floats, first: int, rows: int, middle: float, rises: bool) -> int:
-    """Return the position among these rows from which on most lie on the later side."""
-    later = (level[first : first + rows] > middle) == rises
-    return first + int(np.argmin(np.append(0, np.cumsum(np.where(later, 1, -1)))))
 
 
 def _factor(level: Floats, change: int, rows: int) -> float | None:

@@ -53,8 +53,6 @@ from alerting.stores.database.documents import (
     without_large,
 )
 
-_FAILED_VALIDATION = 121  # code of DocumentValidationFailure
-
 
 class NamedDocuments:
     """Documents by name, and the numbers of their revisions. `word`: the word for one document."""
@@ -76,7 +74,7 @@ class NamedDocuments:
         try:
             upsert(lambda: self._documents.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
-            if error.code != _FAILED_VALIDATION:
+            if error.code != 121:  # DocumentValidationFailure
                 raise
             text = f"the database refuses {self._word} {name!r}: it belongs to another version"
             raise UserError(with_command(text, "alerting prepare")) from error

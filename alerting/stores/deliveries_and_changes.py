@@ -235,9 +235,8 @@ def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
     return {source.name: source.waits for source in sources if source.waits is not None}
 
 
-_LOST = (136, 260, 280, 286)
 # codes of CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
-_WAIT_MS = 250
+_LOST = (136, 260, 280, 286)
 _UNDER_WAY = timedelta(minutes=1)
 """How long before its commit the id of a score may be made, and how far clocks may differ."""
 _AFTER_CLOSING = timedelta(days=1)
@@ -361,7 +360,7 @@ class SinkFeed:
                 pipeline,
                 full_document="updateLookup",
                 resume_after=after,
-                max_await_time_ms=_WAIT_MS,
+                max_await_time_ms=250,
             )
         with stream:
             yield SinkReader(stream)

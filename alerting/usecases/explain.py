@@ -32,7 +32,7 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
-from alerting.ports import Episodes, EvaluationPorts, Readings
+from alerting.ports import EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import SKEW, Statistics, describe_doubtful, statistics_of
 from alerting.reporting import phrases
@@ -62,7 +62,10 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     name."""
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
-    covering = _find_covering(platform.episodes, name, asset_name, at)
+    # a live episode rather than a backfilled one
+    near = platform.episodes.find(name, asset_name, end=at + timedelta(milliseconds=1), limit=20)
+    open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    covering = min(open_then, key=lambda e: e.backfilled, default=None)
     explanation = _evaluate_or_explain(platform, latest, asset, at, covering)
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
@@ -178,13 +181,6 @@ def _evaluate_or_explain(
         if answer.message
         else explanation
     )
-
-
-def _find_covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode that was open at an instant; a live one rather than a backfilled one."""
-    near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
-    open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
-    return min(open_then, key=lambda e: e.backfilled, default=None)
 
 
 def _record(

@@ -154,10 +154,6 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
 
 
 router = APIRouter(include_in_schema=False)
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 """Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
@@ -200,7 +196,15 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
         )
 
     page = framed(content.page, part("bar"), part("end"))
-    return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+    return HTMLResponse(
+        page,
+        headers={
+            "content-security-policy": (
+                "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+                "base-uri 'none'; frame-ancestors 'none'"
+            )
+        },
+    )
 
 
 def framed(page: str, head: str, end: str) -> str:

@@ -178,7 +178,10 @@ def _present_page(
     toast: Toast | None = None,
 ) -> Response:
     page = render(template, request, toast=toast, **_present(request, platform, person, filters))
-    answer = _unless_shown(request, page)
+    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
+    is_shown = request.headers.get("if-none-match") == tag  # by the browser, already
+    headers = {"etag": tag}
+    answer = Response(None, 304, headers) if is_shown else HTMLResponse(page, headers=headers)
     _stay_signed_in(request, person, answer)
     return answer
 
@@ -191,14 +194,6 @@ def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
     renewed = renew_display(entrance.platform, person.session, entrance.now(), client_of(request))
     if renewed is not None:
         entrance.set_cookie(answer, request, DEVICE_COOKIE, renewed, DEVICE_SESSION_LASTS)
-
-
-def _unless_shown(request: Request, page: str) -> Response:
-    """Return a page with its tag; an empty answer if the browser shows the same page already."""
-    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers={"etag": tag})
-    return HTMLResponse(page, headers={"etag": tag})
 
 
 def _present(

@@ -19,7 +19,6 @@ from alerting.readings.history import (
     column_index,
     find_members,
     has_data,
-    millis,
     millis_of,
     no_events,
 )
@@ -67,14 +66,6 @@ def _frame_without_faults(columns: ReadingColumns) -> tuple[pd.DataFrame, Doubts
     for fault in columns.faults.values():
         raise UserError(fault)
     return frame_of(columns), columns.doubts
-
-
-def columns_of(history: History) -> ReadingColumns:
-    """Return the readings of a history by column; the arrays are shared with its frame."""
-    values = {str(name): column.to_numpy() for name, column in history.readings.items()}
-    return ReadingColumns(
-        millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts
-    )
 
 
 def join_columns(

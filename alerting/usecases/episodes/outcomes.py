@@ -191,7 +191,12 @@ def _outcome_record(
         return determine_outcome(True, Observed("unknown", reason=reason), False, verdict), None
     definition = definition.for_assets([asset])
     window = _outcome_window(platform.derived_features, definition, episode)
-    mature_at = _mature_at(platform, problem, asset, window.end)
+    delay = problem_delay(problem, asset, platform.assets.event_types())
+    latency = max(
+        (asset.latency(variable, platform.latency) for variable in problem.variables),
+        default=platform.latency,
+    )
+    mature_at = window.end + problem.hold + delay + latency
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
@@ -232,18 +237,6 @@ def _outcome_window(
         too_late_until -= timedelta(milliseconds=1)
     start = raised + min(window.after, timedelta(0))
     return _OutcomeWindow(raised, start, too_late_until, end, rules)
-
-
-def _mature_at(
-    platform: OutcomePorts, problem: Problem, asset: Asset, window_end: datetime
-) -> datetime:
-    """Return the instant from which the outcome window is fully known."""
-    delay = problem_delay(problem, asset, platform.assets.event_types())
-    latency = max(
-        (asset.latency(variable, platform.latency) for variable in problem.variables),
-        default=platform.latency,
-    )
-    return window_end + problem.hold + delay + latency
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:

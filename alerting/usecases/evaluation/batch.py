@@ -38,7 +38,6 @@ from alerting.usecases.evaluation.target import (
     BatchReadings,
     EvaluationCounts,
     EvaluationRun,
-    Versions,
     evaluate_parts,
     scores_of,
 )
@@ -129,7 +128,10 @@ def _evaluate_target(
     run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
 ) -> EvaluatedTarget:
     target = batch.targets[row]
-    revision = _find_answering(inputs.versions[target.definition], run.as_of)
+    # the newest, or an older one while the newest has no champion yet
+    revisions, decisions = inputs.versions[target.definition]
+    answer = answer_at(revisions, decisions, run.as_of).revision if decisions else None
+    revision = answer or revisions[-1]
     asset = inputs.assets[target.asset]
     end = batch.evaluation_end(row, run.as_of)
     start = from_millis(batch.starts[row])
@@ -156,14 +158,6 @@ def _evaluate_target(
     return EvaluatedTarget(
         revision, asset, state, evaluated_from, reprocessed, since, until is not None
     )
-
-
-def _find_answering(versions: Versions, as_of: datetime) -> Revision:
-    """Return the revision that evaluates a definition at an instant: the newest, or an older one
-    while the newest has no champion yet."""
-    revisions, decisions = versions
-    answer = answer_at(revisions, decisions, as_of).revision if decisions else None
-    return answer or revisions[-1]
 
 
 def _find_cut(evaluation: TargetEvaluation) -> datetime | None:

@@ -397,7 +397,9 @@ class EvaluationRun:
         versions = self.load_versions({target.definition for target in targets})
         valid = {name: history for name, history in versions.items() if history.revisions}
         names = {target.asset for target in targets if target.definition in valid}
-        assets = self._load_assets(names)
+        if missing := names - self._assets.keys():
+            self._assets.update(self.platform.assets.get_many(missing))
+        assets = {name: self._assets[name] for name in names if name in self._assets}
         shared = SharedInputs(self.platform.readings, self.spans)
         if self.spans:
             latency = min((target.latency for target in targets), default=0)
@@ -414,11 +416,6 @@ class EvaluationRun:
             for name in missing:
                 self._versions[name] = Versions(histories.get(name, []), decisions.get(name, []))
         return {name: self._versions[name] for name in names}
-
-    def _load_assets(self, names: set[str]) -> dict[str, Asset]:
-        if missing := names - self._assets.keys():
-            self._assets.update(self.platform.assets.get_many(missing))
-        return {name: self._assets[name] for name in names if name in self._assets}
 
     def first_instants(
         self, targets: Sequence[EvaluationTarget], rows: Sequence[int]

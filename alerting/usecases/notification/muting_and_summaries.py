@@ -510,9 +510,12 @@ def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tu
 def _member_lines(
     members: Sequence[Member], titles: Titles, language: Language, over: str, still_open: str
 ) -> list[str]:
-    """Return a line for each episode to list, by the template for ended or for open episodes."""
+    """Return a line for each episode to list, by raise, by the template for ended or for open
+    episodes. If there are too many, open and then severe episodes are listed."""
+    episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
+    episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
     lines = []
-    for episode in _select_listed(members):
+    for episode in sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id)):
         values = _values(episode, titles, language)
         if episode.closed_at:
             lines.append(language.say(over, end=episode.closed_at.isoformat(), **values))
@@ -531,14 +534,6 @@ def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, s
         "asset": titles.get(episode.asset, episode.asset),
         "reason": sentence(language.translate(episode.current.reason)),
     }
-
-
-def _select_listed(members: Sequence[Member]) -> list[Episode]:
-    """Return the episodes to list, by raise. If there are too many, open and then severe episodes
-    are chosen."""
-    episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
-    episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
-    return sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id))
 
 
 def _write_list(head: str, lines: Sequence[str], count: int, language: Language) -> str:
