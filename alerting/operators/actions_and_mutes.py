@@ -27,7 +27,6 @@ from alerting.readings.history import LAST_INSTANT, from_millis, to_millis
 Role = Literal["sender", "viewer", "operator", "engineer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
-FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
     "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
     "mute", "unmute", "mute_ends", "take_out_of_service", "return_to_service", "suppress",

@@ -444,7 +444,6 @@ def _condition(query: TrendQuery) -> LimitCondition:
     return condition
 
 
-_PAGE = "/trends"
 Back = Annotated[str, Form(max_length=4000)]
 
 
