@@ -427,10 +427,8 @@ def list_mutes(
 ) -> MuteList:
     """Return the mutes that are present or planned, and mutes of the last month; only mutes that
     name a definition or cover alarms of an asset, if these are given."""
-    stored = [
-        *platform.mutes.overlapping(now - timedelta(days=30), now, _MOST),
-        *platform.mutes.not_ended(),
-    ]
+    month = now - timedelta(days=30)
+    stored = [*platform.mutes.overlapping(month, now, _MOST), *platform.mutes.not_ended()]
     dated = {mute.id: end_by_event(platform, mute) for mute in stored}
     about = MutesInForce([*dated.values()], platform.assets).select_for(definition, asset)
 
