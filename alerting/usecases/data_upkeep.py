@@ -308,9 +308,8 @@ def retain(
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
     )
-    latest = (
-        as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
-    )  # late readings may need it
+    # late readings may need what is a day older
+    latest = as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),

@@ -134,10 +134,6 @@ def definitions(
     listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN, order)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
-
-    def address(**changed: str) -> str:
-        return address_with("/definitions", vars(filters) | {"sort": order} | changed)
-
     return render(
         "definitions/definitions.html",
         request,
@@ -150,7 +146,9 @@ def definitions(
         order=order,
         states=STATES,
         number=sum(listed.states.values()),
-        address=address,
+        address=lambda **changed: address_with(
+            "/definitions", vars(filters) | {"sort": order} | changed
+        ),
         budget=platform.budget.per_day,
         first=not after,
         now=platform.clock.now(),

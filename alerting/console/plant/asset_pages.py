@@ -126,16 +126,14 @@ def assets(
     searched = text.strip()
     order = sort if sort.removeprefix("-") in TREE_ORDERS else ""
     tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN, order)
-
-    def address(**changed: str | int) -> str:
-        return address_with("/assets", {"text": searched, "sort": order, **changed})
-
     return render(
         "assets/assets.html",
         request,
         found=tree,
         text=searched,
-        address=address,
+        address=lambda **changed: address_with(
+            "/assets", {"text": searched, "sort": order, **changed}
+        ),
         order=order,
         sparks={
             row.asset.name: raises_spark(row.raises, language_of(request)) for row in tree.rows

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 from typing import Any
 
 import pymongo
@@ -58,12 +57,8 @@ def main() -> int:
         ending_with_this((sys.executable, "-m", "alerting.local.airflow.dag_reader")),
         env=os.environ | folder,
     )
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        processor.send_signal(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, forward)
+    for forwarded in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(forwarded, lambda number, _frame: processor.send_signal(number))
     return processor.wait()
 
 

@@ -280,7 +280,7 @@ def waiting_proposal(
     """Return the newest proposal of a definition that waits for a person; None without one, or if
     the registry is away."""
     try:
-        for run in runs.open_runs(name)[:5]:
+        for run in runs.open_runs(name)[:5]:  # the newest; killed trainings stay open
             data = runs.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
             proposal = None if data is None else Proposal.from_json(data, run.id)
             if proposal is not None and proposal.promote:
