@@ -31,8 +31,9 @@ from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.point_in_time import build_features, point_in_time_view
 from alerting.learning.features.reading_counts import has_enough_readings
-from alerting.readings.history import BoolArray, History, from_millis, in_memory, millis, to_millis
+from alerting.readings.history import BoolArray, History, from_millis, millis, to_millis
 from benchmarks.helpers.public_data import ABSENT, folder
+from tests.helpers.long_history import in_memory
 
 NORMAL_ROWS = 400
 GOAL = 0.77

@@ -325,7 +325,6 @@ def wait_for_brokers(p: "SourcePorts", names: Sequence[str], since: datetime) ->
 
 
 _MOST_DEAD = 1000
-_LONGEST_PAYLOAD_BYTES = 64 * 1024
 
 
 @command
@@ -493,7 +492,7 @@ def _list_dead(p: "Platform") -> Output:
         | {
             "of": f"source {m.source}",
             "what": m.topic,
-            "payload": m.payload[:_LONGEST_PAYLOAD_BYTES].decode("utf-8", "backslashreplace"),
+            "payload": m.payload[: 64 * 1024].decode("utf-8", "backslashreplace"),
         }
         for m in islice(list_dead(p.dead_messages, None), _MOST_DEAD)
     ]

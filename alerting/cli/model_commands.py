@@ -74,12 +74,7 @@ Verbose = Annotated[
 ]
 _VERBOSE = "--verbose"
 _WHOLE = "\u00a0%"  # a percentage that no line breaks
-_WIDTH = 100  # columns of a line of a result
 _SCREEN = 15  # lines of a result without --verbose
-RunId = Annotated[
-    str,
-    typer.Argument(help="Run of the training or its beginning, or a definition for its last one."),
-]
 
 
 @writes
@@ -153,7 +148,12 @@ def _name_training(result: Proposal, as_of: datetime | None, *, is_known: bool) 
 @model_group.command("approve")
 @writes
 def approve(
-    run_id: RunId,
+    run_id: Annotated[
+        str,
+        typer.Argument(
+            help="Run of the training or its beginning, or a definition for its last one."
+        ),
+    ],
     reject: Annotated[
         str | None,
         typer.Option("--reject", help="Reject it instead, for this reason.", metavar="REASON"),
@@ -566,7 +566,7 @@ def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
             colored(line.replace(_WHOLE, " %"), style)
             for line in wrap(
                 text.replace(" %", _WHOLE),
-                _WIDTH,
+                100,
                 subsequent_indent="  ",
                 break_on_hyphens=False,
                 break_long_words=False,

@@ -33,7 +33,6 @@ from alerting.usecases.operators import operate
 from alerting.usecases.operators.known_plant import KnownPlant, RecentPlant
 
 _LEAST_LENGTH = 16
-_ACCOUNT_IS_RECENT_FOR = timedelta(seconds=1)
 """Until an account of the tokens file is read again: a program may send thousands of requests."""
 
 
@@ -143,7 +142,7 @@ class Access:
     def _recent_account(self, name: str, now: datetime) -> Account | None:
         """Return an account of the tokens file, at most a second old."""
         read_at, account = self._accounts.get(name, (None, None))
-        if read_at is None or not timedelta(0) <= now - read_at < _ACCOUNT_IS_RECENT_FOR:
+        if read_at is None or not timedelta(0) <= now - read_at < timedelta(seconds=1):
             account = self._platform.accounts.get(name)
             self._accounts[name] = (now, account)
         return account

@@ -130,9 +130,6 @@ def _write(scope: Scope, status: int, seconds: float) -> None:
     )
 
 
-_READ_AGAIN_S = 10.0
-
-
 class PageClock:
     """The name of the clock and the age of the readings for pages, read every ten seconds; a page
     never fails for it."""
@@ -145,7 +142,7 @@ class PageClock:
 
     def _read(self) -> None:
         if time.monotonic() >= self._again_at:
-            self._again_at = time.monotonic() + _READ_AGAIN_S
+            self._again_at = time.monotonic() + 10.0
             with suppress(Exception):  # of a database that is away: the page says so itself
                 self._speed = self._platform.line_speed()
                 now = self._platform.clock.now()

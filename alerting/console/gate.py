@@ -307,7 +307,6 @@ _QUESTION = re.compile(r"/api/v1/definitions/[^/]+/predict")
 LARGEST_HEAD = 32 * 1024
 BODY_SECONDS = 10.0
 READING = frozenset({"GET", "HEAD"})
-_REFUSED = frozenset({401, 403, 429})
 _LONGEST_PATH = 100
 _log = logging.getLogger(__name__)
 _HEADERS = {
@@ -487,7 +486,7 @@ def _find_refusal(request: Request, status: int) -> Refusal | None:
     path = request.url.path
     secret = next((start for start in (LINKS, SIGN_IN, PASSWORD) if path.startswith(start)), None)
     refused = getattr(request.state, "refused", None)
-    if refused is None and status not in _REFUSED and not (status == 410 and secret):
+    if refused is None and status not in {401, 403, 429} and not (status == 410 and secret):
         return None
     why = "link not valid" if status == 410 else HTTPStatus(status).phrase.lower()
     shown = f"{secret}…" if secret else clean_line(path)[:_LONGEST_PATH]

@@ -91,7 +91,6 @@ SignInField = Annotated[str, Form(max_length=LONGEST)]
 KNOWN_BROWSER = "alerting_browser"
 """Cookie of a browser in which a person signed in by password: guesses from elsewhere then do not
 slow it down."""
-_KNOWN_FOR = timedelta(days=180)
 NOT_CONFIDENTIAL = translatable(
     "Passwords are taken over HTTPS only, because this connection can be read on its way. Open the "
     "address that begins with https, or sign in on the machine itself."
@@ -139,7 +138,7 @@ class Entrance:
         record_sign_in(self.platform, account.id, client_of(request), now, why)
         answer = self.signed_in(request, session, target)
         cookie = _known_browser(account, secrets.token_hex(16))
-        self.set_cookie(answer, request, KNOWN_BROWSER, cookie, _KNOWN_FOR)
+        self.set_cookie(answer, request, KNOWN_BROWSER, cookie, timedelta(days=180))
         return answer
 
     def device_started(self, request: Request, device: Account) -> Response:
@@ -367,7 +366,6 @@ _NAMES = {
     "send": translatable("send the hand-over"),
 }
 """Names of forms, by the last part of their address; others are shown without."""
-_REMEMBERED_FOR = timedelta(minutes=10)
 """How long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
@@ -422,7 +420,7 @@ def _page(
     platform = entrance_of(request).platform
     account = platform.accounts.get(device.name)
     since = None if account is None else account.signed_at
-    is_recent = since is not None and entrance_of(request).now() - since < _REMEMBERED_FOR
+    is_recent = since is not None and entrance_of(request).now() - since < timedelta(minutes=10)
     back = urlsplit(request.headers.get("referer", "")).path
     path, _, form = request.url.path.rpartition("/")
     is_answer = form in ("ack", "acknowledge", "feedback", "take")

@@ -29,7 +29,6 @@ from alerting.usecases.document_life import ChangedMeanwhile
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
     ModelLine,
-    ModelReport,
     answer_waiting,
     cancel_training,
     model_lines,
@@ -63,7 +62,6 @@ def list_models(request: Request, platform: Served, _: Viewer, sort: NameQuery =
 
 
 Act = Literal["decide", "train", "cancel", "rollback", "point"]
-AlarmAt = Annotated[float | None, Query(gt=0, lt=1)]
 
 
 @router.get("/models/{name}/{act}", response_class=HTMLResponse)
@@ -73,7 +71,7 @@ def confirm(
     request: Request,
     platform: Served,
     _: Engineer,
-    alarm_at: AlarmAt = None,
+    alarm_at: Annotated[float | None, Query(gt=0, lt=1)] = None,
 ) -> str:
     """Return the page that shows the effect of a decision, with the form to take it."""
     return _page(request, platform, name, act, {"alarm_at": alarm_at})
@@ -154,6 +152,8 @@ def _page(
     points = [] if curve is None else curve["points"]
     chosen = next((p for p in points if p.at_most and p.threshold == typed.get("alarm_at")), None)
     tested = chosen and report.evidence and report.evidence.at_threshold(chosen.threshold)
+    question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
+    line = line_of_champions(report.decisions, question)
     return render(
         "model_act.html",
         request,
@@ -165,7 +165,9 @@ def _page(
         why_waiting=explain_proposal(report.waiting),
         proposed=propose_alert(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
-        served=_list_served(report),
+        served=[
+            version for version in dict.fromkeys(reversed(line)) if version != report.line.version
+        ],
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
         chosen=chosen,
@@ -176,10 +178,3 @@ def _page(
         refusal=refusal,
         now=platform.clock.now(),
     )
-
-
-def _list_served(report: ModelReport) -> list[int]:
-    """Return the versions that were in service before the present one, the last first."""
-    question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
-    line = line_of_champions(report.decisions, question)
-    return [version for version in dict.fromkeys(reversed(line)) if version != report.line.version]

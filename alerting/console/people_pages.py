@@ -69,14 +69,16 @@ def set_own_password(
 ) -> Response:
     """Change one's own password; other browsers are logged out, this one stays."""
     entrance = entrance_of(request)
-
-    def change() -> Account:
-        return change_password(
-            platform, entrance.passwords, person.name, old, password, entrance.now()
-        )
-
     differ = "" if password == again else translatable("The two passwords differ.")
-    changed = _change_own(request, platform, person, differ, change)
+    changed = _change_own(
+        request,
+        platform,
+        person,
+        differ,
+        lambda: change_password(
+            platform, entrance.passwords, person.name, old, password, entrance.now()
+        ),
+    )
     if isinstance(changed, Response):
         return changed
     return entrance.signed_in_by_password(request, changed, "/account")
@@ -96,12 +98,14 @@ def set_own_pin(
     entrance = entrance_of(request)
     if person.token is not None:
         raise HTTPException(403, translatable("a PIN is not set in a session of a token"))
-
-    def change() -> Account:
-        return change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now())
-
     differ = "" if pin == again else translatable("The two PINs differ.")
-    changed = _change_own(request, platform, person, differ, change)
+    changed = _change_own(
+        request,
+        platform,
+        person,
+        differ,
+        lambda: change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now()),
+    )
     return changed if isinstance(changed, Response) else RedirectResponse("/account#pin", 303)
 
 

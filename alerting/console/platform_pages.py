@@ -73,9 +73,6 @@ pages = APIRouter(include_in_schema=False)
 SHOWN = 8
 """Definitions with their lag, the most overdue first."""
 
-_SOURCE = ("source ", "/sources/{}", template("Open the source"))
-_OPEN_DAG = template("Open in Airflow")
-_OPEN_DOCUMENT = template("Open the document")
 _OPEN_DEFINITION = template("Open the definition")
 _MENDED_AT = {
     FAULTY: ("", "/definitions/{}", _OPEN_DEFINITION),
@@ -85,7 +82,9 @@ _MENDED_AT = {
     DRIFTED: ("", "/trends?asset={}", template("Open in trends")),
     BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
     FAILING: ("", "/routes#undelivered", template("Open the routes")),
-    **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),
+    **dict.fromkeys(
+        (STALE, STOPPED, LOST, SURPLUS), ("source ", "/sources/{}", template("Open the source"))
+    ),
 }
 """Of a kind of fault: how its subject begins, the page on which it is mended, and the link."""
 
@@ -133,9 +132,9 @@ def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] 
     if alert.kind in (LATE, PAUSED, TASK):
         several = alert.subject.endswith("*")
         page = f"{airflow}/dags" + ("" if several else f"/{alert.subject}")
-        return (page, _OPEN_DAG) if airflow else None
+        return (page, template("Open in Airflow")) if airflow else None
     if alert.kind == DOCUMENT:
-        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
+        return f"/{quote(alert.subject)}", template("Open the document")
     if alert.kind == LOAD:  # of one revision
         return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
     begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
@@ -416,7 +415,6 @@ def _gauge(
 
 
 api = APIRouter(prefix="/api/v1")
-_COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
 
 
 AuditPageView = Annotated[
@@ -512,7 +510,7 @@ def csv_lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
 
     A text that a spreadsheet would take for a formula begins with an apostrophe.
     """
-    yield _line(_COLUMNS)
+    yield _line(("at", "actor", "what", "subject", "origin", "why", "changes"))
     for entry in entries:
         changes = "; ".join(
             f"{name}: {before or '-'} -> {after or '-'}"

@@ -144,8 +144,6 @@ STYLED = (
     "mutes",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
-_MOST_MADE = 1000
-_LONGEST_ADDRESS = 2000
 """Characters of an address that a login or the choice of a language leads back to."""
 _MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
 """Parts of pages by macro, episode or other thing, texts, minute, zone and language, with the thing
@@ -197,19 +195,21 @@ def render_again(
     now: datetime = page["now"]
     language: Language = page["language"]
     minute = int(now.timestamp()) // 60
-    key = (macro.name, _identity(thing), texts, minute, page["zone"].key, language.code)
+    # an episode, which is large, by its place in memory: the stored output keeps it alive
+    key = (
+        macro.name,
+        tuple(map(id, thing)) if isinstance(thing, tuple) else id(thing),
+        texts,
+        minute,
+        page["zone"].key,
+        language.code,
+    )
     made = _MADE.get(key)
     if made is None or made[1] is not language:
-        if len(_MADE) >= _MOST_MADE:
+        if len(_MADE) >= 1000:
             _MADE.clear()
         made = _MADE[key] = thing, language, macro(thing, *texts)
     return made[2]
-
-
-def _identity(thing: Episode | tuple[Episode, ...]) -> object:
-    """Return a key of an object. The key of an episode, which is large, is its place in memory; the
-    stored output keeps the episode alive, so that no other object takes this place."""
-    return tuple(map(id, thing)) if isinstance(thing, tuple) else id(thing)
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -225,7 +225,7 @@ def page_address(request: Request) -> str:
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
     parts = urlsplit(sent_from)
     address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
-    return parts.path if len(address) > _LONGEST_ADDRESS else address
+    return parts.path if len(address) > 2000 else address
 
 
 @cache
@@ -355,9 +355,6 @@ def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
     )
 
 
-_OWN_FIELDS = frozenset({"csrf", "signer", "pin"})
-
-
 def submitted_by(permission: Permission) -> Callable[..., object]:
     """Return a dependency that gives the person of a form with this permission: the person of the
     session, or on a shared device the person who signs with `signer` and `pin`.
@@ -392,7 +389,7 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
         typed = [
             (name, value)
             for name, value in (await request.form()).multi_items()
-            if name not in _OWN_FIELDS and isinstance(value, str)
+            if name not in {"csrf", "signer", "pin"} and isinstance(value, str)
         ]
         # of `login`, which uses this module
         signed: Person = await run_in_threadpool(
@@ -483,11 +480,11 @@ class Prefix(HttpMiddleware):
             headers["location"] = self._prefix + location
         for number, (name, value) in enumerate(headers.raw):
             if name == b"set-cookie":
-                text = _COOKIE_PATH.sub(self._path_of_cookie, value.decode("latin-1"))
+                text = _COOKIE_PATH.sub(
+                    lambda match: match[1] + self._prefix + match[2].rstrip("/"),
+                    value.decode("latin-1"),
+                )
                 headers.raw[number] = (name, text.encode("latin-1"))
-
-    def _path_of_cookie(self, match: re.Match[str]) -> str:
-        return match[1] + self._prefix + match[2].rstrip("/")
 
 
 def prefix_of(public_url: str | None) -> str:

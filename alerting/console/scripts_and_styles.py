@@ -18,7 +18,6 @@ OWN_SCRIPTS = (
     *("alive.js", "chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
     *("refresh.js", "trends.js"),
 )
-SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 script_routes = APIRouter(include_in_schema=False)
 
@@ -72,6 +71,9 @@ def scripts() -> dict[str, Script]:
     contents = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
     spec = find_spec("fastapi_offline")  # not imported: that would need its dependencies
     for installed in spec.submodule_search_locations or () if spec is not None else ():
-        paths = {name: Path(installed, "static", name) for name in SWAGGER}
+        paths = {
+            name: Path(installed, "static", name)
+            for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+        }
         contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     return {name: tagged(content, _TYPES[Path(name).suffix]) for name, content in contents.items()}

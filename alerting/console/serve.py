@@ -60,7 +60,6 @@ from alerting.usecases.notification.routing import (
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
-_SWITCH_S = 0.001
 """After this time a long computation lets another answer go on, which waits several times for its
 turn: after each answer of the database."""
 
@@ -105,7 +104,7 @@ def serve(
             ask_scheduler=scheduler_reader(settings, environ),
         ).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
-        sys.setswitchinterval(_SWITCH_S)
+        sys.setswitchinterval(0.001)
         PunctualServer(
             uvicorn.Config(app, host=host, port=port or settings.api_port, **options)
         ).run()
@@ -146,9 +145,6 @@ def main() -> int:
         print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a message to the person who started it
         return 1
     return 0
-
-
-SHUTDOWN_SECONDS = 4
 
 
 class _WholeLines(ReceiveBuffer):
@@ -265,7 +261,7 @@ def server_options(trusted_proxies: tuple[str, ...], prefix: str = "") -> dict[s
         "proxy_headers": bool(trusted_proxies),
         "forwarded_allow_ips": ",".join(trusted_proxies),
         # from the signal to the end of a request that is under way still
-        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+        "timeout_graceful_shutdown": 4,
         "log_level": "warning",
         "log_config": None,  # the platform configures logs, see `settings.logs`
         "server_header": False,
@@ -302,7 +298,7 @@ def read_certificate_end(cert: Path | None, public_url: str | None) -> datetime 
             pem = cert.read_bytes()
         elif parts.scheme == "https" and parts.hostname is not None:
             address = (parts.hostname, parts.port or 443)
-            pem = ssl.get_server_certificate(address, timeout=_ANSWERS_WITHIN_S).encode()
+            pem = ssl.get_server_certificate(address, timeout=3.0).encode()
         else:
             return None
         return load_pem_x509_certificate(pem).not_valid_after_utc
@@ -318,7 +314,6 @@ class PunctualServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-_ANSWERS_WITHIN_S = 3.0
 EVERY_S = 60.0
 _STARTING = 10
 """Checks after a start in which the signs of life of other parts are not looked for: they start,

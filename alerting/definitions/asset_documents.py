@@ -275,7 +275,6 @@ __all__ = [
     "variable_name",
 ]
 
-NO_POSITION = "operators"
 _OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
 MOST_VARIABLES = 10_000
@@ -430,7 +429,7 @@ class AssetTree:
         one. Assets without any share one position."""
         line = self.asset_and_ancestors(asset)
         return next(
-            (holder.position for holder in line if holder.position is not None), NO_POSITION
+            (holder.position for holder in line if holder.position is not None), "operators"
         )
 
 

@@ -17,7 +17,6 @@ from alerting.definitions.wording.language import join_first, join_with_or, tran
 
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
-_MOST_NAMES = 20
 # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 _HALVES = re.compile("[\ud800-\udfff]")
 T = TypeVar("T")
@@ -199,7 +198,7 @@ def name_hint(word: str, names: Iterable[str], title: str) -> str:
         return f"did you mean {join_with_or(*close)}?"
     if not ordered:
         return ""
-    return f"{title}: {join_first(ordered, _MOST_NAMES)}"
+    return f"{title}: {join_first(ordered, 20)}"
 
 
 def unknown_definition(name: str, names: Iterable[str]) -> str:

@@ -164,10 +164,8 @@ def kind_document(document: BaseModel) -> dict[str, Any]:
 
 
 PolledBy = Literal["service", "scheduler"]
-SHORTEST_INTERVAL = timedelta(seconds=5)
 SHORTEST_SCHEDULED = timedelta(minutes=1)
 """Interval below which Airflow cannot read."""
-SCHEDULED_FROM = timedelta(hours=1)
 """Interval from which on Airflow reads, unless the source says otherwise: one task an hour is
 cheap."""
 LEASE_LASTS = timedelta(seconds=15)
@@ -198,7 +196,7 @@ class PolledFields(SourceFields):
         """Return which process reads the source, as stated or by default."""
         if self.read_by is not None:
             return self.read_by
-        is_rare = self.every >= SCHEDULED_FROM
+        is_rare = self.every >= timedelta(hours=1)
         return "scheduler" if is_rare or _is_known_to_airflow_only(self) else "service"
 
     @property
@@ -401,7 +399,7 @@ parse_source = SOURCE_UNION.parse
 
 def _reader_faults(source: PolledFields) -> Iterator[Fault]:
     every = f"{format_duration(source.every)} is too short"
-    if source.every < SHORTEST_INTERVAL:
+    if source.every < timedelta(seconds=5):
         yield Fault("every", every, "the shortest is 5s, read by the service")
     elif source.every < SHORTEST_SCHEDULED and source.reader == "scheduler":
         yield Fault(

@@ -39,7 +39,6 @@ _UNKNOWN = _STATUSES.index("unknown")
 # for the last value of a variable that is sent only when it changes
 _LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
-_MOMENT = timedelta(milliseconds=1)
 Gap = tuple[datetime, datetime]
 
 
@@ -310,7 +309,7 @@ def unevaluated_intervals(
     `history` begins before `start`, so that the value in force at `start` is known.
     """
     first = (
-        min(start, history.readings.index[0].to_pydatetime() - _MOMENT)
+        min(start, history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1))
         if len(history.readings)
         else start
     )

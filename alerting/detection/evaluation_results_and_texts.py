@@ -345,7 +345,6 @@ def duration_value(value: timedelta) -> Styled:
     return Styled(value.total_seconds(), "duration")
 
 
-_PROBABLE = 0.5
 _EQUALS = template("{name} may be {value}"), template("{name} will probably be {value}")
 _LEAVES = (
     template("{name} may leave {low} … {high}"),
@@ -374,7 +373,7 @@ def risk_message(
 ) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm
     at 89 %)`."""
-    is_probable = risk >= _PROBABLE
+    is_probable = risk >= 0.5
     problem = definition.problem
     window = "" if definition.is_of_unit else _window(definition)
     if not definition.is_of_unit:

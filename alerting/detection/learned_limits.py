@@ -28,7 +28,6 @@ from alerting.readings.variable_series import CategoryValues, Labels, Numbers, l
 Group = tuple[str, ...]
 _MISSED = 0.05  # probability that no reading lies beyond the quantile
 _WITHIN = template("{name} {value}"), template("{start}:00 to {end}:00")
-_HOURS = 24
 
 
 class GroupLimit(NamedTuple):
@@ -83,7 +82,7 @@ class LimitTable:
 
 def _describe_group(name: str, value: str) -> str:
     if name == HOUR_OF_DAY:
-        return translatable(_WITHIN[1], start=value, end=str((int(value) + 1) % _HOURS))
+        return translatable(_WITHIN[1], start=value, end=str((int(value) + 1) % 24))
     return translatable(_WITHIN[0], name=name.replace("_", " "), value=value)
 
 

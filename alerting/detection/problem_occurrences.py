@@ -40,7 +40,6 @@ from alerting.readings.history import (
 )
 
 Scores: TypeAlias = "npt.NDArray[np.float64]"
-_LOOKBACK_FOR_CLEAR = timedelta(days=7)
 
 
 def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
@@ -75,7 +74,7 @@ def problem_lookback(problem: Problem) -> timedelta:
 def first_lookback(problem: Problem) -> timedelta:
     """Return how much further back readings are needed before the first instant, because a value
     between the limit and `problem.clear` keeps the state of the last value beyond either."""
-    return timedelta(0) if problem.clear is None else _LOOKBACK_FOR_CLEAR
+    return timedelta(0) if problem.clear is None else timedelta(days=7)
 
 
 def _longest_delay(problem: Problem, asset: Asset) -> timedelta:
@@ -278,7 +277,6 @@ def describe_happening(
 
 
 NOT_YET = -(2**63)
-_TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 
 @dataclass(frozen=True)
@@ -305,7 +303,10 @@ class Occurrences:
         """Return these occurrences as columns of a frame, with this asset in each row."""
         return {
             "asset": np.full(len(self.start), asset, dtype=object),
-            **{name: getattr(self, name) for name in _TIMES},
+            **{
+                name: getattr(self, name)
+                for name in ("start", "true_at", "known_at", "over_at", "recovered_at")
+            },
         }
 
     @classmethod

@@ -25,7 +25,6 @@ from alerting.readings.variable_series import Flags, Numbers, WindowSummary
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 MAY_CHANGE, CLEAR, ABOVE, BELOW, MEETS, NO_DATA_ALERT, NO_VALUE = range(7)
-TRIGGERED = (ABOVE, BELOW, MEETS, NO_DATA_ALERT)
 SOUND, WAITING, STALE = range(3)
 
 

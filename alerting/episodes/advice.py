@@ -23,12 +23,7 @@ from alerting.episodes.episode import (
 from alerting.episodes.remaining_life import RemainingLife
 
 REASONS_SHOWN = 3
-LEAST_OF_LARGEST = 0.1
 """The share of a quantity that moved, of the largest, below which it does not come first."""
-_LOW_RISK = template(
-    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted "
-    "time has passed."
-)
 MOST_EARLIER = 10
 """Replaced advice that an episode keeps: the newest."""
 
@@ -108,7 +103,12 @@ def asked_settings(
 
 def describe_low_risk(risk: float, threshold: float) -> str:
     """Return the advice of an instant whose risk needs no change."""
-    return translatable(_LOW_RISK, risk=Styled(risk, "share"), threshold=Styled(threshold, "share"))
+    return translatable(
+        "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted "
+        "time has passed.",
+        risk=Styled(risk, "share"),
+        threshold=Styled(threshold, "share"),
+    )
 
 
 def low_risk(episode: Episode) -> str | None:
@@ -131,7 +131,7 @@ def split_reasons(
     comes after quantities that moved, unless none moved or those that moved hardly count.
     """
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
-    least = LEAST_OF_LARGEST * max((abs(c.share) for c in ranked), default=0.0)
+    least = 0.1 * max((abs(c.share) for c in ranked), default=0.0)
     moved = [
         c
         for c in ranked

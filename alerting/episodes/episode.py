@@ -17,7 +17,6 @@ from alerting.episodes.mode_shares import ModeShare
 from alerting.episodes.remaining_life import RemainingLife
 
 PLATFORM = "platform"  # the actor of what people did not do
-_MOST_RENEWALS = 50
 Condition = Literal["open", "closed"]
 TransitionKind = Literal[
     "raised", "severity", "renewed", "revised", "happening", "closed", "feedback", "outcome",
@@ -28,7 +27,6 @@ Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
 Outcome = Literal["hit", "avoided", "false_alarm", "undetermined"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-LateDataStatus = Literal["found_late", "refuted"]
 RecommendationTaken = Literal["yes", "partly", "other", "no"]
 Safety = Literal["aim", "threshold", "nominal"]
 
@@ -300,7 +298,7 @@ class Episode:
     version: int = 1
     severity_peak: Severity | None = None
     condition_started_at: datetime | None = None
-    late_data_status: LateDataStatus | None = None
+    late_data_status: Literal["found_late", "refuted"] | None = None
     is_prediction: bool = False
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
@@ -332,7 +330,7 @@ class Episode:
         """Return the episode with the evaluation of the condition that is true from here on; with a
         transition if it is a condition that was not true before in this episode."""
         others = [r for r in self.renewals if r.cause != evaluation.cause]
-        after = replace(self, renewals=(*others[-_MOST_RENEWALS:], evaluation))
+        after = replace(self, renewals=(*others[-50:], evaluation))
         if not self.is_new(evaluation.cause):
             return after
         now = translatable("now: {reason}", reason=evaluation.reason)

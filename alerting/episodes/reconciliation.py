@@ -13,7 +13,6 @@ from alerting.episodes.lifecycle import ConditionState, Step, worse
 
 LATE_DATA = "late data"
 NOT_HAPPENING = translatable("the problem has not come")
-IT_HAPPENED = translatable("the problem came")
 NOT_FOUND_AGAIN = translatable("late data: not found again")
 
 
@@ -330,7 +329,7 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
     return after, [
         translatable("the problem came: {reason}", reason=evaluated.reason)
         if evaluated.reason
-        else IT_HAPPENED
+        else translatable("the problem came")
     ]
 
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from alerting.definitions.wording.language import Styled, joined, translatable
 
 _HOUR = timedelta(hours=1)
-_MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,6 @@ def _millis(value: timedelta | None) -> int | None:
 
 
 def _rounded(value: timedelta, is_up: bool = False) -> Styled:
-    step = _MINUTE if value < 2 * _HOUR else _HOUR
+    step = timedelta(minutes=1) if value < 2 * _HOUR else _HOUR
     steps = -(-value // step) if is_up else value // step
     return Styled((steps * step).total_seconds(), "duration")

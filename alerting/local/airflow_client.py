@@ -20,18 +20,12 @@ from alerting.usecases.training.due import find_due_trainings
 
 PATIENCE_S = 120.0
 _SHORT_PATIENCE_S = 2.0  # of trainings that the platform would start itself soon after
-_MOST_STARTED = 5
 POLL_S = 0.5
 TIMEOUT_S = 20.0
 UNFINISHED = ("queued", "running")
 AWAY_AFTER = timedelta(minutes=5)
 _FAILED_WITHIN = timedelta(days=2)  # a run that failed before is known already
 _MOST_DAGS = 100
-_LONGEST_LOG = 100_000  # lines
-_LONGEST_REASON = 300
-_EXECUTION_API = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
-_PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
-_PAGES = "AIRFLOW__API__BASE_URL"
 
 
 class AirflowSilent(Exception):
@@ -77,7 +71,7 @@ class AirflowClient:
         try:
             with self._http.stream("GET", f"/api/v2{path}", params=query, headers=accept) as answer:
                 lines = answer.iter_lines() if answer.is_success else ()
-                yield from map(json.loads, islice(lines, _LONGEST_LOG))
+                yield from map(json.loads, islice(lines, 100_000))
         except (httpx.HTTPError, ValueError) as fault:
             raise AirflowSilent(f"GET {path}: {fault}") from fault
 
@@ -122,7 +116,7 @@ def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
     started: dict[str, str] = {}
     if airflow is None:
         return started
-    for due in find_due_trainings(platform, platform.clock.now())[:_MOST_STARTED]:
+    for due in find_due_trainings(platform, platform.clock.now())[:5]:
         dag_id = f"train__{due.definition}"
         try:
             airflow.start(dag_id, due.run)
@@ -157,13 +151,19 @@ def scheduler_reader(
     """Return what asks Airflow about itself: that of the settings, of the containers, or of
     `alerting up` on this home; None without an Airflow whose password this process may read."""
     started = parts.airflow_uri(settings) if running(settings.home) else None
-    inside = environ.get(_EXECUTION_API, "").removesuffix("/execution/")
+    inside = environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "").removesuffix("/execution/")
     address = started or inside or settings.airflow_uri
-    passwords = environ.get(_PASSWORDS_FILE) if inside and not started else None
+    passwords = (
+        environ.get("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")
+        if inside and not started
+        else None
+    )
     usual = settings.home / "secrets" / "airflow_passwords.json"
     if not address or (client := _signed_in(address, Path(passwords or usual))) is None:
         return None
-    pages = settings.airflow_uri or (started or environ.get(_PAGES, address)).rstrip("/")
+    pages = settings.airflow_uri or (
+        started or environ.get("AIRFLOW__API__BASE_URL", address)
+    ).rstrip("/")
     return SchedulerReader(client, pages).read
 
 
@@ -189,13 +189,11 @@ class SchedulerReader:
             health = self._airflow.read("/monitor/health")
             paused = self._airflow.read("/dags", paused=True, limit=_MOST_DAGS)["dags"]
             failed = self._failed_runs(suspects)
-            self._note(PARTS[0], *(p for p in PARTS if _is_healthy(health, p)))
+            well = [p for p in PARTS if health.get(p, {}).get("status") == "healthy"]
+            self._well_at |= dict.fromkeys([PARTS[0], *well], self._now())
             return SchedulerState(self._away(), [str(dag["dag_id"]) for dag in paused], failed)
         except (AirflowSilent, LookupError, TypeError, ValueError):  # or another server's answer
             return SchedulerState(self._away(), None, None)
-
-    def _note(self, *well: str) -> None:
-        self._well_at |= dict.fromkeys(well, self._now())
 
     def _away(self) -> PartAway | None:
         """Return the part that has been away for too long, Airflow's API first."""
@@ -241,8 +239,4 @@ class SchedulerReader:
             reason = str(fault)
         except (LookupError, TypeError, AttributeError):
             return FailedRun(dag, None, page)
-        return FailedRun(dag, reason[:_LONGEST_REASON], page)
-
-
-def _is_healthy(health: Mapping[str, Any], part: str) -> bool:
-    return bool(health.get(part, {}).get("status") == "healthy")
+        return FailedRun(dag, reason[:300], page)

@@ -51,7 +51,6 @@ SECRETS = "secrets"
 _DATABASE = "mongodb"
 _REGISTRY = "mlflow.db"
 _ARTIFACTS = "artifacts"
-_MOST_MANIFEST_BYTES = 256 << 20
 _OTHER = "use another backup"
 
 
@@ -210,7 +209,7 @@ def _read_manifest(folder: Path) -> Manifest:
     """Return a backup's manifest. Raises UserError if there is none of this program."""
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _MOST_MANIFEST_BYTES:
+        if path.stat().st_size > (256 << 20):
             raise UserError(f"{path} cannot be read: it is too large: {_OTHER}")
         manifest = _MANIFEST.validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as missing:
@@ -331,8 +330,6 @@ _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawB
 COLLECTIONS = frozenset(INDEXES)
 _DOCUMENTS_AT_ONCE = 1_000
 _LENGTH_BYTES = 4
-_LONGEST_DUMP_S = 24 * 3600
-_BYTES_AT_ONCE = 8 << 20
 _LARGEST_DOCUMENT_BYTES = 17 << 20
 
 
@@ -390,7 +387,7 @@ def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]
-        client.admin.command({"setParameter": 1, name: max(int(before), _LONGEST_DUMP_S)})
+        client.admin.command({"setParameter": 1, name: max(int(before), 24 * 3600)})
     except OperationFailure:
         yield
         return
@@ -421,7 +418,7 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
     for document in _read_documents(name, file):
         batch.append(document)
         size += len(document.raw)
-        if len(batch) == _DOCUMENTS_AT_ONCE or size >= _BYTES_AT_ONCE:
+        if len(batch) == _DOCUMENTS_AT_ONCE or size >= (8 << 20):
             count += _insert_documents(name, target, batch)
             batch = []
             size = 0

@@ -30,27 +30,12 @@ _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
 
-AIRFLOW_LAST = timedelta(days=30)
 """How long Airflow's rows and task logs are stored."""
 
 
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
     """Clean once. Return the failures, which are tried again the next night."""
-    before = now - AIRFLOW_LAST
-    commands = {"airflow": _clean_airflow(before), "mlflow": _clean_mlflow(settings, environ)}
-    faults = [
-        fault
-        for name, command in commands.items()
-        if command and (fault := _run(name, command, environ))
-    ]
-    if logs := environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER"):
-        delete_older(Path(logs), before.timestamp())
-    for log in (*(settings.home / "logs").glob("*.log"), settings.home / "mongod" / "mongod.log"):
-        shorten(log)
-    return faults
-
-
-def _clean_airflow(before: datetime) -> list[str]:
+    before = now - timedelta(days=30)
     instant = before.isoformat(timespec="seconds")
     options = [
         "--clean-before-timestamp",
@@ -61,7 +46,20 @@ def _clean_airflow(before: datetime) -> list[str]:
         "1000",  # rows of one transaction: a longer one would hold up the scheduler on SQLite
         "--error-on-cleanup-failure",
     ]
-    return ["airflow", "db", "clean", *options]
+    commands = {
+        "airflow": ["airflow", "db", "clean", *options],
+        "mlflow": _clean_mlflow(settings, environ),
+    }
+    faults = [
+        fault
+        for name, command in commands.items()
+        if command and (fault := _run(name, command, environ))
+    ]
+    if logs := environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER"):
+        delete_older(Path(logs), before.timestamp())
+    for log in (*(settings.home / "logs").glob("*.log"), settings.home / "mongod" / "mongod.log"):
+        shorten(log)
+    return faults
 
 
 def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] | None:

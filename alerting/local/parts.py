@@ -32,12 +32,10 @@ _COMPILE_WINDOWS = (
     "-c",
     "import os; os.nice(10); import alerting.learning.features.compiled",
 )
-_AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
 # machine
 _LOCK_PATIENCE_S = 60
 PROBE_TIMEOUT_S = 0.5
-RECENT_S = 5.0
 
 
 def answers(
@@ -150,7 +148,12 @@ def airflow_environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs" / "airflow"),
     }
-    return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **of_home}
+    lines = (line.strip() for line in (ROOT / "config" / "airflow.env").read_text().splitlines())
+    return {
+        **shared,
+        **dict(line.split("=", 1) for line in lines if line and not line.startswith("#")),
+        **of_home,
+    }
 
 
 def all_parts(
@@ -251,7 +254,7 @@ def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str
 
 def _is_recent(file: Path) -> bool:
     try:
-        return time.time() - file.stat().st_mtime < RECENT_S
+        return time.time() - file.stat().st_mtime < 5.0
     except FileNotFoundError:
         return False
 
@@ -299,7 +302,7 @@ def airflow_parts(
             needs,
             _alive(url, "scheduler"),
             uses=("airflow-api",),
-            grace_s=_AIRFLOW_GRACE_S,
+            grace_s=20.0,  # the scheduler waits for its tasks, which report to the API
         ),
         Part(
             "airflow-dags",
@@ -355,8 +358,3 @@ def _job(
 
 def _module(command: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *f"alerting.local.{command}".split())
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -8,7 +8,6 @@ code.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.definitions.faults import UserError
+from alerting.operators.account_rules import hash_secret
 from alerting.settings.environment import LINK_KEY, MODEL_KEY, Settings, read_settings
 from alerting.settings.home_folder import (
     create_home,
@@ -143,7 +143,7 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
     draft = folder / f"{_FILE}.new"
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"hash": _digest(code), "expires": (now + LINK_VALID).timestamp()}, file)
+        json.dump({"hash": hash_secret(code), "expires": (now + LINK_VALID).timestamp()}, file)
     draft.replace(folder / _FILE)
     return f"{console}{SIGN_IN_PATH}{code}"
 
@@ -156,17 +156,13 @@ def take_link(folder: Path, code: str, now: datetime) -> bool:
         expires = float(stored["expires"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if not hmac.compare_digest(expected, _digest(code)) or now.timestamp() >= expires:
+    if not hmac.compare_digest(expected, hash_secret(code)) or now.timestamp() >= expires:
         return False
     try:
         (folder / _FILE).unlink()
     except FileNotFoundError:  # another request used the link first
         return False
     return True
-
-
-def _digest(code: str) -> str:
-    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
 
 
 if __name__ == "__main__":

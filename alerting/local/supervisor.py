@@ -30,16 +30,14 @@ import psutil
 LOOK_EVERY_S = 0.1
 LOOK_AT_REST_S = 5.0
 """When all parts run: the end of a process, and a signal, are seen at once even so."""
-LONGEST_DELAY_S = 60.0
 HEALTHY_AFTER_S = 60.0
 KILL_WITHIN_S = 10.0
 ATTEMPTS_AT_START = 3
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
     """Return the seconds before a restart after failures: 1, 2, 4, ... up to a minute."""
-    return min(LONGEST_DELAY_S, 2.0 ** max(0, min(failures, 30) - 1))
+    return min(60.0, 2.0 ** max(0, min(failures, 30) - 1))
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Supervisor:
             raise RuntimeError(
                 "a supervisor runs inside `guarded`: it would kill processes of others here"
             )
-        for number in STOP_SIGNALS:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
         try:

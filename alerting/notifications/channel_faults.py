@@ -19,7 +19,6 @@ from alerting.notifications.policy import LOG, TOP
 UNDELIVERED_FOR = timedelta(minutes=15)
 """Time without a delivery after which a channel with waiting messages has failed."""
 _ABANDONED_AFTER = timedelta(days=1)  # after the last message to a channel without settings
-_MOST_NAMED = 3
 _NO_ALARM = ("closed", "corrected", "muted")  # messages that announce no alarm
 _ANSWER_LENGTH = 300
 
@@ -142,7 +141,7 @@ def redirected(
         return ()
     failed = sorted({n.channel for n in to_people})
     reason = translatable(
-        "no channel of this alarm delivered it ({names})", names=join_first(failed, _MOST_NAMED)
+        "no channel of this alarm delivered it ({names})", names=join_first(failed, 3)
     )
     return tuple(
         Notification(

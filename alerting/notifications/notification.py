@@ -89,8 +89,6 @@ def new_message(
 
 
 GIVE_UP_AFTER = 60  # attempts, about ten hours
-_FIRST_DELAY = timedelta(seconds=5)
-_LONGEST_DELAY = timedelta(minutes=10)
 
 
 def retry_delay(attempts: int, key: str) -> timedelta:
@@ -100,7 +98,7 @@ def retry_delay(attempts: int, key: str) -> timedelta:
     The deviation of up to a quarter depends on key and attempt alone, so that many deliveries are
     not repeated at once, and each pause can be computed.
     """
-    pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
+    pause = min(timedelta(seconds=5) * 2 ** min(attempts - 1, 20), timedelta(minutes=10))
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
     spread: timedelta = pause * (0.75 + share / 2)
     return spread

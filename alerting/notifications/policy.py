@@ -319,13 +319,25 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, mute_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return the notifications of an open episode after a mute or suppression ends, each once."""
+    """Return the notifications of an open episode after a mute or suppression ends, each once: now,
+    or after the quiet hours of its recipient."""
     if episode.backfilled or episode.condition != "open":
         return ()
-    notifications = _to_each(f"{episode.id}:unmuted-{mute_id}", recipients, "unmuted", reason, at)
     return tuple(
-        replace(n, severity=episode.severity, episode=episode.id, asset=episode.asset)
-        for n in notifications
+        Notification(
+            key=f"{episode.id}:unmuted-{mute_id}:{r.channel}",
+            channel=r.channel,
+            transition="unmuted",
+            reason=reason,
+            created_at=at,
+            next_attempt_at=r.quiet_until or at,
+            route=r.route,
+            severity=episode.severity,
+            postponed_by="quiet" if r.quiet_until else None,
+            episode=episode.id,
+            asset=episode.asset,
+        )
+        for r in recipients
     )
 
 
@@ -368,29 +380,6 @@ def dropped(notification: Notification) -> Notification:
     """Return a notification after it was dropped."""
     reason = "over, or of a higher severity, before the quiet hours ended"
     return replace(notification, status="dropped", next_attempt_at=None, error=reason)
-
-
-def _to_each(
-    stem: str,
-    recipients: Sequence[Recipient],
-    transition: TransitionKind,
-    reason: str,
-    at: datetime,
-) -> tuple[Notification, ...]:
-    """Return a notification for each recipient: now, or after the quiet hours."""
-    return tuple(
-        Notification(
-            key=f"{stem}:{r.channel}",
-            channel=r.channel,
-            transition=transition,
-            reason=reason,
-            created_at=at,
-            next_attempt_at=r.quiet_until or at,
-            route=r.route,
-            postponed_by="quiet" if r.quiet_until else None,
-        )
-        for r in recipients
-    )
 
 
 def _times_reopened(episode: Episode) -> int | None:

@@ -185,8 +185,6 @@ def is_active(account: Account, began_at: datetime) -> bool:
 
 SHORTEST_PIN = 4
 LONGEST_PIN = 8
-LEAST_DIFFERENT_DIGITS = 3
-_KEYPAD_COLUMNS = frozenset({"2580", "0852"})
 
 
 @dataclass(frozen=True)
@@ -230,13 +228,7 @@ def check_pin_rules(pin: str) -> None:
     steps = {(int(b) - int(a)) % 10 for a, b in itertools.pairwise(pin)}
     is_year = len(pin) == 4 and pin.startswith(("19", "20"))
     is_repeated = pin in (pin + pin)[1:-1]
-    if (
-        len(set(pin)) < LEAST_DIFFERENT_DIGITS
-        or len(steps) == 1
-        or is_year
-        or is_repeated
-        or pin in _KEYPAD_COLUMNS
-    ):
+    if len(set(pin)) < 3 or len(steps) == 1 or is_year or is_repeated or pin in {"2580", "0852"}:
         raise UserError(
             translatable(
                 "this PIN is among those that are guessed first: avoid years, sequences like 1234 "
@@ -312,7 +304,6 @@ JOINED = timedelta(minutes=10)
 MOST_ADDRESSES = 200
 """Addresses counted one by one; those beyond are joined as `OTHERS`."""
 OTHERS = "other addresses"
-_MOST_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -376,7 +367,7 @@ class RefusalLog:
         counted.count += 1
         counted.last = now
         for counter, text in ((counted.subjects, refusal.subject), (counted.reasons, refusal.why)):
-            if text in counter or len(counter) < _MOST_NAMES:
+            if text in counter or len(counter) < 5:
                 counter[text] += 1
         return due
 

@@ -27,7 +27,6 @@ from alerting.readings.history import LAST_INSTANT, from_millis, to_millis
 Role = Literal["sender", "viewer", "operator", "engineer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppressed"]
-FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
     "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
     "mute", "unmute", "mute_ends", "take_out_of_service", "return_to_service", "suppress",
@@ -212,8 +211,6 @@ MUTE_KINDS: Mapping[MuteKind, str] = MappingProxyType({
     "out_of_service": translatable("out of service"),
 })  # fmt: skip
 LONGEST_UNTIL_EVENT = timedelta(hours=24)
-FURTHEST_PLANNED = timedelta(days=90)
-LONGEST_MUTE_REASON = 500
 MOST_NOTIFIED = 20
 
 
@@ -388,14 +385,14 @@ def new_mute(
         raise UserError(
             translatable("a reason is required, for other operators: write why it is muted")
         )
-    if len(why) > LONGEST_MUTE_REASON:
+    if len(why) > 500:
         raise UserError(translatable("the reason has at most 500 characters"))
     names = tuple(sorted(set(notified)))
     if len(names) > MOST_NOTIFIED:
         raise UserError(translatable("name at most 20 channels"))
     made_at = from_millis(to_millis(now))
     begin = made_at if since is None else max(from_millis(to_millis(since)), made_at)
-    if begin > now + FURTHEST_PLANNED:
+    if begin > now + timedelta(days=90):
         raise UserError(translatable("plan at most 90 days ahead"))
     end = None if until is None else from_millis(to_millis(until))
     if end is None and event is not None:

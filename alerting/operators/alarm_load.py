@@ -101,7 +101,7 @@ class PositionLoad:
                 "{expected}, with this one {sum}; the present ones come from {users}",
                 expected=expected,
                 sum=Styled(self.expected + self.now, ".3g"),
-                users=join_first([f"{name} ({self.users[name]:.3g})" for name in most], _NAMED),
+                users=join_first([f"{name} ({self.users[name]:.3g})" for name in most], 3),
             )
         if self.floods:
             share = Styled(self.floods * 100, ".1f")
@@ -109,7 +109,6 @@ class PositionLoad:
         return joined("; ", *parts)
 
 
-_NAMED = 3
 _NEGLIGIBLE = 0.01  # of a budget: what a definition may add to any load
 
 

@@ -438,16 +438,14 @@ def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
     part without name and title, because the title of such a part would repeat the title of its
     tile."""
     joined_parts: list[PartTiles] = []
-    for is_lone, group in groupby(parts, key=_is_lone):
+    for is_lone, group in groupby(
+        parts, lambda part: len(part.tiles) == 1 and not part.normal and not part.without_definition
+    ):
         if is_lone:
             joined_parts.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
         else:
             joined_parts += group
     return joined_parts
-
-
-def _is_lone(part: PartTiles) -> bool:
-    return len(part.tiles) == 1 and not part.normal and not part.without_definition
 
 
 def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
@@ -502,9 +500,7 @@ def counting_order(title: str) -> tuple[str | int, ...]:
     return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))
 
 
-CHANGE_LASTS = timedelta(minutes=30)
 """Time before and after a change of shift in which a shift is handed over."""
-_USUAL = [("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00")]
 _SEARCHED = timedelta(days=8)
 
 
@@ -533,7 +529,10 @@ class Shift:
 
 def usual_hours(zone: ZoneInfo) -> ShiftHours:
     """Return the hours of three shifts, for a plant whose routes name none."""
-    hours = [Hours.model_validate({"from": start, "to": end}) for start, end in _USUAL]
+    hours = [
+        Hours.model_validate({"from": start, "to": end})
+        for start, end in [("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00")]
+    ]
     return ShiftHours("", tuple(hours), zone)
 
 
@@ -563,7 +562,7 @@ def find_neighbours(plans: Sequence[ShiftHours], shift: Shift) -> tuple[Shift | 
 def find_change(plans: Sequence[ShiftHours], at: datetime) -> Shift | None:
     """Return the shift that is handed over at an instant: it ends within half an hour, or ended at
     most half an hour ago. None at other times."""
-    near = [s for s in _shifts_around(plans, at) if abs(s.end - at) <= CHANGE_LASTS]
+    near = [s for s in _shifts_around(plans, at) if abs(s.end - at) <= timedelta(minutes=30)]
     return min(near, key=lambda s: (abs(s.end - at), s.start, s.name), default=None)
 
 

@@ -34,7 +34,6 @@ MOST_STALE = 5
 TOP = 10
 TOP_SHARE = 0.05
 _DAY = timedelta(days=1)
-_LEAST_SPAN = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -298,7 +297,7 @@ def _findings(k: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
 
     Over less than thirty days only targets that a single occurrence breaks are decided.
     """
-    enough = k.observed >= _LEAST_SPAN and k.alarms > 0
+    enough = k.observed >= timedelta(days=30) and k.alarms > 0
 
     def result(
         name: str, value: float | None, target: str, is_met: bool, breaks: bool = False

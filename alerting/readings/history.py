@@ -396,21 +396,6 @@ class LongHistory:
             yield self.load_interval(start, end, names)
 
 
-def in_memory(history: History, rows: int = 100_000) -> LongHistory:
-    """Return a history in memory as a long history with pieces of so many rows."""
-    readings = history.readings
-    ts = millis(pd.DatetimeIndex(history.readings.index))
-
-    def read(names: Sequence[str], start: int, end: int) -> pd.DataFrame:
-        first, last = np.searchsorted(ts, [start, end], side="right")
-        return readings[list(names)].iloc[int(first) : int(last)]
-
-    ends = [int(ts[min(first + rows, len(ts)) - 1]) for first in range(0, len(ts), rows)]
-    return LongHistory(
-        replace(history, readings=readings.iloc[:0]), tuple(map(str, readings)), ends, read
-    )
-
-
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
     """Divide increasing instants (ms) into slices of a few pieces each, at least `least` ms
     long."""
@@ -427,7 +412,6 @@ def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[sli
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
 ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
-_HOUR_MS = 3_600_000
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -529,7 +513,7 @@ def _change_per_hour(part: _Part, within: int, counter: Counter | None) -> Float
     """Return the change per hour of each reading since the last sound one before it."""
     sound = np.isfinite(part.value)
     rates = rates_of_change(part.ts, part.value, sound, 1, within, (), counter)
-    return np.asarray(rates * _HOUR_MS)
+    return np.asarray(rates * 3_600_000)
 
 
 def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:

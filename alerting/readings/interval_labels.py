@@ -14,7 +14,6 @@ from alerting.readings.buckets import Interval, merge_intervals
 from alerting.readings.history import from_millis, to_millis
 
 LabelKind = Literal["bad", "not_to_learn_from"]
-LONGEST_LABEL = timedelta(days=366)
 LONGEST_LABEL_REASON = 500
 MOST_LABELLED_VARIABLES = 100
 
@@ -92,7 +91,7 @@ def new_label(
     stop = from_millis(to_millis(end))
     if begin >= stop:
         raise UserError(translatable("the time must begin before it ends"))
-    if stop - begin > LONGEST_LABEL:
+    if stop - begin > timedelta(days=366):
         raise UserError(translatable("mark at most a year at once"))
     if begin > now:
         raise UserError(translatable("a time that has not begun cannot be marked"))

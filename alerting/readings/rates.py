@@ -109,7 +109,10 @@ def rates_of_change(
         parts = [now[row], -before[row]]
         if falls is not None:
             parts += falls.added[slice(*windows[row])].tolist()
-        changes[row] = _exact(parts, per, int(took[row]))
+        # of decimals as they are written, rounded once
+        changes[row] = float(
+            sum(Fraction(repr(float(part))) for part in parts) * per / int(took[row])
+        )
     rates = np.full(len(ts), np.nan)
     rates[has_earlier] = changes
     if falls is not None:
@@ -124,8 +127,3 @@ def _close_to_a_limit(rates: Floats, scale: Floats, limits: Iterable[float]) -> 
     for limit in limits:
         close |= np.abs(rates - limit) <= _ROUNDING * (scale + abs(limit))
     return close & np.isfinite(scale)
-
-
-def _exact(parts: Iterable[float], per: int, took: int) -> float:
-    """Return the rate of a sum of decimals as they are written, rounded once."""
-    return float(sum(Fraction(repr(float(part))) for part in parts) * per / took)

@@ -19,7 +19,6 @@ _NEAR = math.log10(1.1)  # by which a factor may differ from one of a unit
 # alike, while another level of the process leaves the spread, and a ramp what lies beside it.
 _ALIKE = math.log10(1.5)
 _SPREAD = math.log10(2.0)
-_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _MOST = 4096  # values that are looked at, evenly
 _MOST_CELLS = 1_000_000
 _WHOLE = 1 << 32
@@ -116,17 +115,14 @@ def find_unit_change(at: Millis, values: Floats) -> UnitChange | None:
         rises = bool(after[0] > middle)
         if min(len(before), len(after)) < 2 or not ((after > middle) == rises).all():
             continue
-        change = _locate(level, block * size, 3 * size, middle, rises)
+        first = block * size
+        later = (level[first : first + 3 * size] > middle) == rises
+        # the row from which on most lie on the later side
+        change = first + int(np.argmin(np.append(0, np.cumsum(np.where(later, 1, -1)))))
         factor = _factor(level, change, _BESIDE * size)
         if factor is not None:
             return UnitChange(int(at[rows[change]]), factor)
     return None
-
-
-def _locate(level: Floats, first: int, rows: int, middle: float, rises: bool) -> int:
-    """Return the position among these rows from which on most lie on the later side."""
-    later = (level[first : first + rows] > middle) == rises
-    return first + int(np.argmin(np.append(0, np.cumsum(np.where(later, 1, -1)))))
 
 
 def _factor(level: Floats, change: int, rows: int) -> float | None:
@@ -136,7 +132,9 @@ def _factor(level: Floats, change: int, rows: int) -> float | None:
     after = level[change : change + rows]
     if min(len(before), len(after)) < _LEAST:
         return None
-    of_before, of_after = (np.quantile(part, _QUANTILES) for part in (before, after))
+    of_before, of_after = (
+        np.quantile(part, (0.1, 0.25, 0.5, 0.75, 0.9)) for part in (before, after)
+    )
     shifts = of_after - of_before
     factor = min(_FACTORS, key=lambda f: abs(np.log10(f) - abs(shifts[2])))
     shift = np.sign(shifts[2]) * np.log10(factor)

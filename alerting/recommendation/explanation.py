@@ -52,7 +52,6 @@ from alerting.recommendation.variable_text import (
 from alerting.recommendation.what_if import AdviceSituation, base_row
 
 NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
-NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,7 @@ def contributions(
         )
         for positions in model.plan.positions_by_source
     ]
-    return tuple(
-        sorted((c for c in by_source if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
-    )
+    return tuple(sorted((c for c in by_source if abs(c.share) > 1e-9), key=lambda c: -abs(c.share)))
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:

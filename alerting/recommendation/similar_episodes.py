@@ -24,12 +24,10 @@ from alerting.episodes.episode import (
     RecommendationTaken,
 )
 
-MOST_SIMILAR = 20
 LEAST_ANSWERED = 3
 """Answered episodes below which nothing is said of experience."""
 LEAST_USES = 3
 """Uses of an action below which it is a count, never advice."""
-_LEAST_LIKENESS = 0.5
 _OF_COURSE = 0.5
 """Weight of a quantity (a trend, a spread) beside the level of its variable."""
 _OTHER_ASSET = 0.95
@@ -85,9 +83,7 @@ class Experience:
         return self.answered >= LEAST_ANSWERED
 
 
-def find_similar(
-    episode: Episode, earlier: Iterable[Episode], most: int = MOST_SIMILAR
-) -> list[Similar]:
+def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -> list[Similar]:
     """Return the episodes of the same definition that are most similar to an episode, the most
     similar first, of equally similar ones the newest first.
 
@@ -104,7 +100,7 @@ def find_similar(
         and past.raised_at < episode.raised_at
         and not past.withdrawn
     ]
-    alike = [past for past in candidates if past.likeness >= _LEAST_LIKENESS]
+    alike = [past for past in candidates if past.likeness >= 0.5]
     alike.sort(key=lambda s: (-round(s.likeness, 3), -s.episode.raised_at.timestamp()))
     return alike[:most]
 

@@ -60,7 +60,9 @@ class Courses:
         for relation in following(self.history.asset, *courses):
             drivers = [deltas.get(name, np.zeros((1, len(self._ts)))) for name in relation.drivers]
             deltas[relation.variable] = self._follow(relation, drivers)
-            if self._is_number(relation.variable):
+            if relation.variable in self.history.readings and pd.api.types.is_numeric_dtype(
+                self.history.readings[relation.variable].dtype
+            ):
                 courses[relation.variable] = (
                     self._own(relation.variable) + deltas[relation.variable]
                 )
@@ -132,11 +134,6 @@ class Courses:
         for i in range(first + 1, change.shape[1]):
             lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * decay[i - 1]
         return lagged
-
-    def _is_number(self, name: str) -> bool:
-        return name in self.history.readings and pd.api.types.is_numeric_dtype(
-            self.history.readings[name].dtype
-        )
 
     def _own(self, name: str) -> Floats:
         return self.history.readings[name].to_numpy(np.float64)

@@ -57,8 +57,6 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-_TONES = 32
-_ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _TOP = 26.0
 _GAP = 10.0
 _LINE = 14.0  # height of a line of text
@@ -73,7 +71,6 @@ _TICK_STEPS_S = (
     *(86400, 172800, 432000, 864000, 1209600),
 )
 _DAY_S = 86_400
-_MONTHS_FROM_S = 110 * _DAY_S
 Anchor = Literal["start", "middle", "end"]
 Tick = tuple[float, str]
 
@@ -366,7 +363,7 @@ def time_ticks(
     """Return round times of a zone between two (ms); below the first one and where a day begins
     stands the date. Of a longer time the first instants of months, with the year below."""
     seconds = max((end - start).total_seconds(), 1)
-    if seconds > _MONTHS_FROM_S:
+    if seconds > 110 * _DAY_S:
         return _month_ticks(start.astimezone(zone), end.astimezone(zone), language, most)
     step = next((s for s in _TICK_STEPS_S if seconds / s <= most), _TICK_STEPS_S[-1])
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -550,7 +547,7 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     canvas.draw()
     out = io.BytesIO()
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    picture.convert("RGB").quantize(_TONES).save(out, "png", optimize=True)
+    picture.convert("RGB").quantize(32).save(out, "png", optimize=True)
     return out.getvalue()
 
 
@@ -576,7 +573,7 @@ def _draw(axis: Any, plot: Plot) -> None:
                     shape.points[0],
                     (0.7 * dx, -0.7 * dy),
                     textcoords="offset points",
-                    ha=_ANCHORS[shape.anchor],
+                    ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
                     color=COLOURS["muted"],
                 )
             case "area":

@@ -9,7 +9,6 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.shared_fields import ReportPeriod
 
 _LENGTHS: dict[str, ReportPeriod] = {"W": "week", "": "month", "Q": "quarter"}
-_FREQUENCIES = {"week": "W-SUN", "month": "M", "quarter": "Q"}
 _NAME = re.compile(r"(?P<year>\d{4})-(?P<mark>W(?=\d\d$)|Q(?=\d$)|(?=\d\d$))(?P<number>\d+)")
 _FORMS = "write 2026-W46 for a week, 2026-11 for a month, or 2026-Q4 for a quarter"
 
@@ -61,7 +60,7 @@ def read_period(text: str, zone: tzinfo) -> Period:
 
 
 def _period_of(length: ReportPeriod, day: date, zone: tzinfo) -> Period:
-    period = pd.Period(day, _FREQUENCIES[length])
+    period = pd.Period(day, {"week": "W-SUN", "month": "M", "quarter": "Q"}[length])
     first = period.start_time
     quarter = f"{first:%Y}-Q{period.quarter}"
     names = {"week": f"{first:%G-W%V}", "month": f"{first:%Y-%m}", "quarter": quarter}

@@ -224,7 +224,6 @@ _NEAR = {
     0: template("today {time}"),
     1: template("tomorrow {time}"),
 }
-_HALF_A_YEAR = timedelta(days=183)
 
 
 def clock_time(
@@ -243,7 +242,7 @@ def clock_time(
     time = f"{local:%H:%M}"
     if days in _NEAR and not dated:
         return language.say(_NEAR[days], time=time)
-    if abs(local - now) <= _HALF_A_YEAR:
+    if abs(local - now) <= timedelta(days=183):
         return f"{language.day(local)} {time}"
     return f"{language.month_day(local)} {local.year} {time}"
 

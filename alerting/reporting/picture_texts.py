@@ -4,7 +4,6 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_MOST = 60  # letters
 _FURTHER_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Noto Sans Thai")
 
 
@@ -16,7 +15,7 @@ class Fonts(NamedTuple):
     characters: frozenset[int]
 
 
-def drawable(text: str, most: int = _MOST) -> str:
+def drawable(text: str, most: int = 60) -> str:
     """Return a text as a picture shows it: cut to `most` letters, with `…` for what no font of this
     machine has. The description beside the picture has it whole."""
     drawn = fonts().characters

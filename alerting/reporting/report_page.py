@@ -42,7 +42,6 @@ from alerting.reporting.variable_charts import Fan, Panel, describe_moving, pane
 
 LANES = 20
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
-_BINS = 12
 _MOST_SAMPLES = 150  # in a chart of predicted values
 _THINNEST = 400  # parts of the width
 
@@ -163,7 +162,7 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> Markup:
     values = np.asarray(metrics.lead_times) / divisor
     gap = (metrics.gap_s or 0) / divisor
     last = max(gap + (metrics.horizon_s or 0) / divisor, float(values.max()))
-    counts, edges = np.histogram(values, _BINS, (min(0.0, float(values.min())), last))
+    counts, edges = np.histogram(values, 12, (min(0.0, float(values.min())), last))
     top = 1.1 * int(counts.max())
     x = (float(edges[0]), float(edges[-1]))
     y_ticks = [tick for tick in number_ticks(0, top, language) if tick[0] == round(tick[0])]

@@ -443,7 +443,6 @@ def episode_image(
     return png([*plots, *(bars_plot(chart_of_bars, language) for chart_of_bars in bars)])
 
 
-SPARKLINE_COLUMNS = 30
 _ENOUGH = 6
 _LEAST_MOVE = 0.02  # of the range of values and limit
 _LEAST_JUMP = 0.25
@@ -511,7 +510,7 @@ def sparkline(
 ) -> Sparkline | None:
     """Return the line of the last values, with the limit nearest to the last one; None without a
     value. A usual or expected value is no limit."""
-    at, values = thin_out(at, values, SPARKLINE_COLUMNS)
+    at, values = thin_out(at, values, 30)
     if not len(at):
         return None
     last = float(values[-1])

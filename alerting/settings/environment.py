@@ -44,8 +44,6 @@ NTFY_PREFIX = "ALERTING_NTFY_"
 TOKEN_SUFFIX = "_TOKEN"  # noqa: S105 - the ending of a variable's name, not a secret
 Tls = Literal["starttls", "tls", "none"]
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
-_TLS: tuple[Tls, ...] = get_args(Tls)
-_PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 _nothing: Callable[[], Mapping[str, str]] = partial(MappingProxyType, {})
 _slack_url = address(
     {"http", "https"},
@@ -135,7 +133,7 @@ def _read_smtp(variables: Variables) -> Smtp | None:
     host = variables.text("ALERTING_SMTP_HOST")
     if not host:
         return None
-    tls: Tls = variables.read("ALERTING_SMTP_TLS", one_of(_TLS), "starttls")
+    tls: Tls = variables.read("ALERTING_SMTP_TLS", one_of(get_args(Tls)), "starttls")
     sender = variables.text("ALERTING_SMTP_FROM")
     if not _is_address(sender):
         variables.add_fault(
@@ -149,7 +147,9 @@ def _read_smtp(variables: Variables) -> Smtp | None:
         )
     return Smtp(
         host=host,
-        port=variables.read("ALERTING_SMTP_PORT", port_number, _PORTS[tls]),
+        port=variables.read(
+            "ALERTING_SMTP_PORT", port_number, {"starttls": 587, "tls": 465, "none": 25}[tls]
+        ),
         tls=tls,
         sender=sender,
         user=user,
@@ -448,9 +448,10 @@ class Settings:
         return ports
 
 
-_HINTS = get_type_hints(Settings, include_extras=True)
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    n: h.__metadata__[0] for n, h in _HINTS.items() if get_origin(h) is Annotated
+    n: h.__metadata__[0]
+    for n, h in get_type_hints(Settings, include_extras=True).items()
+    if get_origin(h) is Annotated
 }
 """The function that reads the variable of a setting, for each setting that is one variable."""
 

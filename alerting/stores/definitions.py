@@ -53,8 +53,6 @@ from alerting.stores.database.documents import (
     without_large,
 )
 
-_FAILED_VALIDATION = 121  # code of DocumentValidationFailure
-
 
 class NamedDocuments:
     """Documents by name, and the numbers of their revisions. `word`: the word for one document."""
@@ -76,7 +74,7 @@ class NamedDocuments:
         try:
             upsert(lambda: self._documents.replace_one({"name": name}, document, upsert=True))
         except WriteError as error:
-            if error.code != _FAILED_VALIDATION:
+            if error.code != 121:  # DocumentValidationFailure
                 raise
             text = f"the database refuses {self._word} {name!r}: it belongs to another version"
             raise UserError(with_command(text, "alerting prepare")) from error
@@ -107,7 +105,6 @@ class MongoDocumentStore(NamedDocuments):
 
 
 _DEFINITION = b"\x03definition\0"  # type and name of the field of a revision
-_OURS = ("_id", "_faults", "_label")
 
 
 class MongoDefinitions(NamedDocuments):
@@ -247,7 +244,7 @@ def _marks(marks: Iterable[Document]) -> dict[str, list[str]]:
 
 def _add_marks(document: Document, marks: Mapping[str, list[str]]) -> Document:
     name = label(document)
-    for ours in _OURS:
+    for ours in ("_id", "_faults", "_label"):
         document.pop(ours, None)
     if document.get("name") != name:
         document["_label"] = name
@@ -286,7 +283,6 @@ EDITABLE: Mapping[str, str] = {
     SINKS: "sink",
 }
 """The collections that people may edit, with the name of one of their documents."""
-MOST_EDITS = 1000
 """Edits found at once; the others are found the next time."""
 _BASELINE = "baseline"
 
@@ -331,7 +327,7 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
         for collection in EDITABLE
         for name in _suspects(database, collection)
         if (edit := _edit(database, collection, name)) is not None
-    ][:MOST_EDITS]
+    ][:1000]
 
 
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:

@@ -72,9 +72,6 @@ from alerting.stores.database.documents import (
     with_ids,
 )
 
-_RECENT = 20
-_MOST_FORGOTTEN = 10_000
-
 
 class SourceDeliveries:
     """Deliveries and declarations of sources, and the position up to which each source is read."""
@@ -103,7 +100,7 @@ class SourceDeliveries:
             recent = {"at": delivered.at, "rows": delivered.rows}
             arrived = {"arrived_at": to_bson(delivered.at), "last": to_bson(delivered.last)}
             change["$set"] = change.get("$set", {}) | arrived
-            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
+            change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -20}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
@@ -170,11 +167,7 @@ class SourceDeliveries:
         files still exist. Return how many."""
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in paths]
-        return (
-            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
-            if gone
-            else 0
-        )
+        return self._files.delete_many({"_id": {"$in": gone[:10_000]}}).deleted_count if gone else 0
 
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last
@@ -242,9 +235,8 @@ def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
     return {source.name: source.waits for source in sources if source.waits is not None}
 
 
-_LOST = (136, 260, 280, 286)
 # codes of CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
-_WAIT_MS = 250
+_LOST = (136, 260, 280, 286)
 _UNDER_WAY = timedelta(minutes=1)
 """How long before its commit the id of a score may be made, and how far clocks may differ."""
 _AFTER_CLOSING = timedelta(days=1)
@@ -368,7 +360,7 @@ class SinkFeed:
                 pipeline,
                 full_document="updateLookup",
                 resume_after=after,
-                max_await_time_ms=_WAIT_MS,
+                max_await_time_ms=250,
             )
         with stream:
             yield SinkReader(stream)
@@ -505,9 +497,7 @@ _PIPELINE: list[Document] = [
         }
     },
 ]
-_LIVE_WAIT_MS = 100
 _GATHER_S = 0.05
-_MOST = 2000
 """Changes of one answer: more follow in the next one."""
 
 
@@ -522,7 +512,7 @@ class ChangeFeed:
         """Yield a reader of the changes from now on."""
         # the driver resumes after an election; where it cannot, the next stream begins with
         # what is open
-        stream = self._database.watch(_PIPELINE, max_await_time_ms=_LIVE_WAIT_MS)
+        stream = self._database.watch(_PIPELINE, max_await_time_ms=100)
         with stream:
             yield ChangeReader(self._database, stream)
 
@@ -549,7 +539,7 @@ class ChangeReader:
         """Return the changes since the last call, in order; none after a short wait."""
         changes: list[LiveChange] = []
         until = None
-        while len(changes) < _MOST and (change := self._stream.try_next()) is not None:
+        while len(changes) < 2000 and (change := self._stream.try_next()) is not None:
             changes += _live_changes(change)
             until = until or monotonic() + _GATHER_S
             if monotonic() >= until:

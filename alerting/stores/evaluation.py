@@ -95,7 +95,6 @@ _PROMOTIONS = b"\x10promotions\0"
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (math.nan,) * len(BatchLimits._fields)
 _IsWanted = Callable[[str], bool]
-_LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
@@ -276,7 +275,9 @@ def _plan_columns(targets: Sequence[EvaluationTarget]) -> Document:
 
 def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
-    columns = part | {name: map(tuple, part[name]) for name in _LISTS}
+    columns = part | {
+        name: map(tuple, part[name]) for name in ("severities", "also_reads", "events", "above")
+    }
     columns["limits"] = (
         None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
     )

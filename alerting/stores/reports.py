@@ -31,7 +31,6 @@ from alerting.stores.database.documents import (
 )
 
 _CONTENT = {"page": False, "content": False, "picture": False}
-_NEWEST_FIRST = [("start", -1), ("end", -1), ("as_of", -1)]
 # those of 0.1 have a number, which is 0 where there was nothing to report
 _SHOWN: Document = {"empty": {"$ne": True}, "revision": {"$ne": 0}}
 PIECE = 8 * 1024 * 1024
@@ -70,7 +69,11 @@ class Reports:
         return None if document is None else _page(document["page"])
 
     def for_definition(self, definition: str | None) -> list[ReportHead]:
-        return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
+        return _heads(
+            self._reports.find({"definition": definition}, _CONTENT).sort(
+                [("start", -1), ("end", -1), ("as_of", -1)]
+            )
+        )
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         """Return the newest report of each definition on a calendar period, from an index."""

@@ -66,9 +66,7 @@ from alerting.usecases.trend_samples import load_columns, samples_of
 
 MOST_READINGS = 500_000
 """Instants that one run reads, so that it ends soon: a longer history takes several runs."""
-_WAIT = timedelta(minutes=10)
 """After the end of an hour, for readings under way; later ones come as late data."""
-_MOST_ARRIVALS = 10_000
 _AT_ONCE = 50_000  # instants, and
 _VARIABLES_AT_ONCE = 50
 
@@ -93,7 +91,7 @@ def roll_up(platform: UpkeepPorts, as_of: datetime, most: int = MOST_READINGS) -
     """Roll up the readings that arrived since the last run: first stale hours and new hours of
     every asset, then history, newest first. Idempotent; an interrupted run goes on."""
     run = RollupRun(most)
-    until = _hour(as_of - _WAIT)
+    until = _hour(as_of - timedelta(minutes=10))
     platform.arrivals.extend_evaluated_until(from_millis(until))
     newest = platform.readings.newest_readings()
     assets = [asset for asset in platform.assets.all() if asset.name in newest]
@@ -170,7 +168,7 @@ def _with_arrivals(asset: Asset, state: RollupState, arrivals: Sequence[Arrival]
     return replace(
         state,
         stale=merge_intervals(span for span in inside if span[0] < span[1]),
-        arrivals=tuple(taken[-_MOST_ARRIVALS:]),
+        arrivals=tuple(taken[-10_000:]),
     )
 
 
@@ -292,11 +290,8 @@ def _hour(at: datetime) -> int:
 # readings before a raise that evaluation, explanation or chart may read
 _BEFORE_EPISODE = timedelta(days=30)
 _EVER = datetime.fromtimestamp(0, UTC)
-_AFTER_LATENESS = timedelta(days=1)
 _FAR = timedelta(days=3650)  # no outcome is due later
-MOST_FAULTS_NAMED = 20
 """Reasons why variables are not rolled up that one run names."""
-_LEAST_RETENTION = timedelta(days=1)
 
 
 def retain(
@@ -313,7 +308,8 @@ def retain(
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
     )
-    latest = as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS  # late readings may need it
+    # late readings may need what is a day older
+    latest = as_of - timedelta(milliseconds=lateness) - timedelta(days=1)
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),
@@ -465,9 +461,9 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         "closed": close_orphans(platform, as_of),
         "determined": determine_due_outcomes(platform, as_of, correct_if_known_late),
         "rolled_up": rolled.rows,
-        "not_rolled_up": sorted(set(rolled.faults))[:MOST_FAULTS_NAMED],
+        "not_rolled_up": sorted(set(rolled.faults))[:20],
         "forgotten_late": platform.arrivals.forget(
-            as_of - max(timedelta(milliseconds=longest), _LEAST_RETENTION)
+            as_of - max(timedelta(milliseconds=longest), timedelta(days=1))
         ),
         "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": ROUTES.read(platform)[1],

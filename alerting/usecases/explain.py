@@ -32,7 +32,7 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
-from alerting.ports import Episodes, EvaluationPorts, Readings
+from alerting.ports import EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import SKEW, Statistics, describe_doubtful, statistics_of
 from alerting.reporting import phrases
@@ -52,13 +52,9 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.training.due import describe_step
 
-_PRESENT = timedelta(days=1)
 MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
 LONGEST_SELECTED = timedelta(days=366)
-MOST_TIMES = 200
-_FIRST_PART = timedelta(hours=6)
-_LONGEST_PART = timedelta(days=4)
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
@@ -66,7 +62,10 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     name."""
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
-    covering = _find_covering(platform.episodes, name, asset_name, at)
+    # a live episode rather than a backfilled one
+    near = platform.episodes.find(name, asset_name, end=at + timedelta(milliseconds=1), limit=20)
+    open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    covering = min(open_then, key=lambda e: e.backfilled, default=None)
     explanation = _evaluate_or_explain(platform, latest, asset, at, covering)
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
@@ -107,7 +106,7 @@ def _readings_after_now(
     is fast: no evaluation uses them yet. Say nothing if the explained instant is long ago."""
     now = platform.clock.now()
     newest = platform.readings.newest_readings(None, [asset.name]).get(asset.name)
-    if newest is None or newest.ts <= now or at < now - _PRESENT:
+    if newest is None or newest.ts <= now or at < now - timedelta(days=1):
         return []
     names = sorted(latest.definition.variables_read(asset) & asset.variables.keys())
     ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
@@ -182,13 +181,6 @@ def _evaluate_or_explain(
         if answer.message
         else explanation
     )
-
-
-def _find_covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode that was open at an instant; a live one rather than a backfilled one."""
-    near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
-    open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
-    return min(open_then, key=lambda e: e.backfilled, default=None)
 
 
 def _record(
@@ -376,7 +368,7 @@ def find_times(
         timedelta(milliseconds=sum(last - first for first, last in intervals)),
         tuple(
             FoundTime(from_millis(first), from_millis(last))
-            for first, last in reversed(intervals[-MOST_TIMES:])
+            for first, last in reversed(intervals[-200:])
         ),
     )
 
@@ -417,10 +409,10 @@ def _parts(
     first, last = readings.span(asset.name) or (end, end)
     begin = start
     until = max(start, first)
-    length = _FIRST_PART
+    length = timedelta(hours=6)
     while True:
         until = min(until + length, end)
-        length = min(2 * length, _LONGEST_PART)
+        length = min(2 * length, timedelta(days=4))
         is_last = until >= min(last, end)
         stop = end if is_last else until
         yield readings.load(asset, begin, stop, variables, events_since=stop)

@@ -164,35 +164,10 @@ def make_due_reports(
     Idempotent: an issued report is no longer due. A report that failed is a fault of the platform,
     and is tried again. Raises UserError that names the failed reports, after all others are made.
     """
-    return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
-
-
-def end_old_failures(platform: ReportPorts, as_of: datetime) -> None:
-    """End the faults of failed reports that are no longer made."""
-    for subject, opened_at in _failures(platform).items():
-        if opened_at + LOOK_BACK < as_of:
-            platform.platform_alerts.resolve(UNREPORTED, subject, as_of)
-
-
-def _failures(platform: ReportPorts) -> dict[str, datetime]:
-    """Return when each report failed that has not been made since."""
-    return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == UNREPORTED}
-
-
-def waits_for_retry(failed_at: datetime | None, as_of: datetime) -> bool:
-    """Return whether a report that failed then is left out of this run."""
-    if failed_at is None or as_of - failed_at < _AT_ONCE:
-        return False
-    return (as_of - failed_at) % _DAY >= RUN_EVERY
-
-
-def _issue_all(
-    platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]
-) -> int:
     made = 0
     failed = []
     failures = _failures(platform)
-    for report in due:
+    for report in due_reports(platform, as_of, shard):
         if waits_for_retry(failures.get(report.subject), as_of):
             continue
         try:
@@ -212,6 +187,25 @@ def _issue_all(
     if failed:
         raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
     return made
+
+
+def end_old_failures(platform: ReportPorts, as_of: datetime) -> None:
+    """End the faults of failed reports that are no longer made."""
+    for subject, opened_at in _failures(platform).items():
+        if opened_at + LOOK_BACK < as_of:
+            platform.platform_alerts.resolve(UNREPORTED, subject, as_of)
+
+
+def _failures(platform: ReportPorts) -> dict[str, datetime]:
+    """Return when each report failed that has not been made since."""
+    return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == UNREPORTED}
+
+
+def waits_for_retry(failed_at: datetime | None, as_of: datetime) -> bool:
+    """Return whether a report that failed then is left out of this run."""
+    if failed_at is None or as_of - failed_at < _AT_ONCE:
+        return False
+    return (as_of - failed_at) % _DAY >= RUN_EVERY
 
 
 def _issue(
@@ -274,16 +268,13 @@ def report_id(name: str, period: Period, corrected_at: datetime | None = None) -
     return f"{name}:{period.name}{at}"
 
 
-_MOST_AT_ONCE = 1_000
-
-
 def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """Add the notifications of reports that are not announced yet; return how many. Idempotent.
 
     A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
     record that the report is announced adds nothing twice.
     """
-    waiting = platform.reports.unannounced(_MOST_AT_ONCE)
+    waiting = platform.reports.unannounced(1_000)
     latest = platform.definitions.latest_revisions() if waiting else []
     by_name = {revision.name: revision.definition for revision in latest}
     added = 0

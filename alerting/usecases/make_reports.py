@@ -45,8 +45,6 @@ from alerting.usecases.report_material import gather_material
 from alerting.usecases.scoring.models_in_service import verify_model
 from alerting.usecases.scoring.remaining_lives import describe_lives
 
-_LEAST_DISTANCE = timedelta(minutes=5)
-_NEWEST = 500
 _OF_A_YEAR = 400  # reports of definitions with costs whose sums are read
 
 
@@ -81,7 +79,7 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
 
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
     """Return whether the data show a problem at an instant, or within a window's length of it."""
-    near = max(definition.window.length, _LEAST_DISTANCE)
+    near = max(definition.window.length, timedelta(minutes=5))
     of_asset = problems[problems["asset"] == asset]
     ends = of_asset["end"].fillna(pd.Timestamp(at)) if len(of_asset) else of_asset["start"]
     return bool(((of_asset["start"] <= at + near) & (ends >= at - near)).any())
@@ -311,7 +309,7 @@ def read_numbers(reports: Reports) -> list[ReportedNumbers]:
     false alarms and misses. Reports that are damaged, or of a version without numbers, are left
     out."""
     newest: dict[str, ReportHead] = {}
-    for head in reports.newest_reports(_NEWEST):
+    for head in reports.newest_reports(500):
         if head.definition is not None:
             newest.setdefault(head.definition, head)
     return sorted(

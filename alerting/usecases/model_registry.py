@@ -39,11 +39,9 @@ if TYPE_CHECKING:
     from alerting.learning.features.set_point_effects import SetPointEffects
     from alerting.learning.models.trained import TrainedModel
 
-_PLAIN = "sha256"
 _KEYED = "hmac-sha256"
 _log = id_logger(__name__)
 EVIDENCE = "evidence"
-_MOST_EFFECTS = 100
 _MOST_BYTES = 1 << 20  # of one file
 
 
@@ -104,7 +102,7 @@ def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
 
 def _method(key: bytes) -> str:
     """Return the hash method, with a name of its key, so that a lost key is detected."""
-    return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
+    return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else "sha256"
 
 
 def _hash(definition: str, name: str, data: bytes, key: bytes) -> str:
@@ -440,7 +438,7 @@ def effects_file(effects: "SetPointEffects | None") -> dict[str, bytes]:
         asdict(SetPointEffect(name, effects.variable, effect, error, effects.relief(name)))
         for name, (effect, error) in sorted(effects.effects.items())
     ]
-    return {"effects.json": json.dumps(rows[:_MOST_EFFECTS], indent=1).encode()}
+    return {"effects.json": json.dumps(rows[:100], indent=1).encode()}
 
 
 def _effects(rows: Sequence[Any]) -> tuple[SetPointEffect, ...]:
@@ -448,10 +446,6 @@ def _effects(rows: Sequence[Any]) -> tuple[SetPointEffect, ...]:
     return tuple(
         SetPointEffect(**row) for row in rows if isinstance(row, dict) and row.keys() == names
     )
-
-
-ONNX_FOLDER = "onnx"
-ONNX_FILE = "model.onnx"
 
 
 def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
@@ -466,7 +460,7 @@ def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
     except Exception as fault:  # of an artefact, which must not stop a training
         _log.warning("no ONNX file: %s", first_line(fault), definition=model.definition, run=run_id)
     else:
-        runs.log(run_id, files={ONNX_FILE: data}, folder=ONNX_FOLDER)
+        runs.log(run_id, files={"model.onnx": data}, folder="onnx")
 
 
 def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -> bytes:

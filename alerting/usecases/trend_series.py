@@ -114,7 +114,10 @@ def read_series(
     first = to_millis(start)
     last = to_millis(end)
     span = first, last
-    size = _rollup_size(last - first, points)
+    # the widest buckets that leave enough points
+    size = next(
+        (size for size, least in _LEAST if (last - first) * least >= points * WIDTHS[size]), None
+    )
     buckets = read_buckets(platform, declared, names, *span, size, MOST_READINGS)
     made = {name: _choose_buckets(buckets, name, size) for name in names}
     made |= _refine(platform, declared, made, span)
@@ -181,11 +184,6 @@ def _choose_buckets(read: IntervalBuckets, name: str, size: RollupSize | None) -
     if not buckets.bad.any() and (buckets.count <= 1).all():
         return _Shown(replace(buckets, start=buckets.first), 0, "readings")
     return _Shown(buckets, WIDTHS[size], size if name in read.rolled else "readings")
-
-
-def _rollup_size(length: int, points: int) -> RollupSize | None:
-    """Return the widest buckets that leave enough points; None for the readings themselves."""
-    return next((size for size, least in _LEAST if length * least >= points * WIDTHS[size]), None)
 
 
 def _refine(
@@ -445,7 +443,6 @@ def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
 
 
 MOST_BANDS = 1_000
-_ACTIVE_FOR = timedelta(days=92)
 """Longest time before the span at which an episode that is over may have been raised."""
 
 
@@ -485,7 +482,9 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
     events.sort(key=lambda event: (event.start, event.asset, event.type))
     alarms = [
         alarm
-        for alarm in platform.episodes.alarms(start, end, start - _ACTIVE_FOR, {band_asset.name})
+        for alarm in platform.episodes.alarms(
+            start, end, start - timedelta(days=92), {band_asset.name}
+        )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
     newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]

@@ -11,8 +11,8 @@ from alerting.kinds.control_chart import training as chart
 from alerting.kinds.registry import estimation_of, parse_definition
 from alerting.kinds.threshold import training as limits
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.readings.history import in_memory
 from tests.builders import at, history
+from tests.helpers.long_history import in_memory
 
 pytestmark = pytest.mark.models
 LEARNED = {"variable": "force", "above": {"learned": {"quantile": 0.9}}}

@@ -19,9 +19,10 @@ from alerting.kinds.normal_operation import (
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
 from alerting.ports import ReadingRow
-from alerting.readings.history import History, in_memory
+from alerting.readings.history import History
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
+from tests.helpers.long_history import in_memory
 from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60

@@ -6,8 +6,9 @@ import pandas as pd
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.features.point_in_time import long_view, point_in_time_view
-from alerting.readings.history import History, in_memory, split_instants
+from alerting.readings.history import History, split_instants
 from alerting.readings.variable_series import UsualDistance, regular_distance, sampling_ms
+from tests.helpers.long_history import in_memory
 
 TS = np.array([1000, 2000, 3000, 9000, 9500, 9600, 20_000, 21_000])
 ASSET = Asset(name="fan-1", variables={"a": Variable(low=0, high=50), "b": Variable(delay="5s")})

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import get_args
 
 from alerting.definitions.faults import format_duration
 from alerting.operators.actions_and_mutes import (
-    FLAGS,
     ISA_LETTERS,
     LONGEST_MUTE,
     RULES,
@@ -45,7 +45,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _every_state() -> list[Flags]:
-    return [Flags(*values) for values in product((False, True), repeat=len(FLAGS))]
+    return [Flags(*values) for values in product((False, True), repeat=len(get_args(Flag)))]
 
 
 def _message(flags: Mapping[Flag, bool]) -> str:
@@ -61,7 +61,7 @@ def _states() -> str:
     rows = []
     for state, letter in ISA_LETTERS.items():
         same = [flags for flags in _every_state() if isa_state(flags) == state]
-        values = {flag: {bool(getattr(flags, flag)) for flags in same} for flag in FLAGS}
+        values = {flag: {bool(getattr(flags, flag)) for flags in same} for flag in get_args(Flag)}
         rows.append(
             (
                 letter,

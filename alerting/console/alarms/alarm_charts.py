@@ -104,9 +104,6 @@ def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) ->
 
 
 MOST_BANDS = 400
-_MOST_CHARTS = 4  # of assets on a page
-_RAISES_WIDTH = 112
-_RAISES_HEIGHT = 28
 
 
 def preview_figure(
@@ -162,7 +159,7 @@ def charts_of_last_days(
     models = ModelCache(platform)
     drawn: list[tuple[str, Markup]] = []
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
-    for asset in targets[:_MOST_CHARTS]:
+    for asset in targets[:4]:
         with suppress(ModelUnavailable):  # the page of models says why
             panel = chart_last_days(platform, models, answering, asset, now)
             if panel is not None and len(panel.at):
@@ -239,7 +236,7 @@ def raises_spark(raises: Sequence[int], language: Language) -> Markup:
     label = language.say_count(
         "{number} alarm in 28 days", "{number} alarms in 28 days", sum(raises)
     )
-    return spark(plot, label, _RAISES_WIDTH, _RAISES_HEIGHT)
+    return spark(plot, label, 112, 28)
 
 
 def share_track(share: float, colour: str = "link", height: int = 6) -> Markup:

@@ -79,9 +79,6 @@ class JumpTarget(NamedTuple):
     address: str
 
 
-JUMP_TARGETS = 12
-
-
 def matching_targets(targets: Iterable[JumpTarget], text: str) -> list[JumpTarget]:
     """Return the targets with all words of a text in title, name or address; those whose title
     begins with the text first."""
@@ -120,7 +117,7 @@ def jump(request: Request, platform: Served, _: Viewer, text: NameQuery = "") ->
         for name, title in titles.items()
     )
     targets = matching_targets([*alarms, *alerts, *assets], text)
-    return render("jump.html", request, text=text, targets=targets[:JUMP_TARGETS])
+    return render("jump.html", request, text=text, targets=targets[:12])
 
 
 @router.post("/episodes/{id}/feedback", response_class=HTMLResponse)

@@ -52,7 +52,6 @@ from alerting.usecases.operators.handover import (
 from alerting.usecases.operators.links_and_misses import report_miss
 
 pages = APIRouter(include_in_schema=False)
-UNFOLDED = 4
 FormInstant = Annotated[Instant | None, Form()]
 
 
@@ -147,7 +146,7 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
         address=lambda other_shift: _handover_address(chosen.part, other_shift),
         lines=[(name, title, _handover_address(name)) for name, title in plant.lines.items()],
         whole=_handover_address(None),
-        unfolded=UNFOLDED,
+        unfolded=4,
         most=LONGEST_NOTE,
         now=account.at,
         **{"refusal": "", "text": "", "sent": 0, "sent_to": "", **values},
@@ -155,10 +154,6 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
 
 
 router = APIRouter(include_in_schema=False)
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 """Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
@@ -201,7 +196,15 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
         )
 
     page = framed(content.page, part("bar"), part("end"))
-    return HTMLResponse(page, headers={"content-security-policy": _POLICY})
+    return HTMLResponse(
+        page,
+        headers={
+            "content-security-policy": (
+                "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+                "base-uri 'none'; frame-ancestors 'none'"
+            )
+        },
+    )
 
 
 def framed(page: str, head: str, end: str) -> str:

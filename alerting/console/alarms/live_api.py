@@ -27,9 +27,7 @@ from alerting.operators.account_rules import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
 from alerting.stores.deliveries_and_changes import ChangeFeed
 
-MOST_EPISODES = 200
 """Episodes named in one frame; where more have changed, readers look at everything again."""
-ALIVE = b"event: alive\ndata: {}\n\n"
 
 
 def frame(
@@ -44,7 +42,7 @@ def frame(
     `look_again`: the reader may have missed changes that the event does not name.
     """
     changed = {change.episode.id: change.episode for change in changes if change.episode}
-    too_many = len(changed) > MOST_EPISODES
+    too_many = len(changed) > 200
     shown = [*still_open]
     things = {change.thing for change in changes}
     content = {
@@ -77,7 +75,6 @@ MOST_CHANGES = 2000
 JOIN_S = 0.2
 """How long changes are gathered after those that were sent."""
 READ_AGAIN_S = 1.0
-LINGER_S = 30.0
 """How long the database is read after the last stream, for a person who changes the page."""
 START_S = 5.0
 FeedState = Literal["idle", "starting", "ready", "away"]
@@ -143,7 +140,7 @@ class LiveChanges:
         """Forget a stream; stop to read a while after the last one."""
         self._people -= Counter((person.name,))
         if not self._people:
-            asyncio.get_running_loop().call_later(LINGER_S, self._rest)
+            asyncio.get_running_loop().call_later(30.0, self._rest)
 
     async def wait(self, seconds: float, gone: "asyncio.Future[None] | None" = None) -> None:
         """Wait for changes, for the end of the process or of the reader (`gone`), or until the time
@@ -349,7 +346,7 @@ class LiveStream(Response):
                 position = changes.count
                 now = monotonic()
                 if content is None and now >= sent + ALIVE_S:
-                    content = ALIVE
+                    content = b"event: alive\ndata: {}\n\n"
                 if self._is_access_changed() or now >= checked + ALIVE_S:
                     checked = now
                     if not await self._may_stay():
@@ -387,7 +384,6 @@ async def _wait_until_gone(receive: Receive) -> None:
 
 
 router = APIRouter(prefix="/api/v1")
-_DESCRIPTION = "Server-sent events, until one side ends the stream."
 _EVENT = {
     "type": "object",
     "description": "One event.",
@@ -398,14 +394,19 @@ _EVENT = {
         "retry": {"type": "integer", "description": "Milliseconds."},
     },
 }
-_ANSWER = {
-    "description": _DESCRIPTION,
-    "content": {EVENT_STREAM: {"schema": _EVENT}},
-}
 
 
 @router.get(
-    "/live", tags=["episodes"], status_code=200, response_class=LiveStream, responses={200: _ANSWER}
+    "/live",
+    tags=["episodes"],
+    status_code=200,
+    response_class=LiveStream,
+    responses={
+        200: {
+            "description": "Server-sent events, until one side ends the stream.",
+            "content": {EVENT_STREAM: {"schema": _EVENT}},
+        }
+    },
 )
 def live(
     request: Request,

@@ -71,7 +71,6 @@ REASONS = (
 )
 MOST_PARTS = 500
 RAISED_SHOWN = 100
-_USUAL = "1h"
 
 
 class EndingEventBody(Body):
@@ -200,7 +199,7 @@ def prolong_by_api(id: Id, body: ProlongBody, platform: Served, person: Operator
 _BLANK: Mapping[str, Any] = {
     **dict.fromkeys(("part", "definition", "up_to", "since", "until", "event", "event_asset"), ""),
     "kind": "maintenance",
-    "lasting": _USUAL,
+    "lasting": "1h",
     "preset": "",
     "reason": "",
     "notified": (),

@@ -117,8 +117,6 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 
 EARLIER_SHOWN = 50
-OVER_UNFOLDED = 3
-CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
 _NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
@@ -180,7 +178,10 @@ def _present_page(
     toast: Toast | None = None,
 ) -> Response:
     page = render(template, request, toast=toast, **_present(request, platform, person, filters))
-    answer = _unless_shown(request, page)
+    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
+    is_shown = request.headers.get("if-none-match") == tag  # by the browser, already
+    headers = {"etag": tag}
+    answer = Response(None, 304, headers) if is_shown else HTMLResponse(page, headers=headers)
     _stay_signed_in(request, person, answer)
     return answer
 
@@ -193,14 +194,6 @@ def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
     renewed = renew_display(entrance.platform, person.session, entrance.now(), client_of(request))
     if renewed is not None:
         entrance.set_cookie(answer, request, DEVICE_COOKIE, renewed, DEVICE_SESSION_LASTS)
-
-
-def _unless_shown(request: Request, page: str) -> Response:
-    """Return a page with its tag; an empty answer if the browser shows the same page already."""
-    tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers={"etag": tag})
-    return HTMLResponse(page, headers={"etag": tag})
 
 
 def _present(
@@ -248,8 +241,8 @@ def _present(
         else worth_sentences(read_numbers(platform.reports), language_of(request)),
         "handed_over": find_change(shift_hours(routes), now.at),
         "presets": MUTE_REASONS,
-        "causes_unfolded": CAUSES_UNFOLDED,
-        "over_unfolded": OVER_UNFOLDED,
+        "causes_unfolded": 12,
+        "over_unfolded": 3,
         "by_asset": lambda episodes: sorted(
             episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
         ),
@@ -316,7 +309,6 @@ AGO = (
     ("8h", translatable("8 hours ago")),
 )
 """When a problem that nobody was told of came, to choose from."""
-_LONGEST_AGO = timedelta(days=7)
 
 
 @pages.get("/miss", response_class=HTMLResponse)
@@ -368,7 +360,7 @@ def _read_ago(text: str) -> timedelta:
         ago = read_duration(text)
     except ValueError:
         raise UserError(translatable("say how long ago the problem came")) from None
-    if ago > _LONGEST_AGO:
+    if ago > timedelta(days=7):
         raise UserError(
             translatable("a problem of more than a week ago is reported on the page of reports")
         )

@@ -190,15 +190,13 @@ class DecidedView(View):
 
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
-_MOST = 2**31 - 1
-RunOfAnswer = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class ApprovalBody(Body):
     """The proposal that is approved; `run` as in `waiting`: if another proposal waits by now, the
     answer is refused."""
 
-    run: RunOfAnswer | None = None
+    run: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
 
 class RejectionBody(ApprovalBody):
@@ -211,7 +209,7 @@ class RollbackBody(Body):
     """Why an earlier version goes back into service; `to`: which, the one before if left out."""
 
     reason: SomeShort
-    to: Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(require_number)] | None = None
+    to: Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(require_number)] | None = None
 
 
 @router.get("/models")

@@ -145,7 +145,6 @@ Reason = Annotated[Short, Query(description="Why, recorded with the revision and
 FormField = Annotated[str, Form(max_length=FIELD)]
 FormText = Annotated[str, Form(max_length=TEXT * 4)]
 _ONE_REVISION = '^"?[0-9]{1,9}"?$'
-_ANY = r"^\*$"
 IfMatch = Annotated[
     str | None,
     Header(
@@ -156,7 +155,7 @@ IfMatch = Annotated[
 ]
 IfNoneMatch = Annotated[
     str | None,
-    Header(pattern=_ANY, description="`*`: only if there is none of this name."),
+    Header(pattern=r"^\*$", description="`*`: only if there is none of this name."),
     WithJsonSchema({"type": "string", "enum": ["*"]}),
 ]
 ETAG = {"headers": {"ETag": {"description": "Its newest revision.", "schema": {"type": "string"}}}}
@@ -185,11 +184,7 @@ YAML = "application/yaml"
 _JSON = "application/json"
 MOST_VALUES = 20_000
 """Values of a document in a request."""
-_WIDTH = 100
-_SHORT = 60
 _WHOLE = 1e15  # beyond it, not every whole number is a float
-_LIST = "tag:yaml.org,2002:seq"
-_MAP = "tag:yaml.org,2002:map"
 EXAMPLE: dict[str, Any] = {
     "name": "oven-too-hot",
     "kind": "threshold",
@@ -257,7 +252,7 @@ def write_yaml_document(document: Document) -> str:
 
 def write_yaml(value: Any) -> str:
     """Return a value as YAML, as people write it, without a line break at the end."""
-    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": _WIDTH}
+    options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
     text = str(yaml.dump(value, Dumper=_Writer, **options))
     return text.removesuffix("...\n").rstrip("\n")
 
@@ -278,9 +273,11 @@ class _Writer(yaml.SafeDumper):
     def represent_part(self, data: dict[str, Any] | list[Any]) -> yaml.Node:
         """Return the node of a list or of a group of fields."""
         if isinstance(data, list):
-            return self.represent_sequence(_LIST, data, flow_style=_is_short(data))
+            return self.represent_sequence(
+                "tag:yaml.org,2002:seq", data, flow_style=_is_short(data)
+            )
         flow = "kind" not in data and _is_short(data.values())
-        return self.represent_mapping(_MAP, data.items(), flow_style=flow)
+        return self.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=flow)
 
 
 _Writer.add_representer(float, _Writer.represent_number)
@@ -291,7 +288,7 @@ _Writer.add_representer(dict, _Writer.represent_part)
 def _is_short(values: Iterable[Any]) -> bool:
     """Return whether a part holds values without parts, short enough for a line."""
     parts = [*values]
-    return not any(isinstance(part, list | dict) for part in parts) and len(str(parts)) < _SHORT
+    return not any(isinstance(part, list | dict) for part in parts) and len(str(parts)) < 60
 
 
 def line_of_path(text: str, path: str) -> int | None:

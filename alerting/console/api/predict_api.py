@@ -38,7 +38,6 @@ MOST_TOGETHER = 50
 MOST_WAITING = 100
 MOST_LOADING = 4
 MOST_MODEL_BYTES = 256 << 20
-LOAD_WITHIN_S = 10.0
 """Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
 may find it done."""
 Q = TypeVar("Q")
@@ -80,7 +79,7 @@ class Predictor:
     recently used models are dropped. `load_within_s`: how long a prediction waits for its model.
     """
 
-    def __init__(self, platform: Platform, load_within_s: float = LOAD_WITHIN_S) -> None:
+    def __init__(self, platform: Platform, load_within_s: float = 10.0) -> None:
         self._cache = ModelCache(platform, MOST_MODEL_BYTES)
         self._load_within_s = load_within_s
         self._loading: dict[_Key, Future[BaseException | None]] = {}
@@ -394,7 +393,6 @@ def _predict_together(
 
 
 PARQUET = "application/vnd.apache.parquet"
-_BODY = {"required": True, "content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}}}
 _MAGIC = b"PAR1"
 JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict job.")]
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
@@ -425,7 +423,12 @@ Files = Annotated[
     "/definitions/{name}/predict-jobs",
     tags=["predictions"],
     status_code=202,
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {PARQUET: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
     operation_id="order_predict_job",
 )
 async def order_scores(

@@ -158,10 +158,8 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
 
 
 AT_ONCE = 2
-MOST_PREVIEWS = 20
 LONGEST_S = 120.0
 _LOOKS_EVERY_S = 0.5  # whether a preview that waits is still wanted
-PreviewState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Compute = Callable[[Progress, Callable[[], None]], PreviewedAlarms]
 _log = logging.getLogger(__name__)
 
@@ -189,7 +187,7 @@ class PreviewJob:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
-    state: PreviewState = "waiting"
+    state: Literal["waiting", "running", "done", "failed", "cancelled"] = "waiting"
     step: str = ""
     progress: float = 0.0
     fault: str | None = None
@@ -203,7 +201,7 @@ class Previews:
     stored, of which `AT_ONCE` run, each for `longest_s`; and of trainings one, for
     `LONGEST_TRAINING_S`. The oldest results are dropped."""
 
-    def __init__(self, most: int = MOST_PREVIEWS, longest_s: float = LONGEST_S) -> None:
+    def __init__(self, most: int = 20, longest_s: float = LONGEST_S) -> None:
         self._most = most
         self._longest_s = longest_s
         self._lock = Lock()

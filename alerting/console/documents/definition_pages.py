@@ -134,10 +134,6 @@ def definitions(
     listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN, order)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
-
-    def address(**changed: str) -> str:
-        return address_with("/definitions", vars(filters) | {"sort": order} | changed)
-
     return render(
         "definitions/definitions.html",
         request,
@@ -150,7 +146,9 @@ def definitions(
         order=order,
         states=STATES,
         number=sum(listed.states.values()),
-        address=address,
+        address=lambda **changed: address_with(
+            "/definitions", vars(filters) | {"sort": order} | changed
+        ),
         budget=platform.budget.per_day,
         first=not after,
         now=platform.clock.now(),
@@ -264,9 +262,7 @@ def send_miss(
 
 editor_routes = APIRouter(include_in_schema=False)
 WEEKS = (1, 2, 4, 8, 13)
-USUAL_WEEKS = 4
 _PATIENCE_S = 1.5  # for a preview, before its page shows progress
-_ORIGIN = translatable("the text")
 _SCENARIOS = translatable("the scenarios")
 
 
@@ -380,7 +376,7 @@ def _train_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
 
 def _chosen_weeks(sent: SentDraft | None) -> int:
     weeks = sent.input("weeks") if sent else ""
-    return int(weeks) if weeks in map(str, WEEKS) else USUAL_WEEKS
+    return int(weeks) if weeks in map(str, WEEKS) else 4
 
 
 def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datetime, datetime]:
@@ -457,7 +453,7 @@ def _preview_figure(request: Request, job: PreviewJob | None) -> tuple[Markup, s
     that is drawn; empty without one."""
     if job is None or job.draft is None:
         return Markup(), ""
-    document = read_yaml_document(job.draft.text, _ORIGIN)
+    document = read_yaml_document(job.draft.text, translatable("the text"))
     drawn = job.made.drawn if job.made else job.sketch
     if drawn is None or (job.made is None and job.ended.is_set()):
         return Markup(), ""

@@ -45,14 +45,10 @@ from alerting.ports import Document, Platform
 from alerting.usecases.document_life import ChangedMeanwhile, Expected, StoredDocument, list_history
 
 LONGEST_TEXT = 60_000
-LONGEST_PATH = 300
 DraftText = Annotated[str, Form(max_length=LONGEST_TEXT)]
 _ORIGIN = translatable("the text")
-_SHAPES = frozenset({"form", "yaml", "part", "add", "remove", "way"})
 """Values of the buttons that change what is shown of a draft alone."""
-Act = Annotated[
-    str, Form(max_length=LONGEST_PATH, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]*(:[0-9]{1,2})?)?$")
-]
+Act = Annotated[str, Form(max_length=300, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]*(:[0-9]{1,2})?)?$")]
 
 
 async def read_sent(
@@ -122,7 +118,7 @@ def submit(
             answer = outcome
         elif act == "apply":
             return apply_draft(shown, pressed)
-        elif act in _SHAPES:
+        elif act in {"form", "yaml", "part", "add", "remove", "way"}:
             draft = _in_shape(shown, draft, document, act, where, sent.input("part").strip())
         else:
             answer = review_draft(shown, pressed, answer)
@@ -279,7 +275,6 @@ def _form_of(shown: ConsoleKind, draft: Draft) -> tuple[Document, FormGroup | No
     return document, None
 
 
-REVISIONS_SHOWN = 50
 Number = Annotated[int, Query(ge=0, le=MOST_NUMBER)]
 
 
@@ -500,5 +495,5 @@ def describe_revisions(
         second = shown.kind.find_revision(platform, stored.name, end or stored.number)
         changes = flat_changes(first.document, second.document)
         difference = {"start": first, "end": second, "changes": changes}
-    history = list_history(stored.revisions)[:REVISIONS_SHOWN]
+    history = list_history(stored.revisions)[:50]
     return {"found": stored, "history": history, "difference": difference}

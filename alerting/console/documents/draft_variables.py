@@ -19,9 +19,7 @@ from alerting.ports import Document, Platform
 from alerting.reporting.phrases import number
 from alerting.usecases.ingestion.asset_import import ASSETS, AssetEffects
 
-MOST_VALUED = 5
 """Assets whose newest values are shown beside their variables."""
-_RECENT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -102,12 +100,12 @@ def needs_model(draft: Draft) -> bool:
 def last_values(platform: Platform, assets: Sequence[Asset], language: Language) -> dict[str, str]:
     """Return the newest numbers of the variables of a few assets, by name, as people read them."""
     last: dict[str, str] = {}
-    few = assets[:MOST_VALUED]
+    few = assets[:5]
     newest = platform.readings.newest_readings(platform.clock.now(), [a.name for a in few])
     for asset in few:
         if asset.name in newest:
             until = newest[asset.name].ts
-            since = dict.fromkeys(numeric_names(asset), until - _RECENT)
+            since = dict.fromkeys(numeric_names(asset), until - timedelta(days=1))
             values = platform.readings.newest_values(asset, since, until)
             for name in values:
                 numbers = values[name].dropna()

@@ -321,8 +321,6 @@ def _input_text(letter: str, value: Any) -> str:
 MARKS = frozenset("gaz")
 """Types of inputs without a value: a group, a list, and null."""
 _MOST_VALUES = 5_000
-_DEEPEST = 20
-_LONGEST_LIST = 1_000
 
 
 def read_form(items: Iterable[tuple[str, str]]) -> Document:
@@ -334,7 +332,7 @@ def read_form(items: Iterable[tuple[str, str]]) -> Document:
         if not colon or len(letter) != 1:
             continue
         keys = path.split(".")
-        if len(keys) > _DEEPEST or not all(keys):
+        if len(keys) > 20 or not all(keys):
             raise UserError("the form cannot be read; open the page again")
         if letter in MARKS:
             _set(groups, keys, {"g": {}, "a": [], "z": None}[letter], over=letter == "z")
@@ -454,7 +452,7 @@ def _compact(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.pop(_LIST, False):
-        numbers = sorted((key for key in value if key.isdecimal()), key=int)[:_LONGEST_LIST]
+        numbers = sorted((key for key in value if key.isdecimal()), key=int)[:1_000]
         return [_compact(value[key]) for key in numbers]
     return {key: _compact(member) for key, member in value.items()}
 

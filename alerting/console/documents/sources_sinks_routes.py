@@ -52,7 +52,6 @@ from alerting.usecases.sources.poll import Readers, try_source
 from alerting.usecases.sources.status import SOURCES, SourceStatus, SourceTrial, source_status
 from alerting.usecases.sources.stream import StreamCount, retry_dead
 
-TRIALS_AT_ONCE = 2
 Opened = TypeVar("Opened")
 R = TypeVar("R")
 
@@ -64,7 +63,7 @@ class Trials(Generic[Opened]):
     def __init__(self, noun: str, opener: Callable[[], Opened] | None) -> None:
         self._noun = noun
         self._opener = opener
-        self._free = BoundedSemaphore(TRIALS_AT_ONCE)
+        self._free = BoundedSemaphore(2)
 
     def run(self, attempt: Callable[[Opened], R]) -> R:
         """Return the result of a trial. Raises UserError if it cannot connect, HTTPException 429 if
@@ -82,7 +81,6 @@ class Trials(Generic[Opened]):
 source_api = APIRouter(prefix="/api/v1", tags=["sources"])
 pages = APIRouter(include_in_schema=False)
 DEAD_SHOWN = 20
-LONGEST_PAYLOAD = 2000
 WAIT_S = 8.0
 """How long messages of a broker are waited for; a person waits for the page as long."""
 _EXAMPLE: Document = {"name": "line-3", "kind": "http", "stale_after": "10m"}
@@ -142,7 +140,7 @@ DeadMessageView = Annotated[
         "id at topic reason",
         payload=(
             str,
-            lambda dead: dead.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
+            lambda dead: dead.payload[:2000].decode("utf-8", "backslashreplace"),
         ),
     ),
 ]

@@ -20,10 +20,7 @@ from alerting.ports import Platform
 from alerting.usecases.definitions.versions import require_revision
 
 EMPTY = "empty"
-_ASSET = "oven-1"  # of an example, in a plant without assets
-_VARIABLE = "temperature"
 _LIMIT = 100.0
-_RECENT = timedelta(days=1)
 MOST_OFFERED = 50
 
 
@@ -85,12 +82,12 @@ def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> st
     question has this name."""
     assets = [subject.asset.name] if subject.asset else []
     if subject.is_example:
-        assets = [_ASSET]
+        assets = ["oven-1"]
     if chosen == EMPTY:
         named: dict[str, Any] = {"assets": assets} if subject.asset else {}
         named |= {"variable": subject.variable} if subject.variable else {}
         return write_yaml_document(named) if named else ""
-    variable = _VARIABLE if subject.is_example else subject.variable
+    variable = "temperature" if subject.is_example else subject.variable
     limit = _LIMIT if subject.is_example else _limit(platform, subject)
     start = _start(chosen)
     head = {"name": "a-name", "kind": start["kind"], "assets": assets, "title": "A title"}
@@ -136,7 +133,7 @@ def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
     declared = asset.variables[subject.variable]
     span = platform.readings.span(asset.name, platform.clock.now())
     if span is not None:
-        since = {subject.variable: span[1] - _RECENT}
+        since = {subject.variable: span[1] - timedelta(days=1)}
         values = platform.readings.newest_values(asset, since, span[1])[subject.variable].dropna()
         if len(values):
             value = float(values.iloc[-1])

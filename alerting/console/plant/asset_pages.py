@@ -50,7 +50,6 @@ from alerting.usecases.trend_series import (
 )
 
 _HOUR = 3_600_000
-_VARIABLES = 8
 
 
 def hourly_spark(line: VariableLine, page: VariablePage) -> Markup:
@@ -101,7 +100,7 @@ def importance_of(request: Request, overview: AssetOverview) -> list[tuple[str, 
         if decision is None:
             continue
         shares = decision.evidence["importance"]["variables"]
-        most = dict(sorted(shares.items(), key=lambda item: -item[1])[:_VARIABLES])
+        most = dict(sorted(shares.items(), key=lambda item: -item[1])[:8])
         bars = importance_bars(most, titles, language_of(request))
         if bars is not None:
             made.append((line.name, line.title, bars))
@@ -111,8 +110,6 @@ def importance_of(request: Request, overview: AssetOverview) -> list[tuple[str, 
 pages = APIRouter(include_in_schema=False)
 ASSETS_SHOWN = 40
 VARIABLES_SHOWN = 30
-_DAY = timedelta(days=1)
-_MOST_ASSETS = 100_000
 
 
 @pages.get("/assets", response_class=HTMLResponse)
@@ -122,23 +119,21 @@ def assets(
     _: Viewer,
     text: NameQuery = "",
     sort: NameQuery = "",
-    after: Annotated[int, Query(ge=0, le=_MOST_ASSETS)] = 0,
+    after: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> str:
     """Return the tree of assets, or those with a text in name or title."""
     now = platform.clock.now()
     searched = text.strip()
     order = sort if sort.removeprefix("-") in TREE_ORDERS else ""
     tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN, order)
-
-    def address(**changed: str | int) -> str:
-        return address_with("/assets", {"text": searched, "sort": order, **changed})
-
     return render(
         "assets/assets.html",
         request,
         found=tree,
         text=searched,
-        address=address,
+        address=lambda **changed: address_with(
+            "/assets", {"text": searched, "sort": order, **changed}
+        ),
         order=order,
         sparks={
             row.asset.name: raises_spark(row.raises, language_of(request)) for row in tree.rows
@@ -174,7 +169,7 @@ def asset(
             line.name: hourly_spark(line, overview.variables) for line in overview.variables.items
         },
         trends={
-            line.name: trend_of_variables(overview.asset, [line.name], now - _DAY, now)
+            line.name: trend_of_variables(overview.asset, [line.name], now - timedelta(days=1), now)
             for line in overview.variables.items
         },
         raises={
@@ -235,7 +230,6 @@ Seconds = Annotated[float, Field(description="Unix time in seconds.")]
 Interval = Annotated[list[Seconds], Field(min_length=2, max_length=2)]
 Start = Annotated[Instant, Query(description="Beginning of the span.")]
 End = Annotated[Instant, Query(description="End of the span, which is not part of it.")]
-_VariableName = Annotated[str, StringConstraints(max_length=NAME)]
 
 
 AssetView = Annotated[
@@ -354,7 +348,10 @@ def show_series(
     platform: Served,
     _: Viewer,
     asset: NameQuery,
-    variable: Annotated[list[_VariableName], Query(min_length=1, max_length=MOST_VARIABLES)],
+    variable: Annotated[
+        list[Annotated[str, StringConstraints(max_length=NAME)]],
+        Query(min_length=1, max_length=MOST_VARIABLES),
+    ],
     start: Start,
     end: End,
     points: Annotated[

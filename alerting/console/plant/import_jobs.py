@@ -63,9 +63,7 @@ from alerting.usecases.ingestion.tables import (
     ignore_line,
 )
 
-_MOST_FIELDS = 20
 _LONGEST = 4000  # bytes of a field, and of a line above it
-_LONGEST_NAME = 200
 _LONGEST_LIST = 20_000  # characters of names with commas
 _ASKED_EVERY = 16 << 20  # bytes
 _UNREADABLE = "the form cannot be read: it is no form with a file"
@@ -77,7 +75,7 @@ Admit = Callable[[Fields, str], Path]
 def file_name(text: str) -> str:
     """Return the name of a file as its sender wrote it: without folders, cut and printable."""
     name = clean_line(storable(text.replace("\\", "/").rpartition("/")[2])).strip()
-    return name[:_LONGEST_NAME] or "file"
+    return name[:200] or "file"
 
 
 async def receive_form(
@@ -147,7 +145,7 @@ class _Form:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         sent = options.get(b"filename")
         if sent is None:
-            if len(self._fields) >= _MOST_FIELDS:
+            if len(self._fields) >= 20:
                 raise HTTPException(422, _UNREADABLE)
         elif not sent or self.file is not None:  # a form without a chosen file has an empty name
             raise UserError("choose a file")
@@ -185,7 +183,6 @@ MOST_LEFT = 64 << 20
 MOST_AT_ONCE = 4
 MOST_IMPORTS = 20
 LASTS = timedelta(days=1)
-SHOWN_ROWS = 10
 SHOWN_LINES = 12
 _MOST_LINES = 40  # of the file as it is, if its rows begin further down
 _REMEDY = "change or empty these choices to read it otherwise"
@@ -424,7 +421,7 @@ class Imports:
         job.note = "" if job.is_recalled else _recall(platform, job)
         _look_at_head(job)
         checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
-        job.rows = first_rows(checked, SHOWN_ROWS)
+        job.rows = first_rows(checked, 10)
         job.checked = checked
         _end(job, "checked")
 

@@ -37,11 +37,8 @@ from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)
 MOST_OFFERED = 500
-COLUMNS_SHOWN = 100
 LONGEST_LINE = 200  # characters shown of a line of the file
-VARIABLES_DRAWN = 4
 _LISTS = frozenset({"title", "before", "name", "column_type"})
-_OTHER_SESSION = "this form belongs to another session; open the page again and repeat"
 LABELS: Mapping[str, str] = {
     "what": "What the lines are",
     "asset": "Asset",
@@ -130,7 +127,6 @@ _NAMING = (
     *("quality", "only"),
 )
 """Choices that name a column."""
-_SWITCHES = frozenset({"skip_bad", "take_back", "is_wide"})
 
 
 class FirstLine(NamedTuple):
@@ -161,7 +157,6 @@ async def read_choices(request: Request) -> Choices:
 TheImports = Annotated[
     Imports, Depends(part_of_app("import_files", "this server takes no imports"))
 ]
-TheChoices = Annotated[Choices, Depends(read_choices)]
 
 
 @pages.get("/import", response_class=HTMLResponse)
@@ -180,7 +175,9 @@ async def send_file(
 
     def admit(fields: Fields, name: str) -> Path:
         if not confirms(person, fields.get("csrf", "")) or person.device is not None:
-            raise HTTPException(403, _OTHER_SESSION)
+            raise HTTPException(
+                403, "this form belongs to another session; open the page again and repeat"
+            )
         size = int(request.headers.get("content-length", "0"))
         try:
             typed_choices = {
@@ -232,7 +229,7 @@ def check_again(
     platform: Served,
     _: FormEngineer,
     imports: TheImports,
-    choices: TheChoices,
+    choices: Annotated[Choices, Depends(read_choices)],
 ) -> Response:
     """Check the file again with the choices of the form."""
     return _check(request, platform, imports, imports.find(id), choices)
@@ -339,7 +336,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         plan_words=[show(words) for words in describe_plan(plan)],
         lines=_mark_lines(job.lines, plan),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
-        switches=_SWITCHES,
+        switches=frozenset({"skip_bad", "take_back", "is_wide"}),
         hints=_HINTS,
         found_values={  # what an empty choice means
             "time": " + ".join(plan.time_columns),
@@ -360,7 +357,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         has_file=job.file.exists(),
         fault_details=[line.strip().removeprefix("- ") for line in details],
         show=show,
-        columns_shown=COLUMNS_SHOWN,
+        columns_shown=100,
         drawn=_find_shown_data(job),
         local=local,
         exact=exact,
@@ -436,7 +433,7 @@ def _find_shown_data(job: Import) -> tuple[str, list[str], str, str]:
     numbers = [name for name, kind in result.variables.items() if kind == "number"]
     end = result.last + timedelta(minutes=1)  # which shows the last reading, too
     start = max(result.first, end - LONGEST_SELECTED)
-    names = (numbers or [*result.variables])[:VARIABLES_DRAWN]
+    names = (numbers or [*result.variables])[:4]
     return (result.assets or ("",))[0], names, start.isoformat(), end.isoformat()
 
 

@@ -235,9 +235,7 @@ def undo_by_api(
 
 
 pages = APIRouter(include_in_schema=False)
-FIRST_VARIABLES = 3
 POINTS = 1000
-MOST_ASSETS_OFFERED = 500
 COMPUTED_AT_ONCE = 100_000
 """Readings of which the page shows statistics without being asked: reading more takes time."""
 _TEXT = 40
@@ -325,7 +323,7 @@ def trend_page(
         ),
         now=now,
         of=asset,
-        assets=[(offered.name, offered.title) for offered in assets[:MOST_ASSETS_OFFERED]],
+        assets=[(offered.name, offered.title) for offered in assets[:500]],
         are_too_many=are_too_many,
         is_overlay=query.view == OVERLAY,
         needs_two=query.view == OVERLAY and len(names) != OVERLAID,
@@ -347,7 +345,7 @@ def choose(
     asset = platform.assets.get(query.asset) if query.asset else assets[0]
     if asset is None:
         raise NotFound(translatable("there is no such asset"))
-    usual = tuple(numeric_names(asset)[:FIRST_VARIABLES])
+    usual = tuple(numeric_names(asset)[:3])
     names = tuple(dict.fromkeys(name for name in query.variables if name)) or usual
     numeric_variables(asset, names)
     return asset, query._replace(asset=asset.name, variables=names[:MOST_VARIABLES])
@@ -446,13 +444,7 @@ def _condition(query: TrendQuery) -> LimitCondition:
     return condition
 
 
-_PAGE = "/trends"
-_ADDRESS = 4000
-_FIELD = 200
-Back = Annotated[str, Form(max_length=_ADDRESS)]
-VariableFields = Annotated[
-    list[Annotated[str, Field(max_length=NAME)]], Form(alias="variable", max_length=MOST_VARIABLES)
-]
+Back = Annotated[str, Form(max_length=4000)]
 
 
 @pages.post("/trends/labels", response_class=HTMLResponse)
@@ -461,7 +453,10 @@ def mark(
     platform: Served,
     person: FormEngineer,
     asset: FormField = "",
-    variables: VariableFields = [],  # noqa: B006 - FastAPI copies it
+    variables: Annotated[
+        list[Annotated[str, Field(max_length=NAME)]],
+        Form(alias="variable", max_length=MOST_VARIABLES),
+    ] = [],  # noqa: B006 - FastAPI copies it
     start: FormField = "",
     end: FormField = "",
     kind: FormField = "",
@@ -515,7 +510,7 @@ def _query_of(back: str) -> TrendQuery:
     parameters = parse_qs(back.partition("?")[2], max_num_fields=100)
 
     def field(name: str) -> str:
-        return parameters.get(name, [""])[0][:_FIELD]
+        return parameters.get(name, [""])[0][:200]
 
     names = tuple(name[:NAME] for name in parameters.get("variable", ())[:MOST_VARIABLES])
     return TrendQuery(

@@ -27,7 +27,6 @@ from alerting.usecases.explain import LimitCondition
 from alerting.usecases.trend_series import LastSample, VariableSeries, last_samples
 
 MOST_VARIABLES_OFFERED = 200
-_BEYOND = 0.99
 """Share of the drawn values below the limit of a proposed alert."""
 
 
@@ -157,7 +156,7 @@ def propose_alerts(asset: Asset, series: Sequence[VariableSeries]) -> dict[str, 
     for drawn in series:
         high = drawn.high[~np.isnan(drawn.high)]
         if len(high):
-            limit = float(f"{np.quantile(high, _BEYOND):.4g}")
+            limit = float(f"{np.quantile(high, 0.99):.4g}")
             drafts[drawn.variable] = draft_alert(asset, LimitCondition(drawn.variable, above=limit))
     return drafts
 

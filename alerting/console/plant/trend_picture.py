@@ -32,8 +32,6 @@ from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.trend_series import VariableSeries, find_bands
 
 MOST_VARIABLES = 12
-_BEFORE = timedelta(hours=2)
-_AFTER = timedelta(minutes=30)
 
 
 class TrendQuery(NamedTuple):
@@ -89,14 +87,14 @@ def trend_of_variables(
 
 def trend_of_episode(asset: Asset | None, episode: Episode, now: datetime) -> str | None:
     """Return the address of the trend of an episode's variables around it."""
-    until = min((episode.closed_at or now) + _AFTER, max(now, episode.raised_at))
+    until = min((episode.closed_at or now) + timedelta(minutes=30), max(now, episode.raised_at))
     advised = episode.recommendation.changes if episode.recommendation else ()
     names = (
         *episode.inputs,
         *(contribution.variable for contribution in episode.contributions),
         *(change.variable for change in advised),
     )
-    return trend_of_variables(asset, names, episode.raised_at - _BEFORE, until)
+    return trend_of_variables(asset, names, episode.raised_at - timedelta(hours=2), until)
 
 
 def numeric_names(asset: Asset) -> list[str]:
@@ -109,7 +107,6 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-_FEW = 60
 """Readings of which each has a dot, and holds until the next one."""
 _HEIGHT = 480.0  # of all lanes, in pixels, while none becomes too low or high
 _LOWEST_LANE = 84.0
@@ -259,7 +256,7 @@ def _add_values(plot: Plot, series: VariableSeries, language: Language, colour: 
     """Add the line of means or readings, the area from lowest to highest, and what is read out. A
     line leaves the plot where its values lie outside."""
     is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
-    is_few = is_raw and int((~np.isnan(series.mean)).sum()) <= _FEW
+    is_few = is_raw and int((~np.isnan(series.mean)).sum()) <= 60
     low, high = plot.y
     if not is_raw:
         for first, last in _runs((series.high >= low) & (series.low <= high)):

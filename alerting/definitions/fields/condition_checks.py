@@ -70,16 +70,13 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
         )
 
 
-_LONGEST_COUNT = timedelta(days=31)
-
-
 def _count_faults(definition: Condition) -> Iterable[Fault]:
     within = definition.count_within
     if within is None:
         if definition.event is not None:
             yield Fault("count_within", MISSING, "events are counted in a time, for example 1h")
         return
-    if not timedelta(0) < within <= _LONGEST_COUNT:
+    if not timedelta(0) < within <= timedelta(days=31):
         yield Fault("count_within", "must be longer than 0s and at most 31d")
     for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after"):
         if getattr(definition, name) is not None:

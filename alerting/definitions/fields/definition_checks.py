@@ -37,7 +37,6 @@ from alerting.definitions.fields.shared_fields import (
 )
 from alerting.definitions.wording.language import join_with_and, joined, spoken_number
 
-_A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 # croniter draws a number for R
 _BY_CHANCE = re.compile(r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE)
 
@@ -114,7 +113,8 @@ def _is_cron(expression: str) -> bool:
     try:
         return (
             bool(croniter.is_valid(expression))
-            and croniter(expression, _A_DAY).get_next(datetime) is not None
+            and croniter(expression, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+            is not None
         )
     except (ValueError, KeyError, OverflowError):  # CroniterError is a ValueError
         return False
@@ -467,9 +467,6 @@ def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> It
             )
 
 
-_PATH = "suppression.while"
-
-
 def inhibition_faults(
     definition: Definition, others: Mapping[str, Definition], assets: AssetIndex
 ) -> Iterable[Fault]:
@@ -477,7 +474,7 @@ def inhibition_faults(
     name."""
     targets = {asset.name for asset in matching_assets(definition, assets)}
     for i, name in enumerate(inhibitors_of(definition)):
-        path = f"{_PATH}.{i}.definition"
+        path = f"suppression.while.{i}.definition"
         inhibitor = others.get(name)
         if name == definition.name:
             yield Fault(path, "is this definition itself", "name another one")

@@ -47,11 +47,7 @@ def require_family(name: str) -> str:
 def longest_first(families: Iterable[str]) -> list[str]:
     """Return families in the order in which a training begins to search them: the slowest first, so
     that no slow search runs alone at the end when not all can run at once."""
-
-    def order(name: str) -> tuple[int, str]:
-        return (name in _SHORTEST) - (name == _LONGEST), name
-
-    return sorted(families, key=order)
+    return sorted(families, key=lambda name: ((name in _SHORTEST) - (name == _LONGEST), name))
 
 
 Family = Annotated[Tag, AfterValidator(require_family)]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from threading import Event, Thread
-from types import FrameType
 from typing import Any
 
 import pymongo
@@ -37,8 +36,6 @@ from alerting.local.supervisor import ending_with_this
 from alerting.settings.environment import read_settings
 from alerting.settings.logs import configure_logging
 
-OPEN_WITHIN_S = 5.0
-
 
 def main() -> int:
     """Run the DAG processor until it ends; return its exit code."""
@@ -54,26 +51,21 @@ def main() -> int:
     marks = DagMarks(client[settings.database], settings.home)
     Thread(target=marks.follow, daemon=True).start()
     # a revision that is stored from here on is seen: by a mark, or as the files are first read
-    marks.is_open.wait(OPEN_WITHIN_S)
+    marks.is_open.wait(5.0)
     folder = {"AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home))}
     processor = subprocess.Popen(
         ending_with_this((sys.executable, "-m", "alerting.local.airflow.dag_reader")),
         env=os.environ | folder,
     )
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        processor.send_signal(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, forward)
+    for forwarded in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(forwarded, lambda number, _frame: processor.send_signal(number))
     return processor.wait()
 
 
 _log = logging.getLogger(__name__)
-_DEFINITIONS = "definition_revisions"
 _SOURCES = "source_revisions"
 _PIPELINE: list[dict[str, Any]] = [
-    {"$match": {"ns.coll": {"$in": [_DEFINITIONS, _SOURCES]}, "operationType": "insert"}},
+    {"$match": {"ns.coll": {"$in": ["definition_revisions", _SOURCES]}, "operationType": "insert"}},
     {"$project": {"ns.coll": 1, "fullDocument.name": 1, "fullDocument.definition": 1}},
 ]
 _WAIT_S = 1.0

@@ -381,7 +381,6 @@ def _people(f: ReportMetrics) -> _Actions:
 
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
-_LEAST_TOGETHER = 3
 _BLOCK_HOURS = 4
 _DAYS = (
     template("Mondays"),
@@ -396,7 +395,6 @@ _DECIDED = {
     "rollback": template("The model was rolled back: {reason}"),
     "refreshed": template("The model was fitted again on the newest data: {reason}"),
 }
-_MOST_IN_MAIL = 3
 
 
 def head_sentences(
@@ -433,7 +431,7 @@ def mail_sentences(
     steps = (sentence(language.translate(action)) for action in judgement.actions[:1])
     return (
         sentence(language.translate(TRUST_MESSAGES[judgement.trust])),
-        *head_sentences(metrics, zone, language)[:_MOST_IN_MAIL],
+        *head_sentences(metrics, zone, language)[:3],
         *(language.say("The report advises: {step}", step=step) for step in steps),
     )
 
@@ -477,7 +475,7 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     """Return the time or asset at which most false alarms come: at least three, and half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
-    least = max(_LEAST_TOGETHER, len(wrong) / 2)
+    least = max(3, len(wrong) / 2)
     [((day, block), times)] = Counter(
         (t.weekday(), t.hour // _BLOCK_HOURS) for t in local
     ).most_common(1)

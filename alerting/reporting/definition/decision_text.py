@@ -37,7 +37,6 @@ MAIN_METRICS = {
     "episode_precision": "4 precision over episodes",
     "ap": "5 average precision",
 }
-CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
     "promote": "The {model} goes into service",
     "provisional": "The {model} goes into service",
@@ -55,7 +54,6 @@ EARLIER_RULE = (
     "announced a problem that began with it; they are compared with nothing"
 )
 _MINUTE = "%Y-%m-%d %H:%M"
-_READINGS = ("{number} reading", "{number} readings")
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -174,7 +172,11 @@ def learned_lines(profile: DatasetProfile) -> list[str]:
     part = profile.parts.get("train")
     if part is None:
         return []
-    forms = ("{number} row", "{number} rows") if profile.columns else _READINGS
+    forms = (
+        ("{number} row", "{number} rows")
+        if profile.columns
+        else ("{number} reading", "{number} readings")
+    )
     rows = count_in_english(*forms, part.rows)
     before = f" ({part.positives:,} of them before a problem)" if profile.problems else ""
     return [f"Learned from {rows}{before}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC."]
@@ -213,7 +215,9 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
     """Return the titles of the metrics by which candidates are compared; CRPS where nothing could
     be warned of."""
     is_of_values = any(candidate.ap is None for candidate in leaderboard)
-    return {"crps": "CRPS"} if is_of_values else CANDIDATE_METRICS
+    return (
+        {"crps": "CRPS"} if is_of_values else {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
+    )
 
 
 def result_line(proposal: Proposal) -> str:

@@ -417,7 +417,6 @@ def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[Mod
 
 LEAST_SAMPLES = 30  # below which nothing is concluded
 LEAST_COVERAGE = 0.85  # of 90 % intervals
-_NOT_PREDICTED = translatable("No predicted value was served in this period.")
 
 
 @dataclass(frozen=True)
@@ -482,7 +481,7 @@ def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no"
 def describe_value(values: ValueMetrics | None) -> str:
     """Return how good the values of a period were, in a sentence."""
     if values is None:
-        return _NOT_PREDICTED
+        return translatable("No predicted value was served in this period.")
     grade = values.total
     if grade.error is None or grade.coverage is None:
         return translatable(

@@ -135,7 +135,6 @@ _NUMBERS: dict[type[Any], frozenset[type]] = {
 }
 """The types of stored numbers that fit a hint: a whole one is a number of a float, too."""
 _TEMPLATE = "_template"
-_LONGEST_NAME = 100
 _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     Evaluation: ("reason",),
     Contribution: ("message",),
@@ -501,6 +500,6 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
 def label(document: Document) -> str:
     """Return the name of a document, or its `_id` if it has no readable name."""
     name: Any = document.get("name")
-    if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
+    if isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable():
         return name
     return f"_id {shown(document.get('_id'))}"

@@ -40,14 +40,16 @@ _LOGS: dict[Log, tuple[str, str]] = {
 """Collection, and the field with the instant by which its documents grow old."""
 
 
-_OF_MESSAGES = ("created_at", "failed_at", "failing_since", "delivered_at")
 _INSTANTS = (
     (REVISIONS, "at"),
     (DECISIONS, "at"),
     (SOURCE_REVISIONS, "at"),
     (SINK_REVISIONS, "at"),
     (SOURCE_PROGRESS, "arrived_at"),
-    *((NOTIFICATIONS, field) for field in _OF_MESSAGES),
+    *(
+        (NOTIFICATIONS, field)
+        for field in ("created_at", "failed_at", "failing_since", "delivered_at")
+    ),
 )
 """Collection, and the field with the instant of what happened: it lies in the past."""
 _BACK_BY = timedelta(minutes=10)

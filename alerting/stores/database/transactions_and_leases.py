@@ -31,9 +31,7 @@ LONGEST_WRITE_MS = 3000
 ELECTION_S = 20.0
 """How long a replica set of several members may be without a primary: longer than an election."""
 _PAUSE_S = 0.05
-_ABORT_S = 0.5
 _COMMIT_S = 5.0  # the driver has tried once more in it, and looked for a server
-_LONGEST_PAUSE_S = 2.0
 
 
 class MongoUnit(Unit):
@@ -65,14 +63,14 @@ class MongoUnitOfWork:
                     yield MongoUnit(session)
                 except (Conflict, ConnectionFailure):
                     if not client.nodes:
-                        with pymongo.timeout(_ABORT_S):  # else it looks for a server once more
+                        with pymongo.timeout(0.5):  # else it looks for a server once more
                             session.abort_transaction()
                     raise
                 _commit(session)
         except Conflict as conflict:
             if isinstance(cause := conflict.__cause__, ServerSelectionTimeoutError):
                 raise cause from None
-            time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+            time.sleep(min(_PAUSE_S * 2**attempt, 2.0))
             raise
 
 

@@ -28,11 +28,6 @@ from alerting.stores.database.transactions_and_leases import session_of
 
 _DOCUMENT_ID = "evaluated_until"
 _OLDEST_FIRST = {"arrived_at": 1, "_id": 1}
-_UNFINISHED: list[Document] = [
-    {"$match": {"waits": True}},
-    {"$sort": _OLDEST_FIRST},
-    {"$unionWith": {"coll": REPROCESSING_REQUESTS, "pipeline": [{"$limit": 1}]}},
-]
 
 
 _WRITES: list[Document] = [
@@ -41,8 +36,6 @@ _WRITES: list[Document] = [
 ]
 _WAIT_MS = 1_000  # a change is told at once
 _MOST_TARGETS = 20_000  # of a document, far below 16 MB
-_MOST_OWN = 1_000
-_MOST_ANNOUNCED = 10_000
 
 
 class RequestPosition(NamedTuple):
@@ -87,7 +80,7 @@ class MongoArrivals:
 
     def store_arrival(self, arrival: Arrival) -> None:
         self._own.setdefault(arrival.id)
-        if len(self._own) > _MOST_OWN:
+        if len(self._own) > 1_000:
             del self._own[next(iter(self._own))]
         document = {**to_identified(arrival), "waits": True}
         self._arrivals.replace_one({"_id": arrival.id}, document, upsert=True)
@@ -122,7 +115,15 @@ class MongoArrivals:
 
     @repeated
     def unfinished(self) -> Unfinished:
-        documents = list(self._arrivals.aggregate(_UNFINISHED))
+        documents = list(
+            self._arrivals.aggregate(
+                [
+                    {"$match": {"waits": True}},
+                    {"$sort": _OLDEST_FIRST},
+                    {"$unionWith": {"coll": REPROCESSING_REQUESTS, "pipeline": [{"$limit": 1}]}},
+                ]
+            )
+        )
         waiting = [document for document in documents if "waits" in document]
         return Unfinished(_arrivals(waiting), len(waiting) < len(documents))
 
@@ -164,7 +165,7 @@ class MongoArrivals:
             if arrival.written:
                 return announced.pop(id, arrival.parts)
             announced[id] = arrival.parts
-        if len(announced) > _MOST_ANNOUNCED:  # of writers that were killed
+        if len(announced) > 10_000:  # of writers that were killed
             announced.popitem(last=False)
         return ()
 

@@ -19,14 +19,12 @@ from alerting.readings.history import (
     column_index,
     find_members,
     has_data,
-    millis,
     millis_of,
     no_events,
 )
 
 CHUNK = 10_000
 Column: TypeAlias = "npt.NDArray[Any]"
-SHORTEST_SEARCH = timedelta(hours=1)
 
 
 def sample_fields(row: ReadingRow) -> Document:
@@ -68,14 +66,6 @@ def _frame_without_faults(columns: ReadingColumns) -> tuple[pd.DataFrame, Doubts
     for fault in columns.faults.values():
         raise UserError(fault)
     return frame_of(columns), columns.doubts
-
-
-def columns_of(history: History) -> ReadingColumns:
-    """Return the readings of a history by column; the arrays are shared with its frame."""
-    values = {str(name): column.to_numpy() for name, column in history.readings.items()}
-    return ReadingColumns(
-        millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts
-    )
 
 
 def join_columns(
@@ -171,7 +161,7 @@ def newest_frame(
     """Return each variable's newest value in (since, until] within its range."""
     by_instant: dict[datetime, Document] = {}
     for name, start in since.items():
-        length = SHORTEST_SEARCH
+        length = timedelta(hours=1)
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
             history = load(asset, begin, until, [name])

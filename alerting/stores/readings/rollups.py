@@ -34,8 +34,6 @@ from alerting.stores.database.documents import (
 )
 
 _DAY = timedelta(days=1)
-_IN_ORDER = [("asset", 1), ("variable", 1), ("size", 1), ("start", 1)]
-_MONTHS_KNOWN = 160
 """Months of a variable that stay read, of .1 MB each: twelve variables of a year."""
 
 
@@ -85,7 +83,9 @@ class Rollups:
         }
         fields = {"_id": False, "variable": True, "start": True, "parts": True}
         parse = _month if size == "hours" else partial(_unpack_document, size="minutes")
-        batches: Any = self._rollups.find_raw_batches(query, fields, sort=_IN_ORDER)
+        batches: Any = self._rollups.find_raw_batches(
+            query, fields, sort=[("asset", 1), ("variable", 1), ("size", 1), ("start", 1)]
+        )
         pieces: dict[str, list[Buckets]] = {name: [] for name in variables}
         read = (
             _read(asset, batch[begin:stop], parse)
@@ -119,7 +119,7 @@ def _read(
         return Read(asset, None, (f"cannot be read: {type(fault).__name__}: {shown(str(fault))}",))
 
 
-@lru_cache(_MONTHS_KNOWN)
+@lru_cache(160)
 def _month(document: bytes) -> tuple[str, Buckets]:
     """Read the hours of a month as they are stored; the hours of most months never change again."""
     return _unpack_document(document, "hours")

@@ -500,7 +500,6 @@ def _is_free(account: Account) -> bool:
 
 
 PAGE = 50
-EXPORTED_AT_ONCE = 1000
 LONGEST_VALUE = 300
 BACKUP_MADE = "backup made"
 """The action of the entry that each backup leaves, from which its age is known."""
@@ -509,7 +508,7 @@ BACKUP_MADE = "backup made"
 def entries_newest_first(audit: Audit, selection: AuditFilter) -> Iterator[AuditEntry]:
     """Yield all wanted entries, newest first, read in portions."""
     older_than = None
-    while page := audit.find(selection, EXPORTED_AT_ONCE, older_than):
+    while page := audit.find(selection, 1000, older_than):
         yield from page
         older_than = (page[-1].at, page[-1].id)
 

@@ -203,7 +203,6 @@ def _refuse_too_many(account: Account, limit: PinLimit, now: datetime) -> None:
 
 MOST_TOKENS = 1000
 LONGEST_NAME = 100
-USE_IS_RECORDED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -273,7 +272,7 @@ def find_token_user(platform: AccessPorts, id: str, now: datetime) -> TokenUser 
     role = lesser_role(token.role, account.role)
     if role is None:
         return None
-    if token.used_at is None or now - token.used_at >= USE_IS_RECORDED_EVERY:
+    if token.used_at is None or now - token.used_at >= timedelta(minutes=1):
         platform.access_tokens.record_use(id, now)
     return TokenUser(account.id, role, id)
 

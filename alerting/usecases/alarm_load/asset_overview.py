@@ -33,7 +33,6 @@ from alerting.usecases.trend_series import (
 HISTORY = timedelta(days=90)
 """Time over which the episodes and events of an asset are shown."""
 MOST_DEFINITIONS = 50
-MOST_OPEN = 20
 
 
 @dataclass(frozen=True)
@@ -204,9 +203,7 @@ def asset_overview(
         variable_page(platform, name, now, limit, after),
         watching.lines,
         watching.number - len(watching.lines),
-        tuple(
-            platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=index.at_or_below(name))
-        ),
+        tuple(platform.episodes.find(open_only=True, limit=20, assets=index.at_or_below(name))),
         tuple(_lanes(bands)),
         bands.cut,
         {definition: decision for definition, decision in measured.items() if decision is not None},

@@ -120,7 +120,6 @@ class WantedDefinitions:
     asset: str = ""
 
 
-_ANY = WantedDefinitions()
 ORDERS: Mapping[str, Callable[[DefinitionLine], Any]] = {
     "title": lambda line: line.title.casefold(),
     "state": lambda line: line.state,
@@ -309,7 +308,7 @@ def _precision(alarms: Sequence[Alarm]) -> AlarmPrecision | None:
 
 
 def _is_wanted(document: Document, filters: WantedDefinitions) -> bool:
-    if filters == _ANY:
+    if filters == WantedDefinitions():
         return True
     if filters.state and state_of(document) != filters.state:
         return False

@@ -62,8 +62,6 @@ from alerting.usecases.definitions.impossible_alarms import (
     describe_impossible_alarms,
 )
 
-_MOST_MEANT = 3  # names that a title may mean
-
 
 @dataclass(frozen=True)
 class CheckedDocument:
@@ -213,7 +211,7 @@ def _suggest_names(faults: Sequence[Fault], document: Document, assets: AssetInd
         if titled:
             hint = translatable(
                 "that is a title; the name is {names}",
-                names=join_with_or(*list(dict.fromkeys(titled))[:_MOST_MEANT]),
+                names=join_with_or(*list(dict.fromkeys(titled))[:3]),
             )
             named[number] = replace(fault, hint=hint)
     return named
@@ -279,7 +277,6 @@ def _inhibition_faults(
 
 _LENGTHS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30), timedelta(days=365))
 """How far before the last reading values are read, until there are enough."""
-_ENOUGH = 200
 _MOST_ASSETS = 5
 
 
@@ -372,7 +369,7 @@ def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime)
     for length in _LENGTHS:
         history = platform.readings.load(asset, last - length, last, [name], with_events=False)
         times = value_times(history, name)
-        if len(times) >= (_ENOUGH if length == _LENGTHS[0] else 5 * LEAST):
+        if len(times) >= (200 if length == _LENGTHS[0] else 5 * LEAST):
             break
     return times
 

@@ -213,9 +213,6 @@ def _training_sentence(
     return with_command(text, "alerting train --due")
 
 
-_SEARCHED = 5  # open runs, the newest; killed trainings stay open
-
-
 class ChampionPorts(Protocol):
     """The ports that the sentence is made from. `zone`: time zone of the plant."""
 
@@ -283,7 +280,7 @@ def waiting_proposal(
     """Return the newest proposal of a definition that waits for a person; None without one, or if
     the registry is away."""
     try:
-        for run in runs.open_runs(name)[:_SEARCHED]:
+        for run in runs.open_runs(name)[:5]:  # the newest; killed trainings stay open
             data = runs.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
             proposal = None if data is None else Proposal.from_json(data, run.id)
             if proposal is not None and proposal.promote:

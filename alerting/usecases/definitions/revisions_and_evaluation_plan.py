@@ -66,7 +66,6 @@ from alerting.usecases.document_life import (
 )
 
 P_contra = TypeVar("P_contra", bound=DefinitionPorts, contravariant=True)
-_BESIDE_ASSETS = ("event_types", "mutes", "routes", "sinks", "sources")
 
 
 @dataclass(frozen=True)
@@ -261,7 +260,7 @@ class _Beside(NamedTuple):
 
 def _read_beside(platform: DefinitionPorts) -> _Beside:
     valid, faulty = platform.assets.read_all()
-    others = platform.documents.faulty(_BESIDE_ASSETS)
+    others = platform.documents.faulty(("event_types", "mutes", "routes", "sinks", "sources"))
     return _Beside(index_assets(valid, faulty), platform.assets.event_types(), [*faulty, *others])
 
 

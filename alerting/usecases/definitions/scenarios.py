@@ -53,7 +53,6 @@ _TIMES = re.compile(r"^(?P<value>|.*?\S)\s+x\s*(?P<times>\d+)$")
 _MOMENT = timedelta(milliseconds=1)
 _MOST_VALUES = 100_000
 _MOST_SCENARIOS = 50
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class ExpectedTransition(Closed):
@@ -85,7 +84,9 @@ class Scenario(Closed):
     asset: dict[str, Any] = Field(
         default_factory=dict, description="Asset as in an asset file: attributes and variables."
     )
-    start: Instant = Field(_EPOCH, description="Instant of the first value.")
+    start: Instant = Field(
+        datetime(2026, 1, 1, tzinfo=UTC), description="Instant of the first value."
+    )
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
     readings: dict[str, tuple[Value, ...]] = Field(
         default_factory=dict,

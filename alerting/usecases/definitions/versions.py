@@ -75,9 +75,6 @@ def active(definitions: Definitions) -> list[Revision]:
     return [r for r in definitions.latest_revisions() if r.definition.state == "active"]
 
 
-_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-
-
 class AnsweringVersion(NamedTuple):
     """The revision that evaluates, and the registry version of its champion; None where there is
     none.
@@ -140,7 +137,7 @@ def present_answer(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
 ) -> AnsweringVersion:
     """Return the answer after all revisions and decisions."""
-    return answer_at(revisions, decisions, _END_OF_TIME)
+    return answer_at(revisions, decisions, datetime.max.replace(tzinfo=UTC))
 
 
 def segments(

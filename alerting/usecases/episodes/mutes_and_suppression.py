@@ -265,9 +265,6 @@ def _find_out_of_force(
     return None if is_evaluated else revision.at
 
 
-_INSTANT = timedelta(milliseconds=1)
-
-
 @dataclass(frozen=True)
 class MutesInForce:
     """The mutes in force at a time, and the assets above each asset, which are read when needed."""
@@ -306,7 +303,7 @@ class MutesInForce:
 
 def mutes_at(platform: MutePorts, at: datetime) -> MutesInForce:
     """Return the mutes that cover an instant."""
-    return mutes_between(platform, at, at + _INSTANT)
+    return mutes_between(platform, at, at + timedelta(milliseconds=1))
 
 
 def mutes_between(platform: MutePorts, start: datetime | None, end: datetime) -> MutesInForce:

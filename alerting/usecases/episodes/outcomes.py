@@ -191,7 +191,12 @@ def _outcome_record(
         return determine_outcome(True, Observed("unknown", reason=reason), False, verdict), None
     definition = definition.for_assets([asset])
     window = _outcome_window(platform.derived_features, definition, episode)
-    mature_at = _mature_at(platform, problem, asset, window.end)
+    delay = problem_delay(problem, asset, platform.assets.event_types())
+    latency = max(
+        (asset.latency(variable, platform.latency) for variable in problem.variables),
+        default=platform.latency,
+    )
+    mature_at = window.end + problem.hold + delay + latency
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
@@ -232,18 +237,6 @@ def _outcome_window(
         too_late_until -= timedelta(milliseconds=1)
     start = raised + min(window.after, timedelta(0))
     return _OutcomeWindow(raised, start, too_late_until, end, rules)
-
-
-def _mature_at(
-    platform: OutcomePorts, problem: Problem, asset: Asset, window_end: datetime
-) -> datetime:
-    """Return the instant from which the outcome window is fully known."""
-    delay = problem_delay(problem, asset, platform.assets.event_types())
-    latency = max(
-        (asset.latency(variable, platform.latency) for variable in problem.variables),
-        default=platform.latency,
-    )
-    return window_end + problem.hold + delay + latency
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:
@@ -386,7 +379,6 @@ def _find_touched(
 
 
 _STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default
-_LONGEST = timedelta(days=400)
 
 
 @dataclass(frozen=True)
@@ -458,7 +450,9 @@ def _last_value(
 ) -> ProblemProgress:
     declared = asset.variables.get(variable)
     delay = asset.delay(variable)
-    newest = readings.newest_values(asset, {variable: happening_at - _LONGEST}, now - delay)
+    newest = readings.newest_values(
+        asset, {variable: happening_at - timedelta(days=400)}, now - delay
+    )
     if newest.empty:
         return ProblemProgress(False, unknown_since_message(asset, variable, happening_at))
     at = newest.index[-1].to_pydatetime()
@@ -473,7 +467,6 @@ def _last_value(
 _LONGEST_EVENT = timedelta(days=1)
 # in which a set-point that the model does not use must have been reported before the raise
 _BEFORE = timedelta(hours=1)
-_MOST_VARIABLES = 50
 
 
 def recommendation_taken(
@@ -487,7 +480,7 @@ def recommendation_taken(
     advice = all_advice(episode)
     names = {c.variable for result in advice for c in result.changes}
     names |= {name for name, variable in asset.variables.items() if variable.controllable}
-    chosen = sorted(names & asset.variables.keys())[:_MOST_VARIABLES]
+    chosen = sorted(names & asset.variables.keys())[:50]
     if not chosen:
         return None
     until = min(now, episode.ended_at or now)

@@ -285,14 +285,13 @@ def update(
 
 _BEHIND = timedelta(minutes=15)
 """How far an evaluation may be behind its cadence before nothing is evaluated."""
-_NOT_DEFINED = translatable("there is no definition of this name any more")
 
 
 def why_not_in_service(revision: Revision | None, asset: str) -> str | None:
     """Return why the newest revision of a definition is not evaluated on an asset; None if it
     is."""
     if revision is None:
-        return _NOT_DEFINED
+        return translatable("there is no definition of this name any more")
     if revision.definition.state != "active":
         return out_of_service(revision)
     is_named = names_asset(revision.definition, asset)

@@ -38,14 +38,12 @@ from alerting.usecases.evaluation.target import (
     BatchReadings,
     EvaluationCounts,
     EvaluationRun,
-    Versions,
     evaluate_parts,
     scores_of,
 )
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000
-_MOMENT = timedelta(milliseconds=1)
 
 
 def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
@@ -130,7 +128,10 @@ def _evaluate_target(
     run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
 ) -> EvaluatedTarget:
     target = batch.targets[row]
-    revision = _find_answering(inputs.versions[target.definition], run.as_of)
+    # the newest, or an older one while the newest has no champion yet
+    revisions, decisions = inputs.versions[target.definition]
+    answer = answer_at(revisions, decisions, run.as_of).revision if decisions else None
+    revision = answer or revisions[-1]
     asset = inputs.assets[target.asset]
     end = batch.evaluation_end(row, run.as_of)
     start = from_millis(batch.starts[row])
@@ -159,20 +160,16 @@ def _evaluate_target(
     )
 
 
-def _find_answering(versions: Versions, as_of: datetime) -> Revision:
-    """Return the revision that evaluates a definition at an instant: the newest, or an older one
-    while the newest has no champion yet."""
-    revisions, decisions = versions
-    answer = answer_at(revisions, decisions, as_of).revision if decisions else None
-    return answer or revisions[-1]
-
-
 def _find_cut(evaluation: TargetEvaluation) -> datetime | None:
     """Return the instant up to which an evaluation fits into one unit of work; None if all of it
     fits."""
     raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
     # a moment before the first raise too many, so that the next unit of work finds it as new
-    return raises[RAISES_OF_TARGET] - _MOMENT if len(raises) > RAISES_OF_TARGET else None
+    return (
+        raises[RAISES_OF_TARGET] - timedelta(milliseconds=1)
+        if len(raises) > RAISES_OF_TARGET
+        else None
+    )
 
 
 def _evaluate(

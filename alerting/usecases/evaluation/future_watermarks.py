@@ -12,8 +12,6 @@ from alerting.readings.variable_series import SKEW
 from alerting.usecases.definitions.faults_and_platform_alerts import record_future_evaluation
 from alerting.usecases.evaluation.target import EvaluationRun
 
-_MOMENT = timedelta(milliseconds=1)
-
 
 def go_back(
     run: EvaluationRun,
@@ -35,7 +33,7 @@ def go_back(
     for row in ahead:
         state = states.state(row)
         starts[row] = to_millis(run.as_of) - targets[row].latency - 1
-        seen = [state.carried.at + _MOMENT] if state and state.carried else []
+        seen = [state.carried.at + timedelta(milliseconds=1)] if state and state.carried else []
         start = min(from_millis(starts[row]), *seen)
         request = run.requests.get(targets[row].key) or ReprocessingRequest(
             *targets[row].key, start

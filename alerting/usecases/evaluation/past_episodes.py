@@ -22,7 +22,6 @@ from alerting.usecases.evaluation.compose import Composed, close, new_episodes
 from alerting.usecases.evaluation.reprocess import stored_episodes
 
 _AT_ONCE = 500
-_ATTEMPTS = 10
 _EVALUATED = (
     "revision",
     "severity",
@@ -66,7 +65,7 @@ def persist_past(
         ).values()
     ]
     written: list[Episode] = []
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(10):
         changes = EpisodeChanges(platform)
         _compose_past(changes, (revision.name, asset.name), past_episodes, start, end)
         episodes = changes.episodes

@@ -242,7 +242,6 @@ def _values_of(scored: ScoredRows) -> list[tuple[Predicted, ...]]:
 
 
 Name = tuple[str, str | None]  # an asset and a variable
-_SCORES_AT_ONCE = 20_000
 
 
 class BatchReadings:
@@ -398,7 +397,9 @@ class EvaluationRun:
         versions = self.load_versions({target.definition for target in targets})
         valid = {name: history for name, history in versions.items() if history.revisions}
         names = {target.asset for target in targets if target.definition in valid}
-        assets = self._load_assets(names)
+        if missing := names - self._assets.keys():
+            self._assets.update(self.platform.assets.get_many(missing))
+        assets = {name: self._assets[name] for name in names if name in self._assets}
         shared = SharedInputs(self.platform.readings, self.spans)
         if self.spans:
             latency = min((target.latency for target in targets), default=0)
@@ -416,11 +417,6 @@ class EvaluationRun:
                 self._versions[name] = Versions(histories.get(name, []), decisions.get(name, []))
         return {name: self._versions[name] for name in names}
 
-    def _load_assets(self, names: set[str]) -> dict[str, Asset]:
-        if missing := names - self._assets.keys():
-            self._assets.update(self.platform.assets.get_many(missing))
-        return {name: self._assets[name] for name in names if name in self._assets}
-
     def first_instants(
         self, targets: Sequence[EvaluationTarget], rows: Sequence[int]
     ) -> dict[int, int | None]:
@@ -435,7 +431,7 @@ class EvaluationRun:
     def add_scores(self, scores: Sequence[TargetScores]) -> None:
         """Take scores to store with the next unit of work, or at once when there are many."""
         self.scores.extend(scores)
-        if sum(len(target.rows) for target in self.scores) > _SCORES_AT_ONCE:
+        if sum(len(target.rows) for target in self.scores) > 20_000:
             self.store_scores()
 
     def store_scores(self) -> None:

@@ -412,7 +412,7 @@ def read_facts(
     by_model = [r for r in inventory.active if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
-        lags=evaluationmeasure_lags(platform.states, inventory, now),
+        lags=measure_lags(platform.states, inventory.targets, now)[0],
         readings=asset_freshness(
             platform,
             inventory.targets,
@@ -496,13 +496,6 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
         pairs = answering_revisions(platform.definitions, platform.decisions, active)
         targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
-
-
-def evaluationmeasure_lags(
-    states: States, inventory: Inventory, now: datetime
-) -> dict[str, DefinitionLag]:
-    """Return the lags of the most overdue definitions. Writes nothing."""
-    return measure_lags(states, inventory.targets, now)[0]
 
 
 def measure_lags(

@@ -19,7 +19,6 @@ from alerting.usecases.health.platform_health import (
 from alerting.usecases.ingestion.arrived_rows import count_late
 
 COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
-LATE_WINDOW = timedelta(hours=1)
 _ZERO = timedelta(0)
 
 
@@ -60,7 +59,7 @@ def platform_metrics(platform: UpkeepPorts, inventory: Inventory, now: datetime)
     )
     lags, overdue, count_never = measure_lags(platform.states, inventory.targets, now)
     ages, without = _reading_ages(platform.readings, inventory.targets, now)
-    arrivals = platform.arrivals.arrived_since(now - LATE_WINDOW)
+    arrivals = platform.arrivals.arrived_since(now - timedelta(hours=1))
     pending = platform.notifications.waiting(COUNTED)
     postponed = sum(n.postponed_by is not None for n in pending)
     due = [

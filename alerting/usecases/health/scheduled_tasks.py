@@ -30,7 +30,6 @@ _MEANWHILE = {
     "train__": template("this definition is not trained"),
 }
 """By the beginning of the id of a DAG, what does not happen while it does not run or fails."""
-_MOST_NAMED = 3
 _ALARMS_COME = ("report", "retain", "start_due", "predict", "train__")
 _REPORTED_ELSEWHERE = ("predict", "train__")
 """DAGs whose failures are those of a predict job or of a training."""
@@ -52,7 +51,6 @@ _WITHOUT = {
 }
 """By the part of Airflow that is away, what does not happen meanwhile."""
 PARTS = (*_WITHOUT,)
-_ENDED = template("its worker ended, or it took longer than allowed")
 
 
 class FailedRun(NamedTuple):
@@ -103,7 +101,7 @@ def find_stopped(
         if start:
             why = translatable(
                 "paused in Airflow: {names}; until that is over, {missing}",
-                names=join_first(dags, _MOST_NAMED),
+                names=join_first(dags, 3),
                 missing=translatable(_MEANWHILE[start]),
             )
             yield PAUSED, dags[0] if len(dags) == 1 else f"{start}*", why
@@ -112,7 +110,8 @@ def find_stopped(
         if start and start not in _REPORTED_ELSEWHERE:
             why = translatable(
                 "its last run failed: {fault}; until one succeeds, {missing}; log: {log}",
-                fault=run.reason or translatable(_ENDED),
+                fault=run.reason
+                or translatable("its worker ended, or it took longer than allowed"),
                 missing=translatable(_MEANWHILE[start]),
                 log=run.log,
             )

@@ -35,9 +35,7 @@ PARTS = {
 """How long each part may show no sign of life."""
 STREAM_SERVICE = translatable("stream service")
 _PERIODS = 3  # between two backups, after which the next one is overdue
-_DAY = timedelta(days=1)
 _ONLY_BACKUP = timedelta(days=7)  # the period after a first backup
-ENDS_SOON = timedelta(days=14)
 CLOCK_SHOWN = timedelta(hours=1)  # after a clock went back, or another machine's was wrong
 MOST_NAMED = 3
 
@@ -96,7 +94,9 @@ def find_stopped_parts(parts: Mapping[str, timedelta | None]) -> Iterator[Platfo
 def find_overdue(backups: Sequence[datetime], now: datetime) -> Iterator[PlatformFault]:
     """Yield a fault if no backup was made for three times the time between the last two."""
     if backups:
-        period = max(backups[0] - backups[1], _DAY) if len(backups) > 1 else _ONLY_BACKUP
+        period = (
+            max(backups[0] - backups[1], timedelta(days=1)) if len(backups) > 1 else _ONLY_BACKUP
+        )
         if now - backups[0] > _PERIODS * period:
             yield PlatformFault(
                 BACKUP,
@@ -147,7 +147,7 @@ def check_certificate(
     """Raise or resolve the alert on a certificate that ends soon. `ends_at`: None without one;
     `now`: the real time."""
     ending = {}
-    if ends_at is not None and ends_at - now < ENDS_SOON:
+    if ends_at is not None and ends_at - now < timedelta(days=14):
         ending[address] = translatable(
             "the certificate of the console ends at {when}: browsers and programs then refuse it; "
             "renew it and restart the console or its proxy",

@@ -148,13 +148,11 @@ def _heartbeats(
 
 
 _log = id_logger(__name__)
-_NOT_MADE = template("{name}: the message could not be made or sent ({fault})")
 _FAILED = ("failed, another attempt follows", "undelivered after the last attempt")
 PAGE = 100
 SMALL_PAGE = 10
 """Notifications claimed at once: few at first and from slow recipients, for the claims of a killed
 process hold them back."""
-BATCH_LASTS = timedelta(seconds=1)
 """Time after a claim within which its deliveries begin. The others are released; so a killed
 process repeats few."""
 CLAIM = timedelta(minutes=2)
@@ -277,7 +275,7 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
             at = platform.clock.now() if rank and not released else at
             if current_round.is_silent(n.channel):
                 changes.append((n, _postpone(current_round, before[n.key])))
-            elif at > began + BATCH_LASTS:
+            elif at > began + timedelta(seconds=1):
                 changes.append((n, before[n.key]))
                 released += 1
             else:
@@ -395,7 +393,11 @@ def _attempt(
         # Its text may hold an address with credentials: only its type is stored and logged.
         kind = type(fault).__name__
         _log.error("channel %s failed with %s", name, kind)
-        return DeliveryFailed(translatable(_NOT_MADE, name=name, fault=kind))
+        return DeliveryFailed(
+            translatable(
+                "{name}: the message could not be made or sent ({fault})", name=name, fault=kind
+            )
+        )
     return None
 
 

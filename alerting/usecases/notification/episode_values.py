@@ -289,9 +289,6 @@ def _scores(
 
 _BACK = timedelta(hours=1)
 _SAMPLES = 30  # of a variable that is measured less often
-_LONGEST_BACK = timedelta(days=2)
-_LONGEST_PAUSE = timedelta(days=7)
-_LEAST_FRESH = timedelta(minutes=10)
 _SAMPLES_MISSED = 5
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
@@ -386,7 +383,7 @@ def _last_values(
     readings: Readings, assets: Mapping[str, Asset], silent: Set[tuple[str, str]], now: datetime
 ) -> dict[tuple[str, str], tuple[Millis, Floats]]:
     """Return the last number of each variable (by asset and variable) that has one in a week."""
-    since = now - _LONGEST_PAUSE
+    since = now - timedelta(days=7)
     variables: dict[str, list[str]] = {}
     for name, variable in sorted(silent):
         variables.setdefault(name, []).append(variable)
@@ -437,7 +434,9 @@ def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
     if usual is None and len(at) > 1:
         usual = timedelta(milliseconds=float(np.median(np.diff(at))))
     delay = declared.delay if declared is not None else None
-    return max(_LEAST_FRESH, _SAMPLES_MISSED * (usual or timedelta(0))) + (delay or timedelta(0))
+    return max(timedelta(minutes=10), _SAMPLES_MISSED * (usual or timedelta(0))) + (
+        delay or timedelta(0)
+    )
 
 
 def present_value(
@@ -518,4 +517,4 @@ def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
 def _back(asset: Asset, variable: str) -> timedelta:
     declared = asset.variables.get(variable)
     sampling = declared.sampling if declared is not None else None
-    return _BACK if sampling is None else min(max(_BACK, _SAMPLES * sampling), _LONGEST_BACK)
+    return _BACK if sampling is None else min(max(_BACK, _SAMPLES * sampling), timedelta(days=2))

@@ -79,8 +79,6 @@ def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-_MOST_REASONS = 3
-_EXPLAINED = ("cause", "consequence")
 # messages on an episode that was announced before
 _LATER = ("repeated", "escalated", "unmuted", "reopened")
 # causes that the subject states already
@@ -91,7 +89,6 @@ _ENDS: Mapping[str, str] = {
     LONGEST_PASSED: translatable("the problem has not come in the longest time of an alarm"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
 }
-_ALERT = template("{severity}: {title} on {asset}")
 _SUBJECTS = {
     "severity_rose": template("Worse: {alert}"),
     "renewed": template("Another reason: {alert}"),
@@ -254,7 +251,9 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
     severity = reader.language.translate(
         SEVERITY_NAMES[stated_severity(episode, notification)]
     ).upper()
-    alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=asset)
+    alarm = reader.say(
+        "{severity}: {title} on {asset}", severity=severity, title=episode.title, asset=asset
+    )
     subject = _SUBJECTS.get(notification.transition)
     return (
         reader.say(
@@ -289,7 +288,7 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
         reader.say("{when}: {reason}", when=reader.clock(t.at), reason=reader.full(t.reason))
         for t in episode.transitions
         if t.kind == "renewed"
-    ][-_MOST_REASONS:]
+    ][-3:]
     if episode.acknowledged is None:
         lines.append(reader.say("It was not acknowledged."))
     return lines
@@ -397,7 +396,7 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
         lines.append(count)
     named = (
         (reader.language.translate(GUIDANCE_NAMES[name]), episode.guidance.get(name))
-        for name in _EXPLAINED
+        for name in ("cause", "consequence")
     )
     return [
         *lines,

@@ -44,7 +44,6 @@ _TRANSITIONS: Mapping[_Change, TransitionKind] = MappingProxyType(
 )
 _BY_DESIGN = "suppression:"
 _LISTED = 20
-_READ = 1_000
 _INSTANT = timedelta(milliseconds=1)
 
 
@@ -297,7 +296,7 @@ def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list
         return []
     lines = MutesInForce((), platform.assets)
     raised = platform.episodes.find(
-        mute.definition, mute.asset, start=mute.since, end=end, limit=_READ
+        mute.definition, mute.asset, start=mute.since, end=end, limit=1_000
     )
     return [
         e
@@ -408,7 +407,6 @@ def _scope(platform: MutingPorts, mute: Mute, reads: Language) -> str:
     return describe_matcher(mute, asset.title if asset else None, definition, reads)
 
 
-_MOST = 1000
 """Members of one message at most: they are marked as grouped in the unit of work that stores it."""
 Member = tuple[Episode, Notification]
 Titles = Mapping[str, str]
@@ -439,7 +437,7 @@ def summarise(platform: DeliveryPorts, now: datetime) -> int:
         for members in groups.values()
         if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
     ]
-    return sum(_write(platform, members[:_MOST], titles, now) for members in due)
+    return sum(_write(platform, members[:1000], titles, now) for members in due)
 
 
 def _write(
@@ -512,9 +510,12 @@ def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tu
 def _member_lines(
     members: Sequence[Member], titles: Titles, language: Language, over: str, still_open: str
 ) -> list[str]:
-    """Return a line for each episode to list, by the template for ended or for open episodes."""
+    """Return a line for each episode to list, by raise, by the template for ended or for open
+    episodes. If there are too many, open and then severe episodes are listed."""
+    episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
+    episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
     lines = []
-    for episode in _select_listed(members):
+    for episode in sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id)):
         values = _values(episode, titles, language)
         if episode.closed_at:
             lines.append(language.say(over, end=episode.closed_at.isoformat(), **values))
@@ -533,14 +534,6 @@ def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, s
         "asset": titles.get(episode.asset, episode.asset),
         "reason": sentence(language.translate(episode.current.reason)),
     }
-
-
-def _select_listed(members: Sequence[Member]) -> list[Episode]:
-    """Return the episodes to list, by raise. If there are too many, open and then severe episodes
-    are chosen."""
-    episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
-    episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
-    return sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id))
 
 
 def _write_list(head: str, lines: Sequence[str], count: int, language: Language) -> str:

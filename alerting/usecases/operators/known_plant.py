@@ -156,7 +156,6 @@ Later = Callable[[Callable[[], object]], object]
 """Begins work that need not be awaited."""
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
-NOT_EVALUATED_YET = translatable("it was never evaluated")
 _MANY = 500
 _RECENT_COVERAGE = timedelta(seconds=5)
 _LONGEST = timedelta(seconds=15)
@@ -290,7 +289,7 @@ def find_gaps(
             reason = NO_MODEL
         else:
             kind = "never"
-            reason = NOT_EVALUATED_YET
+            reason = translatable("it was never evaluated")
         rows_by_gap.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state & ~is_new), suspects)
     until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None

@@ -318,8 +318,6 @@ _END: Mapping[MuteKind, Action] = {
     "plain": "unmute", "maintenance": "unmute", "out_of_service": "return_to_service",
 }  # fmt: skip
 _MOST = 1_000
-_MOST_PAST = 50
-_PAST = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -429,7 +427,8 @@ def list_mutes(
 ) -> MuteList:
     """Return the mutes that are present or planned, and mutes of the last month; only mutes that
     name a definition or cover alarms of an asset, if these are given."""
-    stored = [*platform.mutes.overlapping(now - _PAST, now, _MOST), *platform.mutes.not_ended()]
+    month = now - timedelta(days=30)
+    stored = [*platform.mutes.overlapping(month, now, _MOST), *platform.mutes.not_ended()]
     dated = {mute.id: end_by_event(platform, mute) for mute in stored}
     about = MutesInForce([*dated.values()], platform.assets).select_for(definition, asset)
 
@@ -440,7 +439,7 @@ def list_mutes(
         now,
         tuple(sorted(those("present"), key=lambda mute: mute.end)),
         tuple(sorted(those("planned"), key=lambda mute: mute.since)),
-        tuple(sorted(those("over"), key=lambda mute: mute.end, reverse=True)[:_MOST_PAST]),
+        tuple(sorted(those("over"), key=lambda mute: mute.end, reverse=True)[:50]),
     )
 
 

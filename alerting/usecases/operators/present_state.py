@@ -48,11 +48,7 @@ from alerting.usecases.operators.known_plant import (
 
 OPEN_READ = 200
 OVER_READ = 50
-_VALUES_SHOWN = 12
 _FLOOD_BEGINS = timedelta(minutes=10)  # at most before the first alarm that is still open
-_SHIFT_BACK = timedelta(hours=24)
-_EARLIER_READS = 10
-_NO_AGE = timedelta(0)
 _AGE_STEP = timedelta(seconds=10)
 
 
@@ -115,7 +111,9 @@ class Now:
         """Return the age of the newest of the values that are shown, in steps of ten seconds, so
         that the same page is the same text for a while."""
         newest = max((line.when for line in self.values.values()), default=None)
-        return None if newest is None else max(self.at - newest, _NO_AGE) // _AGE_STEP * _AGE_STEP
+        return (
+            None if newest is None else max(self.at - newest, timedelta(0)) // _AGE_STEP * _AGE_STEP
+        )
 
     @property
     def tile_groups(self) -> list[PartTiles]:
@@ -177,7 +175,7 @@ def read_now(
         flood = find_flood(causes, passing)
     grouped = [e for cause in causes if cause.is_group for e in cause.episodes]
     mutes = mutes_at(platform, now)
-    leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
+    leading = [cause.first for cause in causes[:12]]
     tile_assets = plant.tile_assets
     if filters.asset is not None or filters.line is not None:
         assets = {name: a for name, a in plant.assets.items() if is_part(name, filters, plant)}
@@ -268,7 +266,7 @@ def read_earlier(
     since = hours[0][0] if hours else None
     episodes: list[Episode] = []
     last = None
-    for _ in range(_EARLIER_READS):
+    for _ in range(10):
         read = platform.episodes.find(start=since, limit=limit + 1, before=before, assets=assets)
         page = read[:limit]
         episodes += [e for e in page if _lets_through(e, filters, plant, person, hours)]
@@ -328,7 +326,9 @@ def _hours_of(
     shift: str | None, routes: Iterable[Route], now: datetime
 ) -> list[tuple[datetime, datetime]] | None:
     route = next((r for r in routes if r.name == shift and r.shifts), None)
-    return None if route is None else spans(route.shifts, route.zone, now - _SHIFT_BACK, now)
+    return (
+        None if route is None else spans(route.shifts, route.zone, now - timedelta(hours=24), now)
+    )
 
 
 def _is_about(mute: Mute, filters: NowFilters, plant: KnownPlant, mutes: MutesInForce) -> bool:
@@ -388,12 +388,11 @@ def _gaps_within(
     return replace(evaluated, gaps=tuple(gaps))
 
 
-_SEARCHED = 100
 """Earlier episodes of the definition among which similar ones are looked for, the newest."""
 
 
 def experience_of(episodes: Episodes, episode: Episode) -> Experience:
     """Return the earlier episodes most similar to one, and what was done about them."""
     before = (episode.raised_at, episode.id)
-    earlier = episodes.find(episode.definition, limit=_SEARCHED, before=before)
+    earlier = episodes.find(episode.definition, limit=100, before=before)
     return summarise(find_similar(episode, earlier))

@@ -59,7 +59,6 @@ from alerting.usecases.sources.stream import Look, try_messages
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
-TRIAL_S = 10.0
 """Time that a trial waits for messages."""
 
 
@@ -176,7 +175,7 @@ def try_source(
     plant: SourcePorts,
     readers: Readers,
     source: Source,
-    seconds: float = TRIAL_S,
+    seconds: float = 10.0,
     now: datetime | None = None,
 ) -> SourceTrial:
     """Connect a source and return some rows as they would be stored. Writes and takes nothing.
@@ -198,7 +197,6 @@ def try_source(
     )
 
 
-FORGET_AFTER = timedelta(days=90)
 """Time after which a file that is no longer there is forgotten. If it comes again, it is read
 again."""
 MOST_FILES = 1000
@@ -313,7 +311,7 @@ def read_files(
             faults.append(storable(str(fault)))
     if read:
         plant.deliveries.forget_files(
-            source.name, now - FORGET_AFTER, {file.name for file in files}
+            source.name, now - timedelta(days=90), {file.name for file in files}
         )
     if faults:
         others = (

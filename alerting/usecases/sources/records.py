@@ -52,7 +52,6 @@ from alerting.usecases.sources.message_parts import (
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
-_MOST_LAYOUTS = 1000
 _NUMBERS = frozenset([float, int])
 Row = TypeVar("Row")
 
@@ -316,7 +315,7 @@ class RecordMapping:
             del values[name]
         others = self._others.keys() & fields.keys() if self._others else ()
         self.other_titles = {self._others[title]: title for title in others}
-        if len(values) == len(fields) and not others and len(self._layouts) < _MOST_LAYOUTS:
+        if len(values) == len(fields) and not others and len(self._layouts) < 1000:
             self._layouts[tuple(fields)] = tuple(values)
         return values
 

@@ -70,7 +70,6 @@ def subscribed_by_stream(reviews: Sequence[DocumentReview[Source]]) -> list[str]
 
 SERVICE = "alerting stream"
 """The actor of what the stream service changes."""
-_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _rate(progress: SourceProgress, now: datetime) -> float:
     if len(progress.recent) < 2:
         return 0.0
     seconds = (now - progress.recent[0].at).total_seconds()
-    return sum(delivery.rows for delivery in progress.recent[1:]) / max(seconds, 1.0) * _MINUTE_S
+    return sum(delivery.rows for delivery in progress.recent[1:]) / max(seconds, 1.0) * 60.0
 
 
 SHOWN = 10

@@ -413,7 +413,6 @@ def _event(row: EventRow, type: EventType) -> EventRow:
     return replace(row, end=row.start)
 
 
-_LAST_VALUES = 5
 # characters of names
 _SHOWN_IN_LINE = 300
 _SHOWN_IN_ENTRY = 32_000
@@ -572,7 +571,7 @@ def _describe_row(row: ReadingRow | EventRow) -> Mapping[str, Any]:
     values."""
     if isinstance(row, EventRow):
         return {"asset": row.asset, "ts": row.start, "type": row.type}
-    return {"asset": row.asset, "ts": row.ts, "values": dict([*row.values.items()][:_LAST_VALUES])}
+    return {"asset": row.asset, "ts": row.ts, "values": dict([*row.values.items()][:5])}
 
 
 def require_active(source: SourceFields) -> None:

@@ -17,8 +17,9 @@ from alerting.kinds.normal_comparison import UnseenEvidence
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.plan import FeaturePlan, NumberSource
-from alerting.readings.history import History, in_memory
+from alerting.readings.history import History
 from tests.builders import at
+from tests.helpers.long_history import in_memory
 
 GOOD = AnomalyEvidence(
     false_alarms=1,

@@ -28,11 +28,12 @@ from alerting.learning.features.point_in_time import build_features
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
-from alerting.readings.history import History, in_memory, to_millis
+from alerting.readings.history import History, to_millis
 from alerting.usecases.training.run_files import ReadingsWriter, stored_history
 from tests.builders import at
 from tests.helpers.former_detectors import FAMILIES, former_detector
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+from tests.helpers.long_history import in_memory
 
 pytestmark = pytest.mark.models
 

@@ -19,13 +19,13 @@ from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import ReadingRow
-from alerting.readings.history import in_memory
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.run_files import load_learning_data
 from alerting.usecases.training.training_steps import prepare
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+from tests.helpers.long_history import in_memory
 from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models

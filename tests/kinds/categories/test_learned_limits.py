@@ -24,7 +24,7 @@ from alerting.kinds.threshold.training import (
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
-from alerting.readings.history import from_millis, in_memory, to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.variable_charts import describe, episode_plots
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -37,6 +37,7 @@ from alerting.usecases.report_material import gather_material
 from alerting.usecases.training.training_steps import train
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
+from tests.helpers.long_history import in_memory
 from tests.helpers.recipe_line import DAY, DOCUMENT, force, running
 from tests.in_memory_platform import in_memory_platform
 

@@ -25,12 +25,13 @@ from alerting.kinds.control_chart.training import TRAINING
 from alerting.kinds.registry import charting_kind_of, parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import ReadingRow
-from alerting.readings.history import in_memory, to_millis
+from alerting.readings.history import to_millis
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings, route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, evaluated_to, sources_of
+from tests.helpers.long_history import in_memory
 from tests.in_memory_platform import in_memory_platform
 
 ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100)})

@@ -14,8 +14,8 @@ from alerting.kinds.registry import parse_definition, sometimes_trained_kinds
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.training import TRAINING, FittedLimits, from_files, to_files
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.readings.history import in_memory
 from tests.builders import at, history, oven, too_hot
+from tests.helpers.long_history import in_memory
 
 pytestmark = pytest.mark.fast
 
