@@ -38,7 +38,7 @@ from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of
 from alerting.learning.experiment.chance import ShiftedLabels
-from alerting.learning.experiment.experiment import Experiment, Judged, Params, Space
+from alerting.learning.experiment.experiment import Assessed, Experiment, Params, Space
 from alerting.learning.experiment.folds import Fold, merge
 from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
@@ -400,13 +400,13 @@ class ForecastExperiment(Experiment[Estimator]):
     def loss(self, predicted: Floats, rows: Positions) -> float:
         return _mean(crps(predicted, self._future[rows]))
 
-    def judge(
+    def assess(
         self,
         params: Params,
         fitted: Sequence[Estimator],
         predicted: Sequence[Floats],
         losses: Sequence[float],
-    ) -> Judged:
+    ) -> Assessed:
         """Return the average precision and the risks on the folds with warnings, which are others
         than those with values between results."""
         folds = self.cut.warnings
@@ -421,7 +421,7 @@ class ForecastExperiment(Experiment[Estimator]):
             for model, quantiles in zip(fitted, predicted, strict=True)
         ]
         if not folds:
-            return Judged((), ())
+            return Assessed((), ())
         figures = [
             average_precision(self._dataset, *pair) for pair in zip(folds, risks, strict=True)
         ]
@@ -429,7 +429,7 @@ class ForecastExperiment(Experiment[Estimator]):
             risk[np.isin(fold.test, rows)]
             for fold, risk, rows in zip(folds, risks, self._shifted.rows, strict=True)
         ]
-        return Judged(tuple(figures), risks, self._shifted.evaluate(shifted))
+        return Assessed(tuple(figures), risks, self._shifted.evaluate(shifted))
 
 
 def forecast_unseen(

@@ -253,13 +253,7 @@ def build_dataset(
         problems=problems,
         occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
-        observed={
-            name: {
-                asset: count * plan.stride_ms / 1000
-                for asset, count in Counter(rows.asset[rows.part == name].tolist()).items()
-            }
-            for name in PARTS
-        },
+        observed={name: _observe(rows, name, plan.stride_ms) for name in PARTS},
         counts=dict(sorted(Counter(r for a in assets for r in a.dropped).items())) | left_out,
         answers=used | effects,
         findings=(
@@ -278,6 +272,12 @@ def build_dataset(
         hash=dataset_hash(plan, features, *beside.values()),
         effects=estimate_effects(definition, plan, learned),
     )
+
+
+def _observe(rows: DatasetRows, part: str, stride_ms: int) -> dict[str, float]:
+    """Return, by asset, the seconds of a part for which there are rows."""
+    counts = Counter(rows.asset[rows.part == part].tolist())
+    return {asset: count * stride_ms / 1000 for asset, count in counts.items()}
 
 
 def _unit_findings(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:

@@ -25,11 +25,11 @@ Params = dict[str, Any]
 FittedT = TypeVar("FittedT")
 
 
-class Judged(NamedTuple):
+class Assessed(NamedTuple):
     """A trial as a warning: average precision of each fold; scores of each fold's rows; and the
     figures of the same fits on labels that mean nothing (`NOTHING_TRIED` without)."""
 
-    figures: tuple[float, ...]
+    precisions: tuple[float, ...]
     scores: Sequence[Floats]
     chance: Floats = NOTHING_TRIED
 
@@ -92,19 +92,19 @@ class Experiment(ABC, Generic[FittedT]):
         """Return the rows on which trials are compared."""
         return fold.test
 
-    def settle(self, params: Params, fitted: Sequence[FittedT]) -> Params:
+    def complete(self, params: Params, fitted: Sequence[FittedT]) -> Params:
         """Return a set with the parameters that the folds decide together."""
         return params
 
-    def judge(
+    def assess(
         self,
         params: Params,
         fitted: Sequence[FittedT],
         predicted: Sequence[Floats],
         losses: Sequence[float],
-    ) -> Judged:
+    ) -> Assessed:
         """Return a trial's figures as a warning. A pruned one has the first folds alone."""
-        return Judged(tuple(-loss for loss in losses), predicted)
+        return Assessed(tuple(-loss for loss in losses), predicted)
 
     def nulls(self, scores: Floats) -> Iterator[Null]:
         """Yield what may explain scores of all rows instead; NaN where no fold scored a row."""
@@ -159,26 +159,28 @@ class Experiment(ABC, Generic[FittedT]):
         fitted = list[FittedT]()
         predicted = list[Floats]()
         losses = list[float]()
-        settled = params
+        completed = params
         for fold in self.folds:
             fitted.append(self.fit(params, fold))
-            before, settled = settled, self.settle(params, fitted)
-            first = len(predicted) if settled == before else 0
-            for i, (scored, model) in enumerate(zip(self.folds, fitted, strict=False)):
-                if i >= first:
-                    rows = self.compared(scored)
-                    predicted[i : i + 1] = [self.predict(model, settled, rows)]
-                    losses[i : i + 1] = [self.loss(predicted[i], rows)]
+            together = self.complete(params, fitted)
+            if together != completed:  # the folds before are scored by it, too
+                completed = together
+                predicted.clear()
+                losses.clear()
+            for model in fitted[len(predicted) :]:
+                rows = self.compared(self.folds[len(predicted)])
+                predicted.append(self.predict(model, completed, rows))
+                losses.append(self.loss(predicted[-1], rows))
             trial.report(float(np.mean(losses)), len(fitted))
             if result.tried and len(fitted) < len(self.folds) and trial.should_prune():
                 break
         loss = float(np.mean(losses))
         if np.isnan(loss):
             raise ValueError("its loss is not a number")
-        judged = self.judge(settled, fitted, predicted, losses)
-        result.chance = np.maximum(result.chance, judged.chance)
-        ap = float(np.mean(judged.figures)) if judged.figures else np.nan
-        tried = Trial(settled, ap, judged.figures)
+        assessed = self.assess(completed, fitted, predicted, losses)
+        result.chance = np.maximum(result.chance, assessed.chance)
+        ap = float(np.mean(assessed.precisions)) if assessed.precisions else np.nan
+        tried = Trial(completed, ap, assessed.precisions)
         if len(fitted) < len(self.folds):
             result.tried.append(replace(tried, state="pruned"))
             raise optuna.TrialPruned
@@ -187,5 +189,5 @@ class Experiment(ABC, Generic[FittedT]):
             result.best = tried
             result.loss = loss
             result.predicted = predicted
-            result.scores = judged.scores
+            result.scores = assessed.scores
         return loss

@@ -56,12 +56,12 @@ def sum_up(rows: BucketRows, values: Floats) -> BucketRuns:
         pairs = np.stack([values, np.broadcast_to(rows.seconds, values.shape)], axis=2)
         begins = np.arange(len(values) + 1) * len(rows.bucket)
         return BucketRuns(np.tile(rows.bucket, len(values)), pairs.reshape(-1, 2), begins)
-    known = np.flatnonzero(np.isfinite(values))
+    finite = np.flatnonzero(np.isfinite(values))
     first = np.arange(len(values) + 1) * rows.size
     where, runs = _run_moments(
-        (rows.bucket + first[:-1, None]).ravel()[known],
-        np.tile(rows.seconds, len(values))[known],
-        values.ravel()[known] + 0.0,
+        (rows.bucket + first[:-1, None]).ravel()[finite],
+        np.tile(rows.seconds, len(values))[finite],
+        values.ravel()[finite] + 0.0,
     )
     return BucketRuns(where % rows.size, runs, np.searchsorted(where, first))
 

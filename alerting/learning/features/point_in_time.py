@@ -11,6 +11,7 @@ covers `plan.lookback` and begins with the newest earlier value of each variable
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -196,12 +197,11 @@ def fill_numbers(
     """
     chosen = [number for number in plan.numbers if names is None or number.name in names]
     with ThreadPoolExecutor(THREADS) as threads:
-        each: Callable[..., Iterator[None]] = map if out.size < LARGE else threads.map
+        fill_all: Callable[..., Iterator[None]] = map if out.size < LARGE else threads.map
         for part in _chunks(at, _chunk_span(plan, readings)):
             interval = ReadingInterval(plan, readings, at[part])
             fill = partial(_fill_group, interval, part.start, out.T)
-            for _ in each(fill, _groups(interval, chosen)):
-                pass
+            deque(fill_all(fill, _groups(interval, chosen)), maxlen=0)
 
 
 def _chunk_span(plan: FeaturePlan, readings: AssetReadings) -> int:
@@ -264,8 +264,8 @@ def _fill_group(
             continue
         is_lag = column.aggregation == "lag"
         at = interval.at - span if is_lag else interval.at
-        for name, row, known in zip(names, begins + position, values, strict=True):
-            samples = Samples(rows.times, known)
+        for name, row, value in zip(names, begins + position, values, strict=True):
+            samples = Samples(rows.times, value)
             until = rows.until
             if is_lag or plan.is_carried_forward(name):
                 samples = (

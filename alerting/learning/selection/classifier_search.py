@@ -10,7 +10,7 @@ import numpy as np
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.chance import NOTHING_TRIED, ShiftedLabels
-from alerting.learning.experiment.experiment import Experiment, Judged, Space
+from alerting.learning.experiment.experiment import Assessed, Experiment, Space
 from alerting.learning.experiment.folds import Fold, Positions
 from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.models.families.contract import LabelledRows, Params, get_family
@@ -123,7 +123,7 @@ class ClassifierExperiment(Experiment[_FoldModel]):
     def compared(self, fold: Fold) -> Positions:
         return self._sample.select_rows(fold.test)
 
-    def settle(self, params: Params, fitted: Sequence[_FoldModel]) -> Params:
+    def complete(self, params: Params, fitted: Sequence[_FoldModel]) -> Params:
         rounds = _common_rounds([model.curve for model in fitted])
         return params | {"rounds": rounds} if rounds else params
 
@@ -139,13 +139,13 @@ class ClassifierExperiment(Experiment[_FoldModel]):
         label = self._dataset.label[rows]
         return -float(average_precision_score(label, predicted, sample_weight=weight))
 
-    def judge(
+    def assess(
         self,
         params: Params,
         fitted: Sequence[_FoldModel],
         predicted: Sequence[Floats],
         losses: Sequence[float],
-    ) -> Judged:
+    ) -> Assessed:
         figures = tuple(-loss for loss in losses)
         chance = np.max([NOTHING_TRIED, *self._score_shifts(fitted)], axis=0)
         if self._sample.thinned and len(fitted) == len(self.folds):
@@ -153,7 +153,7 @@ class ClassifierExperiment(Experiment[_FoldModel]):
                 self.predict(model, params, fold.test)
                 for fold, model in zip(self.folds, fitted, strict=True)
             ]
-        return Judged(figures, predicted, chance)
+        return Assessed(figures, predicted, chance)
 
     def _score_shifts(self, fitted: Sequence[_FoldModel]) -> Iterator[Floats]:
         """Yield the average precisions on shifted labels after several numbers of rounds, because
