@@ -8,7 +8,6 @@ import pytest
 
 from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.local.supervisor import own_identity
 from alerting.ports import Training
@@ -42,7 +41,6 @@ TEST = {
     "n_episodes": 9,
     "n_false_alarms": 6,
     "n_assets": 20,
-    "alarm_rule": ALARM_RULE,
     "problems_in_recovery": [["oven-1", "2026-01-05T00:00:00+00:00"]],
     "intervals": {"median_lead_time": [5_400, 180_000]},
 }

@@ -51,7 +51,6 @@ from alerting.usecases.training.run_files import (
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
-_OF_RULE = ("alarm_rule", "threshold")
 _LEARNED = ("train", "validation")  # parts of a dataset
 _AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
@@ -158,8 +157,8 @@ def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
     counts = {name: proposal.test[name] for name in TEST_COUNTS if name in proposal.test}
     metrics = {"expected": expected, "expected_intervals": bounds, "learned": learned}
     metrics |= {"test": counts} if counts and names else {}
-    rule = {name: proposal.test[name] for name in _OF_RULE if name in proposal.test}
-    return metrics | rule
+    threshold = {name: proposal.test[name] for name in ("threshold",) if name in proposal.test}
+    return metrics | threshold
 
 
 def _keep(decisions: Decisions, proposed: DecisionRecord) -> DecisionRecord:
