@@ -73,8 +73,6 @@ def _describe_period(test: Mapping[str, Any]) -> Translatable:
             return translatable_count(
                 "On {number} unseen part (test):", "On {number} unseen parts (test):", units
             )
-        case _, None:
-            return translatable("In the test period:")
         case _, days if days >= _LEAST_DAYS:
             return translatable_count(
                 "On {number} unseen day (test):", "On {number} unseen days (test):", round(days)

@@ -491,7 +491,7 @@ def why_waiting(reason: str) -> str:
     """Return why a version waits, from the reason of its alert, without the commands that
     answer."""
     why = reason.values.get("why") if isinstance(reason, Translatable) else None
-    return why if isinstance(why, Translatable) else reason
+    return why if isinstance(why, str) else reason
 
 
 def record_document_faults(
