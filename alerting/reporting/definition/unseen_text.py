@@ -68,7 +68,7 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
 
 
 def _describe_period(test: Mapping[str, Any]) -> Translatable:
-    match test.get("units"), test.get("days"):
+    match test.get("units"), test["days"]:
         case int(units), _:
             return translatable_count(
                 "On {number} unseen part (test):", "On {number} unseen parts (test):", units
