@@ -193,7 +193,7 @@ def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> di
         return None
     return {
         "points": points,
-        "assets": points[0].assets or 1,
+        "assets": points[0].assets,
     }
 
 

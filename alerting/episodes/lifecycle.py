@@ -373,11 +373,7 @@ def _worst(met: Collection[Severity], severities: Sequence[Severity]) -> Severit
     return next((s for s in reversed(severities) if s in met), severities[0])
 
 
-# 1: the outcome window of a prediction ended gap + horizon after its raise; 2: a problem at
-# raised_at + gap was in time; 3: an alarm of a detector was right only before its problem
-RULES = 4
-IN_TIME_FROM_GAP = 2  # the last version by which a problem at raised_at + gap was in time
-ONLY_BEFORE = 3  # the last version by which an alarm of a detector within its problem was false
+RULES = 4  # the version of the rules that determine outcomes
 Occurred = Literal["in_time", "too_late", "during", "no", "unknown"]
 
 
@@ -420,10 +416,8 @@ def determine_outcome(
     observed: Observed,
     acted: bool,
     verdict: Verdict | None,
-    rules: int = RULES,
 ) -> OutcomeRecord:
-    """Determine the outcome. `has_problem`: the definition names a problem that data can confirm.
-    `rules`: the version of the rules that determine the outcome window."""
+    """Determine the outcome. `has_problem`: the definition names a problem that data confirm."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"no": False, "unknown": None}.get(observed.occurred, True)
     return OutcomeRecord(
@@ -433,7 +427,7 @@ def determine_outcome(
         problem_at=observed.problem_at,
         too_late=has_problem and observed.occurred == "too_late",
         acted=acted,
-        rules=rules,
+        rules=RULES,
     )
 
 

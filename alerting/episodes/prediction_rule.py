@@ -159,11 +159,7 @@ class PredictionRule:
         return self._with_problem(raised, self._end(raised, raised, highs), highs)
 
     def open_course(self, state: ConditionState, risk: RiskSeries) -> Course:
-        """Return the course of the episode open in a state. `risk`: scores after its watermark.
-
-        An episode raised by the earlier version of the rule, without a last high score, goes on as
-        if its raise were that score.
-        """
+        """Return the course of the episode open in a state. `risk`: scores after its watermark."""
         raised = to_millis(state.raised_at or state.watermark)
         last = raised if state.last_high_at is None else to_millis(state.last_high_at)
         before = [(last, np.inf)]

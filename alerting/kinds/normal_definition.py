@@ -113,10 +113,6 @@ class NormalDefinition(ModelDefinition):
                 f"horizon: {usual} or more, or leave it out"
             )
 
-    def effect_warnings(self) -> Iterable[str]:
-        """Yield a warning for each field from earlier versions that no longer has an effect."""
-        return ()
-
     def problem_sampling(self, assets: Sequence[Asset]) -> timedelta:
         """Return the longest declared sampling of the problem's variables; 0 if none is
         declared."""

@@ -58,7 +58,7 @@ NormalT = TypeVar("NormalT", bound=NormalDefinition)
 class NormalModel(Generic[FittedT]):
     """A model: the fitted parts by asset. `training_cutoff`: last instant that it learned from; no
     instant up to it is evaluated. `spacing_ms`: by asset, the usual time between values of the
-    problem's variables; models of earlier versions have none."""
+    problem's variables."""
 
     family: str
     revision: int

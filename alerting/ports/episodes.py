@@ -249,7 +249,7 @@ class AuditEntry:
     """An entry of the audit. `before` and `after`: the changed values, None if they are not
     recorded.
 
-    `origin`: where the request came from, empty in entries of earlier versions.
+    `origin`: where the request came from, as in `AUDIT_ORIGIN`.
     """
 
     actor: str

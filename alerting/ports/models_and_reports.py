@@ -215,10 +215,10 @@ class Training:
 
     `run`: id of its training run. `ended_at`: None while it runs; it has ended when its decision is
     proposed. `failure`: why it ended without a decision. `attempts`: number of trainings of the
-    question so far; `failures`: how many of them failed in a row with this revision. `alarm_rule`:
-    the version of the rule of predictions by which its threshold is chosen. `requested_by`,
-    `requested_at`: a person's request for another training after this one. `cancelled_by`: the
-    person who ended it. `process`: the process that runs all of it, None in Airflow.
+    question so far; `failures`: how many of them failed in a row with this revision.
+    `requested_by`, `requested_at`: a person's request for another training after this one.
+    `cancelled_by`: the person who ended it. `process`: the process that runs all of it, None in
+    Airflow.
     """
 
     definition: str
@@ -230,7 +230,6 @@ class Training:
     failure: str | None = None
     attempts: int = 1
     failures: int = 0
-    alarm_rule: int = 1
     requested_by: str | None = None
     requested_at: datetime | None = None
     cancelled_by: str | None = None

@@ -172,6 +172,10 @@ def _chart(
 MOST = 10
 _USUAL_STATE = 0.5  # an alarm that holds for longer is no choice
 _LEAST_LIMIT = 0.1  # false alarms a week and asset
+_MEASURED = (
+    *("threshold", "event_recall", "false_alarms_per_week", "time_in_alarm"),
+    *("n_found", "n_events", "n_assets"),
+)
 _SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 
 
@@ -179,11 +183,10 @@ _SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 class CurvePoint:
     """A threshold, with its metrics on the rows that chose a threshold.
 
-    `problems_found` of `problems`: None in trainings of earlier versions, which stored
-    `share_found` alone. `false_alarms_per_week`: on each asset; `assets`: their number, None as
-    before. `chosen`: in force with this model. `at_most`: the
-    `operating_point.false_alarms_per_week` by which a training with these data would choose it,
-    None where its time in alarm is beyond the limit.
+    `problems_found` of `problems`. `false_alarms_per_week`: on each asset; `assets`: their number.
+    `chosen`: in force with this model. `at_most`: the `operating_point.false_alarms_per_week` by
+    which a training with these data would choose it, None where its time in alarm is beyond the
+    limit.
     """
 
     threshold: float
@@ -191,16 +194,16 @@ class CurvePoint:
     false_alarms_per_week: float
     time_in_alarm: float
     precision: float | None
-    problems_found: int | None
-    problems: int | None
-    assets: int | None
+    problems_found: int
+    problems: int
+    assets: int
     chosen: bool
     at_most: float | None
 
     @property
     def on_all(self) -> float:
         """Return the false alarms a week on all assets together."""
-        return self.false_alarms_per_week * (self.assets or 1)
+        return self.false_alarms_per_week * self.assets
 
 
 def operating_points(
@@ -214,14 +217,7 @@ def operating_points(
     `curve`: as a training stores it. `max_time_in_alarm`: of the definition; the training may have
     allowed more.
     """
-    complete = [
-        p
-        for p in curve
-        if all(
-            isinstance(p.get(key), int | float)
-            for key in ("threshold", "event_recall", "false_alarms_per_week", "time_in_alarm")
-        )
-    ]
+    complete = [p for p in curve if all(isinstance(p.get(key), int | float) for key in _MEASURED)]
     allowed_time = max(
         [max_time_in_alarm, *(p["time_in_alarm"] for p in complete if p.get("within_budget"))]
     )
@@ -242,9 +238,9 @@ def operating_points(
             p["false_alarms_per_week"],
             p["time_in_alarm"],
             p.get("episode_precision"),
-            p.get("n_found"),
-            p.get("n_events"),
-            p.get("n_assets"),
+            p["n_found"],
+            p["n_events"],
+            p["n_assets"],
             bool(p.get("chosen")),
             at_most,
         )

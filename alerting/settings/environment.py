@@ -251,7 +251,7 @@ _duration = bounded(
 )
 
 
-_FIXED = {name: f"ALERTING_{name.upper()}_LAST" for name in ("notifications", "predictions")}
+_FIXED = ("notifications", "predictions")  # lengths that no setting changes
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -519,16 +519,10 @@ def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
 
 def read_retention(variables: Variables) -> Retention:
     """Return the retention stated by `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`,
-    `_AUDIT_LAST` and `_MODELS_LAST`. Where a setting of an earlier version, such as
-    `ALERTING_ARCHIVE_AFTER`, kept the documents, it is the longest allowed time."""
+    `_AUDIT_LAST` and `_MODELS_LAST`."""
     lengths = {
         name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
         for name, last in vars(Retention()).items()
         if name not in _FIXED
     }
-    lengths |= {
-        name: LONGEST for name, variable_name in _FIXED.items() if variables.text(variable_name)
-    }
-    if variables.text("ALERTING_ARCHIVE_AFTER"):
-        lengths["readings"] = LONGEST
     return Retention(**lengths)

@@ -101,10 +101,6 @@ class MongoAssets(MongoDocumentStore):
         is_named = any(variable.source for asset in assets for variable in asset.variables.values())
         return source_latencies(self._database) if is_named else {}
 
-    def find(self, name: str) -> Document | None:
-        document = super().find(name)
-        return None if document is None else _without_left_field(document)
-
     def store_document(self, document: Document) -> None:
         """Insert or replace by name. Raises UserError, before writing, for a document that cannot
         be read, and if the write would overwrite a faulty document."""
@@ -116,7 +112,7 @@ class MongoAssets(MongoDocumentStore):
             self._database,
             ASSETS,
             {asset.name: asset_document(asset) for asset in assets},
-            parse_stored_asset,
+            parse_asset,
             "asset",
         )
 
@@ -170,17 +166,7 @@ def _whole_with_latencies(
 @lru_cache(50_000)  # the page of 150 definitions takes 42 % less CPU
 def _read_asset(raw: bytes) -> Read[Asset]:
     """Read a document. An unchanged document is not parsed again."""
-    return next(read_each([bson.decode(raw, CODEC)], parse_stored_asset))
-
-
-def parse_stored_asset(document: Document) -> Asset:
-    """Return the asset of a stored document, without a field of before 0.2.0 (`find_left_parts`
-    names it). Raises DocumentRefused with every fault."""
-    return parse_asset(_without_left_field(document))
-
-
-def _without_left_field(document: Document) -> Document:
-    return {name: value for name, value in document.items() if name != "plant"}
+    return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 
 def _store_documents(

@@ -284,7 +284,6 @@ EDITABLE: Mapping[str, str] = {
 }
 """The collections that people may edit, with the name of one of their documents."""
 """Edits found at once; the others are found the next time."""
-_BASELINE = "baseline"
 
 
 def note_written(
@@ -306,17 +305,6 @@ def note_written(
             edited: Document = {"versions": {"$not": {"$type": "array"}}}
             database[WRITTEN].delete_many({"_id": {"$in": [*changes]}, **edited})
             database[WRITTEN].bulk_write(updates)
-
-
-def note_existing(database: MongoDatabase) -> None:
-    """Store copies of all documents of a database that was prepared without them. Idempotent."""
-    if database[WRITTEN].find_one({"_id": _BASELINE}) is None:
-        for collection in EDITABLE:
-            noted = {name for name, _ in _version_hashes(database, collection)}
-            for document in database[collection].find():
-                if (name := label(document)) not in noted:
-                    note_written(database, collection, {name: _content(document)})
-        database[WRITTEN].replace_one({"_id": _BASELINE}, {"versions": []}, upsert=True)
 
 
 def find_edits(database: MongoDatabase) -> list[DocumentEdit]:

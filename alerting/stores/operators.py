@@ -68,11 +68,10 @@ class Accounts:
         return self._accounts.replace_one(before, to_identified(account)).matched_count == 1
 
     def get(self, id: str) -> Account | None:
-        return _read_account(self._accounts.find_one({"_id": id}))
+        return read_one(ACCOUNTS, Account, self._accounts.find_one({"_id": id}), "id")
 
     def all(self) -> list[Account]:
-        documents = map(_without_scope, self._accounts.find().sort("_id", 1))
-        return read_stored(ACCOUNTS, Account, documents, "id")
+        return read_stored(ACCOUNTS, Account, self._accounts.find().sort("_id", 1), "id")
 
     def shown_names(self) -> dict[str, str]:
         """Return the display names, by the names of the accounts that have one."""
@@ -80,7 +79,7 @@ class Accounts:
         return {document["_id"]: document["display_name"] for document in named}
 
     def find_by_link(self, link: str) -> Account | None:
-        return _read_account(self._accounts.find_one({"link": link}))
+        return read_one(ACCOUNTS, Account, self._accounts.find_one({"link": link}), "id")
 
     def remove(self, id: str) -> bool:
         """Delete an account; return False if it does not exist."""
@@ -98,13 +97,12 @@ class AccessTokens:
         return insert_new(self._tokens, to_identified(token))
 
     def get(self, id: str) -> AccessToken | None:
-        document = self._tokens.find_one({"_id": id})
-        return read_one(ACCESS_TOKENS, AccessToken, document and _over_with_scope(document), "id")
+        return read_one(ACCESS_TOKENS, AccessToken, self._tokens.find_one({"_id": id}), "id")
 
     def all(self, owner: str | None = None) -> list[AccessToken]:
         documents = self._tokens.find({} if owner is None else {"owner": owner})
-        tokens = map(_over_with_scope, documents.sort([("made_at", 1), ("_id", 1)]))
-        return read_stored(ACCESS_TOKENS, AccessToken, tokens, "id")
+        documents = documents.sort([("made_at", 1), ("_id", 1)])
+        return read_stored(ACCESS_TOKENS, AccessToken, documents, "id")
 
     def record_use(self, id: str, at: datetime) -> None:
         self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
@@ -167,24 +165,6 @@ class Sessions:
     def count_wrong(self, key: str) -> WrongCount | None:
         """Return the wrong attempts of a key; None without any."""
         return read_one(WRONG_ATTEMPTS, WrongCount, self._wrong.find_one({"_id": key}))
-
-
-def _read_account(document: Document | None) -> Account | None:
-    return read_one(ACCOUNTS, Account, document and _without_scope(document), "id")
-
-
-def _without_scope(account: Document) -> Document:
-    """Return an account that was limited to some assets before 0.2.0 as a disabled one, so that it
-    does not gain the whole plant. When an administrator enables it, it is stored without the
-    limit."""
-    if account.get("scope") is None or account.get("disabled_at") is not None:
-        return account
-    return {**account, "disabled_at": account["sessions_from"]}
-
-
-def _over_with_scope(token: Document) -> Document:
-    """Return a token that was limited to some assets before 0.2.0 as a token whose time is over."""
-    return token if token.get("scope") is None else {**token, "ends_at": token["made_at"]}
 
 
 def _remove(collection: MongoCollection, id: str) -> bool:

@@ -8,7 +8,6 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 
 from pymongo import ReplaceOne
 
@@ -21,7 +20,6 @@ from alerting.stores.database.documents import (
     REPORTS,
     Document,
     MongoDatabase,
-    from_document,
     good,
     insert_new,
     read_stored,
@@ -31,8 +29,7 @@ from alerting.stores.database.documents import (
 )
 
 _CONTENT = {"page": False, "content": False, "picture": False}
-# those of 0.1 have a number, which is 0 where there was nothing to report
-_SHOWN: Document = {"empty": {"$ne": True}, "revision": {"$ne": 0}}
+_SHOWN: Document = {"empty": False}
 PIECE = 8 * 1024 * 1024
 _WHOLE_RUN = 0  # segments count from 1
 _PAGE_FILE = "page.html"
@@ -105,11 +102,6 @@ class Reports:
         return _heads(documents.sort([("as_of", 1), ("_id", 1)]).limit(limit))
 
 
-def _with_defaults(document: Document) -> Document:
-    empty = document.get("empty", document.get("revision") == 0)
-    return {**document, "id": document["_id"], "empty": empty}
-
-
 def _document(head: ReportHead, content: ReportContent) -> Document:
     """Return the document of a report. `at`: the instant from which retention counts."""
     document = to_document(head)
@@ -131,18 +123,13 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
 
 
 def _heads(documents: Iterable[Document]) -> list[ReportHead]:
-    return good(
-        REPORTS,
-        (_with_defaults(document) for document in documents),
-        partial(from_document, ReportHead),
-    )
+    return read_stored(REPORTS, ReportHead, documents, "id")
 
 
 def _content(document: Document) -> ReportContent:
     unpacked = _unpack(document)
     page = _page(document["page"])
-    picture = bytes(document.get("picture", b""))
-    return ReportContent(unpacked["metrics"], page, unpacked["tables"], picture)
+    return ReportContent(unpacked["metrics"], page, unpacked["tables"], bytes(document["picture"]))
 
 
 def _unpack(document: Document) -> Document:

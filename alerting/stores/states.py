@@ -51,7 +51,7 @@ _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")
 
 
-_ID = re.compile(r"(\d\d)(?:-|@([A-Za-z0-9_.-]+)/)\d+(-\d+\.\d+)?")
+_ID = re.compile(r"\d\d-\d+(-\d+\.\d+)?")
 Write = UpdateMany | ReplaceOne[Document] | DeleteMany
 
 
@@ -60,8 +60,7 @@ class MongoStates:
 
     It remembers each shard, with its version, as it was last read or written here. `parts`: number
     of documents of a sixteenth. After a change of this number, or of the cadence, a state moves to
-    its new document when it is next advanced; so do states in documents from before 0.2.0, such as
-    `07@north/60000`.
+    its new document when it is next advanced.
     """
 
     def __init__(self, database: MongoDatabase, parts: int = 1) -> None:
@@ -199,7 +198,7 @@ class MongoStates:
 
 
 def _ranges(numbers: Collection[int]) -> list[Document]:
-    return [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}A"}} for number in numbers]
+    return [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}} for number in numbers]
 
 
 def _read_watermarks(document: Document) -> dict[TargetKey, int]:

@@ -22,7 +22,6 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.fields.names_and_times import Interval, merge
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.detection.combined_conditions import search_from
 from alerting.detection.problem_occurrences import (
     counted_problems,
@@ -418,8 +417,7 @@ def decisions_made(
     for r in records:
         if r.at >= end:
             break
-        is_at_threshold = alarm_at in (None, r.evidence.get("threshold"))
-        is_comparable = r.evidence.get("alarm_rule") == ALARM_RULE and is_at_threshold
+        is_comparable = alarm_at in (None, r.evidence.get("threshold"))
         stated = {
             k: v
             for k, v in r.evidence.get("expected", {}).items()

@@ -8,7 +8,6 @@ import pytest
 
 from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.local.supervisor import own_identity
 from alerting.ports import Training
@@ -42,7 +41,7 @@ TEST = {
     "n_episodes": 9,
     "n_false_alarms": 6,
     "n_assets": 20,
-    "alarm_rule": ALARM_RULE,
+    "days": 4.2,
     "problems_in_recovery": [["oven-1", "2026-01-05T00:00:00+00:00"]],
     "intervals": {"median_lead_time": [5_400, 180_000]},
 }
@@ -57,9 +56,9 @@ def test_the_decision_comes_first_then_figures_of_people_then_a_line_for_each_ki
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:3] == [
         "The first model waits for a person. It is better.",
-        "In the test period: 3 of 4 problems announced, typically 10 h ahead; 6 false alarms (10 a "
-        "week on",
-        "all 20 assets).",
+        "On 4 unseen days (test): 3 of 4 problems announced, typically 10 h ahead; 6 false alarms "
+        "(10 a",
+        "week on all 20 assets).",
     ]
     assert lines[3].startswith("To decide: alerting model approve run")
     assert len(lines) <= 15

@@ -1,4 +1,4 @@
-"""Which condition keeps an episode open, as states and episodes of earlier versions lack it."""
+"""Which condition keeps an episode open."""
 
 from datetime import timedelta
 
@@ -6,7 +6,6 @@ import pytest
 
 from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
-from alerting.stores.database.documents import from_document, to_document
 from tests.builders import at
 from tests.helpers.episodes import episode
 
@@ -18,17 +17,15 @@ def hot(minute, cause="above"):
     return Evaluation(at(minute), "triggered", f"hot at {minute}", 150.0, 100.0, cause=cause)
 
 
-def test_a_state_of_before_learns_its_cause_at_once():
-    document = to_document(ConditionState(at(1), raised_at=at(1), severity="high"))
-    new = ("cause", "next_cause", "next_since")
-    state = from_document(ConditionState, {k: v for k, v in document.items() if k not in new})
+def test_a_state_without_a_known_cause_learns_it_at_once():
+    state = ConditionState(at(1), raised_at=at(1), severity="high")
     interval = StatusInterval(at(2), at(3), "triggered", "high", cause="above")
     after, steps = advance(state, [interval], timedelta(minutes=9), NONE, ("high",))
     assert [(s.kind, s.at, s.cause) for s in steps] == [("renewed", at(2), "above")]
     assert after.cause == "above"
 
 
-def test_an_alarm_of_before_takes_its_reason_without_a_transition():
+def test_an_alarm_without_a_known_cause_takes_its_reason_without_a_transition():
     before = episode()
     assert before.evaluation.cause is None
     after = before.with_renewal(hot(2))

@@ -5,12 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from alerting.operators.account_rules import AccessToken, Account, Session
 from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
-from alerting.usecases.access.accounts import change_person, enable_account, find_link
-from alerting.usecases.access.devices_and_tokens import find_token_user
 from tests.builders import at
 from tests.helpers.contracts import each, having, step
 from tests.helpers.stores import broken_in_memory
-from tests.in_memory_platform import in_memory_platform
 
 
 def token(n, owner="anna"):
@@ -90,38 +87,6 @@ CLAIMS = {
 
 def test_the_stores_of_access_keep_every_claim(broken):
     assert broken(CLAIMS) == {}
-
-
-def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(
-    real,
-):
-    stores = real
-    platform = replace(
-        in_memory_platform(),
-        accounts=stores.accounts,
-        access_tokens=stores.access_tokens,
-        audit=stores.audit,
-    )
-    stores.accounts.insert(replace(ANNA, link="code"))
-    stores.access_tokens.insert(token(1))
-    for name in ("accounts", "access_tokens"):
-        stores.database[name].update_many({}, {"$set": {"scope": ["line-1"]}})
-    for found in (
-        stores.accounts.get("anna"),
-        stores.accounts.find_by_link("code"),
-        *stores.accounts.all(),
-    ):
-        assert found.disabled_at is not None
-    assert find_link(platform, "code", at(1)) is None
-    (limited,) = stores.access_tokens.all()
-    assert limited == stores.access_tokens.get(limited.id)
-    assert limited.ends_at == limited.made_at
-    assert find_token_user(platform, limited.id, at(1)) is None
-    change_person(platform, "anna", "ada", at(1), "viewer")  # another change gives nothing back
-    assert stores.accounts.get("anna").disabled_at is not None
-    enable_account(platform, "anna", "ada", at(2))
-    assert stores.accounts.get("anna").disabled_at is None
-    assert find_token_user(platform, limited.id, at(3)) is None
 
 
 def test_the_audit_is_found_by_what_is_asked_newest_first_and_page_by_page(stores):

@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.definitions.asset_documents import EventType
-from alerting.stores.definitions import note_existing, note_written
+from alerting.stores.definitions import note_written
 from tests.builders import at, oven, too_hot
 from tests.helpers.streamed_messages import SOURCE
 
@@ -58,16 +58,6 @@ def test_a_changed_added_or_removed_document_is_found_once(written):
     changed = ("shift", ROUTE, {**ROUTE, "channels": ["pager"]})
     assert found == [changed, ("night", None, night), ("night", night, None)]
     assert edits(written) == []
-
-
-def test_documents_of_before_the_upgrade_are_no_edits(real):
-    real.database["routes"].insert_one(dict(ROUTE))
-    real.database["assets"].insert_one({"name": "oven-1"})
-    note_existing(real.database)
-    assert edits(real) == []
-    real.database["routes"].insert_one({"name": "night", "channels": ["mail"]})
-    note_existing(real.database)
-    assert [name for name, _, _ in edits(real)] == ["night"]
 
 
 def test_a_document_without_a_name_and_a_huge_one_stop_no_other(written):

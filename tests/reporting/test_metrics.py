@@ -549,32 +549,3 @@ def test_a_detector_is_judged_by_the_problems_that_it_finds_while_they_last():
         head = head_sentences(f, language=language("de"))[0]
         said[ahead] = (conclusion.sentence.split(": ", 1)[1].split("; 3 of")[0], head)
     assert said == FOUND
-
-
-# rules and outcome of an alarm within each of six problems, and whether its figures are doubted
-EARLIER_RULES = [(3, "no", True), (4, "no", False), (3, "in_time", False)]
-
-
-def test_alarms_within_problems_that_an_earlier_rule_calls_false_fail_no_demand():
-    hours = (40.5, 101, 160, 200, 260, 300)
-    for rules, outcome, doubted in EARLIER_RULES:
-        made = [episode(h + 0.25, outcome=outcome, definition=DETECTOR) for h in hours]
-        m = replace(
-            GOOD,
-            definition=DETECTOR,
-            problems=problems(*hours),
-            episodes=[
-                replace(e, outcome_record=replace(e.outcome_record, rules=rules)) for e in made
-            ],
-            scores=GOOD.scores.iloc[:0],
-        )
-        f = compute_metrics(m)
-        text = "6 alarms within problems count as false by an earlier rule"
-        assert (text in f.precision.with_avoided.doubt, text in f.false_alarms.doubt) == (
-            doubted,
-            doubted,
-        )
-        conclusion = conclude(f)
-        assert (text in conclusion.sentence) == doubted
-        assert (text in render_page(f, conclusion, draw(f, m))) == doubted
-        assert (conclusion.trust == "no") == (rules == 4)

@@ -193,10 +193,10 @@ def test_the_chosen_point_is_always_shown_among_ten_at_most():
     assert line.points == ((0.0, 0.0), (16.0, 1.0))
 
 
-def test_a_curve_of_an_earlier_version_and_damaged_points_are_read():
-    old = {k: v for k, v in curve_point(0.5, 0.5, 1.0).items() if not k.startswith("n_")}
-    (point,) = operating_points([old, {"threshold": "x"}, {}], 0.2)
-    assert (point.problems_found, point.problems, point.on_all) == (None, None, 1.0)
+def test_damaged_points_of_a_curve_are_left_out():
+    whole = curve_point(0.5, 0.5, 1.0)
+    damaged = [{k: v for k, v in whole.items() if k != "n_found"}, {"threshold": "x"}, {}]
+    assert operating_points([whole, *damaged], 0.2) == operating_points([whole], 0.2) != []
     assert operating_points([], 0.2) == []
 
 

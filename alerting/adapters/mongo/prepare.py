@@ -10,7 +10,6 @@ a second, so a program first compares the hash of its own code: the same code ne
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Callable
 from functools import cache, partial
 from importlib.metadata import version
@@ -21,6 +20,7 @@ from pydantic import VERSION as PYDANTIC
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
+from alerting.adapters.mongo.migration import migrate
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SINK_UNION, Route
@@ -52,18 +52,14 @@ from alerting.stores.database.documents import (
     MongoCollection,
     MongoDatabase,
 )
-from alerting.stores.database.indexes import INDEXES, RETIRED_INDEXES
-from alerting.stores.definitions import note_existing
+from alerting.stores.database.indexes import INDEXES
 
-READABLE_FROM = "0.1.0"
-"""The oldest version whose processes may work on a database that this one has prepared. A version
-that writes states, revisions or other documents in a form that an older one misreads names itself.
-"""
-SCHEMA_NUMBER = 10
+SCHEMA_NUMBER = 11
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
-READABLE_FROM_NUMBER = 4
-"""The smallest number whose code may work on a database that this one has prepared."""
+READABLE_FROM_NUMBER = 10
+"""The smallest number whose code may work on a database that this one has prepared. Code that
+writes documents in a form that older code misreads names itself."""
 _ID = "schema"
 _PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
@@ -120,11 +116,11 @@ def check_prepared(database: MongoDatabase) -> None:
             "then this again"
         )
     _refuse_newer(database.name, stored)
-    is_older = int(stored.get("number", SCHEMA_NUMBER)) < SCHEMA_NUMBER
-    if is_older or (
-        stored.get("code") != code_hash()
+    number = _number(stored)
+    if number < SCHEMA_NUMBER or (
+        number == SCHEMA_NUMBER
+        and stored.get("code") != code_hash()
         and stored.get("hash") != schema_hash()
-        and not _is_readable_newer(database.name, stored)
     ):
         raise NotPrepared(
             f"the database {database.name!r} was prepared by another version of the platform "
@@ -133,10 +129,14 @@ def check_prepared(database: MongoDatabase) -> None:
         )
 
 
+def _number(stored: Document) -> int:
+    return int(stored.get("number", 0))
+
+
 def _refuse_newer(name: str, stored: Document) -> None:
-    """Raise NotPrepared for a database of newer code, even if this program has the same version
-    number."""
-    number = int(stored.get("number", 0))
+    """Raise NotPrepared for a database of newer code that writes documents which this code cannot
+    read."""
+    number = _number(stored)
     if number > SCHEMA_NUMBER and int(stored.get("readable_from_number", number)) > SCHEMA_NUMBER:
         raise NotPrepared(
             f"the database {name!r} was prepared by newer code of the platform (schema {number}; "
@@ -144,48 +144,28 @@ def _refuse_newer(name: str, stored: Document) -> None:
         )
 
 
-def _is_readable_newer(name: str, stored: Document) -> bool:
-    """Return whether a newer version than this one prepared a database. Raises NotPrepared if the
-    newer version writes documents that this version cannot read."""
-    if int(stored.get("number", 0)) > SCHEMA_NUMBER:
-        return True
-    installed = version("alerting")
-    if _numbers(stored.get("version")) <= _numbers(installed):
-        return False
-    if _numbers(stored.get("readable_from", stored.get("version"))) > _numbers(installed):
-        raise NotPrepared(
-            f"the database {name!r} was prepared by alerting {stored.get('version')}, whose "
-            f"documents alerting {installed} cannot read: install that version here, then run this "
-            "again"
-        )
-    return True
-
-
-def _numbers(text: object) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", str(text))))
-
-
 def prepare_database(database: MongoDatabase) -> None:
     """Create missing collections and indexes, and update validators; the schema document is written
     last.
 
-    Idempotent, also when two processes do it at once. Stored documents stay as they are; they are
-    validated when they are read. A database that a newer version has prepared stays as it is.
-    Raises NotPrepared if this version cannot read it.
+    Idempotent, also when two processes do it at once. Documents of an earlier form are rewritten;
+    the others stay as they are and are validated when they are read. A database that newer code has
+    prepared stays as it is. Raises NotPrepared if this code cannot read it.
     """
     stored = database[SCHEMA].find_one({"_id": _ID}) or {}
     _refuse_newer(database.name, stored)
-    if _is_readable_newer(database.name, stored):
+    number = _number(stored)
+    if number > SCHEMA_NUMBER:
         return
     create_collections(database)
     create_indexes(database)
-    note_existing(database)
+    if number < SCHEMA_NUMBER:
+        migrate(database)
     made = {
         "_id": _ID,
         "hash": schema_hash(),
         "code": code_hash(),
         "version": version("alerting"),
-        "readable_from": READABLE_FROM,
         "number": SCHEMA_NUMBER,
         "readable_from_number": READABLE_FROM_NUMBER,
     }
@@ -236,7 +216,7 @@ def create_collections(database: MongoDatabase) -> None:
 
 def create_indexes(database: MongoDatabase) -> None:
     """Create missing indexes. An existing index of the same name or fields with other options is
-    replaced; a retired index is dropped once its successor exists."""
+    replaced."""
     for name, indexes in INDEXES.items():
         if indexes:
             try:
@@ -245,9 +225,6 @@ def create_indexes(database: MongoDatabase) -> None:
                 if error.code not in (85, 86):  # IndexOptionsConflict and IndexKeySpecsConflict
                     raise
                 _replace_indexes(database[name], indexes)
-    for name, retired in RETIRED_INDEXES.items():
-        for index in database[name].index_information().keys() & retired:
-            database[name].drop_index(index)
 
 
 def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> None:

@@ -214,11 +214,6 @@ def _limit(limit: float | str | bool | FromAttribute) -> str:
     return spoken_number(limit) if isinstance(limit, float) else limit
 
 
-# version of the rule by which an alarm ends and announces; 1: it ended one horizon after its raise;
-# 2: at raise + gap, too, a problem was announced
-ALARM_RULE = 3
-
-
 class PredictionWindow(NamedTuple):
     """Where a problem is predicted, relative to the instant of the prediction: (after, until]."""
 

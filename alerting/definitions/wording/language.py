@@ -28,7 +28,7 @@ NO_BREAK = "\u00a0"
 NARROW_NO_BREAK = "\u202f"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
-_STYLE = re.compile(r"share|threshold|points|duration|inside|count|(\.\d{1,2})?[gf]( .*)?")
+_STYLE = re.compile(r"share|threshold|points|duration|count|(\.\d{1,2})?[gf]( .*)?")
 _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _THREE_DIGITS = 999.5  # a number from here on is written in whole units
@@ -44,8 +44,7 @@ class Styled(NamedTuple):
     """A value with its format: `share`, `points`, `duration` (seconds), `count` (a whole number,
     grouped by thousands), or a Python format of numbers.
 
-    A unit may follow the format: `.3g °C`. Texts stored by earlier versions have titles with the
-    format `inside`.
+    A unit may follow the format: `.3g °C`.
     """
 
     raw: float | str

@@ -18,13 +18,8 @@ from alerting.definitions.fields.shared_fields import SEVERITIES, Severity, Star
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.normal_definition import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
-Candidate = Literal[
-    "pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"
-]
 Statistic = Literal["mean", "std", "min", "max", "slope"]
 USUAL_STATISTICS: tuple[Statistic, ...] = ("mean", "std")
-_STATISTICS_BEFORE: tuple[Statistic, ...] = ("mean",)
-_WITHOUT_EFFECT = "candidates", "seed"
 DETECTOR = "detector"
 _DAY = timedelta(days=1)
 _USUAL_FALSE_ALARMS = 1.0
@@ -138,17 +133,6 @@ class AnomalyDefinition(NormalDefinition):
         description="Time between two evaluations; the usual interval of readings when left out, "
         "or longer, for about 10,000 rows.",
     )
-    candidates: tuple[Candidate, ...] | None = Field(
-        None,
-        max_length=5,
-        description="Without effect; leave it out.",
-    )
-    seed: int | None = Field(
-        None,
-        ge=0,
-        le=2**31 - 1,
-        description="Without effect; leave it out.",
-    )
     threshold: AnomalyThreshold = Field(
         default_factory=AnomalyThreshold, description="How often it may be wrong."
     )
@@ -222,11 +206,7 @@ class AnomalyDefinition(NormalDefinition):
 
     def question_fields(self) -> dict[str, Any]:
         """Return the fields that decide a model's scores, without those on the use of the threshold
-        and on severities.
-
-        If statistics are not written, the question is that of earlier versions, so that champions
-        of earlier versions serve until their next training.
-        """
+        and on severities."""
         fields = {
             "assets",
             "by",
@@ -238,16 +218,7 @@ class AnomalyDefinition(NormalDefinition):
             "threshold",
         }
         written = self.model_dump(mode="json", include=fields, exclude_none=True)
-        return written | {"aggregations": [*(self.aggregations or _STATISTICS_BEFORE)]}
-
-    def effect_warnings(self) -> Iterable[str]:
-        """Yield a warning for each field from earlier versions that no longer has an effect."""
-        for name in _WITHOUT_EFFECT:
-            if getattr(self, name) is not None:
-                yield (
-                    f"{name} has no effect any more, because one detector serves, principal "
-                    "components; leave it out"
-                )
+        return written | {"aggregations": [*self.statistics]}
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return self.numbers_of(asset).union(self.groups_by)

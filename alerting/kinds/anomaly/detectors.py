@@ -3,8 +3,8 @@ higher the less the row is like normal; and the threshold of that score from its
 time: for a rate of false alarms, or for a share of time in alarm.
 
 A detector is plain arrays of numbers. The same rows give the same bits, and a row's score has the
-same bits whatever the other rows are. Trainings fit the first two detectors; the others serve in
-models trained by earlier versions. Scoring needs no library of models.
+same bits whatever the other rows are. Trainings fit the first two. Scoring needs no library of
+models.
 
 Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).

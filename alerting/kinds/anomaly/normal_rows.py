@@ -337,7 +337,7 @@ class NormalSpace:
     inverse covariance of scaled columns.
 
     `floors` (k): above 0 for a column that counts by the logarithm of its value plus this floor;
-    NaN for a column that does not count. Spaces of earlier versions have none.
+    NaN for a column that does not count; None without any spread.
     """
 
     centre: Floats

@@ -317,7 +317,6 @@ def from_files(files: Files) -> ControlChartModel:
 
 def _fitted(document: dict[str, Any]) -> FittedChart:
     of_chart = document.pop("chart")
-    document.pop("runs", None)  # of a version before 0.2.0
     spread = of_chart.pop("spread")
     chart = Chart(
         **of_chart

@@ -92,10 +92,10 @@ class FeaturePlan(Stored):
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
     plan was made. `carried_forward`: the variables whose last value is carried forward for another
     time than the longest window. `lagged`: numbers with further lags besides `lags_ms`. `usual`:
-    usual counts of readings; with less than half of them an instant is not scored. Models of
-    earlier versions have none. `only_last`: numbers measured too seldom for statistics of windows,
-    such as laboratory values; only their last and lagged values are columns. `results_of`: such a
-    number whose last results each row is compared with, or empty.
+    usual counts of readings; with less than half of them an instant is not scored. `only_last`:
+    numbers measured too seldom for statistics of windows, such as laboratory values; only their
+    last and lagged values are columns. `results_of`: such a number whose last results each row is
+    compared with, or empty.
     """
 
     stride_ms: Annotated[Length, Field(ge=1)]
@@ -312,7 +312,7 @@ class FeaturePlan(Stored):
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """Return the plan as JSON values, without empty fields that earlier formats lack."""
+        """Return the plan as JSON values, without its empty optional fields."""
         return {
             key: value
             for key, value in asdict(self).items()

@@ -239,8 +239,6 @@ def read_meta(data: bytes) -> ModelMeta:
 
 def _message(refusal: ValidationError) -> str:
     faults = refusal.errors(include_url=False, include_context=False, include_input=False)
-    if any(fault["loc"][:1] == ("weights",) for fault in faults):
-        return "it is a blend of several families, which left in 0.2.0"
     if any(fault["loc"] == ("format",) for fault in faults):
         return f"it is of another format; this version reads format {FORMAT}"
     shown = [

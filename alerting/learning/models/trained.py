@@ -345,12 +345,12 @@ class TrainedModel:
     that was used in any way; no instant at or before it may be evaluated. `usual`: by column, the
     median (or most frequent level) of the training rows, None where they are all missing. `ranges`:
     by number column, the lowest and highest ordinary value of the training rows; `usual_ranges`:
-    the 10 and 90 % quantiles (empty in models of an earlier version). `params`: parameters of the
+    the 10 and 90 % quantiles. `params`: parameters of the
     family, from which the model can be fitted again. `refit`: the same parameters fitted on all
     mature rows, with this model's plan, calibration and threshold. It
     serves after its own training cutoff; this model is its twin, to which all printed figures
-    belong. `normal`: a sample of the training rows without a problem; None of models trained before
-    it was kept. `effects`: of set-points on the problem variable, None where they are not known.
+    belong. `normal`: a sample of the training rows without a problem; None if they are too
+    few. `effects`: of set-points on the problem variable, None where they are not known.
     `has_alarm`: False of a model whose predicted values serve without a risk. `modes`: which of the
     named problems it is; none without modes, and if none is told from chance. `life`: the model of
     the remaining life, None without one.

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.prediction_rule import alarm_end_of
@@ -227,7 +226,6 @@ class ChallengerEvidence:
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
             "found_in_validation": self.validation and self.validation.to_document(),
-            "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "days": self.days,
             "units": self.units,

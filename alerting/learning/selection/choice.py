@@ -194,7 +194,7 @@ class OnsetTest:
     `ap`: its out-of-fold average precision on these rows; `bound`: quantile of the maximum over
     all candidates on shifted labels; `problems`: number of problems in these rows. `alert`: the
     definition of a threshold, as YAML, for a problem by values; else empty. `family`: that would
-    serve; empty in trainings of earlier versions.
+    serve.
     """
 
     ap: float

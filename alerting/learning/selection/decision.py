@@ -43,12 +43,12 @@ class CandidateSummary(_Frozen):
     they can be known. `crps`: only of kinds that predict values.
 
     `trials_asked`: number of requested trials; `trials`: number done before a ceiling ended the
-    search. `trials_asked` is None in trainings of earlier versions.
+    search.
     """
 
     family: str
     trials: int
-    trials_asked: int | None = None
+    trials_asked: int
     cut_short: bool
     ap: float | None
     roc_auc: float | None
@@ -126,7 +126,7 @@ class Proposal(_Frozen):
 
     definition: str
     revision: int
-    question: str | None = None
+    question: str
     run_id: str
     as_of: AwareDatetime
     verdict: DecidedVerdict

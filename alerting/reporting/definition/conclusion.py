@@ -201,7 +201,6 @@ def _summary(f: ReportMetrics) -> str:
     parts = (
         "" if f.horizon_s is None else describe_problems(f, ENGLISH).rstrip("."),
         "no alarm has an outcome" if precision.value is None else f"{precision.basis} were right",
-        precision.doubt if f.outdated else "",
         false_alarms(rate.value or 0.0, len(f.evaluated)) if is_known else "",
     )
     summary = "; ".join(filter(None, parts))

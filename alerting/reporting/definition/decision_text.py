@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alerting.definitions.alert_definition import ModelDefinition
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.wording.language import (
     count_in_english,
     format_threshold,
@@ -49,10 +48,6 @@ _HEADLINES = {
 }
 _FIRST_PREFIX = "First model. "  # of a reason, which the headline says already
 _STATISTICS = ("CRPS", "average precision", "average_precision")
-EARLIER_RULE = (
-    "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
-    "announced a problem that began with it; they are compared with nothing"
-)
 _MINUTE = "%Y-%m-%d %H:%M"
 
 _DROPPED = {
@@ -185,8 +180,7 @@ def learned_lines(profile: DatasetProfile) -> list[str]:
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
     """Return a sentence on searches that a ceiling ended; none without one."""
     ended = [
-        f"{candidate.title} after {candidate.trials}"
-        + (f" of {candidate.trials_asked}" if candidate.trials_asked else "")
+        f"{candidate.title} after {candidate.trials}" + f" of {candidate.trials_asked}"
         for candidate in leaderboard
         if candidate.cut_short
     ]
@@ -290,8 +284,6 @@ def format_metric(metrics: Mapping[str, Any], key: str) -> str:
 def metric_lines(test: Mapping[str, Any]) -> list[str]:
     """Describe the metrics of a test period, one line each, with the counts behind them."""
     behind = counts(test)
-    has_alarms = test.get("n_events") is not None
-    earlier = [EARLIER_RULE] if has_alarms and test.get("alarm_rule", 1) < ALARM_RULE else []
     test = count_in_parts(test)
     titles = {
         key: title
@@ -299,7 +291,6 @@ def metric_lines(test: Mapping[str, Any]) -> list[str]:
         if key != "median_lead_time" or test.get(key) is not None
     }
     return [
-        *earlier,
         *(
             f"{title}: {format_metric(test, key)}{behind.get(key, '')}"
             for key, title in titles.items()

@@ -11,12 +11,10 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.names_and_times import Interval, length
 from alerting.definitions.wording.language import (
     Styled,
-    templates,
     translatable,
-    translatable_count,
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
-from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
+from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
 from alerting.episodes.mode_shares import ModeMetrics
 from alerting.episodes.touched_production import TouchedProduction
 from alerting.reporting.definition.decision_reason import DecisionMade
@@ -118,10 +116,6 @@ def _asset_data(m: Material, asset: str) -> AssetData:
 
 
 _WEEK_S = 7 * 86_400
-_OUTDATED = templates(
-    "{number} alarm within a problem counts as false by an earlier rule",
-    "{number} alarms within problems count as false by an earlier rule",
-)
 
 
 @dataclass(frozen=True)
@@ -215,9 +209,8 @@ class ReportMetrics:
 
     `outcomes`: number of alarms by outcome; `counted`: numbers by outcome as shares and rates count
     them (see `counted_outcomes`). `previous`: of the period before, without its episodes and
-    problems. `outdated`: number of alarms of a detector within a problem that
-    are false by an earlier rule alone. `unscored`: number of alarms that no rate counts, because no
-    scores of their time are stored.
+    problems. `unscored`: number of alarms that no rate counts, because no scores of their time are
+    stored.
     """
 
     definition: str
@@ -262,7 +255,6 @@ class ReportMetrics:
     values: ValueMetrics | None = None
     has_alarm: bool = True
     unscored: int = 0
-    outdated: int = 0
     blocks: tuple[TouchedProduction, ...] = ()
     modes: tuple[ModeMetrics, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
@@ -359,18 +351,6 @@ def compute_metrics(material: Material) -> ReportMetrics:
     )
 
 
-def _count_outdated(m: Material, problems: tuple[ReportedProblem, ...]) -> int:
-    """Return how many alarms within a problem are false by a rule under which only those before it
-    were right."""
-    return sum(
-        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
-        for e in m.raised
-        if e.outcome_record
-        and e.outcome_record.outcome == "false_alarm"
-        and e.outcome_record.rules <= ONLY_BEFORE
-    )
-
-
 def _outcome_metrics(m: Material) -> ReportMetrics:
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
@@ -385,7 +365,6 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    outdated = _count_outdated(m, problems) if detects else 0
     without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
@@ -420,11 +399,10 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
         if m.definition.problem is not None
         else nothing("%", translatable("the definition has no problem that data can confirm")),
         precision=Precision(
-            _with_doubt(without, counted, outdated),
-            _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted, outdated),
+            _with_doubt(without, counted),
+            _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted),
         ),
-        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks, outdated),
-        outdated=outdated,
+        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),
         modes=compute_modes(m, problems),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
@@ -492,7 +470,7 @@ def _time_in_alarm(m: Material) -> Estimate:
     )
 
 
-def _false_alarms(counts: Mapping[Outcome, int], weeks: float, outdated: int) -> Estimate:
+def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
     """Return false alarms per evaluated week; without a determined episode, as undetermined ones
     may be false, no number."""
     false = counts["false_alarm"]
@@ -503,14 +481,11 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float, outdated: int) ->
     if rate.value is not None and 2 * undetermined > sum(counts.values()):
         most = rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS)
         rate = replace(rate, high=most.high)
-    return _with_doubt(rate, counts, outdated)
+    return _with_doubt(rate, counts)
 
 
-def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int], outdated: int) -> Estimate:
-    """Add a doubt where alarms are false by an earlier rule alone, or where most outcomes are
-    undetermined: the others are no fair sample."""
-    if estimate.value is not None and outdated:
-        return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
+def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
+    """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
     is_fair = estimate.doubt or 2 * counts["undetermined"] <= sum(counts.values())
     return estimate if is_fair else replace(estimate, doubt=_undetermined(counts))
 

@@ -358,8 +358,6 @@ def _read_with_templates(
     read: Callable[[Document, Any], Any], names: Sequence[str]
 ) -> Callable[[Document, Any], Any]:
     def read_both(document: Document, cls: Any) -> Any:
-        if cls is Transition and "outcome" not in document:
-            document = _transition_of_earlier_version(document)
         for name in names:
             if (stored := document.get(name + _TEMPLATE)) is not None:
                 with suppress(
@@ -369,20 +367,6 @@ def _read_with_templates(
         return read(document, cls)
 
     return read_both
-
-
-def _transition_of_earlier_version(document: Document) -> Document:
-    """Return a transition of an earlier version, whose severity or outcome stood only in its
-    sentence, with these as fields, and with the verdict in words."""
-    if document["kind"] == "feedback":
-        words = document["reason"].replace("true_alarm", "right").replace("false_alarm", "wrong")
-        return document | {"reason": words}
-    if document["kind"] not in ("severity", "outcome"):
-        return document
-    change, _, cause = document["reason"].partition(": ")
-    words = {"template": "{change}: {reason}", "values": {"change": change, "reason": cause}}
-    field = {document["kind"]: change.rpartition("→ ")[2]}
-    return {"reason" + _TEMPLATE: words} | document | field
 
 
 def _may_be_numpy(hint: Any) -> bool:

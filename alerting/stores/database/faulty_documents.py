@@ -4,11 +4,11 @@ MongoDB."""
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from alerting.definitions.asset_documents import parse_event_type
+from alerting.definitions.asset_documents import parse_asset, parse_event_type
 from alerting.definitions.routes_and_sinks import parse_route, parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.ports import DocumentEdit, FaultyDocument
-from alerting.stores.assets import parse_stored_asset, read_whole, whole_collection
+from alerting.stores.assets import read_whole, whole_collection
 from alerting.stores.database.documents import (
     ASSETS,
     EVENT_TYPES,
@@ -26,7 +26,7 @@ from alerting.stores.definitions import find_edits, note_written
 from alerting.stores.operators import parse_mute
 
 _PARSERS: dict[str, Callable[[Document], Any]] = {
-    ASSETS: parse_stored_asset,
+    ASSETS: parse_asset,
     EVENT_TYPES: parse_event_type,
     MUTES: parse_mute,
     ROUTES: parse_route,

@@ -221,11 +221,3 @@ INDEXES: dict[str, list[IndexModel]] = {
     WRITTEN: [],
 }
 """Every collection, with the indexes beside the one on `_id`."""
-
-RETIRED_INDEXES = {
-    ARRIVALS: ["done_at_1"],
-    EPISODES: ["open_key_1"],
-    NOTIFICATIONS: ["status_1_delivered_at_1"],
-    REPROCESSING_REQUESTS: ["definition_1_asset_1"],
-}
-"""Names of indexes of earlier versions that another one replaces, or none."""

@@ -300,7 +300,7 @@ class BacktestCheckpoint:
 
 
 _CHECKPOINT = TypeAdapter(BacktestCheckpoint)
-_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "twin")
+_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "twin", "values", "lives")
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
@@ -356,9 +356,6 @@ def checkpoint_files(
 def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         columns = [arrays[name].tolist() for name in _COLUMNS]
-        # a backtest that an earlier version began has none
-        values = arrays["values"].tolist() if "values" in arrays.files else ["[]"] * len(columns[0])
-        lives = arrays["lives"].tolist() if "lives" in arrays.files else ["null"] * len(columns[0])
     return [
         (
             asset,
@@ -375,7 +372,7 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
             ),
         )
         for asset, ts, score, threshold, version, twin, values_json, life_json in zip(
-            *columns, values, lives, strict=True
+            *columns, strict=True
         )
     ]
 

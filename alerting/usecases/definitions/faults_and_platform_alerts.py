@@ -303,7 +303,7 @@ def _warnings_on(
         return training_warnings(definition, targets)
     if isinstance(definition, NormalDefinition):
         measured = _problem_spacing(platform, definition, targets, until)
-        return [*definition.horizon_warnings(targets, measured), *definition.effect_warnings()]
+        return definition.horizon_warnings(targets, measured)
     return []
 
 
@@ -387,7 +387,6 @@ UNREPORTED = template("report failed")
 CLOCK = template("clock wrong")
 EVALUATION = template("evaluation")
 """The subject of the fault that the clock was ahead of now when targets were evaluated."""
-ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
 
 
 def record_future_evaluation(alerts: PlatformAlerts, until: datetime, now: datetime) -> None:
@@ -489,7 +488,7 @@ def why_waiting(reason: str) -> str:
     """Return why a version waits, from the reason of its alert, without the commands that
     answer."""
     why = reason.values.get("why") if isinstance(reason, Translatable) else None
-    return why if isinstance(why, Translatable) else reason.partition(ANSWER)[0]
+    return why if isinstance(why, str) else reason
 
 
 def record_document_faults(

@@ -37,9 +37,6 @@ from alerting.detection.problem_occurrences import (
 )
 from alerting.episodes.episode import Episode, OutcomeRecord, RecommendationResult
 from alerting.episodes.lifecycle import (
-    IN_TIME_FROM_GAP,
-    ONLY_BEFORE,
-    RULES,
     Observed,
     acted_within,
     consensus,
@@ -89,13 +86,12 @@ _STOP_TRYING = timedelta(days=30)
 
 class _OutcomeWindow(NamedTuple):
     """The interval in which the problem of an episode must occur: (start, end], in time to act only
-    after `too_late_until`. `rules`: the version of the rules that give this interval."""
+    after `too_late_until`."""
 
     raised: datetime
     start: datetime
     too_late_until: datetime
     end: datetime
-    rules: int
 
 
 # Adds the correction of what the recipients of an episode were told, whose outcome has changed.
@@ -199,7 +195,7 @@ def _outcome_record(
     mature_at = window.end + problem.hold + delay + latency
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
-    record = determine_outcome(True, observed, acted, verdict, window.rules)
+    record = determine_outcome(True, observed, acted, verdict)
     modes = definition.mode_problems if isinstance(definition, TrainedDefinition) else {}
     if not modes or observed.problem_at is None:
         return record, _next_try(observed, mature_at, as_of)
@@ -219,24 +215,15 @@ def _outcome_window(
 ) -> _OutcomeWindow:
     """Return the interval in which the problem must occur: from the raise to the end of the
     prediction window, which moves with the risk. If the alarm is about the unit just made, it is
-    the stride that ends at the raise.
-
-    A stored outcome keeps the version of its rules, unless its window has moved.
-    """
+    the stride that ends at the raise."""
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(derived_features, definition)
     raised = episode.raised_at
     window = definition.window
-    at_raise = raised + window.until
     has_end = episode.is_prediction or not isinstance(definition, TrainedDefinition)
-    end = (episode.valid_until if has_end else None) or at_raise
-    stored = episode.outcome_record
-    rules = RULES if stored is None or end != at_raise else stored.rules
-    too_late_until = raised + window.after
-    if rules <= IN_TIME_FROM_GAP:
-        too_late_until -= timedelta(milliseconds=1)
+    end = (episode.valid_until if has_end else None) or raised + window.until
     start = raised + min(window.after, timedelta(0))
-    return _OutcomeWindow(raised, start, too_late_until, end, rules)
+    return _OutcomeWindow(raised, start, raised + window.after, end)
 
 
 def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datetime | None:
@@ -263,7 +250,7 @@ def _observe(
     problems = find_problems(problem, history)
     problems_known = problems[(millis(problems["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])
-    if not isinstance(definition, TrainedDefinition) and window.rules > ONLY_BEFORE:
+    if not isinstance(definition, TrainedDefinition):
         begun = _going_on_at(problems_known, window.raised)
         if begun is not None:
             return Observed("during", begun)

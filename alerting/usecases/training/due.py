@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 
-from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.alert_definition import ModelDefinition, Revision
 from alerting.definitions.faults import TrainingRefused, UserError, first_line
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Translatable, translatable
 from alerting.learning.selection.decision import PROPOSAL
@@ -27,7 +26,7 @@ from alerting.ports import (
     Trainings,
 )
 from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
-from alerting.usecases.definitions.versions import last_promotion, require_revision
+from alerting.usecases.definitions.versions import require_revision
 
 PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 """Times after a failed training of a question until it is tried again; afterwards it waits for its
@@ -76,24 +75,10 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
         for r in newest
         if r.definition.state == "active" and (question := question_of(r)) is not None
     ]
-    untrained = [
-        revision.name
-        for revision, question in questions
-        if (revision.name, question) not in trainings
-        and not isinstance(revision.definition, TrainedDefinition)
-    ]
-    decisions = platform.decisions.histories(untrained) if untrained else {}
     due = []
     for revision, question in sorted(questions, key=lambda pair: pair[0].at, reverse=True):
         training = trainings.get((revision.name, question))
-        is_predicted = isinstance(revision.definition, TrainedDefinition)
-        if (
-            training is None
-            and not is_predicted
-            and last_promotion(decisions.get(revision.name, []), question) is not None
-        ):
-            continue  # trained by an earlier release, or registered by hand
-        attempt = next_attempt(revision.number, training, now, is_predicted)
+        attempt = next_attempt(revision.number, training, now)
         if attempt is not None:
             abandoned = training.run if training is not None and training.ended_at is None else None
             due.append(DueTraining(revision.name, question, attempt, abandoned))
@@ -115,17 +100,13 @@ def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dic
     }
 
 
-def next_attempt(
-    revision: int, training: Training | None, now: datetime, is_predicted: bool = False
-) -> int | None:
+def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:
     """Return the number of the training of a question that is due; None if none is.
 
     `revision`: number of the newest revision, which asks the question. `training`: the newest
     training of the question. A question is trained once, and again if a person asks for it. A
     failed training is tried again after growing pauses, and at once after an edit or the death of
     its process, which is no failure of its own; a cancelled training only after an edit.
-    `is_predicted`: a training whose threshold was chosen by an earlier rule of predictions is done
-    again.
     """
     if training is None or training.requested_by is not None:
         return 1 if training is None else training.attempts + 1
@@ -134,8 +115,6 @@ def next_attempt(
     if ended is None and now - training.started_at > ABANDONED_AFTER:
         failure = "abandoned"
         ended = training.started_at + ABANDONED_AFTER
-    if failure is None and ended is not None and is_predicted and _is_earlier(training):
-        return training.attempts + 1
     if failure is None or ended is None:
         return None
     failures = training.failures + (training.failure is None)
@@ -180,7 +159,6 @@ def begin_training(
         and before.run != run
         and before.requested_by is None
         and (before.ended_at is not None and before.failure is None)
-        and not (isinstance(revision.definition, TrainedDefinition) and _is_earlier(before))
     ):
         raise NotDue(
             f"the question of {revision.name!r} has been trained by the run {before.run} since "
@@ -200,7 +178,6 @@ def begin_training(
         now,
         attempts=attempts,
         failures=failures,
-        alarm_rule=ALARM_RULE,
         process=process,
     )
     platform.trainings.begin(training)
@@ -294,10 +271,6 @@ def ended_in_airflow(run: str, state: str) -> str:
     return translatable(
         "the run {run} ended in Airflow ({state}) without a decision", run=run, state=state
     )
-
-
-def _is_earlier(training: Training) -> bool:
-    return training.alarm_rule < ALARM_RULE
 
 
 PROBABLY_KILLED = timedelta(minutes=30)

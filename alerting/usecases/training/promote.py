@@ -51,7 +51,6 @@ from alerting.usecases.training.run_files import (
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
-_OF_RULE = ("alarm_rule", "threshold")
 _LEARNED = ("train", "validation")  # parts of a dataset
 _AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
@@ -161,15 +160,17 @@ def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
     expected = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
     intervals = proposal.test.get("intervals", {})
     counts = {name: proposal.test[name] for name in TEST_COUNTS if name in proposal.test}
-    return {
+    metrics = {
         "expected": expected,
         "expected_intervals": {
             name: list(interval) for name, interval in intervals.items() if name in expected
         },
         "learned": learned,
-        **({"test": counts} if counts and names else {}),
-        **{name: proposal.test[name] for name in _OF_RULE if name in proposal.test},
     }
+    metrics |= {"test": counts} if counts and names else {}
+    if "threshold" in proposal.test:
+        metrics["threshold"] = proposal.test["threshold"]
+    return metrics
 
 
 def _keep(decisions: Decisions, proposed: DecisionRecord) -> DecisionRecord:

@@ -75,12 +75,12 @@ class TrainingRun:
     revision: int
     as_of: datetime
     dataset_hash: str
-    question: str | None
-    training: str | None
+    question: str
+    training: str
 
 
 def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
-    """Return a training run. Runs of earlier versions have no question and no training."""
+    """Return a training run."""
     tags = runs.tags(run_id)
     return TrainingRun(
         id=run_id,
@@ -88,8 +88,8 @@ def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
         revision=int(tags["revision"]),
         as_of=datetime.fromisoformat(tags["as_of"]),
         dataset_hash=tags["dataset_hash"],
-        question=tags.get("question"),
-        training=tags.get("training"),
+        question=tags["question"],
+        training=tags["training"],
     )
 
 
@@ -398,9 +398,7 @@ def load_learning_data(
     files = platform.runs.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
     times = {
-        name: time and datetime.fromisoformat(time)
-        for name, time in document["period"].items()
-        if name in NormalTime.__dataclass_fields__  # earlier versions wrote another one
+        name: time and datetime.fromisoformat(time) for name, time in document["period"].items()
     }
     assets = {asset.name: asset for asset in platform.assets.all()}
     event_types = tuple(platform.assets.event_types())
@@ -551,6 +549,6 @@ def version_tags(kind: str, model: TrainedModel, run: TrainingRun) -> dict[str, 
         "model_hash": model.hash,
         "dataset_hash": run.dataset_hash,
         "training_run": run.id,
-        **({} if run.question is None else {"question": run.question}),
+        "question": run.question,
         **refit_tags(model),
     }

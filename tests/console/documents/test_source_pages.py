@@ -167,8 +167,8 @@ def test_faults_of_sources_are_told_in_english(browser, platform):
     browser.headers["accept-language"] = "de"
     row = "ts: 'gestern' is not a time; write ISO 8601"
     assert [lacks(page, row) for page in told(browser)] == [[], []]
-    platform.deliveries.set_fault("gate", "a text of an earlier release")
-    assert "a text of an earlier release" in told(browser)[1]
+    platform.deliveries.set_fault("gate", "a text without a template")
+    assert "a text without a template" in told(browser)[1]
 
 
 def told(browser):

@@ -230,7 +230,7 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     assert (status, "bea put version 4 into service" in said) == (409, True)
     [cut] = re.findall(r'name="alarm_at" value="([^"]*)"', engineer.get(page).text)[:1]
     form = text_of(engineer.get(f"{page}/point", params={"alarm_at": cut}))
-    unmeasured = "Not measured on unseen days"  # by a training of an earlier version
+    unmeasured = "Not measured on unseen days"
     assert lacks(form, unmeasured, "Raise alarms from 90 %", "no longer unseen") == []
     act("point", alarm_at=cut, reason="fewer false alarms")
     newest = platform.definitions.newest_revision(HUMID)
@@ -311,7 +311,7 @@ def test_why_a_training_failed_is_told_in_the_language_of_the_engineer(seen, pla
 def test_why_a_model_waits_is_told_on_each_page_and_what_was_unseen_before_the_rows_that_chose(
     browser, seen, platform
 ):
-    test = {"event_recall": 9 / 26, "n_events": 26, "n_found": 9, "n_false_alarms": 12}
+    test = {"event_recall": 9 / 26, "n_events": 26, "n_found": 9, "n_false_alarms": 12, "days": 6.2}
     add_waiting(platform, NAME, objection="fewer_problems", test=test)
     sentence = "Es findet weniger der Probleme als das im Einsatz."
     answer = "Antworten: auf der Seite"

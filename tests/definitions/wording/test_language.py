@@ -36,7 +36,6 @@ VALUES = [
     (Styled(0.31, "points"), "31 points", "31 Punkte", "31 points"),
     (Styled(0.015, "points"), "1.5 points", "1,5 Punkte", "1,5 point"),
     (Styled(95_400, "duration"), "1 d 2 h 30 min", "1 d 2 h 30 min", "1 j 2 h 30 min"),
-    (Styled("Zone temperature", "inside"), *["Zone temperature"] * 3),  # stored before
     ("oven-1", "oven-1", "oven-1", "oven-1"),
 ]
 

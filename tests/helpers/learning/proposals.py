@@ -25,6 +25,7 @@ PROFILE = {
 LIGHTGBM = {
     "family": "lightgbm",
     "trials": 3,
+    "trials_asked": 3,
     "cut_short": False,
     "ap": 0.61,
     "roc_auc": 0.9,
@@ -38,6 +39,7 @@ def proposal(**changes: Any) -> Proposal:
     document = {
         "definition": "too-moist",
         "revision": 1,
+        "question": "asked",
         "run_id": "run",
         "as_of": at(10),
         "verdict": "promote",

@@ -130,14 +130,11 @@ def test_a_swing_that_leaves_every_mean_is_one_episode_until_it_ends():
     assert edge.closed_at < at(REPAIRED - 120)
 
 
-def test_champions_of_before_serve_and_fields_of_before_are_read():
-    """The hashes are those of releases that tried several detectors on means."""
+def test_other_statistics_are_another_question_and_the_usual_ones_written_out_are_none():
     asked = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"]}
-    former = {"aggregations": ["mean"], "candidates": ["pca"], "seed": 3}
-    plain, written = (parse_definition(asked | more) for more in ({}, former))
-    assert question_hash(plain) == question_hash(written) == "5aece9c71fe82e23"
-    assert [text.split()[0] for text in written.effect_warnings()] == ["candidates", "seed"]
-    assert [*plain.effect_warnings()] == []
+    written = ({}, {"aggregations": ["mean", "std"]}, {"aggregations": ["mean"]})
+    plain, usual, means = (question_hash(parse_definition(asked | more)) for more in written)
+    assert plain == usual != means
 
 
 def test_its_past_agrees_with_live_and_the_same_training_again_keeps_the_champion(platform):

@@ -77,7 +77,7 @@ def test_the_horizon_by_default_follows_the_declared_sampling_and_a_written_one_
         plain.for_assets([mixer(timedelta(minutes=1))]),
         written.for_assets([mixer()]),
         longer.for_assets([mixer()]),
-        # a revision of an earlier release has its horizon left out
+        # a stored revision has every field, also a horizon that was left out
         stored(plain).definition.for_assets([mixer()]),
     ]
     assert [one.horizon / timedelta(minutes=1) for one in found] == [SHIFT, 30, 30, 30, 60, SHIFT]

@@ -58,7 +58,7 @@ def test_after_a_stop_nothing_is_known_until_every_window_has_its_usual_count_ag
     at = (2 * DAY + 360 + np.array([0, 9, 10, 58, 59, 60, 90])) * MINUTE
     enough = has_enough_readings(replace(PLAN, usual=usual), RUNNING, at)
     assert enough.tolist() == [False] * 5 + [True] * 2
-    assert has_enough_readings(PLAN, RUNNING, at).all(), "a plan of before waits for nothing"
+    assert has_enough_readings(PLAN, RUNNING, at).all(), "without usual counts none are waited for"
     counted = replace(PLAN, usual=usual)
     assert "usual" not in PLAN.to_document()
     assert FeaturePlan.from_document(counted.to_document()) == counted

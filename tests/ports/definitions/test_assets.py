@@ -106,15 +106,5 @@ def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(real):
     assert names(real.assets.find_matching(["oven-*", "press"])) == ["oven-1", "oven-2"]
 
 
-def test_an_asset_of_an_earlier_version_is_read_and_replaced(real):
-    real.assets.store_assets([oven()])
-    real.database["assets"].update_one(
-        {"name": "oven-1"}, {"$set": {"plant": None}}, bypass_document_validation=True
-    )
-    assert real.assets.get("oven-1") == oven()
-    real.assets.store_assets([Asset(name="oven-1", title="Oven")])
-    assert real.assets.get("oven-1") == Asset(name="oven-1", title="Oven")
-
-
 def test_the_stores_in_memory_keep_this_contract():
     assert broken_in_memory(globals()) == {}

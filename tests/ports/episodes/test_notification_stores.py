@@ -144,7 +144,6 @@ CLAIMS = {
         on_notifications(
             "add",
             [
-                DEAD,  # of an earlier version, which did not write when
                 failed("k1", 3, 3, "403", status="dead", channel="chat"),
                 failed("k2", 5, 8, "404", status="dead", channel="chat"),
                 failed("k3", 6, 9, None, status="pending", channel="chat"),

@@ -9,6 +9,7 @@ import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import question_of
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.model_files import model_files
 from alerting.learning.selection.challenger import finish_challenger
@@ -67,7 +68,12 @@ def proposed(platform, files, against, as_of=10, **changes):
     run = platform.runs.start_run(NAME, "training", {"revision": "1"})
     version = register_model(platform, NAME, run, files, {"training_run": run}, {})
     offered = proposal(
-        run_id=run, as_of=at(as_of), challenger_version=version, champion_version=against, **changes
+        run_id=run,
+        question=question_of(platform.definitions.newest_revision(NAME)),
+        as_of=at(as_of),
+        challenger_version=version,
+        champion_version=against,
+        **changes,
     )
     platform.runs.log(run, files={PROPOSAL: offered.to_json()}, folder="decision")
     return run

@@ -224,21 +224,6 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(real):
     assert states_of(real, mine, ["oven-1"]) == {"oven-1": after.state(0)}
 
 
-def test_the_states_of_a_plant_of_before_0_2_0_move_as_they_advance(real):
-    mine, yours = neighbours()
-    begun = begin_both(real, MongoStates(real.database))
-    shards = real.database["evaluation_shards"]
-    (shard,) = shards.find()
-    shards.delete_one({"_id": shard["_id"]})
-    shards.insert_one({**shard, "_id": f"{shard['_id'][:2]}@north/60000"})
-    states = MongoStates(real.database)
-    before = states.load_many([(mine, "oven-1")])
-    assert before.state(0) == begun.state(0)
-    advance_in_unit(real, states, before, table(**{mine: ConditionState(at(2))}), 60_000)
-    assert stored_definitions(real) == {"-60000": [mine], "@north/60000": [yours]}
-    assert watermarks_of(MongoStates(real.database), begun) == [2, 1]
-
-
 def test_another_number_of_parts_moves_the_states_as_they_advance(real):
     """Definitions of one sixteenth then have documents of their own, and a single process that
     advances both writes both."""

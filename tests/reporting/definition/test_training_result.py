@@ -103,10 +103,6 @@ TABLE = {
         "On 1 d of unseen time (test): 3,000 of 4,000 problems announced, typically 10 min ahead; "
         "1,200 false alarms (28,000 a week on all 20 assets).",
     ),
-    "of an earlier version": (
-        made(FIRST, period_metrics(1, 1, 0, days=None)),
-        "In the test period: 1 of 1 problem announced, typically 10 min ahead; no false alarm.",
-    ),
     "no problem in the test": (
         made(FIRST, period_metrics(0, 0, 0)),
         "On 6 unseen days (test): no problem; no false alarm.",

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.ports import DecisionRecord
 from alerting.usecases.report_material import (
@@ -103,7 +102,7 @@ def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metric
 
 def test_a_report_expects_nothing_of_another_threshold_than_the_fixed_one():
     expected = {"ap": 0.7, "event_recall": 0.9}
-    made = [decision(1, 1, expected=expected, alarm_rule=ALARM_RULE, threshold=0.4)]
+    made = [decision(1, 1, expected=expected, threshold=0.4)]
     promised = [
         decisions_made(made, FIRST + A_DAY * 2, cut)[0].expected for cut in (None, 0.4, 0.5)
     ]

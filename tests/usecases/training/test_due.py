@@ -97,15 +97,6 @@ def test_only_a_changed_question_is_due_and_an_earlier_one_that_was_trained_is_n
     assert started == []
 
 
-def test_a_question_trained_by_an_earlier_rule_of_alarms_is_trained_once_more(platform):
-    end(platform, 1)
-    [done] = platform.trainings.for_definitions([NAME])
-    platform.trainings.begin(replace(done, alarm_rule=1))
-    assert due(platform, 2) == [(NAME, 2)]
-    end(platform, 3, run=run_of(platform, 2))
-    assert due(platform, 4) == []
-
-
 def test_only_definitions_in_service_are_due(platform):
     found = []
     for minute, state in enumerate(("draft", "retired"), 1):
