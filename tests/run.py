@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -101,7 +101,8 @@ class Run:
     def _run(self, at_once: int) -> None:
         told = time.monotonic()
         while (running := [one for one in self.processes if one.is_running]) or self.waiting:
-            if len(running) < at_once and (lane := self._next_lane()) is not None:
+            working = Counter(one.lane for one in running if not one.is_over)
+            if len(running) < at_once and (lane := next_lane(self.waiting, working)) is not None:
                 self._start(lane)
             wait([one.pipe for one in running], POLL_S)
             for one in self.processes:
@@ -109,16 +110,6 @@ class Run:
             if time.monotonic() - told >= NEWS_S:
                 told = time.monotonic()
                 self._tell_progress()
-
-    def _next_lane(self) -> str | None:
-        """Return the lane that one more process helps most; None if it helps none."""
-        working = Counter(one.lane for one in self.processes if one.is_running and not one.is_over)
-        shares = {
-            lane: max(*files.values(), sum(files.values()) / (working[lane] + 1))
-            for lane, files in self.waiting.items()
-            if not working[lane] or sum(files.values()) >= START_S * (working[lane] + 1)
-        }
-        return max(shares, key=shares.__getitem__, default=None)
 
     def _start(self, lane: str) -> None:
         ours, theirs = Pipe()
@@ -174,6 +165,23 @@ class Run:
         done = sum(line["outcome"] != "" for line in self.lines)
         left = sum(map(len, self.waiting.values()))
         print(f"{done} tests done, {left} files wait; {', '.join(files)}", flush=True)
+
+
+def next_lane(
+    waiting: Mapping[str, Mapping[Path, float]], working: Mapping[str, int]
+) -> str | None:
+    """Return the lane that one more process helps most: its longest file, or what each of its
+    processes has left to do, takes longest. None if it helps none.
+
+    `waiting`: seconds of the files of each lane; `working`: how many processes it has.
+    """
+    left = {lane: sum(files.values()) for lane, files in waiting.items()}
+    shares = {
+        lane: max(left[lane] / (working.get(lane, 0) + 1), *files.values())
+        for lane, files in waiting.items()
+        if not working.get(lane) or left[lane] >= START_S * (working[lane] + 1)
+    }
+    return max(shares, key=shares.__getitem__, default=None)
 
 
 def main(arguments: list[str]) -> int:
@@ -254,15 +262,10 @@ def conclude(run: Run, seconds: float) -> int:
     broken = [one for one in run.processes if one.is_broken]
     for one in broken:
         end = one.log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        print(
-            f"\na process of the lane {one.lane} ended with {one.popen.returncode} in {one.file}:"
-        )
-        print(end)
+        print(f"\nlane {one.lane} ended with {one.popen.returncode}, at {one.file}:\n{end}")
     said = [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     print(f"==== {', '.join(said) or 'no tests ran'} in {seconds:.2f}s ====")
-    if broken:
-        return broken[0].popen.returncode or 1
-    if counts["failed"] or counts["error"]:
+    if broken or counts["failed"] or counts["error"]:
         return pytest.ExitCode.TESTS_FAILED
     return pytest.ExitCode.OK if counts else pytest.ExitCode.NO_TESTS_COLLECTED
 

@@ -37,7 +37,7 @@ class Worker:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run files until there are no more. What the session shares outlives each of them."""
         for items in self._collected_files(session):
-            for item, following in zip(items, [*items[1:], session], strict=True):
+            for item, following in zip(items, [*items[1:], session], strict=False):
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.shouldfail:
                     raise session.Failed(session.shouldfail)
