@@ -170,16 +170,16 @@ class Run:
 def next_lane(
     waiting: Mapping[str, Mapping[Path, float]], working: Mapping[str, int]
 ) -> str | None:
-    """Return the lane that one more process helps most: its longest file, or what each of its
-    processes has left to do, takes longest. None if it helps none.
+    """Return the lane in which each process then has most left to do; None if one more process is
+    worth its start in none.
 
     `waiting`: seconds of the files of each lane; `working`: how many processes it has.
     """
     left = {lane: sum(files.values()) for lane, files in waiting.items()}
     shares = {
-        lane: max(left[lane] / (working.get(lane, 0) + 1), *files.values())
-        for lane, files in waiting.items()
-        if not working.get(lane) or left[lane] >= START_S * (working[lane] + 1)
+        lane: seconds / (working.get(lane, 0) + 1)
+        for lane, seconds in left.items()
+        if not working.get(lane) or seconds >= START_S * (working[lane] + 1)
     }
     return max(shares, key=shares.__getitem__, default=None)
 
