@@ -13,6 +13,7 @@ import pytest
 from tests.template_branches import TAKEN, record_branches
 
 LAST_LINES = 25
+MANY_MODULES = 100  # loaded, before the collector passes over them
 
 
 class Worker:
@@ -48,7 +49,7 @@ class Worker:
     def _collected_files(self, session: pytest.Session) -> Iterator[Sequence[pytest.Item]]:
         """Yield the chosen tests of each file.
 
-        Files are imported without the garbage collector, which passes over what they loaded.
+        Files are imported without the garbage collector; it passes over what libraries they load.
         """
         self._pipe.send({"wants": True})
         while (path := self._pipe.recv()) is not None:
@@ -57,7 +58,7 @@ class Worker:
             session.config.hook.pytest_collection_modifyitems(
                 session=session, config=session.config, items=items
             )
-            if len(sys.modules) > self._modules_frozen:
+            if len(sys.modules) > self._modules_frozen + MANY_MODULES:
                 gc.collect()
                 gc.freeze()
                 self._modules_frozen = len(sys.modules)
