@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lanes import LANES, TESTS, lane_of
-from tests.run import next_lane
+from tests.run import by_lane, find_files, next_lane, write_seconds
 
 pytestmark = pytest.mark.fast
 ROOT = TESTS.parent
@@ -74,6 +74,24 @@ def test_one_more_process_goes_where_most_is_left_and_nowhere_for_a_few_seconds(
     assert next_lane({"many": waiting["many"]}, {"many": 5}) == "many"
     assert next_lane({"many": waiting["many"]}, {"many": 6}) is None
     assert next_lane({"few": {"test_few.py": 1.0}}, {}) == "few"
+
+
+def test_the_seconds_of_a_run_are_the_order_of_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.run.SECONDS", tmp_path / "seconds.txt")
+    here = Path(__file__)
+    write_seconds({here: 40.2, TESTS / "test_docker.py": 0.4})
+    assert by_lane([here, TESTS / "test_docker.py"]) == {
+        "core": {here: 40.0},
+        "use cases": {TESTS / "test_docker.py": 1.0},
+    }
+
+
+def test_words_that_are_paths_choose_files_and_all_others_are_options():
+    file = str(Path(__file__).relative_to(ROOT))
+    words, options = find_files(["-m", "tests", "--co", f"{file}::test_a", f"{file}::test_b"])
+    assert words == {Path(__file__): [f"{file}::test_a", f"{file}::test_b"]}
+    assert options == ["-m", "tests", "--co"]
+    assert TESTS / "test_docker.py" in find_files(["tests"])[0]
 
 
 def test_each_lane_has_files_and_those_that_start_airflow_share_one():
