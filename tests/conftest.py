@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import settings
 
 from tests.helpers import lane_stores
 from tests.lanes import holds_tests, lane_of
-from tests.outcomes import Outcomes
+from tests.worker import Worker
 
 # A shell starts a background build with Ctrl-C ignored, and every process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,15 +52,15 @@ TOLD = set()  # modules that a lane does without, and whose first load was told
 
 
 def pytest_addoption(parser):
-    """Add what `tests.run` starts a lane with."""
+    """Add what `tests.run` starts a process of a lane with."""
     parser.addoption("--lane", help="only the tests of a lane (tests/lanes.py)")
-    parser.addoption("--outcomes", type=Path, help="a file to which each outcome is written")
+    parser.addoption("--pipe", type=int, help="a pipe that names one file of tests after the other")
 
 
 def pytest_configure(config):
-    """Write outcomes for the process that runs the lanes."""
-    if config.option.outcomes is not None:
-        config.pluginmanager.register(Outcomes(config.option.outcomes))
+    """Take files from the process that runs the lanes."""
+    if config.option.pipe is not None:
+        config.pluginmanager.register(Worker(Connection(config.option.pipe)))
 
 
 def pytest_ignore_collect(collection_path, config):

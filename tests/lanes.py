@@ -64,8 +64,6 @@ LANES = (
     Lane("use cases", "use cases and stores on one MongoDB", "", PLATFORM),
 )
 HOLDS = {lane.name: lane.holds for lane in LANES}
-# In which they start, the longest first.
-ORDER = ("platform", "use cases", "models", "parts", "console", "browser", "core")
 
 
 @cache

@@ -1,164 +1,297 @@
 """All tests, lane by lane: `python -m tests.run`, which `make test` calls.
 
-Twice as many lanes as there are cores (or WORKERS of them) run at once, each in a process of its
-own: they wait for servers. A failure is printed at once; at the end come the slowest tests, what
-was left out and how to install what it needs, and pytest's closing line.
+Twice as many processes as there are cores (or WORKERS of them) run at once, since they wait for
+servers. Each belongs to a lane and takes one of its files after the other, those first that took
+longest when `--times` last wrote `seconds.txt`; once a lane has no more files, its processes end
+and others help the lane that has most left. A failure is printed at once; at the end come the
+slowest tests, what was left out and how to install what it needs, and pytest's closing line.
 """
 
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import pytest
 
-from tests.lanes import HOLDS, ORDER
+from tests.lanes import HOLDS, TESTS, lane_of
 from tests.template_branches import UNTAKEN, untaken
 
 SLOWEST = 20
 POLL_S = 0.2
 NEWS_S = 30.0  # between lines that tell how far it is
+START_S = 15.0  # a second process of a lane is not worth its start for less than this
+SHORT_S = 1.0  # files that take less are not listed
+SECONDS = TESTS / "seconds.txt"
+WITH_WORD = ("-k", "-m", "-p", "-o", "-W")  # options whose next word is no path
 PACKAGES = re.compile(r"apt-get install (?:--no-install-recommends )?([a-z0-9 -]+)")
-NOTHING = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+FAILURES = ("failed", "error")
+
+
+@dataclass
+class Process:
+    """A process of a lane. `file`: what it runs, since `begun`; None after its last."""
+
+    lane: str
+    popen: subprocess.Popen[bytes]
+    pipe: Connection
+    log: Path
+    file: Path | None = None
+    begun: float = 0.0
+    is_over: bool = False
+    has_failed: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        return self.popen.poll() is None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it ended, and not because its files or, by an option, failures were enough."""
+        code = self.popen.poll()
+        expected = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        return code is not None and (
+            code != pytest.ExitCode.TESTS_FAILED
+            if self.has_failed
+            else code not in expected or not self.is_over
+        )
+
+    def receive(self) -> list[dict]:
+        """Return what it has told since the last call."""
+        news = []
+        with suppress(EOFError, ConnectionResetError):
+            while self.pipe.poll():
+                news.append(self.pipe.recv())
+        return news
 
 
 @dataclass
 class Run:
-    """A lane that runs, and what it has written."""
+    """A run of files. `waiting`: the seconds of each file that no process has taken, by lane;
+    `words`: what names the tests of a file for pytest."""
 
-    name: str
-    process: subprocess.Popen[bytes]
-    outcomes: Path
-    log: Path
-    read: int = 0
-    tests: int = 0
+    folder: Path
+    options: list[str]
+    words: dict[Path, list[str]]
+    waiting: dict[str, dict[Path, float]]
+    processes: list[Process] = field(default_factory=list)
     lines: list[dict] = field(default_factory=list)
+    seconds: dict[Path, float] = field(default_factory=dict)
     branches: set[str] = field(default_factory=set)
 
-    def read_news(self) -> list[dict]:
-        """Return the outcomes since the last call."""
-        if not self.outcomes.exists():
-            return []
-        with self.outcomes.open("rb") as file:
-            file.seek(self.read)
-            whole = file.read().rpartition(b"\n")[0]
-        self.read += len(whole) + bool(whole)
-        news = [json.loads(line) for line in whole.splitlines()]
-        self.tests = next((line["tests"] for line in news if "tests" in line), self.tests)
-        self.branches |= {branch for line in news for branch in line.get("branches", ())}
-        told = [line for line in news if "test" in line]
-        self.lines += told
-        return told
+    def run(self, at_once: int) -> None:
+        """Run all files. Ctrl-C ends those that run; the others never start."""
+        while True:
+            try:
+                self._run(at_once)
+                return
+            except KeyboardInterrupt:
+                self.waiting.clear()
 
-    @property
-    def done(self) -> int:
-        return sum(line["outcome"] != "" for line in self.lines)
+    def _run(self, at_once: int) -> None:
+        told = time.monotonic()
+        while (running := [one for one in self.processes if one.is_running]) or self.waiting:
+            working = Counter(one.lane for one in running if not one.is_over)
+            if len(running) < at_once and (lane := next_lane(self.waiting, working)) is not None:
+                self._start(lane)
+            wait([one.pipe for one in running], POLL_S)
+            for one in self.processes:
+                self._follow(one)
+            if time.monotonic() - told >= NEWS_S:
+                told = time.monotonic()
+                self._tell_progress()
+
+    def _start(self, lane: str) -> None:
+        ours, theirs = Pipe()
+        log = self.folder / f"{len(self.processes)}.log"
+        command = [sys.executable, "-m", "pytest", "--lane", lane, "--pipe", str(theirs.fileno())]
+        words = [word for file in self.waiting[lane] for word in self.words[file]]
+        with log.open("wb") as output, theirs:
+            popen = subprocess.Popen(
+                [*command, *self.options, *words],
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+            )
+        self.processes.append(Process(lane, popen, ours, log))
+
+    def _follow(self, one: Process) -> None:
+        """Take what a process tells, and give it its next file."""
+        has_ended = not one.is_running  # before the last of what it tells is read
+        for line in one.receive():
+            if "wants" in line:
+                self._give_file(one)
+            elif "branches" in line:
+                self.branches.update(line["branches"])
+            else:
+                self.lines.append(line | {"lane": one.lane})
+                one.has_failed |= line["outcome"] in FAILURES
+                tell_failure(line)
+        if has_ended and not one.is_over and (one.file is None or one.popen.returncode > 0):
+            self.waiting.clear()  # a failure is enough, or none can start; a signal takes its file
+
+    def _give_file(self, one: Process) -> None:
+        now = time.monotonic()
+        if one.file is not None:
+            self.seconds[one.file] = now - one.begun
+        files = self.waiting.get(one.lane, {})
+        one.file = max(files, key=files.__getitem__, default=None)
+        one.begun = now
+        one.is_over = one.file is None
+        files.pop(one.file, None)
+        if not files:
+            self.waiting.pop(one.lane, None)
+        with suppress(BrokenPipeError):
+            one.pipe.send(one.file and str(one.file))
+
+    def _tell_progress(self) -> None:
+        """Print which files run, and how many wait."""
+        now = time.monotonic()
+        files = [
+            f"{one.file.stem} ({one.lane}, {now - one.begun:.0f} s)"
+            for one in self.processes
+            if one.is_running and one.file
+        ]
+        done = sum(line["outcome"] != "" for line in self.lines)
+        left = sum(map(len, self.waiting.values()))
+        print(f"{done} tests done, {left} files wait; {', '.join(files)}", flush=True)
+
+
+def next_lane(
+    waiting: Mapping[str, Mapping[Path, float]], working: Mapping[str, int]
+) -> str | None:
+    """Return the lane in which each process then has most left to do; None if one more process is
+    worth its start in none.
+
+    `waiting`: seconds of the files of each lane; `working`: how many processes it has.
+    """
+    left = {lane: sum(files.values()) for lane, files in waiting.items()}
+    shares = {
+        lane: seconds / (working.get(lane, 0) + 1)
+        for lane, seconds in left.items()
+        if not working.get(lane) or seconds >= START_S * (working[lane] + 1)
+    }
+    return max(shares, key=shares.__getitem__, default=None)
 
 
 def main(arguments: list[str]) -> int:
     """Run the lanes; return pytest's exit code."""
-    workers = int(os.environ.get("WORKERS") or 2 * (os.cpu_count() or 1))
-    if workers == 0:
+    at_once = int(os.environ.get("WORKERS") or 2 * (os.cpu_count() or 1))
+    if at_once == 0:
         return pytest.main(arguments)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alerting-lanes-") as folder:
-        runs = run_lanes(Path(folder), workers, arguments)
+        words, options = find_files([word for word in arguments if word != "--times"])
+        run = Run(Path(folder), options, words, by_lane(words))
+        run.run(at_once)
         seconds = time.monotonic() - begun
-        untaken_code = tell_untaken(runs) if is_whole(arguments) else 0
-        return conclude(runs, seconds) or untaken_code
+        if "--times" in arguments:
+            write_seconds(run.seconds)
+        untaken_code = tell_untaken(run) if is_whole(arguments) else 0
+        return conclude(run, seconds) or untaken_code
 
 
-def run_lanes(folder: Path, workers: int, arguments: list[str]) -> list[Run]:
-    """Run all lanes, `workers` at a time. Ctrl-C ends those that run; the others never start."""
-    waiting = list(ORDER)
-    runs: list[Run] = []
-    told = time.monotonic()
-    try:
-        while waiting or any(run.process.poll() is None for run in runs):
-            running = [run for run in runs if run.process.poll() is None]
-            if waiting and len(running) < workers:
-                runs.append(start(folder, waiting.pop(0), arguments))
-            for run in running:
-                tell_failures(run.read_news())
-            if time.monotonic() - told >= NEWS_S:
-                told = time.monotonic()
-                news = [f"{run.name} {run.done} of {run.tests}" for run in running]
-                print(" · ".join(news), flush=True)
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        for run in runs:
-            run.process.wait()
-    for run in runs:
-        tell_failures(run.read_news())
-    return runs
+def find_files(arguments: Sequence[str]) -> tuple[dict[Path, list[str]], list[str]]:
+    """Return the files of tests with the words that name them, and the options for pytest."""
+    words: dict[Path, list[str]] = {}
+    options: list[str] = []
+    for before, word in pairwise(["", *arguments]):
+        place = Path(word.partition("::")[0]).absolute()
+        if word.startswith("-") or before in WITH_WORD or not place.exists():
+            options.append(word)
+        elif place.is_dir():
+            words |= {file: [str(file)] for file in sorted(place.rglob("test_*.py"))}
+        else:
+            words.setdefault(place, []).append(word)
+    return words, options
 
 
-def start(folder: Path, name: str, arguments: list[str]) -> Run:
-    """Start a lane."""
-    outcomes = folder / f"{name}.jsonl"
-    log = folder / f"{name}.log"
-    command = [sys.executable, "-m", "pytest", "--lane", name, "--outcomes", str(outcomes)]
-    with log.open("wb") as output:
-        process = subprocess.Popen([*command, *arguments], stdout=output, stderr=output)
-    return Run(name, process, outcomes, log)
+def by_lane(files: Iterable[Path]) -> dict[str, dict[Path, float]]:
+    """Return the seconds that each file took when they were last written, by lane."""
+    known = {}
+    for line in SECONDS.read_text(encoding="utf-8").splitlines():
+        seconds, name = line.split()
+        known[TESTS / name] = float(seconds)
+    found = defaultdict(dict)
+    for file in files:
+        found[lane_of(file).name][file] = known.get(file, SHORT_S)
+    return dict(found)
 
 
-def tell_failures(lines: list[dict]) -> None:
+def write_seconds(seconds: dict[Path, float]) -> None:
+    """Write which files took long, for the order of the next runs."""
+    lines = [
+        f"{spent:.0f} {file.relative_to(TESTS)}\n"
+        for file, spent in sorted(seconds.items())
+        if spent > SHORT_S and file.is_relative_to(TESTS)
+    ]
+    SECONDS.write_text("".join(lines), encoding="utf-8")
+
+
+def tell_failure(line: dict) -> None:
     """Print what failed, with the end of its traceback."""
-    for line in lines:
-        if line["outcome"] in ("failed", "error"):
-            text = line["text"].replace("\n", "\n    ")
-            print(f"\nFAILED {line['test']}\n    {text}", flush=True)
+    if line["outcome"] in FAILURES:
+        text = line["text"].replace("\n", "\n    ")
+        print(f"\nFAILED {line['test']}\n    {text}", flush=True)
 
 
-def conclude(runs: list[Run], seconds: float) -> int:
+def conclude(run: Run, seconds: float) -> int:
     """Print the end of a run of all lanes; return pytest's exit code."""
-    lines = [line for run in runs for line in run.lines]
-    counts = Counter(line["outcome"] for line in lines if line["outcome"])
+    counts = Counter(line["outcome"] for line in run.lines if line["outcome"])
     times = Counter()
-    for line in lines:
+    for line in run.lines:
         times[line["test"]] += line["seconds"]
     print(f"\nslowest {SLOWEST} tests")
     for test, spent in times.most_common(SLOWEST):
         print(f"{spent:8.1f} s  {test}")
-    for run in runs:
-        spent = sum(line["seconds"] for line in run.lines)
-        print(f"lane {run.name}: {run.done} tests, {spent:.0f} s ({HOLDS[run.name]})")
-    for line in lines:
-        if line["outcome"] in ("failed", "error"):
+    tell_lanes(run)
+    for line in run.lines:
+        if line["outcome"] in FAILURES:
             print(f"{line['outcome']}: {line['test']}")
-    tell_left_out([line for line in lines if line["outcome"] == "skipped"])
-    broken = [run for run in runs if run.process.returncode not in (*NOTHING, 1)]
-    for run in broken:
-        end = run.log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        print(f"\nlane {run.name} ended with {run.process.returncode}:\n{end}")
+    tell_left_out([line for line in run.lines if line["outcome"] == "skipped"])
+    broken = [one for one in run.processes if one.is_broken]
+    for one in broken:
+        end = one.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        print(f"\nlane {one.lane} ended with {one.popen.returncode}, at {one.file}:\n{end}")
     said = [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     print(f"==== {', '.join(said) or 'no tests ran'} in {seconds:.2f}s ====")
-    if broken:
-        return broken[0].process.returncode
-    codes = {run.process.returncode for run in runs}
-    return 1 if 1 in codes else min(codes)
+    if broken or counts["failed"] or counts["error"]:
+        return pytest.ExitCode.TESTS_FAILED
+    return pytest.ExitCode.OK if counts else pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def tell_lanes(run: Run) -> None:
+    """Print how many tests, seconds and processes each lane had."""
+    for lane, processes in Counter(one.lane for one in run.processes).items():
+        lines = [line for line in run.lines if line["lane"] == lane]
+        tests = sum(line["outcome"] != "" for line in lines)
+        spent = sum(line["seconds"] for line in lines)
+        print(f"lane {lane}: {tests} tests, {spent:.0f} s in {processes} processes ({HOLDS[lane]})")
 
 
 def is_whole(arguments: list[str]) -> bool:
     """Return whether all tests run, with or without those of the night."""
     marks = [arguments[n + 1] for n, word in enumerate(arguments) if word == "-m"]
-    others = {*arguments} - {"-m", "tests", *marks}
+    others = {*arguments} - {"-m", "tests", "--times", *marks}
     return marks[-1:] in (["not night"], [""]) and not others
 
 
-def tell_untaken(runs: list[Run]) -> int:
+def tell_untaken(run: Run) -> int:
     """Print the branches of templates that no test rendered; return 1 if there are any. Where tests
     were left out, such as those in a browser, nothing is said."""
-    if any(line["outcome"] == "skipped" for run in runs for line in run.lines):
+    if any(line["outcome"] == "skipped" for line in run.lines):
         return 0
-    missing, known = untaken(branch for run in runs for branch in run.branches)
+    missing, known = untaken(run.branches)
     for branch in missing:
         print(f"no test renders this branch of a template: {branch}")
     if known:

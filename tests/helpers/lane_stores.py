@@ -2,7 +2,6 @@
 database that a platform takes with its first use of one and gives back when it is gone."""
 
 import gc
-import itertools
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +24,8 @@ COLLECTIONS = (
     *(indexes.SOURCES, indexes.SOURCE_REVISIONS, indexes.SOURCE_FILES, indexes.DEAD_MESSAGES),
     *(indexes.SINKS, indexes.SINK_REVISIONS, indexes.SINK_LETTERS, indexes.FILE_FORMS),
 )
-NUMBERS = itertools.count()
+ENOUGH = 5  # databases, before a collection of all garbage costs less than one more
+MADE: list[MongoStores] = []
 RETURNED: deque[MongoStores] = deque()
 SERVER: list[Callable[[], str]] = []
 """Returns the address of the lane's server: `conftest.py` puts it in."""
@@ -43,7 +43,7 @@ class Place:
     def stores(self):
         """Return the stores of this platform, empty at first."""
         if self._stores is None:
-            if not RETURNED:
+            if not RETURNED and len(MADE) >= ENOUGH:
                 gc.collect()  # platforms that are gone, in cycles, give theirs back
             self._stores = RETURNED.popleft() if RETURNED else new_stores()
             empty_database(self._stores.database)
@@ -85,7 +85,8 @@ def new_stores():
     """
     (address,) = SERVER
     client = pymongo.MongoClient(address(), tz_aware=True)
-    stores = MongoStores(client[f"lane-{next(NUMBERS)}"])
+    stores = MongoStores(client[f"lane-{len(MADE)}"])
+    MADE.append(stores)
     for name in COLLECTIONS:
         stores.database.create_collection(name)
         wanted = [one for one in indexes.INDEXES[name] if "expireAfterSeconds" not in one.document]

@@ -12,6 +12,8 @@ import urllib.parse
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pandas as pd
@@ -21,7 +23,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.scored_files import score_file
+from alerting.adapters.scored_files import PredictFolder, score_file
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
@@ -37,6 +39,14 @@ from tests.support import require_real_server
 pytestmark = pytest.mark.timeout(3600)
 PUT = "put-in-by-hand"
 FAILING = "window-too-long"
+QUESTION = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8")) | {
+    "name": PUT,
+    "learning": SHORT | {"candidates": ["logistic_regression"]},
+    "features": {"stride": "10m", "windows": ["15m", "30m", "1h"]},
+    "schedule": {"retrain": None},
+    "promotion": {"mode": "approval"},
+}
+UNTRAINABLE = {"name": FAILING, "features": {"windows": ["60d"]}}
 instant = datetime.fromisoformat
 
 
@@ -128,8 +138,43 @@ def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
         assert up.word(word) not in up.said()
 
 
-def test_the_dags_run_green_in_the_scheduler_and_the_model_raises_an_episode_with_reasons(up):
-    http = up.scheduler().http
+@pytest.fixture(scope="module")
+def opened(up):
+    with up.opened() as (settings, stores, platform):
+        yield settings, stores, platform
+
+
+@pytest.fixture(scope="module")
+def scheduler(up):
+    return up.scheduler()
+
+
+class Jobs(NamedTuple):
+    """Two jobs of predictions, a faulty one and a good one, and a file with the scores of the good
+    one."""
+
+    files: PredictFolder
+    ids: list[str]
+    expected: Path
+
+
+@pytest.fixture(scope="module")
+def begun(scheduler, opened):
+    """Begin, at once, all for which the platform needs a while: the tests that follow wait for
+    their parts of it. Returns the jobs of predictions."""
+    settings, stores, platform = opened
+    written = stores.database["alert_definitions"]
+    written.insert_many([dict(QUESTION), QUESTION | UNTRAINABLE])  # each gets an id
+    put_sources_and_definitions(platform, settings, platform.clock.now())
+    jobs = submit_jobs(settings, platform)
+    scheduler.trigger("start_due")
+    return jobs
+
+
+def test_the_dags_run_green_in_the_scheduler_and_the_model_raises_an_episode_with_reasons(
+    up, scheduler, begun
+):
+    http = scheduler.http
 
     def succeeded(dag):
         runs = http.get(f"/dags/{dag}/dagRuns").raise_for_status().json()["dag_runs"]
@@ -145,34 +190,12 @@ def test_the_dags_run_green_in_the_scheduler_and_the_model_raises_an_episode_wit
     assert up.get(f"/episodes/{raised()[0]['id']}")["contributions"]
 
 
-@pytest.fixture(scope="module")
-def opened(up):
-    with up.opened() as (settings, stores, platform):
-        yield settings, stores, platform
-
-
-@pytest.fixture(scope="module")
-def scheduler(up):
-    return up.scheduler()
-
-
 def test_a_question_put_into_the_database_is_trained_by_itself_and_a_person_decides(
-    scheduler, opened
+    scheduler, opened, begun
 ):
     """Its first answer is approved, that of the changed question rejected."""
     _, stores, platform = opened
-    document = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8"))
-    document |= {
-        "name": PUT,
-        "learning": SHORT | {"candidates": ["logistic_regression"]},
-        "features": {"stride": "10m", "windows": ["15m", "30m", "1h"]},
-        "schedule": {"retrain": None},
-        "promotion": {"mode": "approval"},
-    }
     written = stores.database["alert_definitions"]
-    written.insert_many(
-        [dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}]
-    )
     (asked,) = questions(scheduler, platform, 1)
     text = scheduler.answer(asked, "Approve", "")
     assert "First model." in text and "| average precision |" in text
@@ -217,7 +240,7 @@ def questions(scheduler, platform, count):
     return [f"/dags/train__{PUT}/dagRuns/{id}" for id in scheduler.run_ids(f"train__{PUT}")]
 
 
-def test_a_training_that_fails_is_recorded_with_its_reason(scheduler, opened):
+def test_a_training_that_fails_is_recorded_with_its_reason(scheduler, opened, begun):
     _, stores, platform = opened
     scheduler.until(lambda: platform.trainings.for_definitions([FAILING]), "the training")
     stores.database["alert_definitions"].delete_one({"name": FAILING})  # not tried again
@@ -231,16 +254,15 @@ def test_a_training_that_fails_is_recorded_with_its_reason(scheduler, opened):
     assert "the training period has no usable row" in str(failures[0])
 
 
-def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(scheduler, opened):
+def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(scheduler, opened, begun):
     """Definitions that are evaluated once a day read a table and files."""
     settings, _, platform = opened
     table = settings.home / "lab.db"
     drop = settings.home / "drop"
-    now = platform.clock.now()
-    put_sources_and_definitions(platform, settings, now)
     scheduler.until(lambda: platform.episodes.find(definition="too-hard"), "the row in the table")
     assert platform.deliveries.progress("lab").rows == 2
 
+    now = platform.clock.now()
     (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
     (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
     add_rows(table, now, 70)
@@ -304,10 +326,8 @@ def add_rows(table, now, *values):
         connection.commit()
 
 
-def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(
-    scheduler, opened
-):
-    settings, _, platform = opened
+def submit_jobs(settings, platform):
+    """Submit a job of predictions that cannot be read and one that can."""
     oven = next(asset for asset in platform.assets.all() if asset.name == ASSET)
     now = platform.clock.now()
     past = platform.readings.load(oven, now - timedelta(hours=12), now).readings
@@ -318,12 +338,15 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
         content.to_parquet(files.readings(job.id))
         jobs.append(job)
     ids = [job.id for job in jobs]
-    good = ids[-1]
     expected = settings.home / "expected.parquet"
-    score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
+    score_file(platform, MODEL, files.readings(ids[-1]), Layout(asset=oven.name), expected)
     for job in jobs:
         files.submit(job)
-    scheduler.trigger("start_due")
+    return Jobs(files, ids, expected)
+
+
+def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(scheduler, begun):
+    files, ids, expected = begun
     runs = [f"/dags/predict/dagRuns/{id}" for id in ids]
     scheduler.until(lambda: all(job.ended_at for job in files.jobs()), "the jobs to end")
     scheduler.until(
@@ -339,7 +362,7 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     )
     assert len(spans) == len(ids)
     assert spans[0][1] <= spans[1][0]
-    found = pd.read_parquet(files.file(good, "scores.parquet"))
+    found = pd.read_parquet(files.file(ids[-1], "scores.parquet"))
     assert found["score"].notna().sum() > 100
     pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
     assert sorted(scheduler.run_ids("predict")) == sorted(ids)

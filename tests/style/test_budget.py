@@ -25,13 +25,12 @@ def sources(folder):
     return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
 
 
-@cache
-def tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def count_statements(paths):
-    return sum(isinstance(node, ast.stmt) for path in paths for node in ast.walk(tree(path)))
+    return sum(
+        isinstance(node, ast.stmt)
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    )
 
 
 def statements():

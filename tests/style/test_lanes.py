@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lanes import LANES, ORDER, TESTS, lane_of
+from tests.lanes import LANES, TESTS, lane_of
+from tests.run import by_lane, find_files, next_lane, write_seconds
 
 pytestmark = pytest.mark.fast
 ROOT = TESTS.parent
@@ -20,39 +21,82 @@ OPTIONS = ("-q", "-p", "tests.conftest", "-p", "no:cacheprovider")  # for files 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return what a run of all lanes prints over a folder of three small files."""
+    """Return what a run of all lanes prints over a folder of small files, and the folder."""
     folder = tmp_path_factory.mktemp("tests")
-    (folder / "test_good.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
-    (folder / "test_bad.py").write_text("def test_c():\n    assert 1 == 2\n")
+    (folder / "conftest.py").write_text(
+        "import os, pytest\n"
+        "@pytest.fixture(scope='session')\n"
+        f"def server(): open(f'{folder}/server-{{os.getpid()}}', 'x')\n"
+    )
+    (folder / "test_bad.py").write_text("def test_c(server):\n    assert 1 == 2\n")
+    (folder / "test_dies.py").write_text("import os\ndef test_f(): os.kill(os.getpid(), 9)\n")
+    (folder / "test_good.py").write_text("def test_a(server): pass\ndef test_b(): pass\n")
     (folder / "test_left_out.py").write_text(
         "import pytest\n"
         "def test_d(): pytest.skip('needs a broker: apt-get install mosquitto')\n"
-        "def test_e(): pytest.skip('needs pages: apt-get install chromium')\n"
+        "def test_e(server): pytest.skip('needs pages: apt-get install chromium')\n"
     )
+    (folder / "test_torn.py").write_text("import nothing_of_this_name\ndef test_g(): pass\n")
     command = [sys.executable, "-m", "tests.run", *OPTIONS, str(folder)]
     environ = os.environ | {"WORKERS": "1"}
-    return subprocess.run(
+    done = subprocess.run(
         command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )
+    return done, folder
 
 
 def test_a_run_tells_failures_and_slow_tests_and_what_installs_the_rest(run):
-    lines = run.stdout.splitlines()
-    assert run.returncode == 1, run.stdout
-    assert [line.partition("::")[2] for line in lines if line.startswith("FAILED")] == ["test_c"]
+    done, _ = run
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1, done.stdout
+    failed = [line for line in lines if line.startswith("FAILED")]
+    assert failed == ["FAILED test_bad.py::test_c", "FAILED test_torn.py"]
     assert "    E       assert 1 == 2" in lines
     assert any(line.endswith("test_good.py::test_a") for line in lines)
     assert [line.partition("::")[2] for line in lines if line.startswith("failed:")] == ["test_c"]
-    assert lines[-2] == (
+    assert (
         "2 tests were left out; this installs what they need: "
         "sudo apt-get install --no-install-recommends chromium mosquitto"
-    )
-    assert lines[-1].startswith("==== 1 failed, 2 passed, 2 skipped in ")
+    ) in lines
+    assert lines[-1].startswith("==== 1 error, 1 failed, 2 passed, 2 skipped in ")
+
+
+def test_a_process_that_dies_is_named_with_its_file_and_the_others_run_in_one_more(run):
+    done, folder = run
+    assert f"lane use cases ended with -9, at {folder}/test_dies.py:" in done.stdout
+    assert len([*folder.glob("server-*")]) == 2, "a process starts what its files share once"
+
+
+def test_one_more_process_goes_where_most_is_left_and_nowhere_for_a_few_seconds():
+    waiting = {"many": {f"test_{n}.py": 5.0 for n in range(20)}, "long": {"test_long.py": 60.0}}
+    assert next_lane(waiting, {}) == "many"
+    assert next_lane(waiting, {"many": 1}) == "long"
+    assert next_lane({"many": waiting["many"]}, {"many": 5}) == "many"
+    assert next_lane({"many": waiting["many"]}, {"many": 6}) is None
+    assert next_lane({"few": {"test_few.py": 1.0}}, {}) == "few"
+
+
+def test_the_seconds_of_a_run_are_the_order_of_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.run.SECONDS", tmp_path / "seconds.txt")
+    here = Path(__file__)
+    write_seconds({here: 40.2, TESTS / "test_docker.py": 0.4})
+    assert by_lane([here, TESTS / "test_docker.py"]) == {
+        "core": {here: 40.0},
+        "use cases": {TESTS / "test_docker.py": 1.0},
+    }
+
+
+def test_words_that_are_paths_choose_files_and_all_others_are_options():
+    file = str(Path(__file__).relative_to(ROOT))
+    words, options = find_files(["-m", "tests", "--co", f"{file}::test_a", f"{file}::test_b"])
+    assert words == {Path(__file__): [f"{file}::test_a", f"{file}::test_b"]}
+    assert options == ["-m", "tests", "--co"]
+    assert TESTS / "test_docker.py" in find_files(["tests"])[0]
 
 
 def test_each_lane_has_files_and_those_that_start_airflow_share_one():
     lanes = {lane_of(file).name for file in TESTS.rglob("test_*.py")}
-    assert lanes == {lane.name for lane in LANES} == set(ORDER)
+    assert lanes == {lane.name for lane in LANES}
     starting = [
         file
         for file in TESTS.rglob("test_*.py")
