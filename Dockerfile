@@ -9,7 +9,7 @@ RUN apt-get update \
 WORKDIR /opt/alerting
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1 \
     MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=1 \
-    MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba
+    MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/var/lib/alerting/numba
 
 # The dependencies change less often than the code: a layer of their own, in the pinned versions, compiled to bytecode.
 COPY pyproject.toml config/constraints.txt config/browser.txt config/docker/dependencies.py /tmp/build/

@@ -17,12 +17,26 @@ from threading import Event, Thread, current_thread, main_thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["arrow_csv", "ds", "fs", "httpx", "lightgbm", "np", "npt", "pa", "pc", "pd", "pq"]
+__all__ = [
+    "arrow_csv",
+    "ds",
+    "fs",
+    "httpx",
+    "lightgbm",
+    "np",
+    "npt",
+    "optuna",
+    "pa",
+    "pc",
+    "pd",
+    "pq",
+]
 _LIBRARIES = {
     "httpx": "httpx",
     "lightgbm": "lightgbm",
     "np": "numpy",
     "npt": "numpy.typing",
+    "optuna": "optuna",
     "pd": "pandas",
     "pa": "pyarrow",
     "pc": "pyarrow.compute",
@@ -112,6 +126,7 @@ if TYPE_CHECKING:
     import lightgbm
     import numpy as np
     import numpy.typing as npt
+    import optuna
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc

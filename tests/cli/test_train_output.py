@@ -57,8 +57,8 @@ def test_the_decision_comes_first_then_figures_of_people_then_a_line_for_each_ki
     assert lines[:3] == [
         "The first model waits for a person. It is better.",
         "On 4 unseen days (test): 3 of 4 problems announced, typically 10 h ahead; 6 false alarms "
-        "(10 a",
-        "week on all 20 assets).",
+        "(10 a week",
+        "on all 20 assets).",
     ]
     assert lines[3].startswith("To decide: alerting model approve run")
     assert len(lines) <= 15

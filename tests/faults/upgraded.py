@@ -29,6 +29,7 @@ def main(folder: str, part: str) -> None:
         index = IndexModel([("asset", 1), ("arrived_at", 1)], name=NEW_INDEX)
         wanted = {**INDEXES, READINGS: [*INDEXES[READINGS], index]}
         patch.object(prepare, "version", lambda _: NEW_VERSION).start()
+        patch.object(prepare, "SCHEMA_NUMBER", prepare.SCHEMA_NUMBER + 1).start()
         patch.object(prepare, "INDEXES", wanted).start()
     if part == "prepare":
         with open_stores(world.uri, STORMY, prepare=True):

@@ -123,7 +123,7 @@ class Forecaster:
             trees = QuantileTrees(texts=[files[name] for name in files if name != FILE])
             model = replace(model, core=replace(model.core, trees=trees))
         _check(model, width, len(files) - 1)
-        return model
+        return model.as_read(files[FILE])
 
 
 # fields with a value for each lead

@@ -9,7 +9,7 @@ the leads; calibration then makes it the probability that some sample of the win
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -374,6 +374,13 @@ class FittedForecast(Stored):
         """Return the contribution of each column to the median."""
         return self.core.importance(self.width)
 
+    def as_read(self, document: bytes) -> Self:
+        """Return this model with the bytes of the file that it was read from: a field that came
+        later would give another hash."""
+        model = replace(self)
+        object.__setattr__(model, "_document", document)
+        return model
+
     def fitted_bytes(self) -> Iterable[bytes]:
         """Return all fitted values as bytes."""
         return self.files().values()
@@ -383,10 +390,8 @@ class FittedForecast(Stored):
         texts: dict[str, bytes] = self.core.trees.files() if isinstance(self.core, Boosted) else {}
         core = replace(self.core, trees=None) if isinstance(self.core, Boosted) else self.core
         document = asdict(replace(self, core=core))
-        return {
-            FILE: json.dumps(document, separators=(",", ":"), allow_nan=False).encode(),
-            **texts,
-        }
+        written = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        return {FILE: self.__dict__.get("_document", written), **texts}
 
     def _log_odds(self, quantiles: Floats) -> Floats:
         return log_odds_outside(quantiles, self.above, self.below)

@@ -376,6 +376,11 @@ class ForecastExperiment(Experiment[Estimator]):
             self._shifted = ShiftedLabels(dataset, self.cut.warnings, self._seed)
             self._most = max(_LEAST_TRIED, _MOST_TRIED // self._future.shape[1])
         self.folds = self.cut.values if folds is None else folds
+        self._of_warnings = self
+        if folds is None and self.cut.warnings is not self.folds:
+            self._of_warnings = ForecastExperiment(
+                dataset, definition, family, self.cut.warnings, self._most
+            )
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
         used = fold.train[self._dataset.has_future[fold.train]]
@@ -411,7 +416,7 @@ class ForecastExperiment(Experiment[Estimator]):
         than those with values between results."""
         folds = self.cut.warnings
         if folds is not self.folds:
-            fitted = [self.fit(params, fold) for fold in folds]
+            fitted = [self._of_warnings.fit(params, fold) for fold in folds]
             predicted = [
                 self.predict(model, params, fold.test)
                 for fold, model in zip(folds, fitted, strict=True)
@@ -421,7 +426,7 @@ class ForecastExperiment(Experiment[Estimator]):
             for model, quantiles in zip(fitted, predicted, strict=True)
         ]
         if not folds:
-            return Assessed((), ())
+            return Assessed((), list)
         figures = [
             average_precision(self._dataset, *pair) for pair in zip(folds, risks, strict=True)
         ]
@@ -429,7 +434,7 @@ class ForecastExperiment(Experiment[Estimator]):
             risk[np.isin(fold.test, rows)]
             for fold, risk, rows in zip(folds, risks, self._shifted.rows, strict=True)
         ]
-        return Assessed(tuple(figures), risks, self._shifted.evaluate(shifted))
+        return Assessed(tuple(figures), lambda: risks, self._shifted.evaluate(shifted))
 
 
 def forecast_unseen(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-import optuna
 
+from alerting.deferred import optuna
 from alerting.definitions.fields.learning import Learning
 from alerting.learning.experiment.chance import NOTHING_TRIED
 from alerting.learning.experiment.folds import Fold, Positions, merge
@@ -26,11 +26,12 @@ FittedT = TypeVar("FittedT")
 
 
 class Assessed(NamedTuple):
-    """A trial as a warning: average precision of each fold; scores of each fold's rows; and the
-    figures of the same fits on labels that mean nothing (`NOTHING_TRIED` without)."""
+    """A trial as a warning: average precision of each fold; scores of each fold's rows, which only
+    the best trial computes; and the figures of the same fits on labels that mean nothing
+    (`NOTHING_TRIED` without)."""
 
     precisions: tuple[float, ...]
-    scores: Sequence[Floats]
+    scores: Callable[[], Sequence[Floats]]
     chance: Floats = NOTHING_TRIED
 
 
@@ -68,7 +69,7 @@ class Found:
 
 
 class Experiment(ABC, Generic[FittedT]):
-    """Rows that are learned from, in `folds`.
+    """Rows that are learned from, in `folds`, whose numbers differ.
 
     A subclass has the rows; `rows` is their number. Its methods get positions among them.
     """
@@ -104,7 +105,7 @@ class Experiment(ABC, Generic[FittedT]):
         losses: Sequence[float],
     ) -> Assessed:
         """Return a trial's figures as a warning. A pruned one has the first folds alone."""
-        return Assessed(tuple(-loss for loss in losses), predicted)
+        return Assessed(tuple(-loss for loss in losses), lambda: predicted)
 
     def nulls(self, scores: Floats) -> Iterator[Null]:
         """Yield what may explain scores of all rows instead; NaN where no fold scored a row."""
@@ -189,5 +190,5 @@ class Experiment(ABC, Generic[FittedT]):
             result.best = tried
             result.loss = loss
             result.predicted = predicted
-            result.scores = assessed.scores
+            result.scores = assessed.scores()
         return loss

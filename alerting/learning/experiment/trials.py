@@ -57,7 +57,11 @@ ReadTime = Callable[[], TimeUsed]
 
 
 class SearchFailed(UserError):
-    """Every trial of a family raised an exception."""
+    """Every one of these trials raised an exception."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self.trials = trials
+        super().__init__(describe_failed(trials))
 
 
 class SearchEnd(NamedTuple):
@@ -116,7 +120,7 @@ def run_trials(
         if trial.state.name == "FAIL"
     )
     if len(failed) == len(done):
-        raise SearchFailed(describe_failed(failed))
+        raise SearchFailed(failed)
     return SearchEnd(len(done), reason if len(done) < learning.trials else "", failed)
 
 

@@ -36,7 +36,7 @@ def _compile(signature: object) -> Callable[[Function], Function]:
         try:
             stored = njit(signature, nogil=True, error_model="numpy", cache=True)
             return cast(Function, stored(function))
-        except RuntimeError:  # there is no folder to store it in
+        except (RuntimeError, OSError):  # there is no folder, or no space, to store it in
             return cast(Function, njit(signature, nogil=True, error_model="numpy")(function))
 
     return compiled

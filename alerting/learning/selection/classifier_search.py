@@ -87,7 +87,8 @@ class _FoldModel:
 
 
 class ClassifierExperiment(Experiment[_FoldModel]):
-    """The probability of a problem, by one family. Raises UserError if there is no such family, or
+    """The probability of a problem, by one family, tried on the rows of a search. The model that is
+    registered is fitted on all rows, by `fit_rows`. Raises UserError if there is no such family, or
     no usable fold."""
 
     def __init__(self, dataset: Dataset, definition: TrainedDefinition, family: str) -> None:
@@ -148,12 +149,16 @@ class ClassifierExperiment(Experiment[_FoldModel]):
     ) -> Assessed:
         figures = tuple(-loss for loss in losses)
         chance = np.max([NOTHING_TRIED, *self._score_shifts(fitted)], axis=0)
-        if self._sample.thinned and len(fitted) == len(self.folds):
-            predicted = [
+
+        def score_all() -> Sequence[Floats]:
+            if not self._sample.thinned:
+                return predicted
+            return [
                 self.predict(model, params, fold.test)
                 for fold, model in zip(self.folds, fitted, strict=True)
             ]
-        return Assessed(figures, predicted, chance)
+
+        return Assessed(figures, score_all, chance)
 
     def _score_shifts(self, fitted: Sequence[_FoldModel]) -> Iterator[Floats]:
         """Yield the average precisions on shifted labels after several numbers of rounds, because

@@ -231,7 +231,7 @@ def train_life(
     try:
         search = experiment.search_families(learning)
     except SearchFailed as fault:
-        return None, f"No remaining life is estimated: {fault}."
+        search = Found(tried=[*fault.trials])
     failed = [f"{t.params['family']} failed ({t.fault})" for t in search.tried if t.fault]
     ranked = sorted((t for t in search.tried if not t.fault), key=lambda trial: -trial.ap)
     for rank, trial in enumerate(ranked):

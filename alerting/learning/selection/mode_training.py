@@ -108,9 +108,10 @@ def train_modes(
     refused = list[str]()
     fitted = dict[str, Estimator]()
     train, validation = (np.flatnonzero(dataset.part == part) for part in ("train", "validation"))
-    folds = [Fold(definition.learning.folds + 1, train, validation)]
+    folds = list[Fold]()  # without one that can be used no mode is told from chance
     with suppress(UserError):
-        folds = [*usable_folds(dataset, definition.learning.folds)[0], *folds]
+        folds = usable_folds(dataset, definition.learning.folds)[0]
+        folds.append(Fold(definition.learning.folds + 1, train, validation))
     experiments = _experiments(dataset, definition, folds)
     for name, experiment in experiments.items():
         try:

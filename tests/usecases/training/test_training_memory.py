@@ -29,6 +29,8 @@ def train_once(memory_mib, families):
     import mlflow  # noqa: F401
     import shap  # noqa: F401
 
+    import alerting.learning.features.compiled  # noqa: F401
+
     values = np.random.default_rng(0).standard_normal((ROWS, VARIABLES))
     values[:, 0] = np.roll(np.convolve(values[:, 1], np.ones(20) / 4, "same"), 10) + values[:, 0]
     index = pd.date_range("2026-01-01", periods=ROWS, freq="min", tz="UTC", name="ts").as_unit("ms")
