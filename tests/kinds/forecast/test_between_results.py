@@ -9,6 +9,8 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import TrainingRefused
+from alerting.kinds.forecast.forecasters import FORECASTERS
+from alerting.kinds.forecast.result_folds import forecast_folds
 from alerting.kinds.forecast.training import TRAINING
 from alerting.learning.features.point_in_time import build_features
 from alerting.learning.selection.candidates import candidate_from_files
@@ -16,7 +18,7 @@ from alerting.ports.plant import ReadingRow
 from alerting.readings.history import to_millis
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
-from alerting.usecases.training.definition_dataset import describe_features
+from alerting.usecases.training.definition_dataset import dataset_of, describe_features
 from alerting.usecases.training.fitted_candidates import load_candidates
 from alerting.usecases.training.objections import describe_values
 from alerting.usecases.training.run_files import load_dataset
@@ -192,3 +194,25 @@ def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
         expected = build_features(plan, whole, instant)
         for history in (slice_of, replace(whole, readings=readings)):
             assert build_features(plan, history, instant).equals(expected)
+
+
+def test_each_fold_chooses_its_columns_on_its_own_rows(monkeypatch):
+    chosen_on = []
+
+    def strongest(of, task, rows, future, seed):
+        chosen_on.append(len(rows))
+        return np.arange(rows.shape[1])
+
+    family = replace(FORECASTERS["boosted_trees"], strongest=strongest)
+    monkeypatch.setitem(FORECASTERS, "boosted_trees", family)
+    platform, _ = line(33, 2, above=52)
+    definition = platform.definitions.newest_revision("quality").definition
+    dataset = dataset_of(platform, "quality", at(TRAINED))
+    TRAINING.train(dataset, definition, "boosted_trees", lambda *_: None, None)
+    folds = forecast_folds(dataset, definition)
+    assert folds.warnings
+    assert {fold.number for fold in folds.warnings} <= {fold.number for fold in folds.values}
+    fitted = [
+        int(dataset.has_future[fold.train].sum()) for fold in (*folds.values, *folds.warnings)
+    ]
+    assert sorted(set(chosen_on)) == sorted(set(fitted))
