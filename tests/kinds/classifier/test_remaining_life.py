@@ -231,8 +231,8 @@ def test_a_family_of_lives_whose_last_fit_fails_gives_way_with_its_reason(
         (["lightgbm"], " lightgbm failed (ValueError: Input X contains infinity); it is left out."),
         (
             ["lightgbm", "logistic_regression"],
-            "No remaining life is estimated: lightgbm failed (ValueError: Input X contains "
-            "infinity), logistic_regression failed (ValueError: Input X contains infinity).",
+            "No remaining life is estimated: logistic_regression failed (ValueError: Input X "
+            "contains infinity), lightgbm failed (ValueError: Input X contains infinity).",
         ),
     ],
 )
