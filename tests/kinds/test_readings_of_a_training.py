@@ -1,7 +1,6 @@
 """Readings of a training without problems: which ones are read, and that its steps get the same
 ones."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -86,11 +85,6 @@ def test_the_normal_period_is_read_once_by_all_steps_and_nothing_before_it():
     assert len(loaded) == 2
     assert data.period == NormalTime(newest - timedelta(days=10), cutoff, newest)
     assert len(data.whole_histories[0].readings) == 240
-    files = platform.runs.runs[run].files["dataset"]
-    document = json.loads(files["period.json"])
-    document["period"]["unseen_from"] = document["period"].pop("normal_end")  # of an earlier one
-    files["period.json"] = json.dumps(document).encode()
-    assert learning_data(platform, run, 30 * DAY).period == data.period
 
 
 def test_after_a_period_with_dates_the_four_weeks_behind_it_are_read():

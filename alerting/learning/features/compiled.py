@@ -24,6 +24,8 @@ _TABLE = types.Array(types.int64, 2, "C", readonly=True)
 _FLOATS = types.Array(types.float64, 1, "C", readonly=True)
 _ROWS = types.Array(types.float64, 2, "C", readonly=True)
 _OUT = types.Array(types.float64, 2, "C")
+_ANY_INDEX = types.Array(types.int64, 1, "A", readonly=True)  # also every other value of an array
+_ANY_FLOATS = types.Array(types.float64, 1, "A", readonly=True)
 
 
 def _compile(signature: object) -> Callable[[Function], Function]:
@@ -272,7 +274,8 @@ def write_windows(
 
 @_compile(
     types.void(
-        _INDEX, _FLOATS, _INDEX, _INDEX, types.int64, types.boolean, _OUT, types.int64, types.int64
+        *(_ANY_INDEX, _ANY_FLOATS, _ANY_INDEX, _ANY_INDEX),
+        *(types.int64, types.boolean, _OUT, types.int64, types.int64),
     )
 )
 def write_newest(

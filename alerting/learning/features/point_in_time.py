@@ -196,6 +196,7 @@ def fill_numbers(
     The columns of `out` are contiguous.
     """
     chosen = [number for number in plan.numbers if names is None or number.name in names]
+    at = np.ascontiguousarray(at)
     with ThreadPoolExecutor(THREADS) as threads:
         fill_all: Callable[..., Iterator[None]] = map if out.size < LARGE else threads.map
         for part in _chunks(at, _chunk_span(plan, readings)):
