@@ -15,7 +15,7 @@ pytestmark = pytest.mark.models
 ASSETS = {"name": "unlike", "assets": ["oven-1"]}
 LEARNED = {"learned": {"quantile": 0.99, "over": "7d"}}
 OF_READINGS = [
-    {**ASSETS, "kind": "anomaly", "candidates": ["pca"]},
+    {**ASSETS, "kind": "anomaly"},
     {**ASSETS, "kind": "control_chart", "variable": "temperature"},
     {
         **ASSETS,
