@@ -103,6 +103,4 @@ ELSEWHERE = {
     *(f"problem.{field}" for field in leaves(Problem)),
     *(f"costs.{field}" for field in leaves(Costs)),
     "kind",
-    # of releases that tried several detectors: they have no effect, and `alerting check` says so
-    *("candidates", "seed"),
 }
