@@ -9,6 +9,7 @@ slowest tests, what was left out and how to install what it needs, and pytest's 
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,24 +32,32 @@ SLOWEST = 20
 POLL_S = 0.2
 NEWS_S = 30.0  # between lines that tell how far it is
 START_S = 15.0  # a second process of a lane is not worth its start for less than this
+END_S = 300.0  # for what a session shares to stop: no timeout of pytest is set then
+ABORT_S = 10.0  # for a process to tell where it is, before it is killed
 SHORT_S = 1.0  # files that take less are not listed
 SECONDS = TESTS / "seconds.txt"
-WITH_WORD = ("-k", "-m", "-p", "-o", "-W")  # options whose next word is no path
+WITH_WORD = re.compile(  # options whose next word names no test to be run
+    r"-[kmpoWcr]|--(?:config-file|rootdir|basetemp|confcutdir|ignore|ignore-glob|deselect"
+    r"|junit-?xml|log-file|override-ini|pythonwarnings)"
+)
 PACKAGES = re.compile(r"apt-get install (?:--no-install-recommends )?([a-z0-9 -]+)")
 FAILURES = ("failed", "error")
 
 
 @dataclass
 class Process:
-    """A process of a lane. `file`: what it runs, since `begun`; None after its last."""
+    """A process of a lane. `file`: what it runs, None after its last; `doing`: the same for people,
+    since `begun`; `is_ending`: whether it stops what its files shared."""
 
     lane: str
     popen: subprocess.Popen[bytes]
     pipe: Connection
     log: Path
     file: Path | None = None
-    begun: float = 0.0
+    doing: str = "its start"
+    begun: float = field(default_factory=time.monotonic)
     is_over: bool = False
+    is_ending: bool = False
     has_failed: bool = False
 
     @property
@@ -88,28 +97,33 @@ class Run:
     lines: list[dict] = field(default_factory=list)
     seconds: dict[Path, float] = field(default_factory=dict)
     branches: set[str] = field(default_factory=set)
+    is_interrupted: bool = False
+    never_ran: int = 0
 
     def run(self, at_once: int) -> None:
-        """Run all files. Ctrl-C ends those that run; the others never start."""
-        while True:
-            try:
-                self._run(at_once)
-                return
-            except KeyboardInterrupt:
-                self.waiting.clear()
-
-    def _run(self, at_once: int) -> None:
+        """Run all files; after Ctrl-C, only those that processes have taken."""
+        signal.signal(signal.SIGINT, self._interrupt)
         told = time.monotonic()
         while (running := [one for one in self.processes if one.is_running]) or self.waiting:
             working = Counter(one.lane for one in running if not one.is_over)
             if len(running) < at_once and (lane := next_lane(self.waiting, working)) is not None:
                 self._start(lane)
             wait([one.pipe for one in running], POLL_S)
+            if self.is_interrupted:
+                self._drop_waiting()
             for one in self.processes:
                 self._follow(one)
+                self._end_late(one)
             if time.monotonic() - told >= NEWS_S:
                 told = time.monotonic()
                 self._tell_progress()
+
+    def _interrupt(self, *_: object) -> None:
+        self.is_interrupted = True
+
+    def _drop_waiting(self) -> None:
+        self.never_ran += sum(map(len, self.waiting.values()))
+        self.waiting.clear()
 
     def _start(self, lane: str) -> None:
         ours, theirs = Pipe()
@@ -133,12 +147,23 @@ class Run:
                 self._give_file(one)
             elif "branches" in line:
                 self.branches.update(line["branches"])
+                one.is_ending = True
+                one.doing = "its end"
+                one.begun = time.monotonic()
             else:
                 self.lines.append(line | {"lane": one.lane})
                 one.has_failed |= line["outcome"] in FAILURES
                 tell_failure(line)
         if has_ended and not one.is_over and (one.file is None or one.popen.returncode > 0):
-            self.waiting.clear()  # a failure is enough, or none can start; a signal takes its file
+            self._drop_waiting()  # a failure is enough, or none can start; a signal takes its file
+
+    def _end_late(self, one: Process) -> None:
+        """End a process that cannot stop what its files shared; its log says where it was."""
+        late = time.monotonic() - one.begun - END_S
+        if one.is_ending and one.is_running and late > 0:
+            one.file = None
+            one.doing = f"its end, which took more than {END_S:.0f} s"
+            one.popen.send_signal(signal.SIGABRT if late < ABORT_S else signal.SIGKILL)
 
     def _give_file(self, one: Process) -> None:
         now = time.monotonic()
@@ -148,6 +173,7 @@ class Run:
         one.file = max(files, key=files.__getitem__, default=None)
         one.begun = now
         one.is_over = one.file is None
+        one.doing = str(one.file or "its end")
         files.pop(one.file, None)
         if not files:
             self.waiting.pop(one.lane, None)
@@ -158,9 +184,9 @@ class Run:
         """Print which files run, and how many wait."""
         now = time.monotonic()
         files = [
-            f"{one.file.stem} ({one.lane}, {now - one.begun:.0f} s)"
+            f"{Path(one.doing).stem} ({one.lane}, {now - one.begun:.0f} s)"
             for one in self.processes
-            if one.is_running and one.file
+            if one.is_running
         ]
         done = sum(line["outcome"] != "" for line in self.lines)
         left = sum(map(len, self.waiting.values()))
@@ -196,8 +222,12 @@ def main(arguments: list[str]) -> int:
         run.run(at_once)
         seconds = time.monotonic() - begun
         if "--times" in arguments:
-            write_seconds(run.seconds)
-        untaken_code = tell_untaken(run) if is_whole(arguments) else 0
+            if is_whole(arguments) and run.seconds.keys() >= words.keys():
+                write_seconds(run.seconds)
+            else:
+                print(f"{SECONDS.name} stays as it was: not all tests ran")
+        is_told = is_whole(arguments) and not run.is_interrupted
+        untaken_code = tell_untaken(run) if is_told else 0
         return conclude(run, seconds) or untaken_code
 
 
@@ -206,8 +236,9 @@ def find_files(arguments: Sequence[str]) -> tuple[dict[Path, list[str]], list[st
     words: dict[Path, list[str]] = {}
     options: list[str] = []
     for before, word in pairwise(["", *arguments]):
-        place = Path(word.partition("::")[0]).absolute()
-        if word.startswith("-") or before in WITH_WORD or not place.exists():
+        # as pytest does: `..` goes, links stay
+        place = Path(os.path.normpath(Path(word.partition("::")[0]).absolute()))
+        if word.startswith("-") or WITH_WORD.fullmatch(before) or not place.exists():
             options.append(word)
         elif place.is_dir():
             words |= {file: [str(file)] for file in sorted(place.rglob("test_*.py"))}
@@ -262,9 +293,14 @@ def conclude(run: Run, seconds: float) -> int:
     broken = [one for one in run.processes if one.is_broken]
     for one in broken:
         end = one.log.read_text(encoding="utf-8", errors="replace")[-3000:]
-        print(f"\nlane {one.lane} ended with {one.popen.returncode}, at {one.file}:\n{end}")
+        place = one.file or one.doing
+        print(f"\nlane {one.lane} ended with {one.popen.returncode}, at {place}:\n{end}")
+    if run.is_interrupted or run.never_ran:
+        print(f"{'interrupted: ' * run.is_interrupted}{run.never_ran} files never ran")
     said = [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     print(f"==== {', '.join(said) or 'no tests ran'} in {seconds:.2f}s ====")
+    if run.is_interrupted:
+        return pytest.ExitCode.INTERRUPTED
     if broken or counts["failed"] or counts["error"]:
         return pytest.ExitCode.TESTS_FAILED
     return pytest.ExitCode.OK if counts else pytest.ExitCode.NO_TESTS_COLLECTED

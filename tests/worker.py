@@ -3,8 +3,8 @@ each outcome."""
 
 import gc
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -30,9 +30,9 @@ class Worker:
 
     def pytest_collection(self, session: pytest.Session) -> bool:
         """Find the files; each is imported when its turn comes."""
-        self._files = defaultdict(list)
+        self._files: dict[Path, list[pytest.Item | pytest.Collector]] = {}
         for node in session.perform_collect(genitems=False):
-            self._files[node.path].append(node)
+            self._files.setdefault(node.path, []).append(node)
         return True
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -53,8 +53,9 @@ class Worker:
         """
         self._pipe.send({"wants": True})
         while (path := self._pipe.recv()) is not None:
+            nodes = self._files[Path(path)]
             gc.disable()
-            items = [item for node in self._files[Path(path)] for item in session.genitems(node)]
+            items = [item for node in nodes for item in session.genitems(node)]
             session.config.hook.pytest_collection_modifyitems(
                 session=session, config=session.config, items=items
             )
@@ -66,9 +67,16 @@ class Worker:
             yield items
             self._pipe.send({"wants": True})
 
-    def pytest_sessionfinish(self) -> None:
-        """Tell the branches of templates that were rendered."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Tell the branches of templates that were rendered, and what cannot be stopped."""
         self._pipe.send({"branches": sorted(TAKEN)})
+        try:
+            return (yield)
+        except BaseException:
+            lane = session.config.option.lane
+            self._send(f"the end of the lane {lane}", "error", 0.0, traceback.format_exc())
+            raise
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell of a file that could not be imported, or is skipped as a whole."""
@@ -90,7 +98,8 @@ class Worker:
         self, report: pytest.CollectReport | pytest.TestReport, outcome: str, seconds: float
     ) -> None:
         text = report.longrepr[2] if report.skipped else report.longreprtext
+        self._send(report.nodeid, outcome, seconds, text)
+
+    def _send(self, test: str, outcome: str, seconds: float, text: str) -> None:
         last = "\n".join(text.splitlines()[-LAST_LINES:])
-        self._pipe.send(
-            {"test": report.nodeid, "outcome": outcome, "seconds": seconds, "text": last}
-        )
+        self._pipe.send({"test": test, "outcome": outcome, "seconds": seconds, "text": last})
