@@ -45,7 +45,13 @@ def run(tmp_path_factory):
 
 def run_lanes(folder, program="sys.exit(run.main(sys.argv[1:]))"):
     """Run the lanes over a folder, one process at once, by a program that can change constants."""
-    words = ["-c", f"import sys; from tests import run; {program}", *OPTIONS, str(folder)]
+    words = [
+        "-c",
+        f"import sys; from tests import run; {program}",
+        *OPTIONS,
+        f"--rootdir={folder}",
+        str(folder),
+    ]
     return subprocess.run(
         [sys.executable, *words],
         cwd=ROOT,
