@@ -140,7 +140,8 @@ def test_a_statement_assigns_one_value_but_for_swaps_and_unpacking():
 
 # a string below a line that heads no class or function; only such files are parsed
 MAY_BE_LOOSE = re.compile(
-    r'''[^:\n]\n+ *[rf]?"""\w|^ *(?!def |class |async def |\)).*:\n+ *[rf]?"""\w''', re.MULTILINE
+    r'''[^:\n]\n+ *[rf]?"""[\w`]|^(?! *(?:def |class |async def |\))).*:\n+ *[rf]?"""[\w`]''',
+    re.MULTILINE,
 )
 
 
