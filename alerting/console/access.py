@@ -33,7 +33,6 @@ from alerting.usecases.operators import operate
 from alerting.usecases.operators.known_plant import KnownPlant, RecentPlant
 
 _LEAST_LENGTH = 16
-"""Until an account of the tokens file is read again: a program may send thousands of requests."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,8 @@ class Access:
         return None if user is None else Person(user.name, user.role, token=id)
 
     def _recent_account(self, name: str, now: datetime) -> Account | None:
-        """Return an account of the tokens file, at most a second old."""
+        """Return an account of the tokens file, at most a second old: a program may send thousands
+        of requests."""
         read_at, account = self._accounts.get(name, (None, None))
         if read_at is None or not timedelta(0) <= now - read_at < timedelta(seconds=1):
             account = self._platform.accounts.get(name)

@@ -366,7 +366,6 @@ _NAMES = {
     "send": translatable("send the hand-over"),
 }
 """Names of forms, by the last part of their address; others are shown without."""
-"""How long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
 _OF_MUTES = ("preset", "lasting")
@@ -420,6 +419,7 @@ def _page(
     platform = entrance_of(request).platform
     account = platform.accounts.get(device.name)
     since = None if account is None else account.signed_at
+    # for so long the person who signed last on a device is proposed
     is_recent = since is not None and entrance_of(request).now() - since < timedelta(minutes=10)
     back = urlsplit(request.headers.get("referer", "")).path
     path, _, form = request.url.path.rpartition("/")

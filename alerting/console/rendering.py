@@ -144,7 +144,6 @@ STYLED = (
     "mutes",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
-"""Characters of an address that a login or the choice of a language leads back to."""
 _MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
 """Parts of pages by macro, episode or other thing, texts, minute, zone and language, with the thing
 and the language themselves."""
@@ -221,7 +220,8 @@ def zone_of(request: Request) -> ZoneInfo:
 
 
 def page_address(request: Request) -> str:
-    """Return path and query of a page; for a form, of the page from which it was sent."""
+    """Return path and query of a page, for a form, of the page from which it was sent; without the
+    query if both are longer than 2,000 characters."""
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
     parts = urlsplit(sent_from)
     address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"

@@ -60,8 +60,6 @@ from alerting.usecases.notification.routing import (
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
-"""After this time a long computation lets another answer go on, which waits several times for its
-turn: after each answer of the database."""
 
 
 def serve(
@@ -104,6 +102,8 @@ def serve(
             ask_scheduler=scheduler_reader(settings, environ),
         ).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
+        # a long computation lets another answer go on, which waits several times for its turn:
+        # after each answer of the database
         sys.setswitchinterval(0.001)
         PunctualServer(
             uvicorn.Config(app, host=host, port=port or settings.api_port, **options)

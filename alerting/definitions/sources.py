@@ -166,8 +166,6 @@ def kind_document(document: BaseModel) -> dict[str, Any]:
 PolledBy = Literal["service", "scheduler"]
 SHORTEST_SCHEDULED = timedelta(minutes=1)
 """Interval below which Airflow cannot read."""
-"""Interval from which on Airflow reads, unless the source says otherwise: one task an hour is
-cheap."""
 LEASE_LASTS = timedelta(seconds=15)
 """Time without a renewal after which a lease is over: its holder was killed."""
 Column = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
@@ -196,7 +194,7 @@ class PolledFields(SourceFields):
         """Return which process reads the source, as stated or by default."""
         if self.read_by is not None:
             return self.read_by
-        is_rare = self.every >= timedelta(hours=1)
+        is_rare = self.every >= timedelta(hours=1)  # one task an hour is cheap
         return "scheduler" if is_rare or _is_known_to_airflow_only(self) else "service"
 
     @property

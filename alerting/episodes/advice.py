@@ -23,7 +23,6 @@ from alerting.episodes.episode import (
 from alerting.episodes.remaining_life import RemainingLife
 
 REASONS_SHOWN = 3
-"""The share of a quantity that moved, of the largest, below which it does not come first."""
 MOST_EARLIER = 10
 """Replaced advice that an episode keeps: the newest."""
 
@@ -128,7 +127,8 @@ def split_reasons(
     """Return three reasons to show first, and the others.
 
     A quantity within its usual range raises the risk only by its combination with others, so it
-    comes after quantities that moved, unless none moved or those that moved hardly count.
+    comes after quantities that moved, unless none moved or those that moved hardly count: less
+    than a tenth of the largest.
     """
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
     least = 0.1 * max((abs(c.share) for c in ranked), default=0.0)

@@ -30,9 +30,6 @@ _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
 
-"""How long Airflow's rows and task logs are stored."""
-
-
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
     """Clean once. Return the failures, which are tried again the next night."""
     before = now - timedelta(days=30)

@@ -500,7 +500,6 @@ def counting_order(title: str) -> tuple[str | int, ...]:
     return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))
 
 
-"""Time before and after a change of shift in which a shift is handed over."""
 _SEARCHED = timedelta(days=8)
 
 

@@ -283,7 +283,6 @@ EDITABLE: Mapping[str, str] = {
     SINKS: "sink",
 }
 """The collections that people may edit, with the name of one of their documents."""
-"""Edits found at once; the others are found the next time."""
 
 
 def note_written(
@@ -315,7 +314,7 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
         for collection in EDITABLE
         for name in _suspects(database, collection)
         if (edit := _edit(database, collection, name)) is not None
-    ][:1000]
+    ][:1000]  # the others are found the next time
 
 
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:

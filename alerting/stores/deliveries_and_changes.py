@@ -498,7 +498,6 @@ _PIPELINE: list[Document] = [
     },
 ]
 _GATHER_S = 0.05
-"""Changes of one answer: more follow in the next one."""
 
 
 class ChangeFeed:
@@ -539,6 +538,7 @@ class ChangeReader:
         """Return the changes since the last call, in order; none after a short wait."""
         changes: list[LiveChange] = []
         until = None
+        # more follow in the next answer
         while len(changes) < 2000 and (change := self._stream.try_next()) is not None:
             changes += _live_changes(change)
             until = until or monotonic() + _GATHER_S

@@ -66,7 +66,6 @@ from alerting.usecases.trend_samples import load_columns, samples_of
 
 MOST_READINGS = 500_000
 """Instants that one run reads, so that it ends soon: a longer history takes several runs."""
-"""After the end of an hour, for readings under way; later ones come as late data."""
 _AT_ONCE = 50_000  # instants, and
 _VARIABLES_AT_ONCE = 50
 
@@ -91,6 +90,7 @@ def roll_up(platform: UpkeepPorts, as_of: datetime, most: int = MOST_READINGS) -
     """Roll up the readings that arrived since the last run: first stale hours and new hours of
     every asset, then history, newest first. Idempotent; an interrupted run goes on."""
     run = RollupRun(most)
+    # for readings under way; later ones come as late data
     until = _hour(as_of - timedelta(minutes=10))
     platform.arrivals.extend_evaluated_until(from_millis(until))
     newest = platform.readings.newest_readings()
@@ -291,7 +291,6 @@ def _hour(at: datetime) -> int:
 _BEFORE_EPISODE = timedelta(days=30)
 _EVER = datetime.fromtimestamp(0, UTC)
 _FAR = timedelta(days=3650)  # no outcome is due later
-"""Reasons why variables are not rolled up that one run names."""
 
 
 def retain(

@@ -443,7 +443,6 @@ def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
 
 
 MOST_BANDS = 1_000
-"""Longest time before the span at which an episode that is over may have been raised."""
 
 
 @dataclass(frozen=True)
@@ -482,6 +481,7 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
     events.sort(key=lambda event: (event.start, event.asset, event.type))
     alarms = [
         alarm
+        # one that is over was raised at most three months before the span
         for alarm in platform.episodes.alarms(
             start, end, start - timedelta(days=92), {band_asset.name}
         )

@@ -8,6 +8,8 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
 MODULES = [path for path in sorted(TESTS.rglob("*.py")) if "__pycache__" not in path.parts]
 MOST_MODULES = 15
@@ -132,6 +134,60 @@ def test_a_statement_assigns_one_value_but_for_swaps_and_unpacking():
             isinstance(part, ast.Starred) for part in [*node.targets[0].elts, *node.value.elts]
         )
         and not reads_an_earlier_target(node.targets[0].elts, node.value.elts)
+    ]
+    assert found == []
+
+
+# a string below a line that heads no class or function; only such files are parsed
+MAY_BE_LOOSE = re.compile(
+    r'''[^:\n]\n+ *[rf]?"""[\w`]|^(?! *(?:def |class |async def |\))).*:\n+ *[rf]?"""[\w`]''',
+    re.MULTILINE,
+)
+
+
+def loose_strings(source):
+    """Lines of strings that document nothing: they neither begin a module, class or function nor
+    stand directly below an assignment."""
+    tree = ast.parse(source)
+    headed = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return [
+        node.lineno
+        for block in (tree, *statements(tree))
+        for part in ("body", "orelse", "finalbody")
+        for before, node in pairwise([block, *getattr(block, part, ())])
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant | ast.JoinedStr)
+        and getattr(node.value, "value", "") is not Ellipsis
+        and not (before is block and isinstance(block, headed))
+        and not (
+            isinstance(before, ast.Assign | ast.AnnAssign) and node.lineno == before.end_lineno + 1
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ('"""Of the module."""\nA = 1\n"""Of A."""\nB: int = 2\n"""Of B."""\n', []),
+        ('A = 1\n"""Of A."""\n"""Of a constant that left."""\n', [3]),
+        ('A = 1\n\n"""Of a constant that left."""\n', [3]),
+        ('import re\n"""Of a constant that left."""\n', [2]),
+        ('def f():\n    """Of f."""\n"""Of a constant that left."""\n', [3]),
+        ('def f():\n    with g():\n        """Of nothing."""\n', [3]),
+    ],
+)
+def test_a_string_that_documents_nothing_is_found(source, lines):
+    assert loose_strings(source) == lines
+    assert not lines or MAY_BE_LOOSE.search(source)
+
+
+def test_no_string_documents_nothing():
+    found = [
+        f"{path.relative_to(TESTS.parent)}:{line}"
+        for folder in PYTHON
+        for path in (TESTS.parent / folder).rglob("*.py")
+        if MAY_BE_LOOSE.search(source := path.read_text(encoding="utf-8"))
+        for line in loose_strings(source)
     ]
     assert found == []
 

@@ -154,7 +154,6 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
 
 
 router = APIRouter(include_in_schema=False)
-"""Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
 @router.get("/plant", response_class=HTMLResponse)
@@ -199,6 +198,7 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     return HTMLResponse(
         page,
         headers={
+            # a file for itself, with its style within it, and without scripts
             "content-security-policy": (
                 "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
                 "base-uri 'none'; frame-ancestors 'none'"

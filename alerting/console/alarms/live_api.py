@@ -27,8 +27,6 @@ from alerting.operators.account_rules import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
 from alerting.stores.deliveries_and_changes import ChangeFeed
 
-"""Episodes named in one frame; where more have changed, readers look at everything again."""
-
 
 def frame(
     mark: str,
@@ -42,7 +40,7 @@ def frame(
     `look_again`: the reader may have missed changes that the event does not name.
     """
     changed = {change.episode.id: change.episode for change in changes if change.episode}
-    too_many = len(changed) > 200
+    too_many = len(changed) > 200  # then readers look at everything again
     shown = [*still_open]
     things = {change.thing for change in changes}
     content = {
@@ -75,7 +73,6 @@ MOST_CHANGES = 2000
 JOIN_S = 0.2
 """How long changes are gathered after those that were sent."""
 READ_AGAIN_S = 1.0
-"""How long the database is read after the last stream, for a person who changes the page."""
 START_S = 5.0
 FeedState = Literal["idle", "starting", "ready", "away"]
 _log = logging.getLogger(__name__)
@@ -139,7 +136,7 @@ class LiveChanges:
     def end(self, person: Person) -> None:
         """Forget a stream; stop to read a while after the last one."""
         self._people -= Counter((person.name,))
-        if not self._people:
+        if not self._people:  # perhaps a person changes the page
             asyncio.get_running_loop().call_later(30.0, self._rest)
 
     async def wait(self, seconds: float, gone: "asyncio.Future[None] | None" = None) -> None:

@@ -117,7 +117,6 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 
 EARLIER_SHOWN = 50
-"""Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
 _NEAR = {0: translatable("Today"), 1: translatable("Yesterday")}
 
@@ -241,7 +240,7 @@ def _present(
         else worth_sentences(read_numbers(platform.reports), language_of(request)),
         "handed_over": find_change(shift_hours(routes), now.at),
         "presets": MUTE_REASONS,
-        "causes_unfolded": 12,
+        "causes_unfolded": 12,  # with their answers; the more urgent ones are first
         "over_unfolded": 3,
         "by_asset": lambda episodes: sorted(
             episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))

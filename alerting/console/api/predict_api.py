@@ -38,8 +38,6 @@ MOST_TOGETHER = 50
 MOST_WAITING = 100
 MOST_LOADING = 4
 MOST_MODEL_BYTES = 256 << 20
-"""Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
-may find it done."""
 Q = TypeVar("Q")
 T = TypeVar("T")
 _Key = tuple[str, int]
@@ -76,7 +74,8 @@ class Predictor:
     A model is loaded at its first prediction, in a thread of its own: predictions of loaded models
     go on meanwhile. A model that is promoted later has another version, and is loaded then. The
     hashes of its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least
-    recently used models are dropped. `load_within_s`: how long a prediction waits for its model.
+    recently used models are dropped. `load_within_s`: how long a prediction waits for its model;
+    the load itself goes on, and the next prediction may find it done.
     """
 
     def __init__(self, platform: Platform, load_within_s: float = 10.0) -> None:

@@ -47,7 +47,6 @@ from alerting.usecases.document_life import ChangedMeanwhile, Expected, StoredDo
 LONGEST_TEXT = 60_000
 DraftText = Annotated[str, Form(max_length=LONGEST_TEXT)]
 _ORIGIN = translatable("the text")
-"""Values of the buttons that change what is shown of a draft alone."""
 Act = Annotated[str, Form(max_length=300, pattern=r"^[a-z]+(:[A-Za-z0-9_.-]*(:[0-9]{1,2})?)?$")]
 
 
@@ -118,7 +117,7 @@ def submit(
             answer = outcome
         elif act == "apply":
             return apply_draft(shown, pressed)
-        elif act in {"form", "yaml", "part", "add", "remove", "way"}:
+        elif act in {"form", "yaml", "part", "add", "remove", "way"}:  # of the shown draft alone
             draft = _in_shape(shown, draft, document, act, where, sent.input("part").strip())
         else:
             answer = review_draft(shown, pressed, answer)

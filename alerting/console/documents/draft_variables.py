@@ -19,8 +19,6 @@ from alerting.ports import Document, Platform
 from alerting.reporting.phrases import number
 from alerting.usecases.ingestion.asset_import import ASSETS, AssetEffects
 
-"""Assets whose newest values are shown beside their variables."""
-
 
 @dataclass(frozen=True)
 class OfferedVariable:
@@ -98,7 +96,8 @@ def needs_model(draft: Draft) -> bool:
 
 
 def last_values(platform: Platform, assets: Sequence[Asset], language: Language) -> dict[str, str]:
-    """Return the newest numbers of the variables of a few assets, by name, as people read them."""
+    """Return the newest numbers of the variables of the first five assets, by name, as people read
+    them."""
     last: dict[str, str] = {}
     few = assets[:5]
     newest = platform.readings.newest_readings(platform.clock.now(), [a.name for a in few])

@@ -27,7 +27,6 @@ from alerting.usecases.explain import LimitCondition
 from alerting.usecases.trend_series import LastSample, VariableSeries, last_samples
 
 MOST_VARIABLES_OFFERED = 200
-"""Share of the drawn values below the limit of a proposed alert."""
 
 
 class PanelVariable(NamedTuple):

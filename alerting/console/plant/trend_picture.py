@@ -107,7 +107,6 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-"""Readings of which each has a dot, and holds until the next one."""
 _HEIGHT = 480.0  # of all lanes, in pixels, while none becomes too low or high
 _LOWEST_LANE = 84.0
 _HIGHEST_LANE = 320.0
@@ -256,6 +255,7 @@ def _add_values(plot: Plot, series: VariableSeries, language: Language, colour: 
     """Add the line of means or readings, the area from lowest to highest, and what is read out. A
     line leaves the plot where its values lie outside."""
     is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
+    # few: each reading has a dot, and holds until the next one
     is_few = is_raw and int((~np.isnan(series.mean)).sum()) <= 60
     low, high = plot.y
     if not is_raw:

@@ -180,7 +180,7 @@ def learned_lines(profile: DatasetProfile) -> list[str]:
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
     """Return a sentence on searches that a ceiling ended; none without one."""
     ended = [
-        f"{candidate.title} after {candidate.trials}" + f" of {candidate.trials_asked}"
+        f"{candidate.title} after {candidate.trials} of {candidate.trials_asked}"
         for candidate in leaderboard
         if candidate.cut_short
     ]

@@ -34,7 +34,6 @@ from alerting.stores.database.documents import (
 )
 
 _DAY = timedelta(days=1)
-"""Months of a variable that stay read, of .1 MB each: twelve variables of a year."""
 
 
 class Rollups:
@@ -119,7 +118,7 @@ def _read(
         return Read(asset, None, (f"cannot be read: {type(fault).__name__}: {shown(str(fault))}",))
 
 
-@lru_cache(160)
+@lru_cache(160)  # months, of .1 MB each: twelve variables of a year
 def _month(document: bytes) -> tuple[str, Buckets]:
     """Read the hours of a month as they are stored; the hours of most months never change again."""
     return _unpack_document(document, "hours")

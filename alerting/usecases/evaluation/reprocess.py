@@ -298,9 +298,6 @@ def plan_of_round(
     return plan
 
 
-"""The fields of an episode that another evaluation may change."""
-
-
 def compose_reprocessed(
     target: Composition,
     reprocessed: TargetEvaluation,

@@ -153,8 +153,6 @@ PAGE = 100
 SMALL_PAGE = 10
 """Notifications claimed at once: few at first and from slow recipients, for the claims of a killed
 process hold them back."""
-"""Time after a claim within which its deliveries begin. The others are released; so a killed
-process repeats few."""
 CLAIM = timedelta(minutes=2)
 """Time for which a claim belongs to the process that made it: longer than that and all time-outs of
 a delivery together."""
@@ -275,7 +273,7 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
             at = platform.clock.now() if rank and not released else at
             if current_round.is_silent(n.channel):
                 changes.append((n, _postpone(current_round, before[n.key])))
-            elif at > began + timedelta(seconds=1):
+            elif at > began + timedelta(seconds=1):  # a killed process repeats few
                 changes.append((n, before[n.key]))
                 released += 1
             else:

@@ -407,7 +407,6 @@ def _scope(platform: MutingPorts, mute: Mute, reads: Language) -> str:
     return describe_matcher(mute, asset.title if asset else None, definition, reads)
 
 
-"""Members of one message at most: they are marked as grouped in the unit of work that stores it."""
 Member = tuple[Episode, Notification]
 Titles = Mapping[str, str]
 """Of assets, by name."""
@@ -437,6 +436,7 @@ def summarise(platform: DeliveryPorts, now: datetime) -> int:
         for members in groups.values()
         if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
     ]
+    # all members are marked as grouped in the unit of work that stores their message
     return sum(_write(platform, members[:1000], titles, now) for members in due)
 
 

@@ -231,8 +231,6 @@ def correct_if_known_late(
 
 _ByRoute = tuple[str, str | None]
 """A channel, and the route by which it is notified."""
-"""Recipients are notified of the end of a fault up to this long after it, in case no process ran
-before."""
 
 
 def platform_notifications(
@@ -253,6 +251,7 @@ def platform_notifications(
             is_known=delivered_message(platform, [alert]) is not None,
         )
     ]
+    # of two days, in case no process ran before
     ended = platform.platform_alerts.resolved_since(now - timedelta(days=2))
     return opening + _end_messages(platform.notifications, platform.channels, ended, now)
 
@@ -366,12 +365,10 @@ def _in_force(platform: RoutePorts, routes: Sequence[Route], now: datetime) -> l
     return list(route_names.items())
 
 
-"""Age of the newest failure of an alarm that is still redirected, in case no process ran before."""
-
-
 def redirect_critical(platform: DeliveryPorts, now: datetime) -> int:
     """Notify all other channels of critical alarms that no channel delivered. Return how many
     notifications were added. Idempotent."""
+    # failed within a day, in case no process ran before
     ids = platform.notifications.undelivered_episodes(TOP, now - timedelta(days=1))
     if not ids:
         return 0

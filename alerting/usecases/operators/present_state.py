@@ -388,11 +388,9 @@ def _gaps_within(
     return replace(evaluated, gaps=tuple(gaps))
 
 
-"""Earlier episodes of the definition among which similar ones are looked for, the newest."""
-
-
 def experience_of(episodes: Episodes, episode: Episode) -> Experience:
-    """Return the earlier episodes most similar to one, and what was done about them."""
+    """Return the earlier episodes most similar to one, of the newest hundred of its definition, and
+    what was done about them."""
     before = (episode.raised_at, episode.id)
     earlier = episodes.find(episode.definition, limit=100, before=before)
     return summarise(find_similar(episode, earlier))

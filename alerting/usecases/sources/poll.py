@@ -59,8 +59,6 @@ from alerting.usecases.sources.stream import Look, try_messages
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
-"""Time that a trial waits for messages."""
-
 
 @dataclass(frozen=True)
 class Readers:
@@ -197,8 +195,6 @@ def try_source(
     )
 
 
-"""Time after which a file that is no longer there is forgotten. If it comes again, it is read
-again."""
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
 _LONGEST_FAULT = 4000
@@ -310,6 +306,7 @@ def read_files(
         except UserError as fault:
             faults.append(storable(str(fault)))
     if read:
+        # if a file comes again that is forgotten, it is read again
         plant.deliveries.forget_files(
             source.name, now - timedelta(days=90), {file.name for file in files}
         )
