@@ -34,7 +34,7 @@ from alerting.stores.definitions import note_written
 from alerting.stores.states import MongoStates
 from alerting.usecases.access.accounts import change_person, enable_account, find_link
 from alerting.usecases.access.devices_and_tokens import find_token_user
-from tests.builders import at, oven
+from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
 from tests.helpers.reports import store_report
@@ -83,9 +83,9 @@ def store_of_before(stores):
 def store_other_forms_of_before(stores):
     """An asset, an account, a token, reports, an episode and states in forms that were read."""
     database = stores.database
-    stores.assets.store_assets([oven()])
-    plant = {"plant": None, "title": "edited"}
-    database[ASSETS].update_one({"name": "oven-1"}, {"$set": plant}, **UNCHECKED)
+    note_written(database, ASSETS, {"oven-1": {"name": "oven-1", "plant": None}})
+    edited = {"_id": 0, "name": "oven-1", "plant": None, "title": "edited"}
+    database[ASSETS].insert_one(edited, **UNCHECKED)
     stores.accounts.insert(Account("anna", "operator", at(0), "ada", at(0), link="code"))
     stores.access_tokens.insert(
         AccessToken("1" * 64, "line", "anna", "sender", at(1), "ada", at(900))
@@ -98,9 +98,9 @@ def store_other_forms_of_before(stores):
             {"period": period},
             {"$set": {"revision": number}, "$unset": {"empty": 1, "picture": 1}},
         )
-    stores.episodes.insert(episode("e"))
+    stores.episodes.insert(episode(0))
     before = [{"at": at(n), "actor": "ann", **one} for n, one in enumerate(TRANSITIONS)]
-    database[EPISODES].update_one({"_id": "e"}, {"$set": {"transitions": to_bson(before)}})
+    database[EPISODES].update_one({}, {"$set": {"transitions": to_bson(before)}})
     nothing, begun = ConditionTable([KEY]), ConditionTable([KEY])
     begun.write_state(0, ConditionState(at(1), raised_at=at(0), severity="high"))
     MongoStates(database).advance(nothing, begun, every=60_000)
@@ -220,7 +220,7 @@ def test_reports_of_0_1_0_are_shown_unless_there_was_nothing_to_report(stores):
 def test_transitions_get_the_severity_and_the_outcome_that_their_sentences_say(stores):
     store_other_forms_of_before(stores)
     prepare_database(stores.database)
-    transitions = stores.episodes.get("e").transitions
+    transitions = stores.episodes.get(episode(0).id).transitions
     assert transitions == (
         Transition("raised", at(0), "ann", "too hot"),
         Transition("severity", at(1), "ann", "medium → high: above 90", "high"),
