@@ -181,10 +181,10 @@ class DecisionRecord:
     """A stored promotion decision. `promoted`: whether `challenger_version` became champion at
     `at`, from which on it evaluates; for a promotion without approval `at` equals `as_of`, the end
     of the readings of its training. `decided_at`: when the decision was made. In decisions of
-    earlier releases `decided_at` and `as_of` are None; `as_of` also is for a rollback.
+    0.1.0 `decided_at` and `as_of` are None; `as_of` also is for a rollback.
 
-    `question`: hash of the question that this version answers; None in decisions of earlier
-    releases, whose models answer any question.
+    `question`: hash of the question that this version answers; None in decisions from before 0.1.0,
+    whose models answer any question.
     """
 
     definition: str

@@ -252,6 +252,14 @@ _duration = bounded(
 
 
 _FIXED = ("notifications", "predictions")  # lengths that no setting changes
+_LEFT = {
+    "ALERTING_ARCHIVE_AFTER": "say by ALERTING_READINGS_LAST how long readings stay, e.g. 3650d",
+    "ALERTING_NOTIFICATIONS_LAST": "notifications stay 90 days after the end of their episode; "
+    "save older ones by `alerting backup` of the version before",
+    "ALERTING_PREDICTIONS_LAST": "scores of predict jobs stay 14 days; copy the folder predictions "
+    "of the home if older ones are needed",
+}
+"""Settings that kept documents; without them the next night deletes these."""
 
 
 def _timezone(text: str) -> ZoneInfo:
@@ -519,7 +527,9 @@ def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
 
 def read_retention(variables: Variables) -> Retention:
     """Return the retention stated by `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`,
-    `_AUDIT_LAST` and `_MODELS_LAST`."""
+    `_AUDIT_LAST` and `_MODELS_LAST`. A setting that left, and kept documents, is a fault."""
+    for name in filter(variables.text, _LEFT):
+        variables.add_fault(name, f"is no setting any more: {_LEFT[name]}; then remove it")
     lengths = {
         name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
         for name, last in vars(Retention()).items()

@@ -306,6 +306,13 @@ def note_written(
             database[WRITTEN].bulk_write(updates)
 
 
+def is_as_written(database: MongoDatabase, collection: str, document: Document) -> bool:
+    """Return whether a stored document equals a copy of what the platform wrote."""
+    copies = database[WRITTEN].find_one({"_id": f"{collection}/{label(document)}"})
+    hashes = [version["hash"] for version in _versions(copies)]
+    return _content_hash(_content(document)) in hashes
+
+
 def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
     """Return documents that differ from what the platform wrote, each with the platform's last
     copy."""

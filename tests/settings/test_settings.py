@@ -79,6 +79,14 @@ REFUSED = [
         "port 8080 is already given to ALERTING_AIRFLOW_PORT",
     ),
     ({"ALERTING_LATENCY": "2h"}, "ALERTING_LATENCY", "'2h': evaluation waits 1h at most"),
+    *(
+        ({f"ALERTING_{name}": "90d"}, f"ALERTING_{name}", instead)
+        for name, instead in (
+            ("ARCHIVE_AFTER", "no setting any more: say by ALERTING_READINGS_LAST"),
+            ("NOTIFICATIONS_LAST", "90 days after the end of their episode; save older ones"),
+            ("PREDICTIONS_LAST", "stay 14 days; copy the folder predictions"),
+        )
+    ),
     ({"ALERTING_EMAIL_A": "a@b.example"}, "ALERTING_SMTP_HOST", ""),
     (
         {

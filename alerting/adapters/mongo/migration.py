@@ -2,51 +2,86 @@
 is prepared.
 
 Each step finds only documents of the earlier form, so a stopped one goes on when it is run again,
-and one after the end finds nothing. Nothing else reads an earlier form.
+and one after the end finds nothing. Nothing else reads an earlier form. A document that has another
+fault keeps it, and stops no other.
 """
 
+import hashlib
 import logging
+import re
+from collections.abc import Collection
 from contextlib import suppress
+from typing import Any
 
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.revisions import definition_hash
 from alerting.kinds.registry import parse_revision
 from alerting.stores.database.documents import (
+    ACCESS_TOKENS,
+    ACCOUNTS,
+    ASSETS,
+    BACKTEST_EPISODES,
     DEFINITIONS,
+    EPISODES,
     NOTIFICATIONS,
+    REPORTS,
     REVISIONS,
+    STATES,
     TRAININGS,
     Document,
     MongoDatabase,
     label,
 )
-from alerting.stores.definitions import note_written
+from alerting.stores.definitions import is_as_written, note_written
 
 _WITHOUT_EFFECT = ("candidates", "seed")
 """Fields of the kind `anomaly` that left."""
 _RETIRED_INDEX = "status_1_delivered_at_1"
+_STATES_OF_PLANT = re.compile(r"(\d\d)@[A-Za-z0-9_.-]+/(\d+)(-\d+\.\d+)?")
 _log = logging.getLogger(__name__)
 
 
 def migrate(database: MongoDatabase) -> None:
-    """Rewrite what schema 9 stored, and drop the index that another one replaces. Idempotent."""
-    for document in database[DEFINITIONS].find(_with_left_fields("")):
-        written = without_left_fields(document)
-        name = label(document)
-        content = {key: value for key, value in written.items() if key != "_id"}
-        note_written(database, DEFINITIONS, {name: content})
-        database[DEFINITIONS].replace_one({"_id": document["_id"]}, written)
-        _log.info("%s: rewritten without fields that left", name)
+    """Rewrite what schemas 9 and 10 stored or read, and drop the index that another one replaces.
+    Idempotent."""
+    _rewrite(database, DEFINITIONS, _with_left_fields(""), _WITHOUT_EFFECT)
+    _rewrite(database, ASSETS, {"plant": {"$exists": True}}, ["plant"])
     for document in database[REVISIONS].find(_with_left_fields("definition.")):
-        database[REVISIONS].replace_one({"_id": document["_id"]}, revision_of_today(document))
+        database[REVISIONS].replace_one(
+            {"_id": document["_id"]}, revision_of_today(document), bypass_document_validation=True
+        )
     undated = {"status": {"$in": ["dead", "failed"]}, "failed_at": None}
     failed = {"failed_at": "$created_at", "failing_since": "$created_at"}
     dated = database[NOTIFICATIONS].update_many(undated, [{"$set": failed}])
     database[TRAININGS].update_many({}, {"$unset": {"alarm_rule": True}})
     if dated.modified_count:
         _log.info("%d undelivered notifications have an instant now", dated.modified_count)
+    _end_limited_access(database)
+    _complete_reports(database)
+    _complete_transitions(database)
+    _rename_states(database)
     if _RETIRED_INDEX in database[NOTIFICATIONS].index_information():
         database[NOTIFICATIONS].drop_index(_RETIRED_INDEX)
+
+
+def _rewrite(
+    database: MongoDatabase, collection: str, query: Document, left: Collection[str]
+) -> None:
+    """Remove fields that left from documents that people write. The copy of what the platform wrote
+    follows, except for a document that was edited in the database, which stays an edit."""
+    for document in database[collection].find(query):
+        written = _without(document, left)
+        name = label(document)
+        if is_as_written(database, collection, document):
+            note_written(database, collection, {name: _without(written, ["_id"])})
+        database[collection].replace_one(
+            {"_id": document["_id"]}, written, bypass_document_validation=True
+        )
+        _log.info("%s: rewritten without fields that left", name)
+
+
+def _without(document: Document, fields: Collection[str]) -> Document:
+    return {name: value for name, value in document.items() if name not in fields}
 
 
 def _with_left_fields(path: str) -> Document:
@@ -55,17 +90,75 @@ def _with_left_fields(path: str) -> Document:
     return {f"{path}kind": "anomaly", "$or": present}
 
 
-def without_left_fields(definition: Document) -> Document:
-    """Return a document of an anomaly definition without the fields that left."""
-    return {name: value for name, value in definition.items() if name not in _WITHOUT_EFFECT}
-
-
 def revision_of_today(document: Document) -> Document:
     """Return a revision of an anomaly definition without the fields that left, with the hash of
     what remains; its question stays, so that its champion goes on. The hash of a revision that
     cannot be read stays as it is."""
-    after = document | {"definition": without_left_fields(document["definition"])}
+    after = document | {"definition": _without(document["definition"], _WITHOUT_EFFECT)}
     with suppress(DocumentRefused):
-        read = parse_revision({name: value for name, value in after.items() if name != "_id"})
-        after["hash"] = definition_hash(read.definition)
+        after["hash"] = definition_hash(parse_revision(_without(after, ["_id"])).definition)
     return after
+
+
+def _end_limited_access(database: MongoDatabase) -> None:
+    """Disable accounts, and end tokens, that were limited to some assets, so that they do not gain
+    the whole plant."""
+    limited: Document = {"scope": {"$ne": None}}
+    for name, end, instant in (
+        (ACCOUNTS, "disabled_at", {"$ifNull": ["$disabled_at", "$sessions_from"]}),
+        (ACCESS_TOKENS, "ends_at", "$made_at"),
+    ):
+        ended = database[name].update_many(limited, [{"$set": {end: instant}}, {"$unset": "scope"}])
+        if ended.modified_count:
+            _log.info("%s: %d that were limited have ended", name, ended.modified_count)
+
+
+def _complete_reports(database: MongoDatabase) -> None:
+    """Store whether a report is empty, and its picture. Those of 0.1.0 have a number instead, 0
+    where there was nothing to report."""
+    usual = {"empty": {"$eq": ["$revision", 0]}, "picture": b""}
+    database[REPORTS].update_many(
+        {"$or": [{name: None} for name in usual]},
+        [{"$set": {name: {"$ifNull": [f"${name}", value]} for name, value in usual.items()}}],
+    )
+
+
+def _complete_transitions(database: MongoDatabase) -> None:
+    query = {"transitions": {"$elemMatch": {"outcome": {"$exists": False}}}}
+    for name in (EPISODES, BACKTEST_EPISODES):
+        for document in database[name].find(query, {"transitions": True}):
+            transitions = [*map(transition_of_today, document["transitions"])]
+            database[name].update_one(
+                {"_id": document["_id"]}, {"$set": {"transitions": transitions}}
+            )
+
+
+def transition_of_today(stored: Any) -> Any:
+    """Return a transition whose severity or outcome stood only in its sentence with these as
+    fields, and with the verdict in words. One that cannot be read stays as it is."""
+    with suppress(LookupError, TypeError, AttributeError):
+        if "outcome" in stored:
+            return stored
+        kind, reason = stored["kind"], stored["reason"]
+        after: Document = {"severity": None, "outcome": None} | stored
+        if kind == "feedback":
+            words = reason.replace("true_alarm", "right").replace("false_alarm", "wrong")
+            return after | {"reason": words}
+        if kind in ("severity", "outcome"):
+            change, _, cause = reason.partition(": ")
+            values = {"change": change, "reason": cause}
+            said = {"reason_template": {"template": "{change}: {reason}", "values": values}}
+            return said | after | {kind: change.rpartition("→ ")[2]}
+        return after
+    return stored
+
+
+def _rename_states(database: MongoDatabase) -> None:
+    """Give documents of states that a plant had for itself a name without it; each state moves on
+    from there when it is next advanced."""
+    for document in database[STATES].find({"_id": {"$regex": "@"}}):
+        if named := _STATES_OF_PLANT.fullmatch(document["_id"]):
+            own = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
+            after = document | {"_id": f"{named[1]}-{named[2]}-{own}.0"}  # no number of parts is 0
+            database[STATES].replace_one({"_id": after["_id"]}, after, upsert=True)
+            database[STATES].delete_one({"_id": document["_id"]})

@@ -57,7 +57,7 @@ from alerting.stores.database.indexes import INDEXES
 SCHEMA_NUMBER = 11
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
-READABLE_FROM_NUMBER = 10
+READABLE_FROM_NUMBER = 11
 """The smallest number whose code may work on a database that this one has prepared. Code that
 writes documents in a form that older code misreads names itself."""
 _ID = "schema"

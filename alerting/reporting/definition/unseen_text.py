@@ -68,11 +68,13 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
 
 
 def _describe_period(test: Mapping[str, Any]) -> Translatable:
-    match test.get("units"), test["days"]:
+    match test.get("units"), test.get("days"):
         case int(units), _:
             return translatable_count(
                 "On {number} unseen part (test):", "On {number} unseen parts (test):", units
             )
+        case _, None:
+            return translatable("In the test period:")
         case _, days if days >= _LEAST_DAYS:
             return translatable_count(
                 "On {number} unseen day (test):", "On {number} unseen days (test):", round(days)

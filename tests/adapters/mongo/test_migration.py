@@ -1,27 +1,49 @@
-"""What the code of schema 9 stored has today's form after the preparation."""
+"""What the code of schema 9 stored, or read, has today's form after the preparation."""
+
+from dataclasses import replace
 
 import pytest
 from pymongo.collection import Collection
 
 from alerting.adapters.mongo.mongo import MongoStores, open_database
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.definitions.alert_definition import shard_of
 from alerting.definitions.revisions import definition_fields, definition_hash
+from alerting.episodes.episode import Transition
+from alerting.episodes.evaluation_plan import ConditionTable
+from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.registry import parse_definition
 from alerting.notifications.channel_faults import Undelivered
+from alerting.operators.account_rules import AccessToken, Account
 from alerting.stores.database.documents import (
+    ACCESS_TOKENS,
+    ACCOUNTS,
+    ASSETS,
     DEFINITIONS,
+    EPISODES,
     NOTIFICATIONS,
+    REPORTS,
     REVISIONS,
     SCHEMA,
+    STATES,
     TRAININGS,
     WRITTEN,
+    to_bson,
 )
 from alerting.stores.definitions import note_written
+from alerting.stores.states import MongoStates
+from alerting.usecases.access.accounts import change_person, enable_account, find_link
+from alerting.usecases.access.devices_and_tokens import find_token_user
 from tests.builders import at
+from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
+from tests.helpers.reports import store_report
+from tests.in_memory_platform import in_memory_platform
 
 DOCUMENT = {"name": "odd", "kind": "anomaly", "assets": ["oven-1"]}
 LEFT = {"candidates": ["pca"], "seed": 3}
+UNCHECKED = {"bypass_document_validation": True}
+KEY = ("too-hot", "oven-1")
 NO_INSTANTS = {"failed_at": None, "failing_since": None}
 
 
@@ -37,9 +59,8 @@ def stores(real_server):
 
 
 def store_of_before(stores):
-    unchecked = {"bypass_document_validation": True}
     note_written(stores.database, DEFINITIONS, {"odd": DOCUMENT | LEFT})
-    stores.database[DEFINITIONS].insert_one({"_id": 0} | DOCUMENT | LEFT, **unchecked)
+    stores.database[DEFINITIONS].insert_one({"_id": 0} | DOCUMENT | LEFT, **UNCHECKED)
     definition = parse_definition(DOCUMENT)
     for number, left in ((1, {"candidates": None, "seed": None}), (2, LEFT)):
         revision = {
@@ -53,10 +74,52 @@ def store_of_before(stores):
             "question": "asked before",
             "definition": definition_fields(definition) | left,
         }
-        stores.database[REVISIONS].insert_one(revision, **unchecked)
+        stores.database[REVISIONS].insert_one(revision, **UNCHECKED)
     stores.database[TRAININGS].insert_one({"_id": "odd|asked before", "alarm_rule": 3})
     stores.database[NOTIFICATIONS].create_index([("status", 1), ("delivered_at", 1)])
     return definition
+
+
+def store_other_forms_of_before(stores):
+    """An asset, an account, a token, reports, an episode and states in forms that were read."""
+    database = stores.database
+    note_written(database, ASSETS, {"oven-1": {"name": "oven-1", "plant": None}})
+    edited = {"_id": 0, "name": "oven-1", "plant": None, "title": "edited"}
+    database[ASSETS].insert_one(edited, **UNCHECKED)
+    stores.accounts.insert(Account("anna", "operator", at(0), "ada", at(0), link="code"))
+    stores.access_tokens.insert(
+        AccessToken("1" * 64, "line", "anna", "sender", at(1), "ada", at(900))
+    )
+    for name in (ACCOUNTS, ACCESS_TOKENS):
+        database[name].update_many({}, {"$set": {"scope": ["line-1"]}})
+    for period, number in (("2026-W01", 0), ("2026-W02", 1)):
+        store_report(stores, period=period, announced=False)
+        database[REPORTS].update_one(
+            {"period": period},
+            {"$set": {"revision": number}, "$unset": {"empty": 1, "picture": 1}},
+        )
+    stores.episodes.insert(episode(0))
+    before = [{"at": at(n), "actor": "ann", **one} for n, one in enumerate(TRANSITIONS)]
+    database[EPISODES].update_one({}, {"$set": {"transitions": to_bson(before)}})
+    nothing, begun = ConditionTable([KEY]), ConditionTable([KEY])
+    begun.write_state(0, ConditionState(at(1), raised_at=at(0), severity="high"))
+    MongoStates(database).advance(nothing, begun, every=60_000)
+    (shard,) = database[STATES].find()
+    database[STATES].delete_one({"_id": shard["_id"]})
+    database[STATES].insert_one(shard | {"_id": f"{shard_of(KEY[0]):02}@north/60000"})
+    return begun
+
+
+TRANSITIONS = [
+    {"kind": "raised", "reason": "too hot"},
+    {"kind": "severity", "reason": "medium → high: above 90"},
+    {"kind": "feedback", "reason": "true_alarm and acted"},
+    {"kind": "outcome", "reason": "undetermined → hit: ann said so"},
+]
+COLLECTIONS = (
+    *(ACCESS_TOKENS, ACCOUNTS, ASSETS, DEFINITIONS, EPISODES),
+    *(REPORTS, REVISIONS, STATES, TRAININGS, WRITTEN),
+)
 
 
 def everything(stores):
@@ -93,6 +156,92 @@ def test_undelivered_notifications_get_an_instant_from_which_their_channel_is_a_
     assert facts.refused == Undelivered(1, at(3), at(3), "403")
 
 
+def test_an_edit_of_before_stays_an_edit_and_a_further_fault_stops_nothing(stores):
+    store_of_before(stores)
+    definitions = stores.database[DEFINITIONS]
+    definitions.update_one({"name": "odd"}, {"$set": {"message": "by hand"}}, **UNCHECKED)
+    faulty = {"name": "faulty", "kind": "anomaly", "assets": 7, "seed": 3}
+    definitions.insert_one({"_id": 1} | faulty, **UNCHECKED)
+    note_written(stores.database, DEFINITIONS, {"faulty": faulty})
+    revisions = stores.database[REVISIONS]
+    revisions.update_one({"number": 1}, {"$set": {"definition.assets": 7}}, **UNCHECKED)
+    prepare_database(stores.database)
+    del faulty["seed"]
+    assert stores.definitions.documents() == [faulty, DOCUMENT | {"message": "by hand"}]
+    (edit,) = stores.documents.edits()
+    assert (edit.name, edit.after) == ("odd", DOCUMENT | {"message": "by hand"})
+    assert [one.number for one in stores.definitions.revisions("odd")] == [2]
+
+
+def test_an_asset_loses_the_field_of_its_plant(stores):
+    document = {"name": "oven-1", "plant": "north"}
+    note_written(stores.database, ASSETS, {"oven-1": document})
+    stores.database[ASSETS].insert_one(dict(document), **UNCHECKED)
+    prepare_database(stores.database)
+    assert stores.assets.get("oven-1").name == "oven-1"
+    assert stores.documents.edits() == [], "the platform has written it"
+
+
+def test_an_account_that_was_limited_to_assets_stands_still_until_it_is_enabled(stores):
+    store_other_forms_of_before(stores)
+    bob = Account("bob", "viewer", at(0), "ada", at(0), disabled_at=at(5))
+    stores.accounts.insert(bob)
+    stores.database[ACCOUNTS].update_one({"_id": "bob"}, {"$set": {"scope": []}})
+    stores.accounts.insert(Account("eve", "viewer", at(0), "ada", at(0)))
+    prepare_database(stores.database)
+    disabled = {account.id: account.disabled_at for account in stores.accounts.all()}
+    assert disabled == {"anna": at(0), "bob": at(5), "eve": None}
+    platform = replace(
+        in_memory_platform(),
+        accounts=stores.accounts,
+        access_tokens=stores.access_tokens,
+        audit=stores.audit,
+    )
+    assert find_link(platform, "code", at(1)) is None
+    (limited,) = stores.access_tokens.all()
+    assert limited.ends_at == limited.made_at
+    assert find_token_user(platform, limited.id, at(1)) is None
+    change_person(platform, "anna", "ada", at(1), "viewer")  # another change gives nothing back
+    assert stores.accounts.get("anna").disabled_at is not None
+    enable_account(platform, "anna", "ada", at(2))
+    assert stores.accounts.get("anna").disabled_at is None
+    assert find_token_user(platform, limited.id, at(3)) is None
+
+
+def test_reports_of_0_1_0_are_shown_unless_there_was_nothing_to_report(stores):
+    store_other_forms_of_before(stores)
+    prepare_database(stores.database)
+    (shown,) = stores.reports.unannounced(10)
+    assert shown.period == "2026-W02"
+    assert stores.reports.content(shown.id).picture == b""
+    assert [one.empty for one in stores.reports.for_definition("too-hot")].count(True) == 1
+
+
+def test_transitions_get_the_severity_and_the_outcome_that_their_sentences_say(stores):
+    store_other_forms_of_before(stores)
+    prepare_database(stores.database)
+    transitions = stores.episodes.get(episode(0).id).transitions
+    assert transitions == (
+        Transition("raised", at(0), "ann", "too hot"),
+        Transition("severity", at(1), "ann", "medium → high: above 90", "high"),
+        Transition("feedback", at(2), "ann", "right and acted"),
+        Transition("outcome", at(3), "ann", "undetermined → hit: ann said so", None, "hit"),
+    )
+    assert [one.cause for one in transitions] == ["", "above 90", "", "ann said so"]
+
+
+def test_states_of_a_plant_that_was_one_of_several_go_on(stores):
+    begun = store_other_forms_of_before(stores)
+    prepare_database(stores.database)
+    states = MongoStates(stores.database)
+    found = states.load_many([KEY])
+    assert found.state(0) == begun.state(0)
+    after = ConditionTable([KEY])
+    after.write_state(0, ConditionState(at(2)))
+    states.advance(found, after, every=60_000)
+    assert MongoStates(stores.database).load_many([KEY]).state(0) == ConditionState(at(2))
+
+
 def stop_before_write(monkeypatch, number):
     """Interrupt the write of this number to any collection."""
     writes = iter(range(1, number))
@@ -105,7 +254,10 @@ def stop_before_write(monkeypatch, number):
 
         return write_or_stop
 
-    for name in ("bulk_write", "replace_one", "update_many", "drop_index"):
+    for name in (
+        *("bulk_write", "replace_one", "update_one", "update_many"),
+        *("delete_one", "drop_index"),
+    ):
         monkeypatch.setattr(Collection, name, stopping(getattr(Collection, name)))
 
 
@@ -113,17 +265,18 @@ def test_a_migration_that_stops_anywhere_goes_on_and_a_further_one_changes_nothi
     stores, monkeypatch
 ):
     ends = []
-    for number in range(1, 9):
-        for name in (DEFINITIONS, REVISIONS, TRAININGS, WRITTEN):
+    for number in range(1, 16):
+        for name in COLLECTIONS:
             stores.database[name].delete_many({})
         stores.database[SCHEMA].update_one({"_id": "schema"}, {"$set": {"number": 9}})
         store_of_before(stores)
+        store_other_forms_of_before(stores)
         with monkeypatch.context() as stopping:
             stop_before_write(stopping, number)
             with pytest.raises(KeyboardInterrupt):
                 prepare_database(stores.database)
         prepare_database(stores.database)
-        assert stores.documents.edits() == []
+        assert [edit.name for edit in stores.documents.edits()] == ["oven-1"]
         ends.append(everything(stores))
     assert "status_1_delivered_at_1" not in ends[0][NOTIFICATIONS][1]
     assert ends[1:] == ends[:-1]

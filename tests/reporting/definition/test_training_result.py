@@ -107,6 +107,10 @@ TABLE = {
         made(FIRST, period_metrics(0, 0, 0)),
         "On 6 unseen days (test): no problem; no false alarm.",
     ),
+    "of a training that did not store the length of its test": (
+        made(FIRST, period_metrics(1, 1, 0, days=None)),
+        "In the test period: 1 of 1 problem announced, typically 10 min ahead; no false alarm.",
+    ),
     "challenger that wins": (
         made(BETTER, period_metrics(4, 4, 0), champion=1),
         "The challenger goes into service. It is clearly better than the champion.",
