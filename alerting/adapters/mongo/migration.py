@@ -156,12 +156,10 @@ def transition_of_today(stored: Any) -> Any:
 
 def _rename_states(database: MongoDatabase) -> None:
     """Give documents of states that a plant had for itself a name without it; each state moves on
-    from there when it is next advanced."""
+    from there when it is next advanced. No other name ends in .0: there is no number of parts of 0."""
     for document in database[STATES].find({"_id": {"$regex": "@"}}):
         if named := _STATES_OF_PLANT.fullmatch(document["_id"]):
-            suffix = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
-            after = document | {
-                "_id": f"{named[1]}-{named[2]}-{suffix}.0"
-            }  # no number of parts is 0
+            part = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
+            after = document | {"_id": f"{named[1]}-{named[2]}-{part}.0"}
             database[STATES].replace_one({"_id": after["_id"]}, after, upsert=True)
             database[STATES].delete_one({"_id": document["_id"]})
