@@ -156,7 +156,7 @@ def transition_of_today(stored: Any) -> Any:
 
 def _rename_states(database: MongoDatabase) -> None:
     """Give documents of states that a plant had for itself a name without it; each state moves on
-    from there when it is next advanced. No other name ends in .0: there is no number of parts of 0."""
+    from there when it is next advanced. The number of parts is never 0 in another name."""
     for document in database[STATES].find({"_id": {"$regex": "@"}}):
         if named := _STATES_OF_PLANT.fullmatch(document["_id"]):
             part = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
