@@ -65,12 +65,12 @@ def migrate(database: MongoDatabase) -> None:
 
 
 def _rewrite(
-    database: MongoDatabase, collection: str, query: Document, left: Collection[str]
+    database: MongoDatabase, collection: str, query: Document, removed: Collection[str]
 ) -> None:
     """Remove fields that left from documents that people write. The copy of what the platform wrote
     follows, except for a document that was edited in the database, which stays an edit."""
     for document in database[collection].find(query):
-        written = _without(document, left)
+        written = _without(document, removed)
         name = label(document)
         if is_as_written(database, collection, document):
             note_written(database, collection, {name: _without(written, ["_id"])})
@@ -139,7 +139,8 @@ def transition_of_today(stored: Any) -> Any:
     with suppress(LookupError, TypeError, AttributeError):
         if "outcome" in stored:
             return stored
-        kind, reason = stored["kind"], stored["reason"]
+        kind = stored["kind"]
+        reason = stored["reason"]
         after: Document = {"severity": None, "outcome": None} | stored
         if kind == "feedback":
             words = reason.replace("true_alarm", "right").replace("false_alarm", "wrong")
@@ -147,18 +148,18 @@ def transition_of_today(stored: Any) -> Any:
         if kind in ("severity", "outcome"):
             change, _, cause = reason.partition(": ")
             values = {"change": change, "reason": cause}
-            said = {"reason_template": {"template": "{change}: {reason}", "values": values}}
-            return said | after | {kind: change.rpartition("→ ")[2]}
+            template = {"reason_template": {"template": "{change}: {reason}", "values": values}}
+            return template | after | {kind: change.rpartition("→ ")[2]}
         return after
     return stored
 
 
 def _rename_states(database: MongoDatabase) -> None:
     """Give documents of states that a plant had for itself a name without it; each state moves on
-    from there when it is next advanced."""
+    from there when it is next advanced. The number of parts is never 0 in another name."""
     for document in database[STATES].find({"_id": {"$regex": "@"}}):
         if named := _STATES_OF_PLANT.fullmatch(document["_id"]):
-            own = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
-            after = document | {"_id": f"{named[1]}-{named[2]}-{own}.0"}  # no number of parts is 0
+            part = int(hashlib.blake2b(document["_id"].encode(), digest_size=4).hexdigest(), 16)
+            after = document | {"_id": f"{named[1]}-{named[2]}-{part}.0"}
             database[STATES].replace_one({"_id": after["_id"]}, after, upsert=True)
             database[STATES].delete_one({"_id": document["_id"]})

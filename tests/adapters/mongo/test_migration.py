@@ -101,7 +101,8 @@ def store_other_forms_of_before(stores):
     stores.episodes.insert(episode(0))
     before = [{"at": at(n), "actor": "ann", **one} for n, one in enumerate(TRANSITIONS)]
     database[EPISODES].update_one({}, {"$set": {"transitions": to_bson(before)}})
-    nothing, begun = ConditionTable([KEY]), ConditionTable([KEY])
+    nothing = ConditionTable([KEY])
+    begun = ConditionTable([KEY])
     begun.write_state(0, ConditionState(at(1), raised_at=at(0), severity="high"))
     MongoStates(database).advance(nothing, begun, every=60_000)
     (shard,) = database[STATES].find()
