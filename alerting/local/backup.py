@@ -28,6 +28,7 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import TypeAdapter, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import check_server, open_database
@@ -329,6 +330,7 @@ def _registry(settings: Settings) -> Path:
 _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 COLLECTIONS = frozenset(INDEXES)
 _DOCUMENTS_AT_ONCE = 1_000
+_LONGEST_WAIT_MS = 120_000
 _LENGTH_BYTES = 4
 _LARGEST_DOCUMENT_BYTES = 17 << 20
 
@@ -355,6 +357,10 @@ def dump_database(
     UserError if the server drops the history of the snapshot before the end.
     """
     counts = {}
+    # a snapshot is of what a majority has stored, on a busy server of seconds ago: this read waits
+    # until that is all that was written before it
+    stored = database.get_collection(SCHEMA, read_concern=ReadConcern("linearizable"))
+    stored.find_one({}, max_time_ms=_LONGEST_WAIT_MS)
     try:
         with (
             _long_snapshots(database.client),
