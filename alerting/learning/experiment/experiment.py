@@ -56,7 +56,7 @@ class Space(NamedTuple):
 @dataclass
 class Found:
     """The result of a search. `best`: the set with the least `loss`, of equal ones the earlier;
-    `scores`, by fold, are its own. `tried`: all trials; `losses`: those of the best, by fold.
+    `predicted` and `scores`, by fold, are its own. `tried`: all trials. `end`: how it ended.
     `chance`: the largest figure of all trials on each draw of the null."""
 
     best: Trial | None = None
@@ -87,7 +87,7 @@ class Experiment(ABC, Generic[FittedT]):
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         """Return the mean loss of predictions of rows; the least is best. For a search alone."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} states no loss, so it cannot be searched")
 
     def compared(self, fold: Fold) -> Positions:
         """Return the rows on which trials are compared."""
