@@ -24,6 +24,7 @@ from h11._receivebuffer import ReceiveBuffer
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from alerting import wiring
 from alerting.adapters.mongo.running import running
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
@@ -57,7 +58,7 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
+from alerting.wiring import plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
 
@@ -78,7 +79,7 @@ def serve(
     directory = None if settings.directory is None else open_directory(settings.directory)
     imports = Imports(settings.home / "imports", plant_zone(settings, environ))
     options = server_options(settings.trusted_proxies, prefix_of(public_url)) | tls
-    with open_platform(settings, patient=False, service=True) as platform:
+    with wiring.open_platform(settings, patient=False, service=True) as platform:
         register_services(platform, dict(tokens.values()), datetime.now(UTC))
         app = create_app(
             platform,
@@ -96,7 +97,7 @@ def serve(
             mlflow=pages_of(settings, settings.mlflow_uri, mlflow_uri),
         )
         HealthMonitor(
-            partial(open_platform, settings),
+            partial(wiring.open_platform, settings),
             tidy=imports.tidy,
             certificate=partial(read_certificate_end, settings.tls_cert, public_url),
             ask_scheduler=scheduler_reader(settings, environ),

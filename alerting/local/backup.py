@@ -28,8 +28,8 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import TypeAdapter, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from pymongo.read_concern import ReadConcern
 
+from alerting import wiring
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
@@ -44,7 +44,6 @@ from alerting.stores.database.documents import EVALUATION_PLANS, SCHEMA, Documen
 from alerting.stores.database.indexes import INDEXES
 from alerting.stores.operators import MongoAudit
 from alerting.usecases.access.accounts import BACKUP_MADE
-from alerting.wiring import open_stores
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -111,7 +110,7 @@ def save_backup(
     folder = folder.absolute()
     registry = _registry(settings)
     has_registry = settings.mlflow_uri is None and registry.exists()
-    with open_stores(settings) as stores:  # a command without a home ends here
+    with wiring.open_stores(settings) as stores:  # a command without a home ends here
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} is not empty: name a new folder for the backup")
         (folder / _DATABASE).mkdir(parents=True)
@@ -330,7 +329,6 @@ def _registry(settings: Settings) -> Path:
 _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 COLLECTIONS = frozenset(INDEXES)
 _DOCUMENTS_AT_ONCE = 1_000
-_LONGEST_WAIT_MS = 120_000
 _LENGTH_BYTES = 4
 _LARGEST_DOCUMENT_BYTES = 17 << 20
 
@@ -357,10 +355,6 @@ def dump_database(
     UserError if the server drops the history of the snapshot before the end.
     """
     counts = {}
-    # a snapshot is of what a majority has stored, on a busy server of seconds ago: this read waits
-    # until that is all that was written before it
-    stored = database.get_collection(SCHEMA, read_concern=ReadConcern("linearizable"))
-    stored.find_one({}, max_time_ms=_LONGEST_WAIT_MS)
     try:
         with (
             _long_snapshots(database.client),
