@@ -2,7 +2,7 @@
 silent, and the platform says it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.builders import at
@@ -75,6 +75,7 @@ def run_both(fields, values, wrong):
     | st.dictionaries(st.integers(8, 20), st.sampled_from([-10, -60, -3 * DAY]), max_size=1),
     st.sampled_from(["0s", "10m", "1d"]),
 )
+@example({}, [None] * 10, {12: -10}, "0s")  # the value has been the same since before
 def test_in_the_end_all_is_as_under_a_clock_that_was_right(fields, values, wrong, lateness):
     found, wanted = run_both(fields | {"allowed_lateness": lateness}, values, wrong)
     assert found.condition_intervals() == wanted.condition_intervals()
