@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.definitions.file_form import FileForm
 from alerting.ports import Platform, ReadingBatch, silent
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
@@ -120,7 +120,7 @@ def import_file(file: Path, uri: str, new: int) -> int:
     client = connect(uri)
     settings = Settings(home=file.parent, mongodb_uri=uri)
     platform = assemble(settings, MongoStores(client[file.stem]), channels=False)
-    checked = check_readings(ReadingsFile(file, Layout()), platform)
+    checked = check_readings(ReadingsFile(file, FileForm()), platform)
     result = checked.write(now=datetime.now(UTC), actor="benchmark")
     client.close()
     assert result.new == new
@@ -166,7 +166,7 @@ def write_rows(file: Path, start: str = "2026-01-01", mode: Literal["w", "a"] = 
 def _import(file: Path, platform: Platform, new: int) -> float:
     gc.collect()
     started = time.perf_counter()
-    result = check_readings(ReadingsFile(file, Layout()), platform).write(
+    result = check_readings(ReadingsFile(file, FileForm()), platform).write(
         now=datetime.now(UTC), actor="benchmark"
     )
     elapsed = time.perf_counter() - started
@@ -185,7 +185,7 @@ def _read(file: Path) -> float:
 
 
 def _batches(file: Path) -> Iterator[ReadingBatch]:
-    source = ReadingsFile(file, Layout())
+    source = ReadingsFile(file, FileForm())
     titles = source.profile(silent).columns
     return source.read(dict.fromkeys(titles, "number"), refuse_line, silent)
 

@@ -29,10 +29,10 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.deferred import arrow_csv, ds, pa, pc, pd, pq
 from alerting.definitions.asset_documents import Asset, VariableType, types_of
 from alerting.definitions.faults import NotFound, UserError, first_line
+from alerting.definitions.file_form import FileForm
 from alerting.kinds.protocol import ScoredRows
 from alerting.ports import (
     EvaluationPorts,
@@ -87,7 +87,7 @@ def score_file(
     platform: EvaluationPorts,
     name: str,
     file: Path,
-    layout: Layout,
+    form: FileForm,
     out: Path,
     progress: Progress = silent,
 ) -> ScoredFile:
@@ -100,7 +100,7 @@ def score_file(
     require_score_table(out)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         planned = plan_file(
-            platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress
+            platform, name, ReadingsFile(file, form), ParquetStore(Path(folder)), progress
         )
         counts = write_scores(out, planned.scores(progress))
     scores = counts.pop("", 0)
@@ -226,8 +226,8 @@ class PredictFolder:
         try:
             with tempfile.TemporaryDirectory(prefix="try-", dir=self.file(id, "")) as folder:
                 out = Path(folder) / "scores.parquet"
-                layout = Layout(**job.layout)  # type: ignore[arg-type]
-                result = score_file(platform, job.definition, self.readings(id), layout, out)
+                form = FileForm(**job.layout)  # type: ignore[arg-type]
+                result = score_file(platform, job.definition, self.readings(id), form, out)
                 out.replace(self.file(id, out.name))
         except Exception as fault:
             is_refused = isinstance(fault, UserError) and not is_outage(fault)

@@ -36,8 +36,8 @@ from alerting.cli.command import (
     writes,
 )
 from alerting.cli.document_commands import As, Sort, sort_of, sort_of_name, stored_names
-from alerting.cli.options import file_layout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import Stated
 from alerting.definitions.source_fields import MessageSource
 from alerting.definitions.sources import Source
 from alerting.ports import Platform, ReadingRow, silent
@@ -231,26 +231,21 @@ Message = tuple[str, bytes]
 
 
 @command
+@options.states_form(options.of_names("time", "time_format", "asset", "asset_column", "zone"))
 def replay(
     file: Annotated[Path, typer.Argument(help="A file of readings, in order of time.")],
     to: Annotated[str, typer.Option("--to", help="Source of kind http or mqtt.", metavar="SOURCE")],
     speed: Annotated[
         float, typer.Option(help="How many times as fast as recorded.", min=0.001, max=1e6)
     ] = 1.0,
-    time: options.Time = None,
-    time_format: options.TimeFormat = None,
-    asset: options.AssetName = None,
-    asset_column: options.AssetColumn = None,
-    tz: options.Zone = None,
+    *,
+    stated: Stated,
 ) -> Output:
     """Send the readings of a file to a source, in its own topics and fields, as a line would: each
     row has the time at which it is sent. Ctrl-C ends it."""
     from alerting.adapters.files.readings_and_events import ReadingsFile
 
-    layout = file_layout(
-        asset=asset, asset_column=asset_column, time=time, time_format=time_format, zone=tz
-    )
-    recording = ReadingsFile(file, layout)
+    recording = ReadingsFile(file, options.file_form(stated))
     sent = 0
     with platform() as p, progress() as report:
         source = SOURCES.find(p, to)

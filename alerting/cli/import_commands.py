@@ -1,9 +1,9 @@
 """`alerting import`: import readings, events and assets from files, with what a file was found to
 be and what its import changed."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,15 +26,24 @@ from alerting.cli.command import (
     writes,
 )
 from alerting.cli.main import command_group
-from alerting.cli.options import file_layout
+from alerting.definitions.file_form import (
+    FileForm,
+    Stated,
+    What,
+    describe_form,
+    refuse_sequence,
+)
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
-from alerting.usecases.ingestion.imported_files import Reject, Understood, UnderstoodColumn
-from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
-from alerting.usecases.ingestion.stated_options import Recalled, Stated, keep, recall, with_note
+from alerting.usecases.ingestion.imported_files import (
+    Duration,
+    Reject,
+    Understood,
+    UnderstoodColumn,
+)
+from alerting.usecases.ingestion.stated_options import Recalled, keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
-    What,
     check_events,
     check_readings,
 )
@@ -55,32 +64,10 @@ import_group = command_group(
 
 @import_group.command()
 @writes
+@options.states_form(lambda _, field: "readings" in field.what)
 def readings(
     file: options.File,
-    time: options.Time = None,
-    time_format: options.TimeFormat = None,
-    sequence: options.SequenceStep = None,
-    start: options.SequenceStart = None,
-    asset: options.AssetName = None,
-    asset_column: options.AssetColumn = None,
-    asset_prefix: options.AssetPrefix = "",
-    tz: options.Zone = None,
-    sep: options.Separator = None,
-    decimal: options.Decimal = None,
-    encoding: options.Encoding = None,
-    rename: options.Rename = None,
-    only: options.Only = None,
-    quality: options.QualityColumn = None,
-    quality_suffix: options.QualitySuffix = None,
-    quality_codes: options.QualityCodes = None,
-    header_line: options.HeaderLine = None,
-    columns: options.ColumnNames = None,
-    variable_column: options.VariableColumn = None,
-    value_column: options.ValueColumn = None,
-    wide: options.Wide = False,
-    column_type: options.ColumnType = None,
-    missing: options.Missing = None,
-    duplicates: options.Duplicates = "refuse",
+    stated: Stated,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
@@ -123,72 +110,24 @@ def readings(
     all its columns when none is filled.
     """
     from alerting.adapters.files.readings_and_events import ReadingsFile
-    from alerting.adapters.files.rows import QualityLayout
-    from alerting.adapters.stated_layouts import read_layout, refuse_sequence, state_layout
 
-    layout = replace(
-        file_layout(
-            asset=asset,
-            asset_column=asset_column,
-            asset_prefix=asset_prefix,
-            time=time,
-            time_format=time_format,
-            zone=tz,
-            separator=sep,
-            decimal=decimal,
-            encoding=encoding,
-            rename=rename,
-            only=only,
-            header_line=header_line,
-            columns=columns,
-        ),
-        quality=QualityLayout(quality, quality_suffix, quality_codes),
-        variable_column=variable_column,
-        value_column=value_column,
-        is_wide=wide,
-        types=options.read_types(column_type),
-        missing=tuple(missing or ()),
-        duplicates=duplicates,
-        sequence=sequence,
-        start=start,
-    )
+    def open_file(form: FileForm) -> "Check":
+        refuse_sequence(form, "readings", skip_bad=skip_bad)
+        now = datetime.now(UTC)
+        return partial(check_readings, ReadingsFile(file, form), take_back=take_back, now=now)
 
-    def open_file(stated: Stated) -> "Check":
-        whole = read_layout(stated, layout)
-        refuse_sequence(whole, "readings", skip_bad=skip_bad)
-        source = ReadingsFile(file, whole)
-        return partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
-
-    fixed = ["asset"] if asset else []
-    wish = _Wish(file, "readings", state_layout(layout), fixed, afresh, take_back, dry_run)
+    wish = _Wish(file, "readings", stated, afresh, take_back, dry_run)
     return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
 @import_group.command()
 @writes
+@options.states_form(lambda _, field: "events" in field.what)
 def events(
     file: options.File,
-    time: options.Time = None,
-    time_format: options.TimeFormat = None,
-    sequence: options.SequenceStep = None,
-    start: options.SequenceStart = None,
-    asset: options.AssetName = None,
-    asset_column: options.AssetColumn = None,
-    asset_prefix: options.AssetPrefix = "",
-    event_type: options.EventType = None,
-    type_column: options.TypeColumn = None,
-    type_prefix: options.TypePrefix = "",
-    end_column: options.EndColumn = None,
+    stated: Stated,
     lasting: options.Lasting = None,
     delay: options.Delay = None,
-    tz: options.Zone = None,
-    sep: options.Separator = None,
-    decimal: options.Decimal = None,
-    encoding: options.Encoding = None,
-    header_line: options.HeaderLine = None,
-    columns: options.ColumnNames = None,
-    rename: options.Rename = None,
-    only: options.Only = None,
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
@@ -202,50 +141,26 @@ def events(
     e.g. with its end, is merged.
     """
     from alerting.adapters.files.readings_and_events import EventsFile
-    from alerting.adapters.stated_layouts import (
-        read_event_columns,
-        read_layout,
-        refuse_sequence,
-        state_layout,
-    )
 
-    layout = file_layout(
-        asset=asset,
-        asset_column=asset_column,
-        asset_prefix=asset_prefix,
-        time=time,
-        time_format=time_format,
-        zone=tz,
-        separator=sep,
-        decimal=decimal,
-        encoding=encoding,
-        rename=rename,
-        only=only,
-        header_line=header_line,
-        columns=columns,
-    )
-    layout = replace(layout, sequence=sequence, start=start)
-    duration: Any = None
-    if lasting is not None:
-        duration = "lasting" if lasting else "instant"
+    durations: dict[bool | None, Duration | None] = {True: "lasting", False: "instant"}
+    duration = durations.get(lasting)
 
-    def open_file(stated: Stated) -> "Check":
-        columns = read_event_columns(stated, event_type)
-        whole = read_layout(stated, layout)
-        refuse_sequence(whole, "events", skip_bad=skip_bad)
-        source = EventsFile(file, whole, columns)
+    def open_file(form: FileForm) -> "Check":
+        refuse_sequence(form, "events", skip_bad=skip_bad)
+        source = EventsFile(file, form)
         return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
 
-    named = {"asset": asset, "event_type": event_type}
-    fixed = {name for name, value in named.items() if value}
-    of_events = {"type_column": type_column, "type_prefix": type_prefix, "end_column": end_column}
-    stated = state_layout(layout) | {name: (text,) for name, text in of_events.items() if text}
-    wish = _Wish(file, "events", stated, fixed, afresh, take_back, dry_run)
+    wish = _Wish(file, "events", stated, afresh, take_back, dry_run)
     return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
 @import_group.command()
 @writes
+@options.states_form(
+    options.of_names(
+        *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
+    )
+)
 def assets(
     file: Annotated[
         Path,
@@ -254,13 +169,7 @@ def assets(
             metavar="FILE",
         ),
     ],
-    asset_column: options.AssetColumn = None,
-    asset_prefix: options.AssetPrefix = "",
-    sep: options.Separator = None,
-    decimal: options.Decimal = None,
-    encoding: options.Encoding = None,
-    rename: options.Rename = None,
-    only: options.Only = None,
+    stated: Stated,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the changes without writing them.")
     ] = False,
@@ -274,17 +183,9 @@ def assets(
     """
     from alerting.adapters.files.assets import read_assets
 
-    layout = file_layout(
-        asset_column=asset_column,
-        asset_prefix=asset_prefix,
-        separator=sep,
-        decimal=decimal,
-        encoding=encoding,
-        rename=rename,
-        only=only,
-    )
+    form = options.file_form(stated)
     with platform() as p:
-        documents = read_assets(file, layout, lambda: titles_by_name(p.assets.all()))
+        documents = read_assets(file, form, lambda: titles_by_name(p.assets.all()))
         result = import_assets(
             str(file), documents, p, now=p.clock.now(), actor=user(), dry_run=dry_run
         )
@@ -293,12 +194,11 @@ def assets(
 
 @dataclass(frozen=True)
 class _Wish:
-    """A file and the options of its command. `fixed`: `asset` or `event_type`, if stated."""
+    """A file and the options of its command."""
 
     file: Path
     what: What
     stated: Stated
-    fixed: Collection[str]
     afresh: bool
     take_back: bool
     dry_run: bool
@@ -306,26 +206,26 @@ class _Wish:
 
 def _import(
     wish: _Wish,
-    open_file: Callable[[Stated], "Check"],
+    open_file: Callable[[FileForm], "Check"],
     rejects: AbstractContextManager[Reject | None],
 ) -> Output:
     """Check a whole file, print its profile, and write its rows unless this is a dry run.
 
-    `open_file`: returns `check_readings` or `check_events` of the file, read as it is stated.
+    `open_file`: returns `check_readings` or `check_events` of the file, read by its form.
     """
-    from alerting.adapters.stated_layouts import hash_form
+    from alerting.adapters.files.rows import hash_form
 
     form = hash_form(wish.file, wish.what)
     with rejects as reject, platform() as p:
         recalled = (
             Recalled(wish.stated)
             if wish.afresh
-            else recall(p.file_forms, form, wish.stated, wish.fixed, p.zone, _REMEDY)
+            else recall(p.file_forms, form, wish.stated, p.zone, _REMEDY)
         )
         with progress() as report:
+            whole = options.file_form(recalled.stated)
             checked = with_note(
-                lambda: open_file(recalled.stated)(p, reject=reject, progress=report),
-                recalled.note,
+                lambda: open_file(whole)(p, reject=reject, progress=report), recalled.note
             )
         print_lines(lines_of_understood(checked.understood))
         if wish.dry_run:
@@ -369,7 +269,7 @@ def _rejects(
 
 def lines_of_understood(understood: Understood) -> Iterator[Line]:
     """Yield the format of the file, its time column, its other columns and remarks on them."""
-    yield from _lines_of_plan(understood)
+    yield from _lines_of_form(understood)
     columns = [_column(c) for c in understood.columns[:_COLUMNS]]
     yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
     if len(understood.columns) > _COLUMNS:
@@ -391,27 +291,27 @@ def _names(names: Sequence[str]) -> str:
     )
 
 
-def _lines_of_plan(understood: Understood) -> Iterator[str]:
-    plan = understood.plan
-    words = list(describe_plan(plan))
-    yield f"{understood.source}:{' detected format' if plan.separator else ''}"
+def _lines_of_form(understood: Understood) -> Iterator[str]:
+    form = understood.form
+    words = list(describe_form(form))
+    yield f"{understood.source}:{' detected format' if form.separator else ''}"
     yield from (f"  {line}" for line in words)
     span = (
-        f", {_local(understood.first, plan)} to {_local(understood.last, plan)}"
+        f", {_local(understood.first, form)} to {_local(understood.last, form)}"
         if understood.first
         else ""
     )
-    yield f"  {_count(understood.lines, 'instant' if plan.variable_column else 'line')}{span}"
+    yield f"  {_count(understood.lines, 'instant' if form.variable_column else 'line')}{span}"
     new = set(understood.new_assets)
     assets = [f"{name} (new)" if name in new else name for name in understood.assets]
     yield f"  {'asset' if len(assets) == 1 else 'assets'}: {_names(assets)}"
 
 
-def _local(instant: datetime | None, plan: ReadingPlan) -> str:
+def _local(instant: datetime | None, form: FileForm) -> str:
     if instant is None:
         return ""
-    local = instant.astimezone(ZoneInfo(plan.zone or "UTC"))
-    return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if plan.zone else "Z")
+    local = instant.astimezone(ZoneInfo(form.zone or "UTC"))
+    return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if form.zone else "Z")
 
 
 def _column(column: UnderstoodColumn) -> dict[str, Any]:

@@ -28,9 +28,10 @@ from alerting.cli.command import (
     writes,
 )
 from alerting.cli.main import command_group
-from alerting.cli.options import DefinitionName, file_layout, read_instant
+from alerting.cli.options import DefinitionName, read_instant
 from alerting.definitions.alert_definition import fixed_threshold
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import Stated
 from alerting.definitions.wording.language import format_threshold, joined
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
@@ -210,6 +211,11 @@ def export(
 
 
 @command
+@options.states_form(
+    options.of_names(
+        *("time", "time_format", "asset", "asset_column", "asset_prefix", "zone", "rename")
+    )
+)
 def score(
     name: DefinitionName,
     file: Annotated[
@@ -248,13 +254,8 @@ def score(
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")
     ] = None,
-    time: options.Time = None,
-    time_format: options.TimeFormat = None,
-    asset: options.AssetName = None,
-    asset_column: options.AssetColumn = None,
-    asset_prefix: options.AssetPrefix = "",
-    tz: options.Zone = None,
-    rename: options.Rename = None,
+    *,
+    stated: Stated,
 ) -> Output:
     """Show the newest score of each asset, or write the scores of the past or of a FILE: time,
     asset, score, threshold, reason.
@@ -269,8 +270,7 @@ def score(
         )
     if (start or end) and not history:
         raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
-    of_file = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
-    if file is None and any(of_file):
+    if file is None and stated:
         raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
     if file is None or out is None:
         return _score_stored(name, start, end, model, out)
@@ -278,17 +278,8 @@ def score(
         raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
     from alerting.adapters.scored_files import score_file
 
-    layout = file_layout(
-        asset=asset,
-        asset_column=asset_column,
-        asset_prefix=asset_prefix,
-        time=time,
-        time_format=time_format,
-        zone=tz,
-        rename=rename,
-    )
     with platform() as p, progress() as report:
-        scored = score_file(p, name, file, layout, out, report)
+        scored = score_file(p, name, file, options.file_form(stated), out, report)
     written = (
         f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
         f"{out}"

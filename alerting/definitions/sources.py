@@ -11,9 +11,9 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Union, get_args
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, create_model
 
 from alerting.definitions.asset_documents import USUAL_LATENCY, LongerThanZero, VariableType
 from alerting.definitions.faults import (
@@ -26,6 +26,8 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
+from alerting.definitions.file_form import FORM_FIELDS, FormField
+from alerting.definitions.file_form import Fields as FormFields
 from alerting.definitions.source_fields import (
     AmqpSource,
     MessageSource,
@@ -219,7 +221,7 @@ class HttpSource(SourceFields):
     )
 
 
-class FilesSource(PolledFields):
+class _FilesSource(PolledFields):
     """Files that appear in a folder, on this machine or at a server: CSV or Parquet, each read
     once."""
 
@@ -264,59 +266,55 @@ class FilesSource(PolledFields):
         timedelta(seconds=10),
         description="A file that was changed less than this ago waits.",
     )
-    time_format: Title | None = Field(
-        None,
-        description="How stamps are written, e.g. dd/mm/yyyy; found in the file when left out.",
-    )
-    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = Field(
-        None, description="Separator of fields; found in the file when left out."
-    )
-    decimal: Literal[".", ","] | None = Field(
-        None, description="Decimal mark; found in the file when left out."
-    )
-    encoding: Title | None = Field(
-        None, description="Encoding of text, e.g. cp1252; found in the file when left out."
-    )
-    header_line: int | None = Field(
-        None,
-        ge=0,
-        le=1_000_000,
-        description=(
-            "Line that names the columns, counted from 1; 0: none does. Found in the file when "
-            "left out."
-        ),
-    )
-    columns: tuple[Title, ...] = Field(
-        (),
-        max_length=10_000,
-        description="Names of all columns, instead of those in the file.",
-    )
-    wide: bool = Field(
-        False, description="The file has one column for each variable, not one line."
-    )
-    types: dict[Title, VariableType] = Field(
-        default_factory=dict,
-        max_length=10_000,
-        description="Types of new variables by the title of their column.",
-    )
-    quality_suffix: Title | None = Field(
-        None,
-        description=(
-            "Ending of the titles of columns with the quality of another one, e.g. _quality."
-        ),
-    )
-    missing: tuple[Title, ...] = Field(
-        (), max_length=100, description="Further texts that mean a missing value."
-    )
-    duplicates: Literal["refuse", "last", "mean"] = Field(
-        "refuse",
-        description=(
-            "Lines of one instant with other values: refuse the file, or take the last value or "
-            "the mean."
-        ),
-    )
     bad_lines: Literal["refuse", "skip"] = Field(
         "refuse", description="A file with a bad line: refuse it whole, or store the other lines."
+    )
+
+
+_TYPES: Mapping[str, Any] = {
+    "exact": Title | None,
+    "line": Annotated[int, Field(ge=0, le=1_000_000)] | None,
+    "switch": bool,
+    "names": Annotated[tuple[Title, ...], Field(max_length=10_000)],
+    "texts": Annotated[tuple[Title, ...], Field(max_length=100)],
+    "types": Annotated[dict[Title, VariableType], Field(max_length=10_000)],
+}
+"""The type of a field of a source by its kind; of any other it is a title."""
+
+
+def source_fields(fields: FormFields = FORM_FIELDS) -> dict[str, Any]:
+    """Return the type and declaration of the fields by which a source of files states the form of
+    its files, of those that sources of other kinds do not have."""
+    by_name = {
+        name: declared
+        for declared in fields.values()
+        if (name := declared.source.rstrip(":")) and "." not in name
+    }
+    return {
+        name: (
+            _source_type(name, declared),
+            Field(declared.default, description=declared.help),
+        )
+        for name, declared in by_name.items()
+        if name not in PolledFields.model_fields
+    }
+
+
+def _source_type(name: str, declared: FormField) -> Any:
+    if declared.values:
+        values: Any = Literal[declared.values]
+        return values if declared.default else values | None
+    of_one = Annotated[str, StringConstraints(min_length=1, max_length=1)] | None
+    return _TYPES.get(declared.kind, of_one if name == "separator" else Title | None)
+
+
+if TYPE_CHECKING:
+
+    class FilesSource(_FilesSource):
+        """With the fields that state the form of the files."""
+else:
+    FilesSource = create_model(
+        "FilesSource", __base__=_FilesSource, __doc__=_FilesSource.__doc__, **source_fields()
     )
 
 

@@ -73,7 +73,6 @@ from alerting.ports.notifications_and_sources import (
     Delivered,
     DeliveryCount,
     DeliveryFailed,
-    FileForm,
     FileMark,
     Links,
     Message,
@@ -95,6 +94,7 @@ from alerting.ports.notifications_and_sources import (
     SinkStep,
     SourceLoss,
     SourceProgress,
+    StoredForm,
     TargetScore,
 )
 from alerting.ports.plant import (

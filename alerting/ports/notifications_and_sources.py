@@ -227,7 +227,7 @@ class FileMark:
 
 
 @dataclass(frozen=True)
-class FileForm:
+class StoredForm:
     """A form of files, and what was stated of them: the texts of each option, by the name of its
     field. `id`: hash of the form; `file`: name of the last file; `at`: its import."""
 

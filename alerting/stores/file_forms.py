@@ -1,6 +1,6 @@
 """Options that people stated for files, by the form of these, in MongoDB."""
 
-from alerting.ports import FileForm
+from alerting.ports import StoredForm
 from alerting.stores.database.documents import (
     FILE_FORMS,
     MongoDatabase,
@@ -18,10 +18,10 @@ class FileForms:
     def __init__(self, database: MongoDatabase) -> None:
         self._forms = database[FILE_FORMS]
 
-    def find(self, form: str) -> FileForm | None:
-        return read_one(FILE_FORMS, FileForm, self._forms.find_one({"_id": form}), "id")
+    def find(self, form: str) -> StoredForm | None:
+        return read_one(FILE_FORMS, StoredForm, self._forms.find_one({"_id": form}), "id")
 
-    def keep(self, form: FileForm) -> None:
+    def keep(self, form: StoredForm) -> None:
         """Store a form, or replace it; delete those beyond the newest `MOST_FORMS`. Idempotent."""
         document = to_identified(form)
         upsert(lambda: self._forms.replace_one({"_id": form.id}, document, upsert=True))

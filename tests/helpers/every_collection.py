@@ -17,7 +17,6 @@ from alerting.ports import (
     Arrival,
     DeadMessage,
     DecisionRecord,
-    FileForm,
     FileMark,
     PastEvaluation,
     PlatformAlert,
@@ -25,6 +24,7 @@ from alerting.ports import (
     SinkLetter,
     SinkProgress,
     SourceProgress,
+    StoredForm,
     Training,
 )
 from alerting.readings.buckets import RollupState
@@ -118,7 +118,7 @@ def valid_documents() -> dict[str, Document]:
         c.SOURCE_PROGRESS: {**to_document(example(SourceProgress)), "_id": "gateway"},
         **_of_sinks(),
         c.SOURCE_FILES: to_document(example(FileMark)),
-        c.FILE_FORMS: _with_id(FileForm, "form"),
+        c.FILE_FORMS: _with_id(StoredForm, "form"),
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         LEASES: {"_id": "stream", "holder": "host-1", "reads": ["line"], "at": at(0)},

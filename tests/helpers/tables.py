@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.adapters.files.assets import read_assets
-from alerting.adapters.files.readings_and_events import EventColumns, EventsFile, ReadingsFile
-from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.usecases.ingestion.asset_import import import_assets
 from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.memory_plant import Plant
@@ -32,7 +32,7 @@ class Importer:
         return path
 
     def check(self, content, skip_bad=False, take_back=False, **layout):
-        source = ReadingsFile(self.file(content), Layout(**(self.layout | layout)))
+        source = ReadingsFile(self.file(content), FileForm(**(self.layout | layout)))
         reject = self.rejects.append if skip_bad else None
         return check_readings(source, self.plant, reject=reject, take_back=take_back)
 
@@ -42,8 +42,8 @@ class Importer:
     def events(
         self, content, columns=None, duration=None, skip_bad=False, take_back=False, **layout
     ):
-        layout = Layout(**(self.layout | layout))
-        source = EventsFile(self.file(content), layout, EventColumns(**(columns or {})))
+        of_events = {"event_type" if k == "type" else k: v for k, v in (columns or {}).items()}
+        source = EventsFile(self.file(content), FileForm(**(self.layout | layout | of_events)))
         reject = self.rejects.append if skip_bad else None
         checked = check_events(
             source, self.plant, duration=duration, reject=reject, take_back=take_back
@@ -51,7 +51,7 @@ class Importer:
         return checked.write(now=NOW, actor="me")
 
     def given(self, content, name="file.yaml", **layout):
-        return read_assets(self.file(content, name), Layout(**(self.layout | layout)))
+        return read_assets(self.file(content, name), FileForm(**(self.layout | layout)))
 
     def assets(self, content, name="file.yaml", dry_run=False, **layout):
         given = self.given(content, name, **layout)

@@ -22,9 +22,9 @@ import yaml
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.scored_files import PredictFolder, score_file
 from alerting.definitions.asset_documents import Asset, Variable
+from alerting.definitions.file_form import FileForm
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
@@ -344,7 +344,7 @@ def submit_jobs(settings, platform):
         jobs.append(job)
     ids = [job.id for job in jobs]
     expected = settings.home / "expected.parquet"
-    score_file(platform, MODEL, files.readings(ids[-1]), Layout(asset=oven.name), expected)
+    score_file(platform, MODEL, files.readings(ids[-1]), FileForm(asset=oven.name), expected)
     for job in jobs:
         files.submit(job)
     return Jobs(files, ids, expected)

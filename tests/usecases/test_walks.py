@@ -7,9 +7,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.receivers.egress import Egress
 from alerting.adapters.receivers.email import EmailChannel
+from alerting.definitions.file_form import FileForm
 from alerting.settings.environment import Smtp
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.evaluation.rounds import evaluate
@@ -69,7 +69,7 @@ def send(platform, folder, minute, value):
     """Import a file with one reading, evaluate, and deliver."""
     file = folder / "line.csv"
     file.write_text(f"timestamp,temperature\n{at(minute).isoformat()},{value}\n")
-    checked = check_readings(ReadingsFile(file, Layout(asset="oven-1")), platform)
+    checked = check_readings(ReadingsFile(file, FileForm(asset="oven-1")), platform)
     checked.write(now=at(minute + 1), actor="engineer")
     platform.clock.instant = at(minute + 1)
     evaluate(platform, None, at(minute + 1))

@@ -12,15 +12,16 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, open_table, value_names
+from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, open_table, value_names
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import FileForm
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.usecases.ingestion.asset_import import GivenAsset, TextNames, Titles
 
 
 def read_assets(
-    path: Path, layout: Layout, stored: Callable[[], Titles] = dict
+    path: Path, form: FileForm, stored: Callable[[], Titles] = dict
 ) -> list[GivenAsset]:
     """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other
     file is a table.
@@ -33,7 +34,7 @@ def read_assets(
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         magic(path)
         return [asset for part in read_yaml(path) for asset in _list_assets(path, part)]
-    return _table(path, layout, TextNames("asset", layout.asset_prefix, stored))
+    return _table(path, form, TextNames("asset", form.asset_prefix, stored))
 
 
 def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
@@ -52,12 +53,12 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 
 
-def _table(path: Path, layout: Layout, texts: TextNames) -> list[GivenAsset]:
-    table = open_table(path, layout.separator, layout.encoding)
-    key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
-    names = value_names(table, [t for t in table.titles if t != key], layout)
-    form = number_form(sample(table), list(names), getattr(table, "separator", None))
-    numbers = replace(form, decimal=layout.decimal) if layout.decimal else form
+def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
+    table = open_table(path, form.separator, form.encoding)
+    key = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
+    names = value_names(table, [t for t in table.titles if t != key], form)
+    numbers = number_form(sample(table), list(names), getattr(table, "separator", None))
+    numbers = replace(numbers, decimal=form.decimal) if form.decimal else numbers
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_AssetChunk] = []
     bad: list[BadLine] = []

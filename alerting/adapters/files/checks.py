@@ -20,12 +20,12 @@ from alerting.adapters.files.recognition import NumberForm
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import DuplicatesRule
 from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.readings.history import MOST_MEASURED, Millis, Quality
 from alerting.usecases.ingestion.asset_import import TextNames
-from alerting.usecases.ingestion.imported_files import DuplicatesRule
 
 EXAMPLES = 5
 

@@ -17,7 +17,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis, grade
 
 if TYPE_CHECKING:
-    from alerting.adapters.files.rows import Layout
+    from alerting.definitions.file_form import FileForm
 
 _NAME = r"n?(name|id|nr|no|key|code|number|nummer|bezeichnung|text|alias)?"
 _PLAIN_NAME = r"name|field|key|bezeichnung|bezeichner|nombre|nom|nome|nazwa"
@@ -133,36 +133,36 @@ def distinguishing_column(
 
 
 def find_long_form(
-    table: ChunkedTable, layout: Layout, cells: Mapping[str, Cells], asset: str | None
+    table: ChunkedTable, form: FileForm, cells: Mapping[str, Cells], asset: str | None
 ) -> LongColumns | None:
     """Return the columns of a file with one row for each value; None if it has a column for each
     variable. Raises UserError if it has such rows and more than one column may be meant.
 
     `cells`: its first rows; `asset`: the column of the asset.
     """
-    if layout.quality.suffix:
+    if form.quality_suffix:
         return None
-    stated = [title for title in (layout.variable_column, layout.value_column) if title]
-    if stated and (layout.is_wide or layout.sequence):
+    stated = [title for title in (form.variable_column, form.value_column) if title]
+    if stated and (form.is_wide or form.sequence):
         raise UserError(
             "--variable-column and --value-column are for files with stamps and one row for each "
             "value; they do not go with --wide or --sequence"
         )
-    if layout.is_wide or layout.sequence:
+    if form.is_wide or form.sequence:
         return None
-    if layout.variable_column:
-        column(table, layout.variable_column, "--variable-column")
-    if layout.value_column:
-        column(table, layout.value_column, "--value-column")
+    if form.variable_column:
+        column(table, form.variable_column, "--variable-column")
+    if form.value_column:
+        column(table, form.value_column, "--value-column")
     if not stated and not any(_may_be_variable(title, cells[title]) for title in table.titles):
         return None
     try:
-        times = time_columns(table, layout.time, cells, [t for t in (asset, *stated) if t])
+        times = time_columns(table, form.time, cells, [t for t in (asset, *stated) if t])
     except UserError:
         if stated:
             raise
         return None
-    return _LongFormSearch(table, layout, cells, times, asset).find()
+    return _LongFormSearch(table, form, cells, times, asset).find()
 
 
 def _letters(title: str) -> str:
@@ -200,13 +200,13 @@ class _LongFormSearch:
     def __init__(
         self,
         table: ChunkedTable,
-        layout: Layout,
+        form: FileForm,
         cells: Mapping[str, Cells],
         times: tuple[str, ...],
         asset: str | None,
     ) -> None:
         self._table = table
-        self._layout = layout
+        self._form = form
         self._cells = _without_titles(cells)
         self._times = times
         self._asset = asset
@@ -216,22 +216,22 @@ class _LongFormSearch:
 
     def find(self) -> LongColumns | None:
         """Return the columns; None without a variable or a value among them."""
-        layout = self._layout
+        form = self._form
         unit = self._only(_UNIT)
-        stated = layout.quality.column
+        stated = form.quality
         quality = column(self._table, stated, "--quality") if stated else self._quality()
         self._rest = [title for title in self._rest if title not in (unit, quality)]
         named = [t for t in self._rest if _is(_VALUE, t) and not self._is_empty(t)]
         if named:
             named = [named[0], *(t for t in named[1:] if not self._is_copy(t, named[0]))]
-        variable = layout.variable_column or self._variable(named)
+        variable = form.variable_column or self._variable(named)
         if variable is None:
-            if layout.value_column:
+            if form.value_column:
                 raise self._undecided("the column that names the variable of each value", [])
             return None
         others = [title for title in self._rest if title != variable]
         varying = [title for title in others if self._varies(title, variable)]
-        value = layout.value_column or self._value(variable, named, varying)
+        value = form.value_column or self._value(variable, named, varying)
         if value is None:
             return None
         varying = [
@@ -240,7 +240,7 @@ class _LongFormSearch:
             if (title in varying and not self._is_beside(title, value))
             or self._is_instead_of(title, value)
         ]
-        is_stated = bool(layout.variable_column and layout.value_column)
+        is_stated = bool(form.variable_column and form.value_column)
         if not is_stated and not self._is_decided(variable, value, varying):
             return None
         aside = [title for title in others if title != value]
@@ -305,7 +305,7 @@ class _LongFormSearch:
         return bool(texts) and all(
             text.casefold() in flags
             or (not surely and re.match(_INTEGER, text))
-            or grade(text, self._layout.quality.codes)
+            or grade(text, self._form.quality_codes)
             for text in texts
         )
 
@@ -315,10 +315,10 @@ class _LongFormSearch:
         texts = [
             title
             for title in self._rest
-            if title not in values and title != self._layout.value_column
+            if title not in values and title != self._form.value_column
             if _may_be_variable(title, self._cells[title]) and not self._is_time(title)
         ]
-        has_value = len(values) == 1 or self._layout.value_column is not None
+        has_value = len(values) == 1 or self._form.value_column is not None
         named = [title for title in texts if _is(_VARIABLE, title)] if has_value else []
         apart = [title for title in texts if self._distinguishes_rows(title)]
         if not named and not apart and len(texts) == 1 and self._comes_back(texts[0], values):
@@ -335,7 +335,7 @@ class _LongFormSearch:
     def _value(self, variable: str, named: Sequence[str], varying: Sequence[str]) -> str | None:
         if len(named) == 1:
             return named[0]
-        is_stated = self._layout.variable_column is not None
+        is_stated = self._form.variable_column is not None
         candidates = [title for title in varying if title in named] or list(varying)
         is_shaped = self._distinguishes_rows(variable)
         if len(candidates) == 1 and (is_shaped or is_stated):
@@ -346,10 +346,10 @@ class _LongFormSearch:
 
     def _is_decided(self, variable: str, value: str, varying: Sequence[str]) -> bool:
         """Return whether the columns may be read so. Raises UserError if others are as likely."""
-        layout = self._layout
+        form = self._form
         is_shaped = self._distinguishes_rows(variable)
         numbers = [t for t in varying if _share(self._cells[t], _NUMBER) >= 0.5]
-        named = [t for t in (*layout.only, *layout.rename) if t in (variable, value)]
+        named = [t for t in (*form.only, *form.rename) if t in (variable, value)]
         is_plain = _letters(value) == "state" or re.fullmatch(_PLAIN_NAME, _letters(variable))
         if not is_shaped and (named or (numbers and (is_plain or self._is_constant(variable)))):
             return False

@@ -31,23 +31,22 @@ from alerting.adapters.files.checks import (
 from alerting.adapters.files.long_form import distinguishing_column
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
-from alerting.adapters.files.rows import Keyed, Layout, Qualities, TableRows, open_table
+from alerting.adapters.files.rows import Keyed, Qualities, TableRows, open_table
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable
+from alerting.definitions.file_form import DuplicatesRule, FileForm
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import Millis, Quality, datetimes, from_millis
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import (
-    DuplicatesRule,
     Duration,
     EventsProfile,
     EventTypeProfile,
     Profile,
     Reject,
 )
-from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 class HasKeys(Protocol):
@@ -91,9 +90,9 @@ class TableFile(ABC, Generic[C, P]):
         self._rule = rule
 
     @property
-    def plan(self) -> ReadingPlan:
-        """Return the format of the file; final after the profile."""
-        return self._rows.plan
+    def form(self) -> FileForm:
+        """Return the form of the file as it was found; final after the profile."""
+        return self._rows.found
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -209,8 +208,8 @@ PARSED_ONCE = 48 << 20
 class ReadingsFile(TableFile[Keyed, Profile]):
     """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        super().__init__(path, TableRows(path, layout, units={}), layout.duplicates)
+    def __init__(self, path: Path, form: FileForm) -> None:
+        super().__init__(path, TableRows(path, form, units={}), form.duplicates)
         self._parsed: list[Keyed] | None = None
         self._size = 0
 
@@ -390,16 +389,6 @@ ORIGIN = "import"
 
 
 @dataclass(frozen=True)
-class EventColumns:
-    """Columns of type and end of an event: one `type`, or `type_column` after `type_prefix`."""
-
-    type: str | None = None
-    type_column: str | None = None
-    type_prefix: str = ""
-    end_column: str | None = None
-
-
-@dataclass(frozen=True)
 class _Typed:
     """A chunk with type and end of every event, and all checks on them; `at` is the start."""
 
@@ -413,33 +402,33 @@ class _Typed:
 class EventsFile(TableFile["_Typed", EventsProfile]):
     """A file of events behind the port `EventSource`. Raises UserError for a missing column."""
 
-    def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
-        if columns.type and columns.type_column:
+    def __init__(self, path: Path, form: FileForm) -> None:
+        if form.event_type and form.type_column:
             raise UserError(
                 "give either --type or --type-column: the type is named once for all lines, or on "
                 "each line"
             )
-        if columns.type and columns.type_prefix:
+        if form.event_type and form.type_prefix:
             raise UserError(
                 "--type-prefix goes with --type-column; write the whole name after --type"
             )
         titles = open_table(
-            path, layout.separator, layout.encoding, layout.header_line, layout.columns
+            path, form.separator, form.encoding, form.header_line, form.columns
         ).titles
-        self._type = columns.type
-        self._types = TextNames("event type", columns.type_prefix)
-        if columns.type:
-            self._types.read_option(columns.type, "--type")  # refused before the file is read
-        self._type_column = None if columns.type else columns.type_column or DEFAULT_TYPE_COLUMN
+        self._type = form.event_type
+        self._types = TextNames("event type", form.type_prefix)
+        if form.event_type:
+            self._types.read_option(form.event_type, "--type")  # refused before the file is read
+        self._type_column = None if form.event_type else form.type_column or DEFAULT_TYPE_COLUMN
         default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
-        self._end_column = columns.end_column or default_end
+        self._end_column = form.end_column or default_end
         keys = {
             self._type_column: "--type-column (or name one type with --type)",
             self._end_column: "--end-column",
         }
         self._keys = [title for title in keys if title]
         key_titles = [(title, option) for title, option in keys.items() if title]
-        super().__init__(path, TableRows(path, layout, key_titles))
+        super().__init__(path, TableRows(path, form, key_titles))
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the

@@ -3,9 +3,10 @@ become variables."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +31,16 @@ from alerting.adapters.files.written_cells import WrittenCells
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import FileForm, What
 from alerting.ports import SampleColumn
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import (
-    Codes,
     Millis,
     grade,
     why_no_quality,
 )
 from alerting.readings.unit_conversion import column_names
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
-from alerting.usecases.ingestion.imported_files import DuplicatesRule
-from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 Grades = npt.NDArray[np.int8]
 _UNREADABLE = -1
@@ -49,20 +48,6 @@ _GOOD = 0
 _UNCERTAIN = 1
 _BAD = 2
 _GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
-
-
-@dataclass(frozen=True)
-class QualityLayout:
-    """Names of the quality columns.
-
-    `column` states the quality of all samples of its row; a value's title with `suffix` appended
-    names the column for that value alone. `codes`: the kind of numeric codes in them, where that is
-    ambiguous.
-    """
-
-    column: str | None = None
-    suffix: str | None = None
-    codes: Codes | None = None
 
 
 @dataclass(frozen=True)
@@ -94,17 +79,17 @@ class Qualities:
 
 
 class QualityColumns:
-    """The columns of a table that a layout names. Raises UserError if they do not exist."""
+    """The columns of a table that a form names. Raises UserError if they do not exist."""
 
-    def __init__(self, table: ChunkedTable, layout: QualityLayout) -> None:
-        if layout.codes and not (layout.column or layout.suffix):
+    def __init__(self, table: ChunkedTable, form: FileForm) -> None:
+        if form.quality_codes and not (form.quality or form.quality_suffix):
             raise UserError(
                 "--quality-codes goes with --quality or --quality-suffix, which name the columns "
                 "of qualities"
             )
-        self._row = column(table, layout.column, "--quality") if layout.column else None
-        self._of = _by_suffix(table, layout.suffix) if layout.suffix else {}
-        self._codes = layout.codes
+        self._row = column(table, form.quality, "--quality") if form.quality else None
+        self._of = _by_suffix(table, form.quality_suffix) if form.quality_suffix else {}
+        self._codes = form.quality_codes
         self.titles = [*([self._row] if self._row else []), *self._of.values()]
 
     def read(self, cells: Mapping[str, Cells], values: Sequence[str]) -> Qualities:
@@ -169,48 +154,6 @@ _NO_TIME = "there is no time"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Meaning of the columns of a file, and the format of its cells.
-
-    `asset` is the name or title of the one asset of the whole file; otherwise the cells of
-    `asset_column` are, after `asset_prefix`. `zone` is the time zone of stamps without one; if left
-    out, it is `plant_zone`, or UTC if that is not set either. `time`, `time_format`, `separator`,
-    `decimal` and `encoding` are detected from the file where they are None. `rename` maps titles to
-    names, `only` lists the titles to import (empty: all). `missing`: further texts for no value.
-    `quality`: the columns with the quality of samples. `sequence`: rows without time stamps are
-    this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in
-    `time`. `duplicates`: how readings of one instant are merged. `header_line`: the line that names
-    the columns (0: none does), found where it is None; `columns`: the names of columns instead of
-    those of the file. `variable_column`, `value_column`: of a file with one line for each value,
-    found where they are None; `is_wide`: it is none. `types`: types of new variables by title.
-    """
-
-    time: str | None = None
-    time_format: str | None = None
-    asset: str | None = None
-    asset_column: str | None = None
-    asset_prefix: str = ""
-    zone: str | None = None
-    plant_zone: str | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    encoding: str | None = None
-    rename: Mapping[str, str] = field(default_factory=dict)
-    only: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    quality: QualityLayout = field(default_factory=QualityLayout)
-    sequence: timedelta | None = None
-    start: str | None = None
-    duplicates: DuplicatesRule = "refuse"
-    header_line: int | None = None
-    columns: tuple[str, ...] = ()
-    variable_column: str | None = None
-    value_column: str | None = None
-    is_wide: bool = False
-    types: Mapping[str, VariableType] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Keyed:
     """A chunk with the instant and the asset of every row, the checks on them, and the quality of
     its samples.
@@ -241,12 +184,12 @@ class Keyed:
 
 
 class TableRows:
-    """A table read with a layout: finds its columns, or refuses the file."""
+    """A table read with a form: finds its columns, or refuses the file."""
 
     def __init__(
         self,
         path: Path,
-        layout: Layout,
+        form: FileForm,
         keys: Sequence[tuple[str, str]] = (),
         *,
         units: Units | None = None,
@@ -257,23 +200,24 @@ class TableRows:
         `units`: of the variables that there are, to which the columns may belong; None if the
         columns are attributes.
         """
-        if layout.asset and layout.asset_column:
+        if form.asset and form.asset_column:
             raise UserError(
                 "give either --asset or --asset-column: the asset is named once for all lines, or "
                 "on each line"
             )
-        if layout.asset and layout.asset_prefix:
+        if form.asset and form.asset_prefix:
             raise UserError(
                 "--asset-prefix goes with --asset-column; write the whole name after --asset"
             )
-        if layout.decimal not in (".", ",", None):
-            raise UserError(f"{layout.decimal!r} is not a decimal mark; write . or ,")
-        self.layout = layout
+        if form.decimal not in (".", ",", None):
+            raise UserError(f"{form.decimal!r} is not a decimal mark; write . or ,")
+        self.stated = form
+        self.form = form
         self.table: ChunkedTable = open_table(
-            path, layout.separator, layout.encoding, layout.header_line, layout.columns
+            path, form.separator, form.encoding, form.header_line, form.columns
         )
         self._separator = getattr(self.table, "separator", None)
-        if layout.decimal == "," == self._separator:
+        if form.decimal == "," == self._separator:
             raise UserError(
                 f"{path!s}: the comma cannot separate both fields and decimals; name the "
                 "separator with --sep"
@@ -281,55 +225,54 @@ class TableRows:
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
         if units is not None:
-            layout = self._use_long_form()
-        self.assets = TextNames("asset", layout.asset_prefix)
+            self._use_long_form()
+        form = self.form
+        self.assets = TextNames("asset", form.asset_prefix)
         for title, option in keys:
             column(self.table, title, option)
-        self.quality = QualityColumns(self.table, layout.quality)
+        self.quality = QualityColumns(self.table, form)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
-        titles = titles_of_table(self.table, layout.time, layout.only)
+        titles = titles_of_table(self.table, form.time, form.only)
         self._units = units
-        self.written = WrittenCells(self.table.path, self.sample, layout.types)
-        for title in layout.types:
+        self.written = WrittenCells(self.table.path, self.sample, form.types)
+        for title in form.types:
             column(self.table, title, "--column-type")
         self.file_times = FileTimes(
-            self.table, layout, self.sample, [t for t in used if t], with_ends=bool(keys)
+            self.table, form, self.sample, [t for t in used if t], with_ends=bool(keys)
         )
         self.times = self.file_times.titles
         self.time = JOINED.join(self.times)
         used |= {*self.times, *self.file_times.ignored}
-        self.names = value_names(self.table, [t for t in titles if t not in used], layout, units)
+        self.names = value_names(self.table, [t for t in titles if t not in used], form, units)
         self.numbers = self._numbers()
         self.stamps = self.file_times.new_stamps()
-        self._missing = (*MISSING_TEXTS, *layout.missing)
+        self._missing = (*MISSING_TEXTS, *form.missing)
 
-    def _use_long_form(self) -> Layout:
-        """Return the layout; of a file with one row for each value that of its wide rows, which
-        become the table."""
-        layout = self.layout
-        columns = find_long_form(self.table, layout, self.sample, self.asset_column)
+    def _use_long_form(self) -> None:
+        """Make wide rows of a file with one row for each value the table, and their form its
+        form."""
+        columns = find_long_form(self.table, self.form, self.sample, self.asset_column)
         if columns is not None:
             self.table = LongTable(self.table, columns)
             self.sample = sample(self.table)
-            suffix = QUALITY_SUFFIX if columns.quality else None
-            quality = QualityLayout(None, suffix, layout.quality.codes)
-            layout = replace(layout, time=JOINED.join(columns.times), quality=quality)
-            self.layout = layout
-        return layout
+            self.form = replace(
+                self.form,
+                time=JOINED.join(columns.times),
+                quality=None,
+                quality_suffix=QUALITY_SUFFIX if columns.quality else None,
+            )
 
     def keep_names(self, titles: Titles, units: Units | None = None) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these."""
-        self.assets = TextNames("asset", self.layout.asset_prefix, lambda: titles)
+        self.assets = TextNames("asset", self.form.asset_prefix, lambda: titles)
         if units is not None:
             self._units = units
-            self.names = value_names(self.table, list(self.names), self.layout, units)
+            self.names = value_names(self.table, list(self.names), self.form, units)
 
     def _numbers(self) -> NumberForm:
-        form = number_form(self.sample, list(self.names), self._separator)
-        return (
-            NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
-        )
+        found = number_form(self.sample, list(self.names), self._separator)
+        return replace(found, decimal=self.form.decimal, shown=True) if self.form.decimal else found
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format, so that the file must be read again."""
@@ -349,20 +292,19 @@ class TableRows:
             return True
         if self._units is None or not self.written.revise(columns, self._units):
             return False
-        self.names = value_names(
-            self.table, list(self.names), self.layout, self._units, self.written
-        )
+        self.names = value_names(self.table, list(self.names), self.form, self._units, self.written)
         return True
 
     @property
-    def plan(self) -> ReadingPlan:
-        """Return the format of the file for people."""
+    def found(self) -> FileForm:
+        """Return the form of the file as it was found."""
         times = self.file_times
         zoned = times.name_zone
         encoding = getattr(self.table, "encoding", None)
         zone = times.zone.key if times.zone else "UTC"
         long = self.table.columns if isinstance(self.table, LongTable) else None
-        return ReadingPlan(
+        return replace(
+            self.stated,
             encoding=encoding.name if encoding else None,
             separator=self._separator,
             decimal=self.numbers.decimal,
@@ -372,20 +314,19 @@ class TableRows:
             variable_column=long.variable if long else None,
             value_column=long.value if long else None,
             unit_column=long.unit if long else None,
-            quality_column=long.quality if long else None,
-            time_columns=self.times,
+            quality=long.quality if long else self.stated.quality,
+            time=self.time or None,
             time_format=times.name,
             zone=None if zoned else zone,
             zone_from=None if zoned else times.zone_from,
-            sequence=self.layout.sequence,
         )
 
     def _asset_column(self) -> str | None:
-        if self.layout.asset:
+        if self.form.asset:
             return None
         return column(
             self.table,
-            self.layout.asset_column or DEFAULT_ASSET_COLUMN,
+            self.form.asset_column or DEFAULT_ASSET_COLUMN,
             "--asset-column (or name one asset with --asset)",
         )
 
@@ -415,7 +356,7 @@ class TableRows:
             Check(
                 instants.absent,
                 self.time,
-                lambda _: _NO_NUMBER if self.layout.sequence else _NO_TIME,
+                lambda _: _NO_NUMBER if self.form.sequence else _NO_TIME,
             ),
             Check(instants.bad, self.time, lambda row: stamps.why(times[row].as_py())),
             *named_checks,
@@ -430,7 +371,7 @@ class TableRows:
 
     def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
         """Return the value columns that hold only plain numbers, none of which means missing."""
-        if self.numbers.decimal != "." or self.layout.missing:
+        if self.numbers.decimal != "." or self.form.missing:
             return {}
         columns = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
         return {title: floats for title, floats in columns.items() if floats is not None}
@@ -455,7 +396,7 @@ class TableRows:
         self, chunk: Chunk, cells: Mapping[str, Cells]
     ) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
-            name = self.assets.read_option(str(self.layout.asset), "--asset")
+            name = self.assets.read_option(str(self.form.asset), "--asset")
             return np.full(len(chunk.lines), name, dtype=object), []
         return read_names(cells[self.asset_column], self.asset_column, self.assets)
 
@@ -466,7 +407,7 @@ class TableRows:
 def value_names(
     table: ChunkedTable,
     titles: Sequence[str],
-    layout: Layout,
+    form: FileForm,
     units: Units | None = None,
     written: WrittenCells | None = None,
 ) -> dict[str, str]:
@@ -476,16 +417,16 @@ def value_names(
     `units`: of the variables that there are; None if the columns are attributes, whose names have
     the unit in them. `written`: units in cells count as if the title stated them.
     """
-    for title in layout.only:
+    for title in form.only:
         column(table, title, "--only")
-    for title in layout.rename:
+    for title in form.rename:
         column(table, title, "--rename")
-    chosen = [t for t in titles if not layout.only or t in layout.only]
-    names = {t: _given_name(t, layout) if t in layout.rename else variable_name(t) for t in chosen}
+    chosen = [t for t in titles if not form.only or t in form.only]
+    names = {t: _given_name(t, form) if t in form.rename else variable_name(t) for t in chosen}
     if units is not None:
-        others = [title for title in chosen if title not in layout.rename]
+        others = [title for title in chosen if title not in form.rename]
         by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
-        taken = [names[title] for title in chosen if title in layout.rename]
+        taken = [names[title] for title in chosen if title in form.rename]
         derived = column_names(by_written, units, taken=taken)
         names |= {by_written[title]: name for title, name in derived.items()}
     first: dict[str, str] = {}
@@ -499,8 +440,8 @@ def value_names(
     return names
 
 
-def _given_name(title: str, layout: Layout) -> str:
-    name = layout.rename[title]
+def _given_name(title: str, form: FileForm) -> str:
+    name = form.rename[title]
     if not name or variable_name(name) != name:
         raise UserError(
             f"{shown(name)} is not a legal name; write for example --rename "
@@ -517,7 +458,7 @@ def open_table(
     columns: Sequence[str] = (),
 ) -> ChunkedTable:
     """Return a table over this file and read only its first lines. Raises UserError if no line
-    names its columns. `header_line`, `columns`: as in the layout.
+    names its columns. `header_line`, `columns`: as in the form.
 
     Without an encoding, the table detects it from the bytes.
     """
@@ -529,3 +470,33 @@ def open_table(
             "and --columns (--rename gives a column another name)"
         )
     return ParquetTable(path)
+
+
+_FIRST_BYTES = 4096
+
+
+def hash_form(path: Path, rows: What) -> str:
+    """Return the hash of a file's form: its separator and its titles as written; of a file without
+    readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
+
+    Raises UserError if there is no file, or it is empty.
+    """
+    magic(path)
+    try:
+        table = open_table(path, None, None)
+    except UserError:
+        return _hash(rows, _mask_first_line(path))
+    titles = [table.as_written.get(title, title) for title in table.titles]
+    is_untitled = table.first_line is not None and not table.title_lines
+    first = [_mask_first_line(path)] if is_untitled else []
+    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
+
+
+def _mask_first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        line = file.readline(_FIRST_BYTES)
+    return re.sub(r"[-+]?[0-9][0-9.]*", "0", line.decode("latin-1"))
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()

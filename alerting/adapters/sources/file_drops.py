@@ -23,18 +23,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from alerting.adapters.files.chunks import RepeatedTitle
-from alerting.adapters.files.readings_and_events import (
-    DEFAULT_END_COLUMN,
-    DEFAULT_TYPE_COLUMN,
-    EventColumns,
-    EventsFile,
-    ReadingsFile,
-)
+from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 from alerting.adapters.files.recognition import has_stamps
 from alerting.adapters.files.rows import open_table
 from alerting.adapters.files.times.stamp_formats import named_format
 from alerting.adapters.sources.addresses_and_secrets import Resolve
-from alerting.adapters.sources.file_layouts import file_layout
+from alerting.adapters.sources.source_forms import file_form, stated_form
 from alerting.deferred import fs, pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources import FilesSource, level_matches
@@ -73,38 +67,24 @@ class FolderDrop:
             raise UserError(f"{file.name}: cannot be read: {error.strerror!s}") from error
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return ReadingsFile(Path(file.path), file_layout(source, Path(file.path), self.plant_zone))
+        return ReadingsFile(Path(file.path), file_form(source, Path(file.path), self.plant_zone))
 
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
-        columns = source.events
-        type_column = (
-            None
-            if columns.type or columns.type_column == DEFAULT_TYPE_COLUMN
-            else columns.type_column
-        )
-        end_column = None if columns.end_column == DEFAULT_END_COLUMN else columns.end_column
-        layout = EventColumns(
-            columns.type, type_column, "" if columns.type else columns.type_prefix, end_column
-        )
-        path = Path(file.path)
-        return EventsFile(path, file_layout(source, path, self.plant_zone), layout)
+        return EventsFile(Path(file.path), file_form(source, Path(file.path), self.plant_zone))
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
         """Return whether messages may quote a file, which must be a table with a column of time
         stamps. Messages quote nothing of a file that cannot be opened as a table."""
-        form = named_format(source.time_format) if source.time_format is not None else None
+        form = stated_form(source)
+        written = named_format(form.time_format) if form.time_format is not None else None
         try:
             table = open_table(
-                Path(file.path),
-                source.separator,
-                source.encoding,
-                source.header_line,
-                source.columns,
+                Path(file.path), form.separator, form.encoding, form.header_line, form.columns
             )
         except UserError as refusal:
             return not isinstance(refusal, RepeatedTitle)
         try:
-            return has_stamps(table, source.time, form)
+            return has_stamps(table, source.time, written)
         except UserError:
             return False
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -26,6 +26,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    create_model,
 )
 from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
@@ -34,29 +35,29 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from alerting.adapters.files.checks import RejectsFile
 from alerting.adapters.files.chunks import ChunkedTable, first_lines
 from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
-from alerting.adapters.files.rows import Layout, open_table
+from alerting.adapters.files.rows import hash_form, open_table
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.stated_layouts import (
-    hash_form,
-    read_by_title,
-    read_event_columns,
-    read_layout,
-    refuse_sequence,
-    split_list,
-)
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import NotFound, UserError, storable
+from alerting.definitions.file_form import (
+    FORM_FIELDS,
+    FileForm,
+    What,
+    as_texts,
+    read_form,
+    refuse_sequence,
+)
+from alerting.definitions.file_form import (
+    Fields as FormFields,
+)
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
-from alerting.readings.history import Codes
 from alerting.usecases.ingestion.imported_files import Reject
-from alerting.usecases.ingestion.reading_plan import ReadingPlan
-from alerting.usecases.ingestion.stated_options import OPTIONS, keep, recall, with_note
+from alerting.usecases.ingestion.stated_options import keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
-    What,
     check_events,
     check_readings,
     first_rows,
@@ -196,42 +197,42 @@ State = Literal["arriving", "checking", "refused", "checked", "writing", "done",
 _log = logging.getLogger(__name__)
 
 
-class Choices(BaseModel):
-    """How a file is read, where the recognition is open or wrong: the options of `alerting import`.
-    `title`, `before`, `name`, `column_type`: columns, with their names before and now, and their
-    types."""
+_TYPES: Mapping[str, Any] = {
+    "exact": (Exact | None, None),
+    "name": (NameText | None, None),
+    "line": (int | None, Field(None, ge=0, le=999_999)),
+    "switch": (bool, False),
+    "names": (str | None, Field(None, max_length=_LONGEST_LIST)),
+    "texts": (str, Field("", max_length=2000)),
+}
+"""The type and the default of the choice of each kind of field; of any other it is a short text."""
+
+
+def form_choices(form_fields: FormFields = FORM_FIELDS) -> dict[str, Any]:
+    """Return the types and defaults of the choices that state the fields of a form; what belongs to
+    one column is stated beside it."""
+    return {
+        name: (Literal[(*field.values, None)], field.default)
+        if field.values
+        else _TYPES.get(field.kind, (Short | None, None))
+        for name, field in form_fields.items()
+        if field.kind not in BY_COLUMN
+    }
+
+
+BY_COLUMN = ("by_title", "types")
+
+
+class _Choices(BaseModel):
+    """How a file is read, where the recognition is open or wrong: the fields of its form; and what
+    becomes of its lines. `title`, `before`, `name`, `column_type`: columns, with their names before
+    and now, and their types."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["readings", "events"] | None = Field(None, alias="what")
-    asset: NameText | None = None
-    asset_column: Short | None = None
-    asset_prefix: Exact | None = None
-    time: Short | None = None
-    time_format: Short | None = None
-    zone: Short | None = None
-    separator: Short | None = None
-    decimal: Literal[".", ","] | None = None
-    encoding: Short | None = None
-    header_line: int | None = Field(None, ge=0, le=999_999)
-    columns: str | None = Field(None, max_length=_LONGEST_LIST)
-    variable_column: Short | None = None
-    value_column: Short | None = None
-    is_wide: bool = False
-    only: str | None = Field(None, max_length=_LONGEST_LIST)
-    sequence: Short | None = None
-    start: Short | None = None
-    quality: Short | None = None
-    quality_suffix: Exact | None = None
-    quality_codes: Codes | None = None
-    missing: str = Field("", max_length=2000)
-    duplicates: Literal["refuse", "last", "mean"] = "refuse"
-    skip_bad: bool = False
-    event_type: NameText | None = None
-    type_column: Short | None = None
-    type_prefix: Exact | None = None
-    end_column: Short | None = None
+    kind: What | None = Field(None, alias="what")
     duration: Literal["instant", "lasting"] | None = None
+    skip_bad: bool = False
     take_back: bool = False
     title: list[Short] = Field([], max_length=NAME)
     before: list[Short] = Field([], max_length=NAME)
@@ -246,6 +247,28 @@ class Choices(BaseModel):
     def typed(self) -> dict[str, VariableType | Literal[""]]:
         """Return the types that a person chose, by title; empty where the file shows it."""
         return dict(zip(self.title, self.column_type, strict=False))
+
+    def stated(self) -> dict[str, tuple[str, ...]]:
+        """Return the texts that a person chose, by the field of the form."""
+        chosen = {name: getattr(self, name, None) for name in FORM_FIELDS}
+        texts = {
+            name: as_texts(
+                [line.strip() for line in value.splitlines() if line.strip()]
+                if value and FORM_FIELDS[name].kind == "texts"
+                else value
+            )
+            for name, value in chosen.items()
+            if value != FORM_FIELDS[name].default
+        }
+        return {name: text for name, text in texts.items() if text}
+
+
+if TYPE_CHECKING:
+
+    class Choices(_Choices):
+        """With a choice for each field of a form that can be stated."""
+else:
+    Choices = create_model("Choices", __base__=_Choices, **form_choices())
 
 
 @dataclass
@@ -266,7 +289,7 @@ class Import:
     is_recalled: bool = False
     note: str = ""
     lines: Sequence[str] = ()
-    head: ReadingPlan = field(default_factory=ReadingPlan)
+    head: FileForm = field(default_factory=FileForm)
     titles: Sequence[str] = ()
     state: State = "arriving"
     progress: float = 0.0
@@ -286,17 +309,12 @@ class Import:
         return self.file.with_name("rejects.csv")
 
     def stated(self) -> dict[str, tuple[str, ...]]:
-        """Return the texts of what a person stated, by the names of the options' fields."""
-        values = self.choices.model_dump(include={*OPTIONS}, exclude_defaults=True)
-        texts = {name: (str(value),) for name, value in values.items()}
-        missing = [line.strip() for line in self.choices.missing.splitlines()]
-        several = {
-            "is_wide": ("",) if self.choices.is_wide else (),
-            "missing": tuple(filter(None, missing)),
+        """Return the texts of what a person stated, by the field of the form."""
+        by_column = {
             "rename": tuple(f"{title}={name}" for title, name in self.names.items()),
             "types": tuple(f"{title}={kind}" for title, kind in self.types.items()),
         }
-        return texts | {name: values for name, values in several.items() if values}
+        return self.choices.stated() | {name: texts for name, texts in by_column.items() if texts}
 
     def follow(self, step: str, done: int, total: int | None) -> None:
         """Note progress; the port `Progress`. Raises FileNotFoundError if the file was deleted."""
@@ -417,7 +435,8 @@ class Imports:
 
     def _check_and_show(self, platform: Platform, job: Import) -> None:
         job.checked = None
-        job.lines = first_lines(job.file, job.choices.encoding, _MOST_LINES)
+        encoding = read_form(job.choices.stated()).encoding
+        job.lines = first_lines(job.file, encoding, _MOST_LINES)
         job.note = "" if job.is_recalled else _recall(platform, job)
         _look_at_head(job)
         checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
@@ -427,23 +446,13 @@ class Imports:
 
     def _check(self, platform: Platform, job: Import, reject: Reject) -> CheckedFile:
         chosen = job.choices
-        stated = job.stated()
-        layout = read_layout(
-            stated,
-            Layout(
-                asset=chosen.asset,
-                plant_zone=self._plant_zone,
-                start=chosen.start,
-                duplicates=chosen.duplicates,
-            ),
-        )
+        form = read_form(job.stated(), FileForm(plant_zone=self._plant_zone))
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
         rows = _rows_of(job)
-        refuse_sequence(layout, rows, skip_bad=chosen.skip_bad)
+        refuse_sequence(form, rows, skip_bad=chosen.skip_bad)
         if rows == "events":
-            columns = read_event_columns(stated, chosen.event_type)
-            events = EventsFile(job.file, layout, columns)
+            events = EventsFile(job.file, form)
             events.name = job.name
             duration = chosen.duration
             return check_events(
@@ -454,7 +463,7 @@ class Imports:
                 progress=job.follow,
                 take_back=back,
             )
-        readings = ReadingsFile(job.file, layout)
+        readings = ReadingsFile(job.file, form)
         readings.name = job.name
         now = datetime.now(UTC)
         return check_readings(
@@ -488,9 +497,8 @@ def _rows_of(job: Import) -> What:
 
 def _open(job: Import) -> ChunkedTable:
     """Return the table of a file, read as it is stated. Raises UserError if it is none."""
-    chosen = job.choices
-    columns = split_list(chosen.columns or "")
-    return open_table(job.file, chosen.separator, chosen.encoding, chosen.header_line, columns)
+    form = read_form(job.choices.stated())
+    return open_table(job.file, form.separator, form.encoding, form.header_line, form.columns)
 
 
 def _recall(platform: Platform, job: Import) -> str:
@@ -501,35 +509,30 @@ def _recall(platform: Platform, job: Import) -> str:
         rows = "readings"
     job.is_recalled = True
     form = hash_form(job.file, rows)
-    chosen = job.choices
-    fixed = {"asset"} if chosen.asset else set[str]()
-    recalled = recall(platform.file_forms, form, {}, fixed, platform.zone, _REMEDY)
+    recalled = recall(platform.file_forms, form, job.stated(), platform.zone, _REMEDY)
     texts = dict(recalled.stated)
-    names = read_by_title(texts.pop("rename", ()))
-    types = read_by_title(texts.pop("types", ()))
-    fields = {name: "\n".join(values) for name, values in texts.items()}
-    if "is_wide" in fields:
-        fields["is_wide"] = "yes"
+    kept = read_form({name: texts.pop(name, ()) for name in ("rename", "types")})
+    fields = {name: "\n".join(values) or "yes" for name, values in texts.items()}
     try:
         chosen = Choices.model_validate(
-            chosen.model_dump(by_alias=True, exclude_defaults=True) | fields
+            job.choices.model_dump(by_alias=True, exclude_defaults=True) | fields
         )
     except ValidationError:  # a command can state more than this page
         return ""
     job.choices = chosen
-    job.names = names
-    job.types = types
+    job.names = dict(kept.rename)
+    job.types = dict(kept.types)
     return recalled.note
 
 
 def _look_at_head(job: Import) -> None:
     """Note what the first lines are taken for, also of a file that will be refused."""
-    job.head = ReadingPlan()
+    job.head = FileForm()
     job.titles = ()
     with suppress(UserError):
         table = _open(job)
         job.titles = table.titles
-        job.head = ReadingPlan(
+        job.head = FileForm(
             separator=getattr(table, "separator", None),
             title_lines=table.title_lines,
             unit_line=table.unit_line,

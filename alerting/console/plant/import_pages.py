@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, NamedTuple
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -17,6 +17,7 @@ from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Engineer, Served, confirms, part_of_app
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
+    BY_COLUMN,
     MOST_BYTES,
     SHOWN_LINES,
     Choices,
@@ -27,12 +28,10 @@ from alerting.console.plant.import_jobs import (
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, describe_form
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
-from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
-from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
-from alerting.usecases.ingestion.stated_options import BY_TITLE, OPTIONS
 from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)
@@ -41,62 +40,29 @@ LONGEST_LINE = 200  # characters shown of a line of the file
 _LISTS = frozenset({"title", "before", "name", "column_type"})
 LABELS: Mapping[str, str] = {
     "what": "What the lines are",
-    "asset": "Asset",
-    "zone": "Time zone",
-    "time_format": "Format of times",
-    "time": "Column of the time",
-    "header_line": "Line of the titles",
-    "columns": "Titles of all columns",
-    "is_wide": "Form of the rows",
-    "variable_column": "Column that names the variable",
-    "value_column": "Column of its value",
-    "event_type": "Type of all events",
-    "type_column": "Column of the type",
-    "type_prefix": "Text before each type",
-    "end_column": "Column of the end",
+    **{name: field.label for name, field in FORM_FIELDS.items() if field.kind not in BY_COLUMN},
     "duration": "Duration of new types",
-    "asset_column": "Column of the asset",
-    "asset_prefix": "Text before each asset",
-    "separator": "Separator",
-    "decimal": "Decimal mark",
-    "encoding": "Encoding",
-    "missing": "Texts that mean: no value",
-    "only": "Columns to import",
-    "quality": "Column of the quality",
-    "quality_suffix": "Ending of columns of quality",
-    "quality_codes": "Numbers of quality",
-    "sequence": "Step of rows without times",
-    "start": "Time of their first row",
-    "duplicates": "Lines of the same time",
     "skip_bad": "Bad lines",
     "take_back": "What becomes of the lines",
 }
 """The choices, in their order."""
-_FIRST = frozenset({"what", "asset", "zone", "time_format", "time", "header_line"})
+_FIRST = frozenset({"what"}) | {name for name, field in FORM_FIELDS.items() if field.is_first}
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
-_OF_EVENTS = frozenset({"event_type", "type_column", "type_prefix", "end_column", "duration"})
+_OF_EVENTS = frozenset({"duration"}) | {
+    name for name, field in FORM_FIELDS.items() if "readings" not in field.what
+}
 """Choices of a file of events alone, at once."""
 _OPTIONS: Mapping[str, str] = {
-    **{f"--{field.replace('_', '-')}": field for field in LABELS},
-    **{option: field for field, option in OPTIONS.items() if field not in BY_TITLE},
-    "--type": "event_type",
+    **{field.option: name for name, field in FORM_FIELDS.items() if name in LABELS},
+    "--skip-bad": "skip_bad",
+    "--take-back": "take_back",
     "--lasting": "duration",
     "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
 _OPTION = re.compile(r"--[a-z][a-z-]*")
-_LABELLED: Mapping[str, str] = {
-    "--rename": "Name",
-    "--column-type": "Type",
-}
-_HINTS: Mapping[str, str] = {
-    "header_line": "0: none names them",
-    "columns": "Time, Zone 1, Zone 2",
-    "only": "all",
-    "quality_suffix": "_quality",
-    "sequence": "1m",
-    "start": "2026-01-05T06:00:00Z",
-}
+_LABELLED = {f.option: f.label for f in FORM_FIELDS.values() if f.kind in BY_COLUMN}
+_HINTS = {name: field.hint for name, field in FORM_FIELDS.items() if field.hint}
 """Examples that empty fields of choices show."""
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
@@ -120,7 +86,10 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
     "is_wide": (("", "as recognised"), ("yes", "one column for each variable")),
-    "quality_codes": (("", "as recognised"), *((codes, codes) for codes in get_args(Codes))),
+    "quality_codes": (
+        ("", "as recognised"),
+        *((codes, codes) for codes in FORM_FIELDS["quality_codes"].values),
+    ),
 }
 _NAMING = (
     *("asset_column", "type_column", "end_column", "variable_column", "value_column"),
@@ -312,7 +281,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     if job.note:
         messages = messages.replace(job.note, "")
     requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
-    plan = understood.plan if understood else job.head
+    form = understood.form if understood else job.head
     is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
     first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
 
@@ -333,17 +302,17 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         job=job,
         u=understood,
         rows=job.rows,
-        plan_words=[show(words) for words in describe_plan(plan)],
-        lines=_mark_lines(job.lines, plan),
+        plan_words=[show(words) for words in describe_form(form)],
+        lines=_mark_lines(job.lines, form),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
         switches=frozenset({"skip_bad", "take_back", "is_wide"}),
         hints=_HINTS,
         found_values={  # what an empty choice means
-            "time": " + ".join(plan.time_columns),
-            "header_line": " + ".join(map(str, plan.title_lines)),
-            "variable_column": plan.variable_column or "",
-            "value_column": plan.value_column or "",
-            "quality": plan.quality_column or "",
+            "header_line": " + ".join(map(str, form.title_lines)),
+            **{
+                name: getattr(form, name) or ""
+                for name in ("time", "variable_column", "value_column", "quality")
+            },
         },
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
@@ -365,17 +334,17 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
 
-def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
+def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
     """Return the first lines of a file, cut, each with what it was taken for; an empty text if
     nobody knows."""
-    first = plan.first_line
+    first = form.first_line
     last = SHOWN_LINES if first is None else max(SHOWN_LINES, first + 2)
     marked = []
     for number, text in enumerate(lines[:last], 1):
         mark = "" if first is None else "not read"
-        if number in plan.title_lines:
+        if number in form.title_lines:
             mark = "titles"
-        elif number == plan.unit_line:
+        elif number == form.unit_line:
             mark = "units"
         elif first is not None and number >= first and text.strip():
             mark = "row"
@@ -386,7 +355,7 @@ def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text. An option that a refusal
     names, or that was chosen, comes first."""
-    plan = job.checked.understood.plan if job.checked else None
+    form = job.checked.understood.form if job.checked else None
     detected = "as recognised"
     lists = {
         "zone": _zones(),
@@ -397,7 +366,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     }
     options = {}
     for field, values in lists.items():
-        detected_value = getattr(plan, field, None)
+        detected_value = getattr(form, field, None)
         chosen = getattr(job.choices, field)
         usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
         named = [value for value in values if value in job.fault]
@@ -412,7 +381,7 @@ def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
-    times = [*understood.plan.time_columns, *columns] if understood else [*job.titles]
+    times = [understood.form.time or "", *columns] if understood else [*job.titles]
     columns = columns or [*job.titles]
     named = dict.fromkeys(_NAMING, columns)
     offered = {

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset, Variable, VariableType
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import DuplicatesRule, FileForm
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
@@ -26,7 +27,6 @@ from alerting.readings.unit_changes import ThinnedRows
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
 from alerting.usecases.ingestion.column_notes import describe_column, type_option
-from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Understood:
     is taken back."""
 
     source: str
-    plan: ReadingPlan
+    form: FileForm
     lines: int
     rows: int
     first: datetime | None
@@ -73,9 +73,6 @@ class Understood:
 
 
 Duration = Literal["instant", "lasting"]
-DuplicatesRule = Literal["refuse", "last", "mean"]
-"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last
-values or the mean."""
 Reject = Callable[[BadLine], None]
 
 
@@ -148,7 +145,7 @@ class Source(Protocol):
     unit: str
 
     @property
-    def plan(self) -> ReadingPlan: ...
+    def form(self) -> FileForm: ...
 
 
 class ReadingSource(Source, Protocol):
@@ -281,7 +278,7 @@ def understand(
     )
     return Understood(
         source=source.name,
-        plan=source.plan,
+        form=source.form,
         lines=profile.lines,
         rows=profile.rows,
         first=profile.first,
@@ -525,7 +522,7 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
             "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
             profile.zoneless,
         )
-    if profile.clock_changes and (source.plan.zone_from or "").startswith("shown"):
+    if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "
             "are read in that zone; set ALERTING_TIMEZONE (or give --tz), so that files "

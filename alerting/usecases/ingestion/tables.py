@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,6 +28,7 @@ from alerting.definitions.asset_documents import (
     is_type_open,
 )
 from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.file_form import What
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent
 from alerting.readings.foreign_columns import (
@@ -66,7 +67,6 @@ from alerting.usecases.ingestion.imported_files import (
     refuse_doubtful,
     understand,
 )
-from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 def column_types(
@@ -300,7 +300,6 @@ def _is_other(row: ReadingRow, stored: pd.Series) -> bool | None:
 
 
 NONE = timedelta(0)
-What = Literal["readings", "events"]
 _IMPORTED: dict[What, str] = {
     "readings": "readings imported",
     "events": "events imported",
@@ -427,15 +426,9 @@ class Checked(Generic[Row]):
                 created=result.created[:SHOWN],
                 understood=None,
             )
-            after = asdict(shortened) | {"plan": _plan_document(understood.plan)}
+            after = asdict(shortened) | {"form": understood.form.document()}
             plant.audit.add(actor, action, result.source, now, after=after)
         return result
-
-
-def _plan_document(plan: ReadingPlan) -> dict[str, object]:
-    """Return what a plan states, as the audit log has it."""
-    stated = {name: value for name, value in asdict(plan).items() if value not in (None, ())}
-    return stated | ({"sequence": format_duration(plan.sequence)} if plan.sequence else {})
 
 
 CheckedFile = Checked[ReadingRow] | Checked[EventRow]
@@ -469,8 +462,8 @@ def check_readings(
     refuse_doubtful(source, profile, types)
     relations = relate_columns(source, profile, types, existing, units)
     rows = partial(read_in_declared_units, source, types, relations)
-    if source.plan.sequence is not None:
-        refuse_other_rows(source, rows, source.plan.sequence, existing, plant.readings)
+    if source.form.sequence is not None:
+        refuse_other_rows(source, rows, source.form.sequence, existing, plant.readings)
     sample_stored(profile, types, existing, plant.readings, relations)
     declared = [
         with_variables(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
+from alerting.definitions.file_form import FORM_FIELDS
 from alerting.definitions.platform_limits import DeclarationLimits
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
@@ -201,28 +202,8 @@ _LONGEST_FAULT = 4000
 IsOutage = Callable[[Exception], bool]
 """Whether an error is one of the database, so that no file is to blame."""
 _log = id_logger(__name__)
-_FIELDS = {
-    "--asset-column": "asset_column",
-    "--asset": "asset",
-    "--time-format": "time_format",
-    "--time": "time",
-    "--tz": "timezone",
-    "--sep": "separator",
-    "--decimal": "decimal:",
-    "--encoding": "encoding",
-    "--rename": "variables",
-    "--only": "others",
-    "--missing": "missing",
-    "--variable-column": "variable:",
-    "--value-column": "value:",
-    "--wide": "variables",
-    "--duplicates": "duplicates:",
+_FIELDS = {field.option: field.source for field in FORM_FIELDS.values() if field.source} | {
     "--skip-bad": "bad_lines: skip",
-    "--quality-codes": "quality_codes",
-    "--type-column": "events.type_column",
-    "--type-prefix": "events.type_prefix",
-    "--type": "events.type",
-    "--end-column": "events.end_column",
     "--lasting": "events.lasting: true",
     "--instant": "events.lasting: false",
 }

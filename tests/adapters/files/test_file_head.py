@@ -6,8 +6,8 @@ import pytest
 
 from alerting.adapters.files.csv_table import CsvTable
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.ports import silent
 
 pytestmark = pytest.mark.fast
@@ -305,10 +305,10 @@ def test_each_of_tables_side_by_side_needs_its_own_import_and_has_its_own_rows(t
         assert (table.tables, len(lines)) == (tables, 2)
         assert sum(len(chunk.lines) for chunk in table.chunks(tables[1])) == 1
         with pytest.raises(UserError, match="each needs its own import: name its stamps with"):
-            ReadingsFile(table.path, Layout(asset="a"))
+            ReadingsFile(table.path, FileForm(asset="a"))
         with pytest.raises(UserError, match="no column of another table"):
-            ReadingsFile(table.path, Layout(asset="a", time=tables[0][0], only=tables[1][1:]))
-        file = ReadingsFile(table.path, Layout(asset="a", time=tables[1][0]))
+            ReadingsFile(table.path, FileForm(asset="a", time=tables[0][0], only=tables[1][1:]))
+        file = ReadingsFile(table.path, FileForm(asset="a", time=tables[1][0]))
         assert list(file.profile(silent).columns) == [tables[1][1]]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from alerting.adapters.files import chunks, long_table
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout, QualityLayout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.ports import silent
 from alerting.usecases.ingestion.imported_files import notes, refuse_bad
 
@@ -20,7 +20,7 @@ START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 def import_file(path, **layout):
     """Return the values and qualities by asset and instant, as the store merges them; the form of
     the file; the notes on it."""
-    source = ReadingsFile(path, Layout(**({"asset": "x"} | layout)))
+    source = ReadingsFile(path, FileForm(**({"asset": "x"} | layout)))
     profile = source.profile(silent)
     types = {title: c.inferred() for title, c in profile.columns.items() if c.inferred()}
     refuse_bad(source, profile, [], None)
@@ -29,8 +29,8 @@ def import_file(path, **layout):
         for row in batch:
             minute = (row.ts - START) / timedelta(minutes=1)
             stored.setdefault((row.asset, minute), {}).update({**row.values, **row.quality})
-    plan = source.plan
-    form = (plan.variable_column, plan.value_column, plan.unit_column, plan.quality_column)
+    plan = source.form
+    form = (plan.variable_column, plan.value_column, plan.unit_column, plan.quality)
     return stored, form, " / ".join(notes(source, profile, types))
 
 
@@ -131,7 +131,7 @@ LONG = {
         "ts,tag,value,check\n"
         + lines("2026-03-02T06:0{0}:00Z,{1},{2},OK", *INTERLEAVED[:-1])
         + "2026-03-02T06:03:00Z,heat,31,UFL\n",
-        {"quality": QualityLayout("check")},
+        {"quality": "check"},
         {**BOTH, ("x", 3): {"flow": 30.0, "heat": "bad"}},
         ("tag", "value", None, "check"),
         [],
@@ -147,7 +147,7 @@ LONG = {
         "name,ts,value,state\n"
         + lines("{1},2026-03-02T06:0{0}:00Z,{2},192", *INTERLEAVED[:-1])
         + "heat,2026-03-02T06:03:00Z,31,8\n",
-        {"quality": QualityLayout("state")},
+        {"quality": "state"},
         {**BOTH, ("x", 3): {"flow": 30.0, "heat": "bad"}},
         ("name", "value", None, "state"),
         [],
@@ -183,7 +183,7 @@ WIDE = {
 def test_a_wide_file_with_texts_stays_one(tmp_path, case):
     path = tmp_path / "wide.csv"
     path.write_text(WIDE[case])
-    form = ReadingsFile(path, Layout(asset="x")).plan
+    form = ReadingsFile(path, FileForm(asset="x")).form
     assert (form.variable_column, form.value_column) == (None, None)
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from alerting.adapters.files import readings_and_events
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.ports import silent
 
 pytestmark = pytest.mark.fast
@@ -42,17 +42,17 @@ def read_again(source, types=TYPES):
 def test_a_small_file_is_parsed_once_and_gives_the_same_rows_unless_it_has_changed(
     file, monkeypatch
 ):
-    source = ReadingsFile(file, Layout())
+    source = ReadingsFile(file, FileForm())
     parsed_once = read(source)
     assert parsed_once == read_again(source), "the second time, it is parsed again"
     monkeypatch.setattr(readings_and_events, "PARSED_ONCE", 0)
-    large = ReadingsFile(file, Layout())
+    large = ReadingsFile(file, FileForm())
     assert (read(large), large._parsed) == (parsed_once, None)
     assert len(parsed_once) == 500
     assert parsed_once[1].values == {"temperature": 1 / 3, "running": True, "recipe": "r1"}
     assert parsed_once[0].values == {"running": False, "recipe": "r0"}
     monkeypatch.undo()
-    changed = ReadingsFile(file, Layout())
+    changed = ReadingsFile(file, FileForm())
     changed.profile(silent)
     file.write_text(TEXT.replace("oven-1", "oven-2"))
     os.utime(file, ns=(1, 1))
@@ -62,6 +62,6 @@ def test_a_small_file_is_parsed_once_and_gives_the_same_rows_unless_it_has_chang
 
 def test_a_word_that_stands_for_no_value_may_be_a_number(file):
     file.write_text("ts,temperature\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:01Z,-999\n")
-    source = ReadingsFile(file, Layout(asset="oven-1", missing=("-999",)))
+    source = ReadingsFile(file, FileForm(asset="oven-1", missing=("-999",)))
     rows = read(source, {"temperature": "number"})
     assert [row.values for row in rows] == [{"temperature": 1.0}]

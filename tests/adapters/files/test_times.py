@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.ports import silent
 
 pytestmark = pytest.mark.fast
@@ -28,12 +28,12 @@ def read(folder, titles, stamps, **stated):
     path = folder / "times.csv"
     rows = [f"{stamp};{number}.5" for number, stamp in enumerate(stamps, 1)]
     path.write_text("\n".join([*above, f"{titles};v [bar]", *rows]) + "\n")
-    file = ReadingsFile(path, Layout(asset="oven-1", **stated))
+    file = ReadingsFile(path, FileForm(asset="oven-1", **stated))
     profile = file.profile(silent)
     bad = [line.text for line in profile.first_bad]
     assert not bad, bad
     batches = file.read({"v [bar]": "number"}, pytest.fail, silent)
-    return [row.ts for batch in batches for row in batch], file.plan, profile
+    return [row.ts for batch in batches for row in batch], file.form, profile
 
 
 # titles, stamps, instants (from the month on, UTC)
@@ -303,7 +303,7 @@ def test_columns_that_state_the_time_again_are_left_out_and_named(tmp_path):
     for titles, (stamps, stay) in AGAIN.items():
         _, plan, profile = read(tmp_path, titles, stamps)
         assert (titles, [*profile.columns][:-1]) == (titles, stay)
-        left_out = {*titles.split(";")} - {*plan.time_columns, *stay}
+        left_out = {*titles.split(";")} - {*(plan.time or "").split(" + "), *stay}
         notes = [note for note in profile.head_notes if "state the times again" in note]
         assert all(any(f"'{title}'" in note for note in notes) for title in left_out)
     stated = read(tmp_path, "ts;day", ["2026-03-02T06:00Z;2026-03-02"] * 1, only=("day", "v [bar]"))
@@ -367,7 +367,7 @@ ODD = {
 def test_what_only_looks_like_a_part_of_the_time_moves_no_reading(tmp_path, name):
     path = tmp_path / "odd.csv"
     path.write_text("\n".join(ODD[name]) + "\n", encoding="utf-8")
-    file = ReadingsFile(path, Layout(asset="oven-1", zone="UTC"))
+    file = ReadingsFile(path, FileForm(asset="oven-1", zone="UTC"))
     profile = file.profile(silent)
     assert (profile.bad, profile.first) == (0, SIX)
     titles = {"a lag in ms": "ms", "a voltage": "US"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
+from alerting.definitions.file_form import FileForm
 from alerting.usecases.ingestion.imported_files import notes
 
 pytestmark = pytest.mark.fast
@@ -53,7 +53,7 @@ def test_a_change_of_unit_is_asked_about(tmp_path):
     for what, lines in FILES.items():
         path = tmp_path / "readings.csv"
         path.write_text("\n".join(lines))
-        found[what] = notes_of(path, Layout(asset="pump"))
+        found[what] = notes_of(path, FileForm(asset="pump"))
     sentence = "load is 1,000 times as high from 2026-03-06 on (another unit?)"
     assert found == {what: [sentence, REMEDY] for what in FILES}
 
@@ -62,7 +62,7 @@ def test_the_asset_is_named_where_there_are_several(tmp_path):
     path = tmp_path / "readings.csv"
     lines = [f"{plain(i)},pump-{i % 3}" for i in range(ROWS)]
     path.write_text("\n".join(["ts,load,temp,asset", *lines]))
-    assert sorted(notes_of(path, Layout())) == [
+    assert sorted(notes_of(path, FileForm())) == [
         *(
             f"load of pump-{i} is 1,000 times as high from 2026-03-06 on (another unit?)"
             for i in range(3)

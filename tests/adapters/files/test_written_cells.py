@@ -5,8 +5,8 @@ import pytest
 
 from alerting.adapters.files import chunks
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 from alerting.ports import silent
 from alerting.readings.foreign_columns import derive_name, split_title, unit_parts
 from alerting.usecases.ingestion.imported_files import notes, refuse_doubtful
@@ -19,7 +19,7 @@ def imported(path, title, cells, **layout):
     rows = [f"{1_770_000_000 + i};{cell}\n" for i, cell in enumerate(cells)]
     path.write_text(f"ts;{title}\n{''.join(rows)}")
     try:
-        source = ReadingsFile(path, Layout(asset="press", separator=";", **layout))
+        source = ReadingsFile(path, FileForm(asset="press", separator=";", **layout))
         source.keep_names({}, {"Draw": {"kW"}})
         profile = source.profile(silent)
         column = profile.columns[title]

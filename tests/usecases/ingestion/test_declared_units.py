@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset, Variable
+from alerting.definitions.file_form import FileForm
 from alerting.definitions.sources import parse_source
 from alerting.usecases.ingestion.tables import check_readings
 from alerting.usecases.sources.store_rows import deliver
@@ -63,7 +63,7 @@ def test_another_quantity_is_refused_and_an_unknown_unit_is_asked_about(tmp_path
 def test_a_unit_in_the_cells_counts_before_one_that_is_stated(tmp_path):
     importer = scale(Importer(tmp_path, asset="a"))
     file = importer.file(content("mass", "1500 g", "900.5 g"))
-    source = ReadingsFile(file, Layout(asset="a"))
+    source = ReadingsFile(file, FileForm(asset="a"))
     check_readings(source, importer.plant, units={"mass": "g"}).write(now=NOW, actor="me")
     assert [v["mass"] for v in importer.rows.values()] == [1.5, 0.9005]
 

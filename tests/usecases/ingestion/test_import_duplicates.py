@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from alerting.adapters.files import chunks
-from alerting.adapters.files.rows import QualityLayout
 
 MINUTE = timedelta(minutes=1)
 # as a German historian writes: semicolons, decimal commas, instants that two collectors have
@@ -56,7 +55,7 @@ def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones
         "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 "
         "06:00:00,99,bad\n"
     )
-    layout = {"asset": "a", "quality": QualityLayout(suffix="_q")}
+    layout = {"asset": "a", "quality_suffix": "_q"}
     merged = {
         rule: importer.alone(content, duplicates=rule, **layout).plant.readings.rows
         for rule in ("last", "mean")

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.adapters.files.assets import read_assets
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset
+from alerting.definitions.file_form import FileForm
 from tests.helpers.tables import Importer
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -109,12 +109,12 @@ def test_what_first_shows_far_down_in_the_file_is_seen(folder, monkeypatch):
 
 def test_a_check_says_what_was_understood_and_writes_nothing(folder):
     told = folder.check("Zeit;x [bar]\n14.03.2026 06:30;1,5\n", encoding=None).understood
-    assert (told.plan.separator, told.plan.decimal, told.plan.encoding) == (";", ",", "utf-8")
+    assert (told.form.separator, told.form.decimal, told.form.encoding) == (";", ",", "utf-8")
     assert (told.new_assets, told.columns[0].unit, told.first) == (("a",), "bar", INSTANT)
     content = "Charge;Wert;Gemessen am\nA7;1,5;14.03.2026 06:30\nA8;2;14.03.2026 06:31\n"
-    plan = folder.check(content).understood.plan
-    found = (plan.time_columns, plan.time_format, plan.decimal)
-    assert found == (("Gemessen am",), "dd.mm.yyyy", ",")
+    plan = folder.check(content).understood.form
+    found = (plan.time, plan.time_format, plan.decimal)
+    assert found == ("Gemessen am", "dd.mm.yyyy", ",")
     assert folder.plant.untouched()
 
 
@@ -144,7 +144,7 @@ def test_the_hour_that_comes_twice_is_resolved_by_the_order_of_the_lines(folder,
     rows = {case: len(range(0, 360, case[0])) * len(case[2]) for case in cases}
     assert found == {case: (count, count, True) for case, count in rows.items()}
     unsaid = folder.alone(autumn(5), asset=None)
-    zone = unsaid.outcome.understood.plan.zone
+    zone = unsaid.outcome.understood.form.zone
     assert (stored_at_their_instants(unsaid.plant), zone) == (72, "Europe/Berlin")
     assert "set ALERTING_TIMEZONE" in f"{unsaid.outcome.notes}"
     monkeypatch.setattr(f"{TEXT}.BLOCK_BYTES", 300)
@@ -159,7 +159,7 @@ def test_two_lines_of_each_hour_are_no_change_of_the_clock(folder):
         for cells in (f"{hour};", f";{hour}")
     ]
     content = "\n".join(["ts;x;y", *lines])
-    assert folder.readings(content).understood.plan.zone == "UTC"
+    assert folder.readings(content).understood.form.zone == "UTC"
     folder.readings(content, asset="b", zone="Europe/Berlin")
     assert len(folder.plant.readings.values) == 12
 
@@ -330,5 +330,5 @@ NO_ASSETS = [
 def test_rubbish_instead_of_asset_documents_is_refused_and_a_table_of_assets_is_understood(folder):
     assert folder.unsaid([(content, {}, "file.yaml") for content in NO_ASSETS], folder.assets) == []
     path = folder.file("asset;Höhe [m];Hersteller\no-1;2,5;Müller\no-2;#NV;-\n".encode("cp1252"))
-    given = [g.document["attributes"] for g in read_assets(path, Layout())]
+    given = [g.document["attributes"] for g in read_assets(path, FileForm())]
     assert given == [{"H_he_m": 2.5, "Hersteller": "Müller"}, {}]

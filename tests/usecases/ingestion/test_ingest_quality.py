@@ -2,7 +2,6 @@
 
 import pytest
 
-from alerting.adapters.files.rows import QualityLayout
 from alerting.definitions.asset_documents import Asset, Variable
 from tests.helpers.tables import SIX, Importer
 from tests.memory_plant import Assets, Plant
@@ -15,13 +14,12 @@ BY_SUFFIX = (
 2015-01-01 06:02:00,,6,24,
 """
 )
-SUFFIX = QualityLayout(suffix="_q")
-STATUS = QualityLayout(column="status")
+STATUS = {"quality": "status", "quality_suffix": None}
 
 
 @pytest.fixture
 def importer(tmp_path):
-    return Importer(tmp_path, asset="oven-1", quality=SUFFIX)
+    return Importer(tmp_path, asset="oven-1", quality_suffix="_q")
 
 
 def samples(importer):
@@ -56,13 +54,13 @@ def test_one_column_may_speak_of_the_whole_row_and_the_worse_of_two_qualities_co
         "ts,x,y,status\n2015-01-01 06:00:00,1,5,Good\n2015-01-01 06:01:00,2,,Bad\n2015-01-01 "
         "06:02:00,,,Bad\n2015-01-01 06:03:00,,,\n"
     )
-    assert samples(importer.alone(rows, quality=STATUS)) == {
+    assert samples(importer.alone(rows, **STATUS)) == {
         0: ({"x": 1.0, "y": 5.0}, {}),
         1: ({}, {"x": "bad"}),
         2: ({}, {"x": "bad", "y": "bad"}),
     }
     two = "ts,x,x_q,status\n2015-01-01 06:00:00,1,64,good\n2015-01-01 06:01:00,2,good,bad\n"
-    both = importer.alone(two, quality=QualityLayout(column="status", suffix="_q"))
+    both = importer.alone(two, quality="status")
     assert samples(both) == {0: ({"x": 1.0}, {"x": "uncertain"}), 1: ({}, {"x": "bad"})}
 
 
@@ -82,7 +80,7 @@ def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer):
     )
     importer.expect_refusal(told, content=rows)
     found = {
-        codes: samples(importer.alone(rows, quality=QualityLayout(suffix="_q", codes=codes)))[1][1]
+        codes: samples(importer.alone(rows, quality_codes=codes))[1][1]
         for codes in ("opc-ua", "opc-da")
     }
     assert found == {"opc-ua": {}, "opc-da": {"x": "bad"}}
@@ -109,7 +107,7 @@ def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
     missing = [
         (rows, {}, "no column has the title of another column"),
-        (rows, {"quality": STATUS}, "there is no column 'status'"),
-        (rows, {"quality": QualityLayout(codes="opc-da")}, "--quality-codes goes with"),
+        (rows, STATUS, "there is no column 'status'"),
+        (rows, {"quality_suffix": None, "quality_codes": "opc-da"}, "--quality-codes goes with"),
     ]
     assert importer.unsaid(missing) == []

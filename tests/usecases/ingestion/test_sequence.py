@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.files.readings_and_events import EventColumns, EventsFile
-from alerting.adapters.files.rows import Layout
+from alerting.adapters.files.readings_and_events import EventsFile
+from alerting.definitions.file_form import FileForm
 from alerting.usecases.ingestion.tables import check_events
 from tests.helpers.tables import NOW, Importer
 
@@ -30,7 +30,7 @@ def torque(importer, asset="press-1"):
 def test_rows_are_one_step_apart_as_the_check_says_and_a_longer_file_adds_its_new_rows(importer):
     result = importer.readings(UNITS)
     understood = result.understood
-    assert understood.plan.time_format == "rows in order, 1m apart from 2000-01-01T00:00:00Z"
+    assert understood.form.time_format == "rows in order, 1m apart from 2000-01-01T00:00:00Z"
     assert (understood.first, understood.last) == (SINCE, SINCE + 2 * MINUTE)
     assert (result.new, torque(importer)) == (3, {0: 32.5, 1: 46.9, 2: 45.3})
     assert importer.readings(UNITS).new == 0
@@ -66,7 +66,7 @@ def test_rows_are_counted_for_each_asset_and_over_all_chunks(importer, monkeypat
 def test_labels_in_a_file_of_their_own_join_their_units_by_number(importer):
     importer.readings(UNITS, time="Teil")
     result = importer.readings("Teil;Note\n3;5\n1;2\n", time="Teil")
-    time_format = result.understood.plan.time_format
+    time_format = result.understood.form.time_format
     assert time_format.startswith("units by their number in 'Teil', 1m apart")
     assert [(row.get("Note"), row["Gut"]) for row in importer.rows.values()] == [
         (2.0, "ja"),
@@ -80,8 +80,10 @@ def test_labels_in_a_file_of_their_own_join_their_units_by_number(importer):
 def test_complaints_name_their_units_and_are_known_after_their_delay(importer):
     importer.readings(UNITS, time="Teil")
     path = importer.file("Teil;bis\n2;3\n")
-    layout = Layout(asset="press-1", sequence=MINUTE, time="Teil")
-    source = EventsFile(path, layout, EventColumns(type="complaint", end_column="bis"))
+    form = FileForm(
+        asset="press-1", sequence=MINUTE, time="Teil", event_type="complaint", end_column="bis"
+    )
+    source = EventsFile(path, form)
     check_events(source, importer.plant, delay=timedelta(days=14)).write(now=NOW, actor="me")
     (complaint,) = importer.plant.assets.event_types()
     assert (complaint.duration, complaint.delay) == ("lasting", timedelta(days=14))

@@ -2,15 +2,14 @@
 that."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from alerting.adapters.files.rows import Layout, QualityLayout
-from alerting.adapters.stated_layouts import hash_form, read_layout, state_layout
-from alerting.ports import AuditFilter, FileForm
+from alerting.adapters.files.rows import hash_form
+from alerting.definitions.file_form import FileForm, read_form, state_form
+from alerting.ports import AuditFilter, StoredForm
 from alerting.stores import file_forms as store
 from alerting.usecases.ingestion.stated_options import keep, merge_stated
 from tests.builders import at
@@ -18,26 +17,26 @@ from tests.helpers.command_line import run
 from tests.in_memory_platform import in_memory_platform
 
 ZONE = {"zone": ("UTC",), "rename": ("a=x", "b=y")}
-LAYOUTS = {
-    "nothing": Layout(),
-    "head": Layout(header_line=0, columns=("a", "b c"), separator="\t", encoding="cp1252"),
-    "line": Layout(header_line=3, only=("a", "b"), decimal=","),
-    "form": Layout(variable_column="Var=Name", value_column="v", types={"a=b": "category"}),
-    "wide": Layout(is_wide=True, missing=("ERR", "a,b"), rename={"T [°C]": "t", "x=y": "z"}),
-    "quality": Layout(quality=QualityLayout("q", "_q", "opc-da"), zone="Etc/GMT-1"),
-    "fast": Layout(sequence=timedelta(milliseconds=100)),
-    "sequence": Layout(sequence=timedelta(minutes=90), time="no", asset_prefix="m-"),
+FORMS_STATED = {
+    "nothing": FileForm(),
+    "head": FileForm(header_line=0, columns=("a", "b c"), separator="\t", encoding="cp1252"),
+    "line": FileForm(header_line=3, only=("a", "b"), decimal=","),
+    "form": FileForm(variable_column="Var=Name", value_column="v", types={"a=b": "category"}),
+    "wide": FileForm(is_wide=True, missing=("ERR", "a,b"), rename={"T [°C]": "t", "x=y": "z"}),
+    "quality": FileForm(quality="q", quality_suffix="_q", quality_codes="opc-da", zone="Etc/GMT-1"),
+    "fast": FileForm(sequence=timedelta(milliseconds=100)),
+    "sequence": FileForm(sequence=timedelta(minutes=90), time="no", asset_prefix="m-"),
 }
 MERGED = {
-    "options are used": (ZONE, {}, (), ZONE),
-    "one option replaces one": (ZONE, {"zone": ("Asia/Tokyo",)}, (), {"zone": ("Asia/Tokyo",)}),
-    "columns one by one": (ZONE, {"rename": ("b=z",)}, (), {"rename": ("a=x", "b=z")}),
-    "another head": (ZONE, {"header_line": ("2",)}, (), {"rename": None, "zone": ("UTC",)}),
-    "the same head": (ZONE | {"is_wide": ("",)}, {"is_wide": ("",)}, (), ZONE),
-    "one asset": ({"asset_column": ("m",), "asset_prefix": ("m-",)}, {}, {"asset"},
+    "options are used": (ZONE, {}, ZONE),
+    "one option replaces one": (ZONE, {"zone": ("Asia/Tokyo",)}, {"zone": ("Asia/Tokyo",)}),
+    "columns one by one": (ZONE, {"rename": ("b=z",)}, {"rename": ("a=x", "b=z")}),
+    "another head": (ZONE, {"header_line": ("2",)}, {"rename": None, "zone": ("UTC",)}),
+    "the same head": (ZONE | {"is_wide": ("",)}, {"is_wide": ("",)}, ZONE),
+    "one asset": ({"asset_column": ("m",), "asset_prefix": ("m-",)}, {"asset": ("a",)},
                   {"asset_column": None, "asset_prefix": None}),
-    "stamps": ({"sequence": ("1m",)}, {"time_format": ("iso",)}, (), {"sequence": None}),
-    "fields of another version": ({"colour": ("red",)}, {}, (), {"colour": None}),
+    "stamps": ({"sequence": ("1m",)}, {"time_format": ("iso",)}, {"sequence": None}),
+    "fields of another version": ({"colour": ("red",)}, {}, {"colour": None}),
 }  # fmt: skip
 FORMS = {
     "the same titles": (b"ts;a\n1;2\n", b"ts;a\n5;6\n7;8\n", True),
@@ -49,20 +48,16 @@ FORMS = {
 
 
 @pytest.mark.fast
-def test_a_layout_is_stated_in_texts_and_read_from_them():
-    layouts = {name: replace(layout, asset="oven-1") for name, layout in LAYOUTS.items()}
-    read = {
-        name: read_layout(state_layout(layout), Layout(asset="oven-1"))
-        for name, layout in layouts.items()
-    }
-    assert read == layouts
+def test_a_form_is_stated_in_texts_and_read_from_them():
+    read = {name: read_form(state_form(form)) for name, form in FORMS_STATED.items()}
+    assert read == FORMS_STATED
 
 
 @pytest.mark.fast
 def test_an_option_replaces_what_is_kept_and_nothing_else():
     wrong = {}
-    for name, (kept, stated, given, expected) in MERGED.items():
-        merged = merge_stated(kept, stated, given)
+    for name, (kept, stated, expected) in MERGED.items():
+        merged = merge_stated(kept, stated)
         if {field: merged.get(field) for field in expected} != expected:
             wrong[name] = merged
     assert wrong == {}
@@ -88,7 +83,7 @@ def test_the_newest_forms_stay(monkeypatch):
     for number in (5, 1, 4, 2, 3):
         keep(plans, f"form-{number}", "C:\\data\\a.csv", ZONE, at(number))
     assert [number for number in range(6) if plans.find(f"form-{number}")] == [3, 4, 5]
-    assert plans.find("form-5") == FileForm("form-5", "a.csv", at(5), ZONE)
+    assert plans.find("form-5") == StoredForm("form-5", "a.csv", at(5), ZONE)
     keep(plans, "form-5", "b.csv", {"missing": ("x" * 60_000,)}, at(9))  # too much to keep
     assert plans.find("form-5") is None
 
@@ -114,7 +109,7 @@ def test_the_next_file_of_a_form_is_read_as_the_last_one(platform):
     stated = ("--time-format", "dd/mm/yyyy", "--rename", "Temp (C)=temp", "--tz", "UTC")
     assert read("press.csv", "--asset", "press-1", *stated)[0] == 0
     (entry,) = platform.audit.find(AuditFilter(what="readings imported"), 9)
-    plan = entry.after["plan"]
+    plan = entry.after["form"]
     assert (plan["time_format"], plan["separator"]) == ("dd/mm/yyyy", ";")
     assert None not in plan.values()
     note = (

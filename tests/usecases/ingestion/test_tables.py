@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from alerting.adapters.files.readings_and_events import ReadingsFile
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset, EventType, Variable
+from alerting.definitions.file_form import FileForm
 from alerting.usecases.ingestion.tables import check_readings
 from tests.builders import at
 from tests.helpers.tables import SIX
@@ -274,7 +274,7 @@ def test_readings_far_from_all_others_and_after_now_are_told_of(importer):
     lines = [f"2026-01-05T{hour:02}:{minute:02}:00Z,1" for hour in range(3) for minute in range(60)]
     stray = ["1970-01-01T02:00:36Z,1", "2026-01-05T05:00:00Z,1", "2036-01-01T00:00:00Z,1"]
     content = "\n".join(["ts,temperature", *stray, *lines]) + "\n"
-    source = ReadingsFile(importer.file(content), Layout(asset="oven-1"))
+    source = ReadingsFile(importer.file(content), FileForm(asset="oven-1"))
     checked = check_readings(source, importer.plant, now=at(180))
     assert checked.understood.notes == (
         "1 reading lies 56 years before the others",

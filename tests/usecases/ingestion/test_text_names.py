@@ -2,8 +2,8 @@
 refusal that says what to write."""
 
 from alerting.adapters.files.assets import read_assets
-from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.file_form import FileForm
 from alerting.usecases.ingestion.asset_import import TextNames, import_assets, titles_by_name
 from tests.helpers.tables import NOW
 from tests.memory_plant import Assets, Plant
@@ -109,7 +109,7 @@ def test_a_table_of_assets_gives_new_ones_their_texts_as_titles_and_keeps_other_
     path = importer.file("asset;Modell\nOfen 2;A\nOfen 3;B\n")
     changed = []
     for _ in range(2):
-        given = read_assets(path, Layout(), lambda: titles_by_name(importer.plant.assets.all()))
+        given = read_assets(path, FileForm(), lambda: titles_by_name(importer.plant.assets.all()))
         made = import_assets("file", given, importer.plant, now=NOW, actor="me")
         changed.append(bool(made.changes))
     assert {a.name: (a.title, a.attributes) for a in importer.plant.assets.all()} == {

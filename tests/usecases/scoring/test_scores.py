@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from alerting.adapters import scored_files as parquet
-from alerting.adapters.files.rows import Layout
 from alerting.adapters.scored_files import AS_BEFORE, score_file, write_scores
 from alerting.definitions.faults import NotFound
+from alerting.definitions.file_form import FileForm
 from alerting.episodes.advice import split_reasons
 from alerting.kinds.protocol import ScoredRows
 from alerting.ports import FixedClock
@@ -102,7 +102,7 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     shuffled.to_csv(path, index=False) if ending == "csv" else shuffled.to_parquet(path)
     monkeypatch.setattr(parquet, "MOST_ROWS", 700)
     before = list(platform.assets.all())
-    found = score_file(platform, name, path, Layout(asset=asset), out)
+    found = score_file(platform, name, path, FileForm(asset=asset), out)
     frame = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
     frame["time"] = pd.to_datetime(frame["time"], utc=True)
     rows = frame.dropna(subset="score")
@@ -125,7 +125,7 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
     path = tmp_path / "readings.csv"
     out = tmp_path / "scores.csv"
     readings.iloc[:, :1].to_csv(path)
-    notes = score_file(platform, name, path, Layout(asset=asset), out).notes
+    notes = score_file(platform, name, path, FileForm(asset=asset), out).notes
     assert "which the file lacks: missing in every row" in notes[-1]
     assert_refused(
         f"applies to {asset}, and the file has readings of pump-3",
@@ -133,7 +133,7 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
         platform,
         name,
         path,
-        Layout(asset="pump-3"),
+        FileForm(asset="pump-3"),
         out,
     )
     assert_refused(
@@ -142,12 +142,12 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
         platform,
         name,
         path,
-        Layout(asset=asset),
+        FileForm(asset=asset),
         tmp_path / "none" / "scores.csv",
     )
     readings[:3].to_csv(path)
     assert_refused(
-        "learned from times up to", score_file, platform, name, path, Layout(asset=asset), out
+        "learned from times up to", score_file, platform, name, path, FileForm(asset=asset), out
     )
 
 

@@ -50,11 +50,11 @@ from alerting.definitions.wording.language import join_with_and
 from alerting.readings.history import duration_millis, from_millis, to_millis
 
 if TYPE_CHECKING:
-    from alerting.adapters.files.rows import Layout
+    from alerting.definitions.file_form import FileForm
 
 
 class FileTimes:
-    """How a table states the times of its rows, as its layout says or its first rows show.
+    """How a table states the times of its rows, as its form says or its first rows show.
 
     `titles`: the columns of stamps; `ignored`: further columns of times that are no values;
     `notes`: sentences on them. `zone`: of stamps without one, by the reason `zone_from`.
@@ -63,7 +63,7 @@ class FileTimes:
     def __init__(
         self,
         table: ChunkedTable,
-        layout: Layout,
+        form: FileForm,
         cells: Sample,
         used: Sequence[str],
         *,
@@ -72,9 +72,9 @@ class FileTimes:
         """Find the times in the first rows, `cells`. `used`: columns with another known meaning;
         `with_ends`: the ends of intervals are read, too."""
         self._table = table
-        self._layout = layout
-        has_columns = layout.sequence is None or layout.time is not None
-        titles = time_columns(table, layout.time, cells, used) if has_columns else ()
+        self._form = form
+        has_columns = form.sequence is None or form.time is not None
+        titles = time_columns(table, form.time, cells, used) if has_columns else ()
         self.titles: tuple[str, ...] = titles
         self._time = JOINED.join(titles)
         ends = () if with_ends else interval_ends(table.titles, titles)
@@ -101,7 +101,7 @@ class FileTimes:
         are left."""
         named = {
             *(*self.columns, *self.ignored),
-            *(*self._layout.only, *self._layout.rename, *self._layout.types),
+            *(*self._form.only, *self._form.rename, *self._form.types),
         }
         at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
         again = [t for t in free if t not in named and restates_time(cells[t], t, at)]
@@ -113,19 +113,19 @@ class FileTimes:
             )
 
     def _format(self) -> StampFormat | CountFormat | None:
-        if self._layout.sequence is not None:
+        if self._form.sequence is not None:
             return None
-        if self._layout.time_format is not None:
-            return named_format(self._layout.time_format)
+        if self._form.time_format is not None:
+            return named_format(self._form.time_format)
         return find_format(
-            self._table, self.titles, self._sample, named=self._layout.time is not None
+            self._table, self.titles, self._sample, named=self._form.time is not None
         )
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         """Return the zone of stamps without one, and the reason for it: --tz, the file, or the
         plant's."""
-        chosen = find_zone(self._layout.zone)
-        plant = find_zone(self._layout.plant_zone)
+        chosen = find_zone(self._form.zone)
+        plant = find_zone(self._form.plant_zone)
         try:
             stated = self._stated_zone(chosen or plant)
         except UserError as error:
@@ -165,18 +165,18 @@ class FileTimes:
 
     def new_stamps(self) -> StampReader | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
-        if self._layout.sequence is not None:
+        if self._form.sequence is not None:
             return SequenceStamps(
-                self._start(), duration_millis(self._layout.sequence), self._time or None
+                self._start(), duration_millis(self._form.sequence), self._time or None
             )
         return StampReader(self.format, self.zone, self._first_day)
 
     def _count_from_start(self) -> None:
         """Set from what elapsed times count, or the first day of clock times. Raises UserError if
         neither the file nor --start says it."""
-        start_text = self._layout.start or self._table.stated.start
+        start_text = self._form.start or self._table.stated.start
         if self.format is CLOCK_ONLY and not self._is_elapsed_clock(start_text):
-            text = self._layout.start or self._table.stated.date or start_text
+            text = self._form.start or self._table.stated.date or start_text
             self._first_day = _day(text, f"{self._table.path!s}: the times in {shown(self._time)}")
         elif self.format is CLOCK_ONLY or (self.format is None and self._is_elapsed(start_text)):
             unit = elapsed_unit(self.titles[0])
@@ -187,14 +187,14 @@ class FileTimes:
                     "state: give it with --start 2026-03-02T07:18:18Z"
                 )
             start = self._start(start_text)
-            source = "--start" if self._layout.start else "a line above the table"
+            source = "--start" if self._form.start else "a line above the table"
             words = f"{show_instant(start)} ({source})"
             if self.format is CLOCK_ONLY:
                 self.format = replace(CLOCK_ONLY, name=f"HH:MM:SS since {words}")
                 self._first_day = _as_local(start, self.zone)
             else:
                 self.format = elapsed_format(self.titles[0], start, words)
-        elif self._layout.start is not None and self._layout.sequence is None:
+        elif self._form.start is not None and self._form.sequence is None:
             raise UserError(
                 f"{self._table.path!s}: --start goes with --sequence, with a column of counts from "
                 "a start such as 'Time (s)', or with clock times without a date"
@@ -216,7 +216,7 @@ class FileTimes:
         texts = self._sample
         if len(self.titles) != 1 or count_format(texts, self.titles[0], named=True) is not None:
             return False
-        is_named = start is not None and self._layout.time is not None
+        is_named = start is not None and self._form.time is not None
         return is_elapsed(texts, self.titles[0]) or (is_named and are_numbers(texts))
 
     def _zone_column(self, free: Sequence[str], cells: Sample) -> str | None:
@@ -227,7 +227,7 @@ class FileTimes:
         names = cells[title].drop_null()
         if "/" not in names[0].as_py():
             return title
-        if self._layout.zone is None:
+        if self._form.zone is None:
             raise UserError(
                 f"{self._table.path!s}: the column {shown(title)} names the zone of each stamp; if "
                 f"it is the same for all, give it with --tz {names[0].as_py()}; else import the "
@@ -236,7 +236,7 @@ class FileTimes:
         return None
 
     def _start(self, start_text: str | None = None) -> int:
-        text = start_text or self._layout.start or DEFAULT_START
+        text = start_text or self._form.start or DEFAULT_START
         at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
             raise UserError(
@@ -265,7 +265,7 @@ class FileTimes:
     @property
     def name_zone(self) -> bool:
         """Return whether stamps need no zone: they name it, count from 1970, or are numbered."""
-        if self._layout.sequence is not None:
+        if self._form.sequence is not None:
             return True
         instants = StampReader(self.format, None, self._first_day).read(self._sample)
         return bool(len(self._sample)) and not instants.zoneless and not instants.bad.all()

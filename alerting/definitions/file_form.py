@@ -1,0 +1,612 @@
+"""How a file is read, as one value. Each field that a person can state is declared once: from it
+come the option of the command, the choice in the browser, the field of a source and the text that
+is stored for the next file."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
+
+from alerting.definitions.asset_documents import VariableType
+from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
+from alerting.definitions.wording.language import join_with_and
+
+Stated = Mapping[str, tuple[str, ...]]
+"""The texts that are stated of each field; of a switch an empty one."""
+DuplicatesRule = Literal["refuse", "last", "mean"]
+"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last
+values or the mean."""
+What = Literal["readings", "events"]
+
+
+class FieldKind(NamedTuple):
+    """How values of a field are written: from texts, and as texts. `read` raises ValueError."""
+
+    read: Callable[[Sequence[str]], Any]
+    write: Callable[[Any], tuple[str, ...]]
+
+
+def as_texts(value: Any) -> tuple[str, ...]:
+    """Return the texts of a value; none of an empty one."""
+    if value is True:
+        return ("",)
+    if value is None or value is False or value in ("", ()):
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (str(value),)
+
+
+def _read_one(texts: Sequence[str]) -> str:
+    return texts[0]
+
+
+def _read_line(texts: Sequence[str]) -> int:
+    if not re.fullmatch("[0-9]{1,6}", texts[0]):
+        raise ValueError(f"{shown(texts[0])} is no number of a line")
+    return int(texts[0])
+
+
+def _read_names(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for part in ",".join(texts).split(",") if part.strip())
+
+
+def _read_by_title(texts: Sequence[str]) -> dict[str, str]:
+    parts = [text.rpartition("=") for text in texts]
+    for text, (title, _, value) in zip(texts, parts, strict=True):
+        if not (title and value):
+            raise ValueError(f"{text!r} is not of the form old=new")
+    return {title: value for title, _, value in parts}
+
+
+def _read_types(texts: Sequence[str]) -> dict[str, str]:
+    for title, _, kind in (text.rpartition("=") for text in texts):
+        if not title or kind not in get_args(VariableType):
+            known = ", ".join(get_args(VariableType))
+            text = f"{title}={kind}" if title else kind
+            raise ValueError(f"{text!r} is not of the form title=type; types are {known}")
+    return _read_by_title(texts)
+
+
+def _write_by_title(values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{title}={value}" for title, value in values.items())
+
+
+def _read_step(texts: Sequence[str]) -> timedelta:
+    if millis := re.fullmatch(r"\s*([0-9]{1,9})\s?ms\s*", texts[0]):
+        return timedelta(milliseconds=int(millis[1]))
+    return parse_duration(texts[0])
+
+
+def _write_step(step: timedelta | None) -> tuple[str, ...]:
+    if step is None:
+        return ()
+    text = format_duration(step)
+    return (text if parse_duration(text) == step else f"{step // timedelta(milliseconds=1)}ms",)
+
+
+KINDS: Mapping[str, FieldKind] = MappingProxyType({
+    "text": FieldKind(_read_one, as_texts),
+    "exact": FieldKind(_read_one, as_texts),  # its blanks count
+    "name": FieldKind(_read_one, as_texts),
+    "choice": FieldKind(_read_one, as_texts),
+    "line": FieldKind(_read_line, as_texts),
+    "switch": FieldKind(lambda _: True, as_texts),
+    "names": FieldKind(_read_names, lambda names: as_texts(",".join(names))),
+    "texts": FieldKind(tuple, as_texts),
+    "by_title": FieldKind(_read_by_title, _write_by_title),
+    "types": FieldKind(_read_types, _write_by_title),
+    "step": FieldKind(_read_step, _write_step),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FormField:
+    """A field that can be stated: its option of the command, the help of it, its label in the
+    browser, its kind. `values`: those of a choice; `hint`: an example. `source`: the field of a
+    source of files that does the same, with a colon where a value follows; empty if none does.
+    `what`: the rows whose command has it. `default`: that of the form.
+
+    `is_kept`: it is used for the next file of the form, too. `is_of_table`: it depends on where the
+    table begins and what its columns are called; `is_of_head`: it says so. `replaces`: fields that
+    have no meaning beside it. `is_first`: it is offered at once."""
+
+    option: str
+    help: str
+    label: str
+    kind: str = "text"
+    default: Any = None
+    metavar: str = "COL"
+    values: tuple[str, ...] = ()
+    hint: str = ""
+    source: str = ""
+    what: tuple[What, ...] = ("readings", "events")
+    is_kept: bool = True
+    is_of_table: bool = True
+    is_of_head: bool = False
+    replaces: tuple[str, ...] = ()
+    is_first: bool = False
+
+
+_READINGS: Any = {"what": ("readings",)}
+_EVENTS: Any = {"what": ("events",)}
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """Everything that must be known to read a file: as a person states it, and then as it was
+    found. What is None, or empty, is found in the file, or does not apply to it.
+
+    Only found: `title_lines`, the lines that name the columns, counted from 1; `unit_line`, that of
+    their units; `first_line`, that of the first row; `unit_column`, the unit in a file with one row
+    for each value; `zone_from`, the reason for the zone. `plant_zone`: that of the plant.
+    """
+
+    asset: Annotated[
+        str | None,
+        FormField(
+            "--asset",
+            "--assetThe asset of all lines: its name or title, or a new one.",
+            "Asset",
+            kind="name",
+            metavar="NAME",
+            source="asset",
+            is_kept=False,
+            is_of_table=False,
+            replaces=("asset_column", "asset_prefix"),
+            is_first=True,
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        FormField(
+            "--time",
+            "--time--timeColumn of the time stamps, or several with a plus: 'Date + Time + ms'. "
+            "Left out: ts, or the one that holds stamps.",
+            "Column of the time",
+            source="time",
+            is_first=True,
+        ),
+    ] = None
+    time_format: Annotated[
+        str | None,
+        FormField(
+            "--time-format",
+            "--time-format--time-formatFormat of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy "
+            "…, or as %d.%m.%Y %H:%M:%S; found when left out.",
+            "Format of times",
+            metavar="FORMAT",
+            source="time_format",
+            is_of_table=False,
+            replaces=("sequence",),
+            is_first=True,
+        ),
+    ] = None
+    zone: Annotated[
+        str | None,
+        FormField(
+            "--tz",
+            "--tz--tzTime zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE "
+            "when left out.",
+            "Time zone",
+            metavar="ZONE",
+            source="timezone",
+            is_of_table=False,
+            is_first=True,
+        ),
+    ] = None
+    header_line: Annotated[
+        int | None,
+        FormField(
+            "--header-line",
+            "--header-line--header-lineThe line that names the columns, counted from 1; 0: none "
+            "does. Found when left out.",
+            "Line of the titles",
+            kind="line",
+            metavar="LINE",
+            hint="0: none names them",
+            source="header_line",
+            is_of_head=True,
+            is_first=True,
+        ),
+    ] = None
+    columns: Annotated[
+        tuple[str, ...],
+        FormField(
+            "--columns",
+            "--columnsNames of all columns, instead of those of the file.",
+            "Titles of all columns",
+            kind="names",
+            metavar="NAME,...",
+            hint="Time, Zone 1, Zone 2",
+            source="columns",
+            is_of_head=True,
+        ),
+    ] = ()
+    separator: Annotated[
+        str | None,
+        FormField(
+            "--sep",
+            "--sepField separator, e.g. ';' or tab; found from the header when left out.",
+            "Separator",
+            metavar="CHAR",
+            source="separator",
+            is_of_head=True,
+        ),
+    ] = None
+    decimal: Annotated[
+        str | None,
+        FormField(
+            "--decimal",
+            "--decimalDecimal mark, . or , ; found from the numbers when left out.",
+            "Decimal mark",
+            values=(".", ","),
+            metavar="CHAR",
+            source="decimal:",
+            is_of_table=False,
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        FormField(
+            "--encoding",
+            "--encodingEncoding of the text, e.g. cp1252; found from the bytes when left out.",
+            "Encoding",
+            metavar="NAME",
+            source="encoding",
+            is_of_head=True,
+        ),
+    ] = None
+    variable_column: Annotated[
+        str | None,
+        FormField(
+            "--variable-column",
+            "--variable-column--variable-columnColumn that names the variable, of a file with one "
+            "line for each value; found when left out.",
+            "Column that names the variable",
+            source="variable:",
+            is_of_head=True,
+            **_READINGS,
+        ),
+    ] = None
+    value_column: Annotated[
+        str | None,
+        FormField(
+            "--value-column",
+            "--value-columnColumn of the values beside it.",
+            "Column of its value",
+            source="value:",
+            is_of_head=True,
+            **_READINGS,
+        ),
+    ] = None
+    is_wide: Annotated[
+        bool,
+        FormField(
+            "--wide",
+            "--wideThe file has one column for each variable, not one line.",
+            "Form of the rows",
+            kind="switch",
+            source="wide",
+            is_of_head=True,
+            **_READINGS,
+        ),
+    ] = False
+    asset_column: Annotated[
+        str | None,
+        FormField(
+            "--asset-column",
+            "--asset-column--asset-columnColumn with the name or title of the asset of each line; "
+            "`asset` when left out.",
+            "Column of the asset",
+            source="asset_column",
+        ),
+    ] = None
+    asset_prefix: Annotated[
+        str,
+        FormField(
+            "--asset-prefix",
+            "--asset-prefix--asset-prefixPrefix of the values of the asset column: machine- makes "
+            "machine-1 of 1.",
+            "Text before each asset",
+            kind="exact",
+            metavar="TEXT",
+            source="asset_prefix",
+            is_of_table=False,
+        ),
+    ] = ""
+    event_type: Annotated[
+        str | None,
+        FormField(
+            "--type",
+            "--typeThe type of all events in the file.",
+            "Type of all events",
+            kind="name",
+            metavar="NAME",
+            source="events.type",
+            is_kept=False,
+            is_of_table=False,
+            replaces=("type_column", "type_prefix"),
+            **_EVENTS,
+        ),
+    ] = None
+    type_column: Annotated[
+        str | None,
+        FormField(
+            "--type-column",
+            "--type-columnColumn that names the type; `type` when left out.",
+            "Column of the type",
+            source="events.type_column",
+            **_EVENTS,
+        ),
+    ] = None
+    type_prefix: Annotated[
+        str,
+        FormField(
+            "--type-prefix",
+            "--type-prefixPrefix of the values of the type column.",
+            "Text before each type",
+            kind="exact",
+            metavar="TEXT",
+            source="events.type_prefix",
+            is_of_table=False,
+            **_EVENTS,
+        ),
+    ] = ""
+    end_column: Annotated[
+        str | None,
+        FormField(
+            "--end-column",
+            "--end-columnColumn of the ends; `end` when left out and there is one.",
+            "Column of the end",
+            source="events.end_column",
+            **_EVENTS,
+        ),
+    ] = None
+    rename: Annotated[
+        Mapping[str, str],
+        FormField(
+            "--rename",
+            "--renameName for a column, as 'title=name'.",
+            "Name",
+            kind="by_title",
+            metavar="OLD=NEW",
+            source="variables",
+        ),
+    ] = field(default_factory=dict)
+    types: Annotated[
+        Mapping[str, VariableType],
+        FormField(
+            "--column-type",
+            "--column-type--column-typeType of a new variable by the title of its column: number, "
+            "boolean or category.",
+            "Type",
+            kind="types",
+            metavar="COL=TYPE",
+            source="types",
+            **_READINGS,
+        ),
+    ] = field(default_factory=dict)
+    only: Annotated[
+        tuple[str, ...],
+        FormField(
+            "--only",
+            "--onlyTake only these value columns.",
+            "Columns to import",
+            kind="names",
+            metavar="COL,...",
+            hint="all",
+            source="others",
+        ),
+    ] = ()
+    missing: Annotated[
+        tuple[str, ...],
+        FormField(
+            "--missing",
+            "--missing--missingA text that means a missing value, in addition to #NV, --- and "
+            "similar ones.",
+            "Texts that mean: no value",
+            kind="texts",
+            metavar="TEXT",
+            source="missing",
+            is_of_table=False,
+            **_READINGS,
+        ),
+    ] = ()
+    quality: Annotated[
+        str | None,
+        FormField(
+            "--quality",
+            "--qualityColumn of the quality of all samples of a line.",
+            "Column of the quality",
+            source="quality",
+            **_READINGS,
+        ),
+    ] = None
+    quality_suffix: Annotated[
+        str | None,
+        FormField(
+            "--quality-suffix",
+            "--quality-suffix--quality-suffixSuffix of columns that hold the quality of another "
+            "column's samples: _q for temperature_q.",
+            "Ending of columns of quality",
+            kind="exact",
+            metavar="TEXT",
+            hint="_quality",
+            source="quality_suffix",
+            **_READINGS,
+        ),
+    ] = None
+    quality_codes: Annotated[
+        Literal["opc-ua", "opc-da", "siemens", "flag"] | None,
+        FormField(
+            "--quality-codes",
+            "--quality-codes--quality-codesMeaning of their numbers; required if 0 occurs: good "
+            "in OPC UA, bad in OPC DA. siemens: 0 bad, 1 uncertain, 2 and 3 good. flag: 0 bad, 1 "
+            "good.",
+            "Numbers of quality",
+            kind="choice",
+            values=("opc-ua", "opc-da", "siemens", "flag"),
+            source="quality_codes",
+            **_READINGS,
+        ),
+    ] = None
+    sequence: Annotated[
+        timedelta | None,
+        FormField(
+            "--sequence",
+            "--sequence--sequenceThe file has no time stamps: rows are this far apart, e.g. 1m or "
+            "100ms, in their order for each asset, or by the number of the unit (from 1) in the "
+            "column --time.",
+            "Step of rows without times",
+            kind="step",
+            metavar="STEP",
+            hint="1m",
+            is_of_table=False,
+            replaces=("time_format",),
+        ),
+    ] = None
+    start: Annotated[
+        str | None,
+        FormField(
+            "--start",
+            "--start--startInstant of the first row, or of unit number 1, of a --sequence "
+            "(2000-01-01T00:00:00Z when left out); or from which a column such as 'Time (s)' "
+            "counts; or date of a first clock time.",
+            "Time of their first row",
+            metavar="TIME",
+            hint="2026-01-05T06:00:00Z",
+            is_kept=False,
+            is_of_table=False,
+        ),
+    ] = None
+    duplicates: Annotated[
+        DuplicatesRule,
+        FormField(
+            "--duplicates",
+            "--duplicates--duplicatesLines that state an instant of an asset again: refuse those "
+            "with another value, keep the last value, or the mean.",
+            "Lines of the same time",
+            kind="choice",
+            values=("refuse", "last", "mean"),
+            source="duplicates:",
+            is_kept=False,
+            is_of_table=False,
+            **_READINGS,
+        ),
+    ] = "refuse"
+    plant_zone: str | None = None
+    title_lines: tuple[int, ...] = ()
+    unit_line: int | None = None
+    first_line: int | None = None
+    unit_column: str | None = None
+    zone_from: str | None = None
+
+    def document(self) -> dict[str, object]:
+        """Return what is known, as the audit log has it."""
+        known = {name: value for name, value in asdict(self).items() if value or type(value) is int}
+        return known | ({"sequence": _write_step(self.sequence)[0]} if self.sequence else {})
+
+
+Fields = Mapping[str, FormField]
+
+
+def list_fields(form: type[FileForm]) -> Fields:
+    """Return the fields of a form that can be stated, by name."""
+    hints = get_type_hints(form, include_extras=True)
+    return MappingProxyType({
+        f.name: replace(declared, default=() if f.default is MISSING else f.default)
+        for f in fields(form)
+        for declared in getattr(hints[f.name], "__metadata__", ())
+    })  # fmt: skip
+
+
+FORM_FIELDS = list_fields(FileForm)
+
+
+class FormFault(UserError):
+    """A text that states no value of its field. `option`: that of the field."""
+
+    def __init__(self, option: str, why: str) -> None:
+        super().__init__(f"{option}: {why}")
+        self.option = option
+        self.why = why
+
+
+def read_form(texts: Stated, base: FileForm | None = None) -> FileForm:
+    """Return the form that texts state; the rest of it is that of `base`. Raises FormFault for a
+    text that is no value of its field."""
+    form = base or FileForm()
+    values: dict[str, Any] = {}
+    for name, declared in list_fields(type(form)).items():
+        if texts.get(name):
+            try:
+                values[name] = KINDS[declared.kind].read(texts[name])
+            except ValueError as error:
+                raise FormFault(declared.option, str(error)) from error
+    return replace(form, **values)
+
+
+def state_form(form: FileForm) -> dict[str, tuple[str, ...]]:
+    """Return the texts that a form states, by field."""
+    written = {
+        name: KINDS[declared.kind].write(getattr(form, name))
+        for name, declared in list_fields(type(form)).items()
+        if getattr(form, name) != declared.default
+    }
+    return {name: texts for name, texts in written.items() if texts}
+
+
+def refuse_sequence(form: FileForm, what: What, *, skip_bad: bool) -> None:
+    """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
+    left out."""
+    if form.sequence is None:
+        return
+    if not form.sequence:
+        raise UserError("--sequence must be longer than 0s")
+    if form.time_format is not None:
+        raise UserError("--sequence: rows without time stamps have no --time-format; leave it out")
+    if form.time is None and what == "events":
+        raise UserError("--sequence of events needs --time: the column with the number of the unit")
+    if form.time is None and skip_bad:
+        raise UserError(
+            "--sequence: a line left out would move all later ones; correct the file instead of "
+            "--skip-bad"
+        )
+
+
+def describe_form(form: FileForm) -> Iterator[str]:
+    """Yield a form in words: what is written how, the lines of the head, the times, the rows."""
+    mark = {"\t": "tab"}.get(form.separator or "", form.separator)
+    written = [f"separator {mark}"] if mark else []
+    written += [f"decimal mark {form.decimal}"] if mark and form.decimal else []
+    written += [f"encoding {form.encoding}"] if form.encoding else []
+    if written:
+        yield ", ".join(written)
+    if form.first_line is not None and (form.title_lines, form.first_line) != ((1,), 2):
+        yield _describe_head(form)
+    if form.sequence is not None:
+        yield f"time: {form.time_format}"
+    elif form.time:
+        zone = (
+            f"local time of {form.zone} ({form.zone_from})"
+            if form.zone
+            else "each stamp names its zone or counts in UTC"
+        )
+        yield f"time: {shown(form.time)}, {form.time_format}, {zone}"
+    if form.variable_column:
+        beside = f", unit from {shown(form.unit_column)}" if form.unit_column else ""
+        beside += f", quality from {shown(form.quality)}" if form.quality else ""
+        yield (
+            f"one row for each value: variable from {shown(form.variable_column)}, value from "
+            f"{shown(form.value_column)}{beside}"
+        )
+
+
+def _describe_head(form: FileForm) -> str:
+    if not form.title_lines:
+        return f"no line names the columns; rows from line {form.first_line}"
+    lines = join_with_and(*map(str, form.title_lines))
+    titles = f"titles from line{'s' * (len(form.title_lines) > 1)} {lines}"
+    units = f", units from line {form.unit_line}" if form.unit_line else ""
+    return f"{titles}{units}, rows from line {form.first_line}"
