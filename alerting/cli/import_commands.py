@@ -26,13 +26,8 @@ from alerting.cli.command import (
     writes,
 )
 from alerting.cli.main import command_group
-from alerting.definitions.file_form import (
-    FileForm,
-    Stated,
-    What,
-    describe_form,
-    refuse_sequence,
-)
+from alerting.definitions.file_form import FileForm, Stated, describe_form, refuse_sequence
+from alerting.definitions.form_fields import What
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import (
     Duration,
@@ -270,8 +265,9 @@ def _rejects(
 def lines_of_understood(understood: Understood) -> Iterator[Line]:
     """Yield the format of the file, its time column, its other columns and remarks on them."""
     yield from _lines_of_form(understood)
-    columns = [_column(c) for c in understood.columns[:_COLUMNS]]
-    yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
+    if not _are_plain(understood.columns):
+        columns = [_column(c) for c in understood.columns[:_COLUMNS]]
+        yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
     if len(understood.columns) > _COLUMNS:
         yield f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)"
     yield from (f"  {line}" for line in bad_cells(understood.columns))
@@ -293,18 +289,25 @@ def _names(names: Sequence[str]) -> str:
 
 def _lines_of_form(understood: Understood) -> Iterator[str]:
     form = understood.form
-    words = list(describe_form(form))
-    yield f"{understood.source}:{' detected format' if form.separator else ''}"
-    yield from (f"  {line}" for line in words)
     span = (
         f", {_local(understood.first, form)} to {_local(understood.last, form)}"
         if understood.first
         else ""
     )
-    yield f"  {_count(understood.lines, 'instant' if form.variable_column else 'line')}{span}"
     new = set(understood.new_assets)
     assets = [f"{name} (new)" if name in new else name for name in understood.assets]
-    yield f"  {'asset' if len(assets) == 1 else 'assets'}: {_names(assets)}"
+    lines = _count(understood.lines, "instant" if form.variable_column else "line")
+    columns = [f"{c.name} {c.unit or ''}".strip() for c in understood.columns]
+    named = f": {', '.join(columns)}" if _are_plain(understood.columns) else ""
+    yield f"{understood.source}: {lines} of {_names(assets)}{span}{named}"
+    yield from (f"  {line}" for line in describe_form(form))
+
+
+def _are_plain(columns: Sequence[UnderstoodColumn]) -> bool:
+    """Return whether all that is to be said of columns are their names and units."""
+    return len(columns) <= _SHOWN and not any(
+        c.missing or c.bad or c.type != "number" for c in columns
+    )
 
 
 def _local(instant: datetime | None, form: FileForm) -> str:
@@ -352,8 +355,6 @@ def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]
     else:
         assets = _count(result.assets, "asset")
         yield f"{result.new:,} new of {result.rows:,} {result.what} of {assets}{span}"
-    if result.created:
-        yield f"new assets: {_names(result.created)}"
     if result.event_types:
         types = (f"{name} ({kind})" for name, kind in result.event_types.items())
         yield f"event types: {', '.join(types)}"

@@ -16,11 +16,10 @@ from alerting.definitions.file_form import (
     Fields,
     FileForm,
     FormFault,
-    FormField,
     Stated,
-    as_texts,
     read_form,
 )
+from alerting.definitions.form_fields import FormField, as_texts
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:

@@ -2,15 +2,15 @@
 come the option of the command, the choice in the browser, the field of a source and the text that
 is stored for the next file."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from alerting.definitions.asset_documents import VariableType
-from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.form_fields import KINDS, FormField, What
 from alerting.definitions.wording.language import join_with_and
 
 Stated = Mapping[str, tuple[str, ...]]
@@ -18,116 +18,6 @@ Stated = Mapping[str, tuple[str, ...]]
 DuplicatesRule = Literal["refuse", "last", "mean"]
 """Lines that state the same instant of an asset: refuse contradictions, or merge them into the last
 values or the mean."""
-What = Literal["readings", "events"]
-
-
-class FieldKind(NamedTuple):
-    """How values of a field are written: from texts, and as texts. `read` raises ValueError."""
-
-    read: Callable[[Sequence[str]], Any]
-    write: Callable[[Any], tuple[str, ...]]
-
-
-def as_texts(value: Any) -> tuple[str, ...]:
-    """Return the texts of a value; none of an empty one."""
-    if value is True:
-        return ("",)
-    if value is None or value is False or value in ("", ()):
-        return ()
-    return tuple(value) if isinstance(value, list | tuple) else (str(value),)
-
-
-def _read_one(texts: Sequence[str]) -> str:
-    return texts[0]
-
-
-def _read_line(texts: Sequence[str]) -> int:
-    if not re.fullmatch("[0-9]{1,6}", texts[0]):
-        raise ValueError(f"{shown(texts[0])} is no number of a line")
-    return int(texts[0])
-
-
-def _read_names(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for part in ",".join(texts).split(",") if part.strip())
-
-
-def _read_by_title(texts: Sequence[str]) -> dict[str, str]:
-    parts = [text.rpartition("=") for text in texts]
-    for text, (title, _, value) in zip(texts, parts, strict=True):
-        if not (title and value):
-            raise ValueError(f"{text!r} is not of the form old=new")
-    return {title: value for title, _, value in parts}
-
-
-def _read_types(texts: Sequence[str]) -> dict[str, str]:
-    for title, _, kind in (text.rpartition("=") for text in texts):
-        if not title or kind not in get_args(VariableType):
-            known = ", ".join(get_args(VariableType))
-            text = f"{title}={kind}" if title else kind
-            raise ValueError(f"{text!r} is not of the form title=type; types are {known}")
-    return _read_by_title(texts)
-
-
-def _write_by_title(values: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"{title}={value}" for title, value in values.items())
-
-
-def _read_step(texts: Sequence[str]) -> timedelta:
-    if millis := re.fullmatch(r"\s*([0-9]{1,9})\s?ms\s*", texts[0]):
-        return timedelta(milliseconds=int(millis[1]))
-    return parse_duration(texts[0])
-
-
-def _write_step(step: timedelta | None) -> tuple[str, ...]:
-    if step is None:
-        return ()
-    text = format_duration(step)
-    return (text if parse_duration(text) == step else f"{step // timedelta(milliseconds=1)}ms",)
-
-
-KINDS: Mapping[str, FieldKind] = MappingProxyType({
-    "text": FieldKind(_read_one, as_texts),
-    "exact": FieldKind(_read_one, as_texts),  # its blanks count
-    "name": FieldKind(_read_one, as_texts),
-    "choice": FieldKind(_read_one, as_texts),
-    "line": FieldKind(_read_line, as_texts),
-    "switch": FieldKind(lambda _: True, as_texts),
-    "names": FieldKind(_read_names, lambda names: as_texts(",".join(names))),
-    "texts": FieldKind(tuple, as_texts),
-    "by_title": FieldKind(_read_by_title, _write_by_title),
-    "types": FieldKind(_read_types, _write_by_title),
-    "step": FieldKind(_read_step, _write_step),
-})  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FormField:
-    """A field that can be stated: its option of the command, the help of it, its label in the
-    browser, its kind. `values`: those of a choice; `hint`: an example. `source`: the field of a
-    source of files that does the same, with a colon where a value follows; empty if none does.
-    `what`: the rows whose command has it. `default`: that of the form.
-
-    `is_kept`: it is used for the next file of the form, too. `is_of_table`: it depends on where the
-    table begins and what its columns are called; `is_of_head`: it says so. `replaces`: fields that
-    have no meaning beside it. `is_first`: it is offered at once."""
-
-    option: str
-    help: str
-    label: str
-    kind: str = "text"
-    default: Any = None
-    metavar: str = "COL"
-    values: tuple[str, ...] = ()
-    hint: str = ""
-    source: str = ""
-    what: tuple[What, ...] = ("readings", "events")
-    is_kept: bool = True
-    is_of_table: bool = True
-    is_of_head: bool = False
-    replaces: tuple[str, ...] = ()
-    is_first: bool = False
-
-
 _READINGS: Any = {"what": ("readings",)}
 _EVENTS: Any = {"what": ("events",)}
 
@@ -151,7 +41,7 @@ class FileForm:
             kind="name",
             metavar="NAME",
             source="asset",
-            is_kept=False,
+            is_reused=False,
             is_of_table=False,
             replaces=("asset_column", "asset_prefix"),
             is_first=True,
@@ -324,7 +214,7 @@ class FileForm:
             kind="name",
             metavar="NAME",
             source="events.type",
-            is_kept=False,
+            is_reused=False,
             is_of_table=False,
             replaces=("type_column", "type_prefix"),
             **_EVENTS,
@@ -476,7 +366,7 @@ class FileForm:
             "Time of their first row",
             metavar="TIME",
             hint="2026-01-05T06:00:00Z",
-            is_kept=False,
+            is_reused=False,
             is_of_table=False,
         ),
     ] = None
@@ -490,7 +380,7 @@ class FileForm:
             kind="choice",
             values=("refuse", "last", "mean"),
             source="duplicates:",
-            is_kept=False,
+            is_reused=False,
             is_of_table=False,
             **_READINGS,
         ),
@@ -504,8 +394,8 @@ class FileForm:
 
     def document(self) -> dict[str, object]:
         """Return what is known, as the audit log has it."""
-        known = {name: value for name, value in asdict(self).items() if value or type(value) is int}
-        return known | ({"sequence": _write_step(self.sequence)[0]} if self.sequence else {})
+        values = asdict(self) | {"sequence": "".join(KINDS["step"].write(self.sequence))}
+        return {name: value for name, value in values.items() if value or type(value) is int}
 
 
 Fields = Mapping[str, FormField]
@@ -515,7 +405,7 @@ def list_fields(form: type[FileForm]) -> Fields:
     """Return the fields of a form that can be stated, by name."""
     hints = get_type_hints(form, include_extras=True)
     return MappingProxyType({
-        f.name: replace(declared, default=() if f.default is MISSING else f.default)
+        f.name: replace(declared, default={} if f.default is MISSING else f.default)
         for f in fields(form)
         for declared in getattr(hints[f.name], "__metadata__", ())
     })  # fmt: skip
@@ -557,7 +447,7 @@ def state_form(form: FileForm) -> dict[str, tuple[str, ...]]:
     return {name: texts for name, texts in written.items() if texts}
 
 
-def refuse_sequence(form: FileForm, what: What, *, skip_bad: bool) -> None:
+def refuse_sequence(form: FileForm, rows: What, *, skip_bad: bool) -> None:
     """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
     left out."""
     if form.sequence is None:
@@ -566,7 +456,7 @@ def refuse_sequence(form: FileForm, what: What, *, skip_bad: bool) -> None:
         raise UserError("--sequence must be longer than 0s")
     if form.time_format is not None:
         raise UserError("--sequence: rows without time stamps have no --time-format; leave it out")
-    if form.time is None and what == "events":
+    if form.time is None and rows == "events":
         raise UserError("--sequence of events needs --time: the column with the number of the unit")
     if form.time is None and skip_bad:
         raise UserError(
@@ -576,18 +466,16 @@ def refuse_sequence(form: FileForm, what: What, *, skip_bad: bool) -> None:
 
 
 def describe_form(form: FileForm) -> Iterator[str]:
-    """Yield a form in words: what is written how, the lines of the head, the times, the rows."""
+    """Yield in words what had to be decided of a form: what is written how, the lines of the head,
+    the times, the rows; nothing of one with commas, points, a title line and ISO 8601."""
     mark = {"\t": "tab"}.get(form.separator or "", form.separator)
-    written = [f"separator {mark}"] if mark else []
-    written += [f"decimal mark {form.decimal}"] if mark and form.decimal else []
-    written += [f"encoding {form.encoding}"] if form.encoding else []
-    if written:
-        yield ", ".join(written)
+    if mark and (mark, form.decimal, form.encoding) != (",", ".", "utf-8"):
+        yield f"separator {mark}, decimal mark {form.decimal}, encoding {form.encoding}"
     if form.first_line is not None and (form.title_lines, form.first_line) != ((1,), 2):
         yield _describe_head(form)
     if form.sequence is not None:
         yield f"time: {form.time_format}"
-    elif form.time:
+    elif form.time and (form.time_format, form.zone) != ("ISO 8601", None):
         zone = (
             f"local time of {form.zone} ({form.zone_from})"
             if form.zone

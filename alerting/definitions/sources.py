@@ -26,8 +26,9 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
-from alerting.definitions.file_form import FORM_FIELDS, FormField
+from alerting.definitions.file_form import FORM_FIELDS
 from alerting.definitions.file_form import Fields as FormFields
+from alerting.definitions.form_fields import FormField
 from alerting.definitions.source_fields import (
     AmqpSource,
     MessageSource,

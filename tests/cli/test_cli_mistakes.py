@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.cli.options import file_layout
+from alerting.definitions.file_form import read_form
 from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS
 from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
@@ -113,4 +113,4 @@ def test_apply_of_what_is_applied_says_nothing_of_writing(plant):
 
 
 def test_columns_to_take_are_named_together_or_one_by_one():
-    assert file_layout(only=["temp", "load, speed"]).only == ("temp", "load", "speed")
+    assert read_form({"only": ("temp", "load, speed")}).only == ("temp", "load", "speed")

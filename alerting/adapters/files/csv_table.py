@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from alerting.adapters.files.chunks import (
     blocks,
     read_titles,
 )
-from alerting.adapters.files.heads.file_head import find_head
+from alerting.adapters.files.heads.file_head import find_head, other_columns
 from alerting.deferred import arrow_csv, pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import count_in_english
@@ -84,9 +84,24 @@ def split_lines(data: bytes) -> list[str]:
     return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
 
 
-def read_records(texts: Sequence[str], separator: str, widths: tuple[int, int]) -> Iterator[Record]:
-    """Yield all records except blank lines. `widths`: the number of titles, and that of the fields
-    of most rows. After a faulty record, reading resumes at the line after its first.
+class Widths(NamedTuple):
+    """The number of titles; that of the fields of most rows; whether rows between them are whole,
+    too, since columns were added."""
+
+    titles: int
+    usual: int
+    grows: bool = False
+
+    def allows(self, fields: Sequence[str]) -> bool:
+        """Return whether these are the fields of a whole row."""
+        count = len(fields)
+        is_between = self.grows and self.usual <= count <= self.titles
+        return (is_between or count in self[:2]) and not any(fields[self.titles :])
+
+
+def read_records(texts: Sequence[str], separator: str, widths: Widths) -> Iterator[Record]:
+    """Yield all records except blank lines. After a faulty record, reading resumes at the line
+    after its first.
 
     (A stray quotation mark would otherwise absorb the lines up to the next one.)
     """
@@ -101,7 +116,7 @@ def read_records(texts: Sequence[str], separator: str, widths: tuple[int, int]) 
 
 
 def _until_faulty(
-    texts: Sequence[str], start: int, separator: str, widths: tuple[int, int]
+    texts: Sequence[str], start: int, separator: str, widths: Widths
 ) -> Iterator[Record]:
     reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
     first = start
@@ -128,14 +143,13 @@ def _until_faulty(
         first += count
 
 
-def _fault(
-    fields: Sequence[str], widths: tuple[int, int], count: int, texts: Sequence[str]
-) -> str | None:
-    is_whole = len(fields) in widths and not any(fields[widths[0] :])
+def _fault(fields: Sequence[str], widths: Widths, count: int, texts: Sequence[str]) -> str | None:
+    is_whole = widths.allows(fields)
     if count > 1 and (not is_whole or "".join(texts).count('"') % 2):
         return _OPEN_QUOTE
     if fields and not is_whole:
-        return f"{len(fields)} fields where the header names {widths[0]}"
+        more = "; if a column was added, name all with --columns" * (len(fields) > widths.titles)
+        return f"{len(fields)} fields where the header names {widths.titles}{more}"
     return None
 
 
@@ -179,6 +193,8 @@ class CsvTable:
         # the fields of most rows; those behind the titles are empty
         further = [f"\0{number}" for number in range(len(self.titles), head.width)]
         self._fields = (*self.titles, *further)[: head.width]
+        self._widths = Widths(len(self.titles), head.width, head.grows)
+        self._widest = head.width
         self._passed = 0
 
     def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
@@ -191,6 +207,8 @@ class CsvTable:
             if body.data and not body.data.isspace():
                 chunk = self._quick(body, titles) or self._exact(body, titles)
                 yield _filled_rows(chunk) if self.tables else chunk
+        if self._widths.grows and self._widest < len(self.titles):
+            raise other_columns(self.path, len(self.titles), self._widths.usual)
         if self._passed:
             note = count_in_english(
                 "{number} line that is a comment or repeats the head was passed over",
@@ -228,12 +246,17 @@ class CsvTable:
             invalid.append(row)
             return "skip"
 
-        further = self._fields[len(self.titles) :]
+        names = self._fields
+        if self._widths.grows and b'"' not in block.data:
+            count = block.data[: block.data.find(b"\n")].count(self.separator.encode()) + 1
+            names = self.titles[: max(count, len(names))]
+            self._widest = max(self._widest, len(names))
+        further = names[len(self.titles) :]
         try:
             table = arrow_csv.read_csv(
                 io.BytesIO(block.data),
                 read_options=arrow_csv.ReadOptions(
-                    use_threads=False, column_names=self._fields, block_size=len(block.data) + 1
+                    use_threads=False, column_names=names, block_size=len(block.data) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self.separator,
@@ -241,9 +264,9 @@ class CsvTable:
                     invalid_row_handler=skip,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self._fields, pa.string()),
+                    column_types=dict.fromkeys(names, pa.string()),
                     strings_can_be_null=False,
-                    include_columns=[t for t in (*titles, *further) if t in self._fields],
+                    include_columns=[t for t in (*titles, *further) if t in names],
                 ),
             )
         except pa.ArrowInvalid:
@@ -252,7 +275,7 @@ class CsvTable:
             return None
         if any(pc.any(pc.not_equal(table[title], "")).as_py() for title in further):
             return None
-        for title in (title for title in titles if title not in self._fields):
+        for title in (title for title in titles if title not in names):
             table = table.append_column(title, pa.array([""] * table.num_rows))
         lines = np.arange(block.first_line, block.first_line + block.lines)
         texts: list[str] = []
@@ -269,8 +292,7 @@ class CsvTable:
         texts = split_lines(block.data)
         good: list[Record] = []
         broken: list[BadLine] = []
-        widths = (len(self.titles), len(self._fields))
-        for record in read_records(texts, self.separator, widths):
+        for record in read_records(texts, self.separator, self._widths):
             line = block.first_line + record.first
             text = "".join(texts[record.first : record.first + record.count]).rstrip("\r\n")
             if self._is_passed(texts[record.first].rstrip("\r\n")):
@@ -279,6 +301,7 @@ class CsvTable:
                 broken.append(BadLine(line, None, record.fault, text))
             else:
                 good.append(record)
+                self._widest = max(self._widest, len(record.fields))
         index = {title: i for i, title in enumerate(self.titles)}
         at = [index[t] for t in titles]
         cells = {

@@ -205,8 +205,6 @@ class LongTable:
         for title, texts in aside.items():
             filled = {text: count for text, count in texts.items() if text}
             words = doubtful_texts(filled)
-            if not words and title not in c.bound and 2 <= len(texts) <= _FEW_TEXTS:
-                words = ", ".join(f"{text} {count:,}" for text, count in filled.items())
             if words and not c.quality:
                 yield (
                     f"column {shown(title)} is left aside ({words}): if it states the quality of "

@@ -92,7 +92,7 @@ class TableFile(ABC, Generic[C, P]):
     @property
     def form(self) -> FileForm:
         """Return the form of the file as it was found; final after the profile."""
-        return self._rows.found
+        return self._rows.found_form
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -104,6 +104,7 @@ class TableFile(ABC, Generic[C, P]):
             profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
         profile.head_notes = (*self._rows.table.notes, *self._rows.file_times.notes)
+        profile.head_notes += self._rows.file_times.note_of_origin(profile.last)
         profile.asset_texts = self._rows.assets.texts
         if clock is not None:
             profile.zone = clock.zone.key

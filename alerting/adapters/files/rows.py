@@ -31,7 +31,8 @@ from alerting.adapters.files.written_cells import WrittenCells
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.file_form import FileForm, What
+from alerting.definitions.file_form import FileForm
+from alerting.definitions.form_fields import What
 from alerting.ports import SampleColumn
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import (
@@ -296,7 +297,7 @@ class TableRows:
         return True
 
     @property
-    def found(self) -> FileForm:
+    def found_form(self) -> FileForm:
         """Return the form of the file as it was found."""
         times = self.file_times
         zoned = times.name_zone

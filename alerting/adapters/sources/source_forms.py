@@ -28,10 +28,8 @@ def stated_form(source: FilesSource) -> FileForm:
             is_stated = name == "time" and "time" in source.model_fields_set
             if is_stated or value != reduce(getattr, path, default):
                 values[name] = value
-    for one in ("asset", "event_type"):
-        for replaced in FORM_FIELDS[one].replaces if one in values else ():
-            values.pop(replaced, None)
-    return FileForm(**values)
+    replaced = {name for field in values for name in FORM_FIELDS[field].replaces}
+    return FileForm(**{name: value for name, value in values.items() if name not in replaced})
 
 
 def file_form(source: FilesSource, path: Path, plant_zone: str | None) -> FileForm:

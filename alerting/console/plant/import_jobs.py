@@ -40,17 +40,11 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import NotFound, UserError, storable
-from alerting.definitions.file_form import (
-    FORM_FIELDS,
-    FileForm,
-    What,
-    as_texts,
-    read_form,
-    refuse_sequence,
-)
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, read_form, refuse_sequence
 from alerting.definitions.file_form import (
     Fields as FormFields,
 )
+from alerting.definitions.form_fields import What, as_texts
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.usecases.ingestion.imported_files import Reject
@@ -511,7 +505,7 @@ def _recall(platform: Platform, job: Import) -> str:
     form = hash_form(job.file, rows)
     recalled = recall(platform.file_forms, form, job.stated(), platform.zone, _REMEDY)
     texts = dict(recalled.stated)
-    kept = read_form({name: texts.pop(name, ()) for name in ("rename", "types")})
+    by_column = read_form({name: texts.pop(name, ()) for name in ("rename", "types")})
     fields = {name: "\n".join(values) or "yes" for name, values in texts.items()}
     try:
         chosen = Choices.model_validate(
@@ -520,8 +514,8 @@ def _recall(platform: Platform, job: Import) -> str:
     except ValidationError:  # a command can state more than this page
         return ""
     job.choices = chosen
-    job.names = dict(kept.rename)
-    job.types = dict(kept.types)
+    job.names = dict(by_column.rename)
+    job.types = dict(by_column.types)
     return recalled.note
 
 

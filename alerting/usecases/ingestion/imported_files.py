@@ -516,12 +516,6 @@ def _name_notes(message: str, texts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
-    if profile.zoneless:
-        yield count_in_english(
-            "{number} time stamp names no zone and was taken as UTC; name another zone with --tz",
-            "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
-            profile.zoneless,
-        )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "

@@ -39,7 +39,7 @@ def merge_stated(earlier: Stated, stated: Stated) -> dict[str, tuple[str, ...]]:
 
     Another head has other titles: then what names columns is left out.
     """
-    declared = {name: field for name, field in FORM_FIELDS.items() if field.is_kept}
+    declared = {name: field for name, field in FORM_FIELDS.items() if field.is_reused}
     replaced = {name for field in stated for name in FORM_FIELDS[field].replaces}
     has_other_head = any(
         field.is_of_head and name in stated and stated[name] != earlier.get(name)
@@ -89,7 +89,7 @@ def recall(forms: FileForms, form: str, stated: Stated, zone: tzinfo, remedy: st
 def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
     """Store what was stated of an imported file, in place of what was stored of its form; nothing
     if that is too much. Idempotent."""
-    kept = {name: texts for name, texts in stated.items() if FORM_FIELDS[name].is_kept}
+    kept = {name: texts for name, texts in stated.items() if FORM_FIELDS[name].is_reused}
     texts = [text for values in kept.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)

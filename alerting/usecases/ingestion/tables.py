@@ -28,7 +28,7 @@ from alerting.definitions.asset_documents import (
     is_type_open,
 )
 from alerting.definitions.faults import UserError, format_duration, shown
-from alerting.definitions.file_form import What
+from alerting.definitions.form_fields import What
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent
 from alerting.readings.foreign_columns import (
@@ -393,8 +393,8 @@ class Checked(Generic[Row]):
             count += len(batch)
         profile = self.profile
         understood = self.understood
-        is_kept = self.what == "readings" and not self.take_back
-        columns = {title: profile.columns[title] for title in self.types} if is_kept else {}
+        is_reused = self.what == "readings" and not self.take_back
+        columns = {title: profile.columns[title] for title in self.types} if is_reused else {}
         result = ImportResult(
             source=understood.source,
             what=self.what,

@@ -37,9 +37,9 @@ def test_the_header_is_found_below_titles_of_the_file(tmp_path):
     found = []
     for above, separator in product(ABOVE, (None, ";")):
         table, rows = read(tmp_path, *above, HEADER, *ROWS, separator=separator)
-        found.append((above, table.titles, rows, table.notes[0].partition("; the lines above")[0]))
+        found.append((above, table.titles, rows, table.title_lines))
     assert found == [
-        (above, TITLES, [line + 1, line + 2], f"line {line} names the columns")
+        (above, TITLES, [line + 1, line + 2], (line,))
         for above, line in ((above, len(above) + 1) for above in ABOVE for _ in range(2))
     ]
 
@@ -50,10 +50,11 @@ UNITS = (";;°C;bar", "[dd.mm.yyyy];;[°C];[bar]", "-;-;(°C);(bar)")
 def test_a_line_of_units_below_the_header_gives_the_columns_their_units(tmp_path):
     found = [(units, read(tmp_path, HEADER, units, *ROWS)) for units in UNITS]
     titles = ("Zeitstempel", "Anlage", "Temperatur [°C]", "Druck [bar]")
-    told = (titles, [3, 4], ("line 2 holds the units of the columns",))
-    assert [(units, (table.titles, rows, table.notes)) for units, (table, rows) in found] == [
-        (units, told) for units in UNITS
-    ]
+    told = (titles, [3, 4], 2, ())
+    assert [
+        (units, (table.titles, rows, table.unit_line, table.notes))
+        for units, (table, rows) in found
+    ] == [(units, told) for units in UNITS]
     table, _ = read(tmp_path, "Zeit;T [K];p", ";°C;bar", "24.10.2026 22:00;1;2")
     assert table.titles == ("Zeit", "T [K]", "p [bar]")  # a unit that a title names stays
 
@@ -142,10 +143,7 @@ def test_titles_of_several_lines_are_joined_as_far_as_it_needs_to_tell_columns_a
     assert {kind: table.titles for kind, table in tables.items()} == TITLES_OF_SEVERAL
     lines = {kind: (t.title_lines, t.unit_line, t.first_line) for kind, t in tables.items()}
     assert lines == LINES
-    assert tables["registers"].notes == (
-        "lines 1 and 2 name the columns; lines 3 and 4 are not read: '%MW10 %MW12'",
-        "line 5 holds the units of the columns",
-    )
+    assert tables["registers"].notes == ("lines 3 and 4 are not read: '%MW10 %MW12'",)
 
 
 TAGGED = [f"2026/03/02 06:0{minute}:00\t{minute}\t7\t1" for minute in range(6)]
@@ -370,16 +368,13 @@ def test_rows_keep_their_places_and_only_whole_ones_are_rows(tmp_path):
 
 
 ABOVE_TITLES = {  # lines above the titles, and what is said of them
-    ("Line 7", "Export"): "line 3 names the columns; the lines above it are not read: 'Line 7'",
-    (
-        "Line 7",
-        "Time zone: Europe/Berlin",
-    ): "line 3 names the columns; line 1 is not read: 'Line 7'",
-    ("Time zone: Europe/Berlin",): "line 2 names the columns",
+    ("Line 7", "Export"): ("lines 1 and 2 are not read: 'Line 7'",),
+    ("Line 7", "Time zone: Europe/Berlin"): ("line 1 is not read: 'Line 7'",),
+    ("Time zone: Europe/Berlin",): (),
 }
 
 
 def test_a_line_whose_zone_is_used_is_not_called_unread(tmp_path):
-    for above, note in ABOVE_TITLES.items():
+    for above, notes in ABOVE_TITLES.items():
         table, _ = read(tmp_path, *above, "Zeit;Zulauf", *stamped("{}"))
-        assert table.notes == (note,)
+        assert table.notes == notes

@@ -125,7 +125,7 @@ LONG = {
         {"variable_column": "tag", "value_column": "value"},
         BOTH,
         ("tag", "value", None, None),
-        ["'Marker' is left aside (B 1)", "'check' is left aside (OFL 1): ", "--quality 'check'"],
+        ["'check' is left aside (OFL 1): if it states the quality", "--quality 'check'"],
     ),
     "words of a quality": (
         "ts,tag,value,check\n"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from alerting.adapters.files import chunks
+from alerting.adapters.files.csv_table import CsvTable
 from alerting.adapters.files.rows import open_table
 from alerting.definitions.faults import UserError
 
@@ -60,7 +61,13 @@ READ = {
     # a line with a wrong number of fields is set apart with its number
     "ts,x\n1,2\n3\n4,5,6\n7,8\n": (
         [(2, ["1", "2"]), (5, ["7", "8"])],
-        [(3, "1 fields where the header names 2"), (4, "3 fields where the header names 2")],
+        [
+            (3, "1 fields where the header names 2"),
+            (
+                4,
+                "3 fields where the header names 2; if a column was added, name all with --columns",
+            ),
+        ],
     ),
     # a quotation mark that is never closed costs one line only
     'ts,x\n1,"two\n3,4\n5,6\n': (
@@ -154,3 +161,23 @@ def test_an_xz_file_that_needs_much_memory_is_refused(tmp_path):
     path.write_bytes(packer.compress(b"ts,a\n" + b"1,2\n" * 99_999) + packer.flush())
     with pytest.raises(UserError, match="Memory usage limit exceeded"):
         open_table(path)
+
+
+GROWN = "Time;a\n02.03.2026 06:00;1\n02.03.2026 06:01;2\n02.03.2026 06:02;3;7\n"
+
+
+@pytest.mark.parametrize("quote", ["", '"'])  # which is read record by record
+def test_a_column_that_was_added_while_logging_is_empty_before(tmp_path, quote):
+    path = tmp_path / "grown.csv"
+    path.write_text(GROWN.replace("02.03.2026 06:00", f"{quote}02.03.2026 06:00{quote}"))
+    table = CsvTable(path, ";", None, columns=("Time", "a", "b"))
+    assert [chunk.columns["b"].to_pylist() for chunk in table.chunks(["b"])] == [["", "", "7"]]
+    with pytest.raises(UserError, match="--columns gives 4 names, but the table has 2 columns"):
+        list(CsvTable(path, ";", None, columns=("Time", "a", "b", "c")).chunks(["b"]))
+
+
+def test_rows_with_more_fields_than_titles_ask_for_the_names_of_all(tmp_path):
+    path = tmp_path / "shifted.csv"
+    path.write_text("Time;a;b\n" + "".join(f"02.03.2026 06:0{n};1;;2;3\n" for n in range(4)))
+    with pytest.raises(UserError, match="the rows have 5 fields, but line 1 names 3: name all"):
+        CsvTable(path, None, None)

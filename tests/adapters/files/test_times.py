@@ -372,3 +372,27 @@ def test_what_only_looks_like_a_part_of_the_time_moves_no_reading(tmp_path, name
     assert (profile.bad, profile.first) == (0, SIX)
     titles = {"a lag in ms": "ms", "a voltage": "US"}
     assert {titles[name]} <= {*profile.columns} if name in titles else True
+
+
+CALENDARS = {
+    "2569-02-26 06:00": "2569 may be 2026 in the Buddhist calendar",
+    "1404/12/11 00:00": "1404 may be 2025 in the Persian calendar",
+}
+
+
+@pytest.mark.parametrize("stamp", CALENDARS)
+def test_a_year_of_another_calendar_is_named(tmp_path, stamp):
+    with pytest.raises(AssertionError, match=CALENDARS[stamp]):
+        read(tmp_path, "Time", [stamp])
+
+
+def test_days_may_count_from_1904(tmp_path):
+    stamps = ["44621,25", "44621,5"]
+    instants, form, profile = read(tmp_path, "Date", stamps, zone="UTC")
+    assert (instants[0], form.time_format) == (
+        datetime(2022, 3, 1, 6, tzinfo=UTC),
+        "days since 1899-12-30 (Excel)",
+    )
+    assert [note for note in profile.head_notes if "--time-format excel-1904" in note]
+    instants, _, profile = read(tmp_path, "Date", stamps, zone="UTC", time_format="excel-1904")
+    assert (instants[0], profile.head_notes) == (SIX, ())

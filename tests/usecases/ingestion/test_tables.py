@@ -134,8 +134,8 @@ def test_lines_that_repeat_complete_each_other_or_are_empty_are_merged_and_said(
 
 def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(importer):
     content = "ts,x\n2015-01-01 07:00:00,1\n"
-    told = "1 time stamp names no zone and was taken as UTC; name another zone with --tz"
-    assert told in importer.readings(content, asset="a").notes
+    form = importer.readings(content, asset="a").understood.form
+    assert (form.zone, form.zone_from) == ("UTC", "neither --tz nor ALERTING_TIMEZONE names a zone")
     assert importer.readings(content, asset="b", zone="Europe/Berlin").notes == ()
     assert ("b", timedelta(0)) in importer.values
 

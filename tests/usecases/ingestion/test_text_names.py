@@ -90,7 +90,6 @@ def test_events_declare_assets_with_titles_and_types_with_derived_names(importer
     assert result.notes == (
         "texts that are no names of assets: 'Ofen 2' is Ofen_2",
         "texts that are no names of event types: 'Störung Band 3' is Stoerung_Band_3",
-        "1 time stamp names no zone and was taken as UTC; name another zone with --tz",
     )
     stored = EventType(name="Stoerung_Band_3", title="Störung Band 3", duration="instant")
     assert importer.plant.assets.event_types() == [stored]

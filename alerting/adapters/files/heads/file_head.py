@@ -58,7 +58,7 @@ class FileHead:
     column; `width`: the fields of most rows. `comments`: the marks that begin a line that is no
     row; `texts`: the lines of the head, which are no rows if they come again, and `title_texts`
     those of the titles. `tables`: the columns of each of several tables side by side, each with its
-    own stamps; else empty."""
+    own stamps; else empty. `grows`: later rows have more fields, as columns are named."""
 
     separator: str
     lines: int
@@ -73,6 +73,7 @@ class FileHead:
     texts: frozenset[str]
     title_texts: tuple[str, ...]
     tables: tuple[tuple[int, ...], ...]
+    grows: bool
 
 
 def find_head(
@@ -297,10 +298,20 @@ class _Head:
 
         best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
+            self._refuse_shifted(best, first)
             return None
         texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
         is_whole = self._names_times(best) and self._covered(best) == len(self.values)
         return best if is_whole or 2 * texts >= len(self.values) else None
+
+    def _refuse_shifted(self, best: int | None, first: int) -> None:
+        """Refuse rows that have more fields than the line directly above them has titles."""
+        line = self.lines[first - 1] if best == first - 1 else None
+        if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
+            raise UserError(
+                f"{self.path!s}: the rows have {self.width} fields, but line {line.number} names "
+                f"{len(line.fields)}: name all columns with --columns, in their order"
+            )
 
     def _first_texts(self) -> int | None:
         """Return the titles of a table of texts: the first line with fields enough."""
@@ -427,8 +438,6 @@ class _Head:
             and not _is_used(line, untitled, stated)
         ]
         notes = self._notes(names, unread, start)
-        if unit_line:
-            notes.append(f"line {unit_line.number} holds the units of the columns")
         also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
         notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
         titles = self._stated_columns(names.titles) if self.columns else names.titles
@@ -437,7 +446,7 @@ class _Head:
             lines=last,
             titles=tuple(titles),
             units=self._units(titles, unit_line),
-            width=self._row_width(titles),
+            width=self._row_width(titles, names.titles),
             title_lines=() if self.columns else tuple(sorted(names.lines)),
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
@@ -446,6 +455,7 @@ class _Head:
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
             tables=names.tables,
+            grows=self._grows(len(names.titles)),
         )
 
     def _marks(self, last: int) -> tuple[str, ...]:
@@ -483,56 +493,45 @@ class _Head:
             for c, (title, cell) in enumerate(zip(titles, cells, strict=True))
         )
 
-    def _row_width(self, titles: Sequence[str]) -> int:
+    def _grows(self, titles: int) -> bool:
+        """Return whether more columns are named than the file has titles, and rows have."""
+        rows = (len(line.fields) for line in self.lines[1:] if line.count(TYPED))
+        return len(self.columns) > titles and titles in rows
+
+    def _row_width(self, titles: Sequence[str], named: Sequence[str]) -> int:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
+        if self._grows(len(named)):
+            return len(named)
         if self.width > count:
             return self.width if not self.kinds[count:].strip(EMPTY) else count
         return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
     def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        if len(self.columns) not in (len(titles), self.width, len(self.kinds.rstrip(EMPTY))):
-            raise UserError(
-                f"{self.path!s}: --columns gives {len(self.columns)} names, but the table has "
-                f"{len(titles)} columns; name them all, in their order"
-            )
+        usual = (len(titles), self.width, len(self.kinds.rstrip(EMPTY)))
+        if len(self.columns) not in usual and not self._grows(len(titles)):
+            raise other_columns(self.path, len(self.columns), len(titles))
         return list(self.columns)
 
     def _notes(self, names: Names, unread: Sequence[HeadLine], start: int) -> list[str]:
+        """Return what the form does not say: which lines are not read, and titles that changed."""
         lines = sorted(names.lines)
-        top = next(line.number for line in self.lines if line.fields)
-        first = self.lines[start].number if start < len(self.lines) else self.lines[-1].last + 1
-        plural = "s" * (len(lines) > 1)
-        if self.columns:
-            text = "--columns names the columns"
-            if lines:
-                text += f", not line{plural} {_list_numbers(lines)} (a row? add --header-line 0)"
-        elif self.header_line == 0:
-            text = f"the rows begin on line {first}"
-        elif not lines:
-            where = "the first line" if first == top else f"line {first}"
-            text = f"{where} holds values, not titles: name the columns with --columns"
-        else:
-            text = f"line{plural} {_list_numbers(lines)} name{'' if plural else 's'} the columns"
         notes = []
+        if self.columns and lines:
+            numbers = f"line{'s' * (len(lines) > 1)} {_list_numbers(lines)}"
+            notes.append(f"--columns replaces {numbers} (a row? add --header-line 0)")
+        elif not lines and not self.columns and self.header_line != 0:
+            top = next(line.number for line in self.lines if line.fields)
+            first = self.lines[start].number if start < len(self.lines) else top
+            where = "the first line" if first == top else f"line {first}"
+            notes.append(f"{where} holds values, not titles: name the columns with --columns")
         if unread:
             cells = " ".join(cell for cell in unread[0].fields if cell)
             cells = cells if len(cells) <= _SHOWN else f"{cells[: _SHOWN - 1]}…"
-            numbers = [line.number for line in unread]
-            is_above = lines and numbers[-1] < lines[0] and not self.columns
-            is_above = is_above and len(unread) == sum(
-                line.filled > 0 and line.number < lines[0] for line in self.lines
-            )
-            where = (
-                "the lines above it"
-                if is_above and len(lines) == 1
-                else f"line{'s' * (len(numbers) > 1)} {_list_numbers(numbers)}"
-            )
-            verb = "is" if len(numbers) == 1 and not where.startswith("the") else "are"
-            text = f"{text}; {where} {verb} not read: {cells!r}"
-        if unread or self.columns or (lines != [top] and (lines or self.header_line != 0)):
-            notes.append(text)
+            numbers = _list_numbers([line.number for line in unread])
+            verb = "s" if len(unread) > 1 else ""
+            notes.append(f"line{verb} {numbers} {'are' if verb else 'is'} not read: {cells!r}")
         if names.is_numbered and not names.tables:
             notes.append("titles that come again are numbered, such as (2)")
         if names.tables:
@@ -541,6 +540,14 @@ class _Head:
             )
             notes.append(f"tables side by side, each with its own stamps: {'; '.join(parts)}")
         return notes
+
+
+def other_columns(path: Path, stated: int, columns: int) -> UserError:
+    """Return the refusal of another number of names than the table has columns."""
+    return UserError(
+        f"{path!s}: --columns gives {stated} names, but the table has {columns} columns; name them "
+        "all, in their order"
+    )
 
 
 def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> bool:

@@ -105,6 +105,15 @@ COUNTS = (
     CountFormat("days since the year 0 (MATLAB)", _DAY_MS, -719_529 * _DAY_MS, True),
 )
 _DAYS = COUNTS[-3:]
+_1904 = CountFormat("days since 1904-01-01 (Excel)", _DAY_MS, -24_107 * _DAY_MS, True)
+NAMED_COUNTS = {
+    "excel": COUNTS[-3],
+    "excel-1904": _1904,
+    "matlab": COUNTS[-1],
+    "seconds": COUNTS[0],
+    "milliseconds": COUNTS[1],
+}
+"""The formats of counts by the name that `--time-format` takes."""
 _DATE_TITLE = r"(?i).*(date|datum|day|tag|fecha|data|jour).*"
 # others, such as a run time, may count anything
 _DAYS_TITLE = (

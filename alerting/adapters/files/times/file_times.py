@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from alerting.adapters.files.recognition import (
     zones_of_intervals,
 )
 from alerting.adapters.files.times.counts import (
+    NAMED_COUNTS,
     CountFormat,
     are_numbers,
     count_format,
@@ -51,6 +52,9 @@ from alerting.readings.history import duration_millis, from_millis, to_millis
 
 if TYPE_CHECKING:
     from alerting.definitions.file_form import FileForm
+
+
+_BETWEEN_ORIGINS = timedelta(days=1462)  # of days of Excel
 
 
 class FileTimes:
@@ -116,7 +120,8 @@ class FileTimes:
         if self._form.sequence is not None:
             return None
         if self._form.time_format is not None:
-            return named_format(self._form.time_format)
+            count = NAMED_COUNTS.get(self._form.time_format.strip().lower())
+            return count or named_format(self._form.time_format)
         return find_format(
             self._table, self.titles, self._sample, named=self._form.time is not None
         )
@@ -253,6 +258,18 @@ class FileTimes:
         self.zone = shown_zone
         self.zone_from = "shown by the hour that comes twice in the file"
         return True
+
+    def note_of_origin(self, last: datetime | None) -> tuple[str, ...]:
+        """Return a note on days of Excel that end years before the file was written; `last`: the
+        last instant."""
+        written = datetime.fromtimestamp(self._table.path.stat().st_mtime, UTC)
+        is_old = last is not None and written - last > _BETWEEN_ORIGINS - timedelta(days=366)
+        if not is_old or self.format is not NAMED_COUNTS["excel"] or self._form.time_format:
+            return ()
+        return (
+            "the stamps count days since 1899-12-30, and end years before the file was written: if "
+            "they count from 1904, as some spreadsheets do, add --time-format excel-1904",
+        )
 
     @property
     def name(self) -> str:

@@ -367,10 +367,22 @@ def _within_bounds(at: Millis) -> Millis:
     return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
 
 
+_CALENDARS = {"Buddhist": (range(2450, 2700), -543), "Persian": (range(1300, 1500), 621)}
+"""Calendars by their years of about 1920 to 2150, and what is added to them."""
+
+
 def _beyond(text: str) -> str:
-    return (
+    beyond = (
         f"{shown(text)} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
     )
+    for year in map(int, re.findall(r"(?<!\d)\d{4}(?!\d)", text)):
+        for calendar, (years, more) in _CALENDARS.items():
+            if year in years:
+                beyond += (
+                    f"; {year} may be {year + more} in the {calendar} calendar, which is not read: "
+                    "change the calendar of the program that writes it"
+                )
+    return beyond
 
 
 def _how_to_name_it(text: str) -> str:

@@ -1,0 +1,51 @@
+"""A field of how files are read is declared once: command, browser, source, stored form and
+documentation take it from there."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+from pydantic import create_model
+
+from alerting.cli.options import form_option
+from alerting.console.plant.import_jobs import form_choices
+from alerting.definitions.file_form import FileForm, FormFault, list_fields, read_form, state_form
+from alerting.definitions.form_fields import FormField
+from alerting.definitions.sources import PolledFields, source_fields
+
+COLOUR = FormField("--colour", "Colour of the paper.", "Colour", hint="red", source="colour")
+
+
+@dataclass(frozen=True)
+class ColouredForm(FileForm):
+    colour: Annotated[str | None, COLOUR] = None
+
+
+def test_a_new_field_is_one_declaration():
+    fields = list_fields(ColouredForm)
+    option = form_option("colour", fields["colour"])
+    assert (option.name, option.default) == ("colour", None)
+    of_command = option.annotation.__metadata__[0]
+    assert (of_command.default, of_command.help) == ("--colour", "Colour of the paper.")
+    choices = create_model("Choices", **form_choices(fields))
+    assert choices.model_validate({"colour": "red"}).colour == "red"
+    source = create_model("Source", __base__=PolledFields, **source_fields(fields))
+    assert source.model_fields["colour"].description == "Colour of the paper."
+    assert source.model_validate({"name": "s", "colour": "red"}).colour == "red"
+    form = read_form({"colour": ("red",)}, ColouredForm())
+    assert (form.colour, state_form(form)) == ("red", {"colour": ("red",)})
+    assert form.document()["colour"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "why"),
+    [
+        ("header_line", "-1", "--header-line: '-1' is no number of a line"),
+        ("types", "a=colour", "--column-type: 'a=colour' is not of the form title=type"),
+        ("rename", "a", "--rename: 'a' is not of the form old=new"),
+        ("sequence", "soon", "--sequence: 'soon' is not a duration"),
+    ],
+)
+def test_a_text_that_states_no_value_names_its_option(field, text, why):
+    with pytest.raises(FormFault, match=why):
+        read_form({field: (text,)})
