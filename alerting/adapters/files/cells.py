@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from alerting.adapters.files.words import WORDS
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown
@@ -28,49 +29,11 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
-def _texts(joined: str) -> tuple[str, ...]:
-    return tuple(joined.split("|"))
-
-
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
-MARKS = _texts(
-    "#NV|#N/V|#WERT!|#VALUE!|#DIV/0!|#REF!|#BEZUG!|#NUM!|#ZAHL!|#NAME?|#NULL!|#NaN|#NA|"
-    "#CALC!|#SPILL!|#ÜBERLAUF!|#GETTING_DATA|#N/D|#VALEUR!|#NOM?|#NOMBRE!|#NUL!|#PROPAGATION!|"
-    "#¡VALOR!|#VALOR!|#¡DIV/0!|#¡REF!|#¿NOMBRE?|#¡NUM!|#¡NULO!|#VALORE!|#RIF!|#NOME?|#NUM|"
-    "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
-    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|<undefined>|\\N|1.#QNAN|-1.#IND|"
-    "1.#INF|n/e|1,#QNAN|-1,#IND|1,#INF"
-)
-MISSING_TEXTS = (*NULLS, *MARKS)
-NO_VALUE_TEXTS = _texts(
-    "bad|bad input|bad value|bad data|bad quality|bad output|bad total|bad tag|no data|nodata|"
-    "no good data|no result|no value|no sample|no lab data|no status|no comm|no connection|"
-    "comm fail|comm failure|comm error|comm loss|communication error|communication failure|"
-    "i/o timeout|io timeout|scan timeout|scan off|not connect|not connected|disconnected|"
-    "pt created|calc failed|sample bad|set to bad|equip fail|out of serv|out of service|"
-    "invalid data|invalid float|wrong type|intf shut|arc off-line|arc offline|unit down|"
-    "digital state|unavailable|unknown|undefined|not available|sensor failure|sensor fault|"
-    "sensor error|open circuit|short circuit|kein wert|keine daten|nicht verfügbar|unbekannt|"
-    "ungültig|schlecht|kabelbruch|drahtbruch|pas de données|aucune donnée|indisponible|"
-    "non disponible|inconnu|sin datos|no disponible|desconocido"
-)
-STATES = _texts(
-    "invalid|error|err|err.|fault|failed|fail|timeout|configure|shutdown|over range|under range|"
-    "overrange|underrange|out of range|inp outrange|ovrng|overflow|underflow|over|under|ol|ovl|"
-    "missing|fehler|fehlerhaft|gestört|ausfall|defekt|störung|offline|off-line|stale|uncertain|"
-    "suspect|doubtful|initial|initial value|not ready|filter|snapshot|substituted|erreur|défaut|"
-    "invalide|mauvais|hors ligne|hors service|fallo|inválido|kurzschluss|überlauf|unterlauf"
-)
-FAULT_TEXTS = (*NO_VALUE_TEXTS, *STATES)
-_SWITCH_STATES = [
-    frozenset(pair.split("|"))
-    for pair in (
-        "true|false", "on|off", "open|closed", "open|close", "yes|no", "ja|nein", "oui|non",
-        "si|no", "sí|no", "an|aus", "ein|aus", "auf|zu", "offen|geschlossen", "wahr|falsch",
-        "vrai|faux", "t|f", "y|n", "j|n", "marche|arrêt", "ouvert|fermé", "running|stopped",
-        "home|not_home",
-    )
-]  # fmt: skip
+MISSING_TEXTS = (*NULLS, *WORDS["cells"]["missing"])
+NO_VALUE_TEXTS = WORDS["cells"]["no_value"]
+FAULT_TEXTS = (*NO_VALUE_TEXTS, *WORDS["cells"]["states"])
+_SWITCH_STATES = [*map(frozenset, WORDS["cells"]["switches"])]
 _NO_VALUE = (
     r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
     r"|^[-+*]{5,}$"

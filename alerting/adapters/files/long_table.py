@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from alerting.adapters.files.cells import as_mask
 from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position
-from alerting.adapters.files.long_form import (
+from alerting.adapters.files.roles import (
     VALIDITY_FLAGS,
     LongColumns,
     is_no_variable,
-    states_validity,
+    is_titled,
 )
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.faults import UserError, shown
@@ -196,7 +196,7 @@ class LongTable:
         for text in sorted({text for text in written if written.count(text) > 1}):
             units = " and ".join(unit or "none" for name, unit in self._titles if name == text)
             yield f"{shown(text)} has several units ({units}), each a variable of its own"
-        if c.quality and states_validity(c.quality):
+        if c.quality and is_titled("validity", c.quality):
             yield f"column {shown(c.quality)}: 1 is read as good, 0 as bad"
         aside = {title: texts for title, texts in self._aside.items() if {*texts} - {None}}
         if aside:
@@ -314,7 +314,7 @@ class LongTable:
         if cells.null_count == len(cells):
             return cells
         encoded = cells.dictionary_encode()
-        validity = states_validity(str(self.columns.quality))
+        validity = is_titled("validity", str(self.columns.quality))
         meanings = VALIDITY_FLAGS if validity else {}
         texts = [
             meanings.get(text.strip().casefold(), text) for text in encoded.dictionary.to_pylist()

@@ -28,9 +28,9 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
-from alerting.adapters.files.long_form import distinguishing_column
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
+from alerting.adapters.files.roles import distinguishing_column
 from alerting.adapters.files.rows import Keyed, Qualities, TableRows, open_table
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType

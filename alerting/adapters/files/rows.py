@@ -17,7 +17,6 @@ from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
 from alerting.adapters.files.csv_table import CsvTable, titles_of_table
-from alerting.adapters.files.long_form import find_long_form
 from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
@@ -26,6 +25,7 @@ from alerting.adapters.files.recognition import (
     number_form,
     sample,
 )
+from alerting.adapters.files.roles import find_long_form
 from alerting.adapters.files.times.file_times import FileTimes
 from alerting.adapters.files.written_cells import WrittenCells
 from alerting.deferred import pa, pc

@@ -20,13 +20,12 @@ from alerting.adapters.files.recognition import (
     Sample,
     TimeTexts,
     find_format,
-    interval_ends,
     iso_or_epoch,
     restates_time,
-    time_columns,
     zone_column,
     zones_of_intervals,
 )
+from alerting.adapters.files.roles import interval_ends, time_columns
 from alerting.adapters.files.times.counts import (
     NAMED_COUNTS,
     CountFormat,

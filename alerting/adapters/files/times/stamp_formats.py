@@ -17,6 +17,7 @@ from babel import Locale
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
+from alerting.adapters.files.words import WORDS
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
@@ -25,14 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 BLANK = "[ \u00a0\u202f\u2009]"
 LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
-_LANGUAGES = "en de fr es it nl pt pl cs sk da sv nb fi hu ro sl tr ca"
-# further words of German programs
-_FURTHER_MONTHS = {"mrz": 3, "mae": 3, "maerz": 3, "jaen": 1, "jaenner": 1}
-# halves of the day: letters of the word, without dots and blanks
-_HALVES = {
-    "am": 0, "pm": 12, "vorm": 0, "nachm": 12, "dop": 0, "odp": 12, "pop": 12, "fm": 0, "em": 12,
-    "ap": 0, "ip": 12, "de": 0, "du": 12, "oo": 0, "os": 12, "πμ": 0, "μμ": 12,
-}  # fmt: skip
+_HALVES: Mapping[str, int] = WORDS["stamps"]["halves"]
 _HALF_NAMES = "|".join(
     rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
 )
@@ -362,14 +356,14 @@ def months() -> dict[str, int]:
     these mean one month in all languages."""
     names: dict[str, int] = {}
     starts: dict[str, set[int]] = {}
-    for language in _LANGUAGES.split():
+    for language in WORDS["stamps"]["languages"].split():
         by_use = Locale(language).months
         for use in ("format", "stand-alone"):
             for number, name in (*by_use[use]["wide"].items(), *by_use[use]["abbreviated"].items()):
                 names[fold(name)] = number
                 starts.setdefault(fold(name)[:3], set()).add(number)
     clear = {start: min(numbers) for start, numbers in starts.items() if len(numbers) == 1}
-    return clear | names | _FURTHER_MONTHS
+    return clear | names | WORDS["stamps"]["months"]
 
 
 @lru_cache(maxsize=1)
@@ -377,7 +371,7 @@ def weekdays() -> dict[str, int]:
     """Return the number of each weekday by its folded names."""
     return {
         fold(name): number
-        for language in _LANGUAGES.split()
+        for language in WORDS["stamps"]["languages"].split()
         for use in ("format", "stand-alone")
         for width in ("wide", "abbreviated", "short")
         for number, name in Locale(language).days[use][width].items()

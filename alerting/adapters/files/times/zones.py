@@ -2,6 +2,7 @@
 stamp, in the title of a column, or above a table."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
@@ -9,42 +10,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel.core import get_global
 
+from alerting.adapters.files.words import WORDS
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_or
 
-# minutes ahead of UTC
-ABBREVIATIONS = {
-    "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "MEZ": 60,
-    "MESZ": 120, "MET": 60, "MEST": 120, "EET": 120, "EEST": 180, "OEZ": 120, "OESZ": 180,
-    "MSK": 180, "TRT": 180, "SAST": 120, "EST": -300, "EDT": -240, "MST": -420, "MDT": -360,
-    "PST": -480, "PDT": -420, "AKST": -540, "AKDT": -480, "HST": -600, "BRT": -180, "ART": -180,
-    "JST": 540, "KST": 540, "HKT": 480, "SGT": 480, "AWST": 480, "AEST": 600, "AEDT": 660,
-    "NZST": 720, "NZDT": 780,
-}  # fmt: skip
-AMBIGUOUS = {
-    "IST": ("Asia/Kolkata", "Europe/Dublin", "Asia/Jerusalem"),
-    "BST": ("Europe/London", "Asia/Dhaka"),
-    "CST": ("America/Chicago", "Asia/Shanghai"),
-    "CDT": ("America/Chicago", "America/Havana"),
-    "AST": ("America/Halifax", "Asia/Riyadh"),
-    "GST": ("Asia/Dubai", "Atlantic/South_Georgia"),
-}
+ABBREVIATIONS: Mapping[str, int] = WORDS["zones"]["abbreviations"]
+"""Minutes ahead of UTC."""
+AMBIGUOUS: Mapping[str, Sequence[str]] = WORDS["zones"]["ambiguous"]
 _OFFSET = r"([+\-\u2212])\s?(\d{1,2})(?::?([0-5]\d))?"
 _BOTH = re.compile(r"\b([A-Z]{3,4}) ?[/|] ?([A-Z]{3,4})\b")
-_PAIRS = {
-    ("CET", "CEST"): "Europe/Berlin", ("MEZ", "MESZ"): "Europe/Berlin",
-    ("WET", "WEST"): "Europe/Lisbon", ("EET", "EEST"): "Europe/Athens",
-    ("GMT", "BST"): "Europe/London", ("EST", "EDT"): "America/New_York",
-    ("CST", "CDT"): "America/Chicago", ("MST", "MDT"): "America/Denver",
-    ("PST", "PDT"): "America/Los_Angeles",
-}  # fmt: skip
 _IANA = re.compile(r"(?<![A-Za-z/])[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+|[+-]\d+)?")
 _FROM_UTC = re.compile(rf"(?i)(?<![a-z])(?:UTC|GMT)\s?{_OFFSET}(?!\d)")
 _BARE_OFFSET = re.compile(r"(?:^|[\[(,;]\s*)([+\-\u2212])(\d\d):?([0-5]\d)(?=$|[\])])")
 _UTC = re.compile(r"(?i)(?<![a-z])(?:UTC|GMT)(?![a-z])|(?<=[a-z])UTC$|^UTC(?=[A-Z])")
 _WORD = re.compile(r"(?:^|(?<=[\[(,;/_\s]))([A-Z]{3,4})(?=$|[\]),;_ ])")
-_BETWEEN_HOURS = {330: "Asia/Kolkata", 345: "Asia/Kathmandu", 390: "Asia/Yangon", 270: "Asia/Kabul",
-                  570: "Australia/Darwin"}  # fmt: skip
 
 
 def find_zone(name: str | None) -> ZoneInfo | None:
@@ -89,8 +68,10 @@ def is_zone_name(text: str) -> bool:
 
 
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
-    if (pair := _BOTH.search(text)) and pair.groups() in _PAIRS:
-        return ZoneInfo(_PAIRS[pair[1], pair[2]]), pair[0]
+    if (pair := _BOTH.search(text)) and (
+        city := WORDS["zones"]["pairs"].get("/".join(pair.groups()))
+    ):
+        return ZoneInfo(city), pair[0]
     for name in _IANA.findall(text):
         if name in available_timezones():
             return ZoneInfo(name), name
@@ -127,8 +108,8 @@ def _fixed_zone(minutes: int, text: str) -> ZoneInfo:
     """Return a zone that is this far ahead of UTC all year. Raises UserError if there is none."""
     if minutes % 60 == 0 and -12 <= minutes // 60 <= 14:
         return ZoneInfo(f"Etc/GMT{-minutes // 60:+d}" if minutes else "UTC")
-    if minutes in _BETWEEN_HOURS:
-        return ZoneInfo(_BETWEEN_HOURS[minutes])
+    if city := WORDS["zones"]["between_hours"].get(str(minutes)):
+        return ZoneInfo(city)
     raise UserError(f"{shown(text)} is not a known zone; name it with --tz, e.g. Europe/Berlin")
 
 

@@ -1,0 +1,572 @@
+"""Roles of columns, from the first rows of a table: which hold the stamps; in a file with one row
+for each value, which names the variable, which holds the value, which its unit and its quality.
+
+What speaks for a role has a score. The column with the highest one has the role, unless another is
+as near to it as `MARGIN`: then the person is asked.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files.chunks import (
+    Cells,
+    ChunkedTable,
+    column,
+    no_column,
+    similar_titles,
+    title_list,
+)
+from alerting.adapters.files.recognition import (
+    DAY_ONLY,
+    HOUR,
+    LEAST_SHARE_OF_STAMPS,
+    MOST_PARTS,
+    ROWS,
+    Sample,
+    contains_stamps,
+    fraction_width,
+    is_clock,
+    lacks_fraction,
+    share,
+)
+from alerting.adapters.files.times.counts import count_format, is_elapsed
+from alerting.adapters.files.times.stamp_formats import fold
+from alerting.adapters.files.words import WORDS
+from alerting.deferred import pc, pd
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import FileForm
+from alerting.readings.history import Millis, grade
+
+MARGIN = 5
+SCORES: Mapping[str, Mapping[str, int]] = {
+    "stamp": {
+        "stamps": 400,
+        "a count beside stamps": -200,
+        "a count that is finer": 200,
+        "a day alone": -150,
+        "the end of an interval": -150,
+        **{f"called {title}": 100 - 10 * n for n, title in enumerate(WORDS["times"]["preferred"])},
+    },
+    "variable": {"titled": 250, "tells rows apart": 200, "comes back": 200},
+    "value": {"titled": 250, "varies": 100},
+    "quality": {"titled and graded": 100, "surely": 50, "no status": 10},
+}
+"""What speaks for each role, and how much."""
+_TITLED = {role: re.compile(pattern) for role, pattern in WORDS["columns"].items()}
+_PREFERRED = WORDS["times"]["preferred"]
+DEFAULT_TIME = "ts"
+_FINER = 1.5  # times; a count with as many more instants than the stamps beside it is taken
+_NUMBER = r"^[-+]?[\d.,]*\d([eE][-+]?\d+)?$"
+_INTEGER = r"^-?\d{1,18}$"
+_LOGGER = r"^\$RT_\w+\$$"  # rows of WinCC on its own log
+VALIDITY_FLAGS = {"1": "good", "true": "good", "0": "bad", "false": "bad"}
+_LEAST_SHARED = 0.5  # least share of rows whose instant has rows with other texts
+_LEAST_SHARED_OF_CHUNK = 0.2
+_MOST_REPEATED = 0.02  # most rows that repeat a variable of an instant
+
+
+class Choice(NamedTuple):
+    """The column with the highest score, and those that are as near to it as the margin."""
+
+    best: str
+    rivals: list[str]
+
+
+def choose(role: str, evidence: Mapping[str, Iterable[str]]) -> Choice | None:
+    """Return the column of a role by what speaks for each; None if nothing speaks for any."""
+    weights = SCORES[role]
+    scores = {title: sum(map(weights.__getitem__, facts)) for title, facts in evidence.items()}
+    best = max(scores, key=lambda title: scores[title], default=None)
+    if best is None or scores[best] <= 0:
+        return None
+    near = (title for title, score in scores.items() if score >= scores[best] - MARGIN)
+    return Choice(best, [title for title in near if title != best])
+
+
+def time_columns(
+    table: ChunkedTable, time: str | None, cells: Sample, others: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the titles of the column of stamps, or of the columns that make one. `time`: as
+    stated; `others` have another known meaning.
+
+    Raises UserError if there is none, or several match.
+    """
+    if time is not None:
+        return _stated_times(table, time, cells)
+    free = [title for title in table.titles if title not in others]
+    titles = (DEFAULT_TIME,) if DEFAULT_TIME in table.titles else _stamp_titles(table, free, cells)
+    fractions = [t for t in free if t not in titles and fraction_width(cells[t], t)]
+    is_behind = len(fractions) == 1 and lacks_fraction(
+        titles, cells, fraction_width(cells[fractions[0]], fractions[0])
+    )
+    return (*titles, *fractions) if is_behind else titles
+
+
+def _stated_times(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ...]:
+    if time in table.titles:
+        return (time,)
+    parts = tuple(part.strip() for part in time.split("+"))
+    if 2 <= len(parts) <= MOST_PARTS and all(part in table.titles for part in parts):
+        return parts
+    stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
+    near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
+    raise no_column(table, time, "--time", near)
+
+
+def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
+    stamps = [t for t in free if contains_stamps(cells[t], t) and not fraction_width(cells[t], t)]
+    counts = [t for t in stamps if count_format(cells[t], t, named=True) is not None]
+    plain = [title for title in stamps if title not in counts]
+    distinct = [len(cells[t].unique()) for t in (*counts[:1], *plain[:1])]
+    is_finer = len(distinct) == 2 and distinct[0] > _FINER * distinct[1]
+    evidence = {title: ["stamps"] for title in stamps}
+    for title in stamps if len(stamps) > 1 else ():
+        if plain and title in counts:
+            evidence[title].append("a count that is finer" if is_finer else "a count beside stamps")
+        if share(cells[title], DAY_ONLY) > LEAST_SHARE_OF_STAMPS:
+            evidence[title].append("a day alone")
+        if any(ends_of((other, title)) for other in stamps):
+            evidence[title].append("the end of an interval")
+        if title.lower() in _PREFERRED:
+            evidence[title].append(f"called {title.lower()}")
+    choice = choose("stamp", evidence)
+    if choice is None:
+        return _without_stamps(table, free, cells)
+    if choice.rivals:
+        equal = [title for title in stamps if title in (choice.best, *choice.rivals)]
+        raise UserError(
+            f"{table.path!s}: the columns {title_list([shown(t) for t in equal])} all hold "
+            "time stamps; name with --time the one of the measurement, of events that of their "
+            "starts"
+        )
+    is_day = share(cells[choice.best], DAY_ONLY) > LEAST_SHARE_OF_STAMPS
+    return (choice.best, *(_clocks(free, cells) if is_day else ()))
+
+
+def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
+    """Return columns of year, month and day, of an elapsed time, or of a clock time."""
+    elapsed = [title for title in free if is_elapsed(cells[title], title)]
+    titles = _calendar_titles(free, cells) or tuple(elapsed[:1]) or _clocks(free, cells)
+    if not titles:
+        counts = [shown(title) for title in free if is_elapsed(cells[title], "Time (s)")]
+        hint = (
+            f" If {', '.join(counts[:1])} counts from a start, name the columns with --columns, "
+            "this one for example 'Time (ms)', and the start with --start 2026-03-02T07:18:18Z; of "
+            "tables side by side, each needs its own import, with --only."
+        )
+        raise UserError(
+            f"{table.path!s}: no column of time stamps was found: there is no column "
+            f"{shown(DEFAULT_TIME)}; name it with --time.{hint if counts else ''} "
+            f"Columns: {title_list(table.titles)}"
+        )
+    return titles
+
+
+def _calendar_titles(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
+    titles: list[str] = []
+    for words in WORDS["times"]["calendar"]:
+        matching = [
+            title
+            for title in free
+            if title not in titles and fold(re.sub(r"[\[(].*", "", title)) in words.split("|")
+        ]
+        if len(matching) > 1:  # MM of a month beside mm of a minute
+            matching = [title for title in matching if title.isupper()]
+        if len(matching) != 1 or share(cells[matching[0]], r"^\d{1,4}([.,]\d+)?$") < 1:
+            break
+        titles += matching
+    return tuple(titles) if len(titles) >= len(("year", "month", "day")) else ()
+
+
+def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
+    """Return the one column of clock times, or the first of an interval; else that of hours."""
+    clocks = [title for title in free if is_clock(cells[title])]
+    if len(clocks) == 1 or ends_of(clocks):
+        return (clocks[0],)
+    hours = [
+        title
+        for title in free
+        if re.match(WORDS["times"]["hour"], title.strip()) and share(cells[title], HOUR) == 1
+    ]
+    return tuple(hours) if len(hours) == 1 and not clocks else ()
+
+
+def ends_of(titles: Sequence[str]) -> bool:
+    """Return whether two titles name the start and the end of an interval."""
+    if len(titles) != 2:
+        return False
+    first, second = (set(re.split(r"[^a-z]+", _plain(title))) for title in titles)
+    return any(
+        start in first - second and end in second - first and first - {start} == second - {end}
+        for start, end in WORDS["times"]["starts_and_ends"]
+    )
+
+
+def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...]:
+    """Return the titles of the ends of intervals whose starts are the `times`."""
+    return tuple(
+        title for time in times for title in titles if title not in times and ends_of((time, title))
+    )
+
+
+def _plain(title: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title))
+    return "".join(c for c in decomposed.lower() if not unicodedata.combining(c))
+
+
+class LongColumns(NamedTuple):
+    """Columns of a file with one row for each value. `aside` are not read; `bound` are those of
+    them that must be the same in all rows of a variable, else they may tell rows apart.
+    `is_stated`: both the variable and the value were named."""
+
+    times: tuple[str, ...]
+    asset: str | None
+    variable: str
+    value: str
+    unit: str | None
+    quality: str | None
+    aside: tuple[str, ...]
+    bound: tuple[str, ...]
+    is_stated: bool
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the columns that tell the instants apart."""
+        return [*self.times, *([self.asset] if self.asset else [])]
+
+
+def is_no_variable(texts: Cells, title: str) -> Cells:
+    """Return a mask of texts that name no variable: empty ones, those of rows of the logger on its
+    own log, and the title of the column itself, where the titles stand again."""
+    is_none = pc.or_(pc.match_substring_regex(texts, _LOGGER), pc.equal(texts, title))
+    return pc.fill_null(is_none, True)
+
+
+def _letters(title: str) -> str:
+    return re.sub(r"[\W_]+", "", title.casefold())
+
+
+def is_titled(role: str, title: str) -> bool:
+    """Return whether a title says that its column has this role."""
+    return _TITLED[role].fullmatch(_letters(title)) is not None
+
+
+def distinguishes_rows(texts: Any, instants: Any) -> bool:
+    """Return whether few texts, each several times, tell apart the rows of most instants.
+    `texts`, `instants`: of the rows, as columns and table of pandas."""
+    pairs = instants.assign(_text=texts)[texts.notna()]
+    if len(pairs) < 4 or not 2 <= pairs["_text"].nunique() <= len(pairs) / 2:
+        return False
+    distinct = pairs.drop_duplicates()
+    is_shared = distinct.duplicated([*instants.columns], keep=False).mean() >= _LEAST_SHARED
+    return bool(is_shared) and len(pairs) - len(distinct) <= _MOST_REPEATED * len(pairs)
+
+
+def distinguishing_column(
+    cells: Mapping[str, Cells], assets: npt.NDArray[np.object_], at: Millis
+) -> str | None:
+    """Return the column of texts that tells apart the rows of one instant; None if there is none,
+    or few rows share an instant."""
+    instants = pd.DataFrame({"asset": assets, "at": at})
+    is_shared = instants.duplicated(keep=False)
+    if not is_shared.mean() >= _LEAST_SHARED_OF_CHUNK:
+        return None
+    instants = instants[is_shared].sort_values("at", kind="stable").head(ROWS)
+    for title, written in cells.items():
+        texts = written.take(instants.index.to_numpy())
+        series = pd.Series(texts.to_pandas(), dtype=object)
+        if share(texts, _NUMBER) < 0.5 and distinguishes_rows(
+            series, instants.reset_index(drop=True)
+        ):
+            return title
+    return None
+
+
+def find_long_form(
+    table: ChunkedTable, form: FileForm, cells: Mapping[str, Cells], asset: str | None
+) -> LongColumns | None:
+    """Return the columns of a file with one row for each value; None if it has a column for each
+    variable. Raises UserError if it has such rows and more than one column may be meant.
+
+    `cells`: its first rows; `asset`: the column of the asset.
+    """
+    named = {"--variable-column": form.variable_column, "--value-column": form.value_column}
+    stated = [title for title in named.values() if title]
+    if form.quality_suffix:
+        return None
+    if form.is_wide or form.sequence:
+        if stated:
+            raise UserError(
+                "--variable-column and --value-column are for files with stamps and one row for "
+                "each value; they do not go with --wide or --sequence"
+            )
+        return None
+    for option, title in named.items():
+        if title:
+            column(table, title, option)
+    if not stated and not any(_may_be_variable(title, cells[title]) for title in table.titles):
+        return None
+    try:
+        times = time_columns(table, form.time, cells, [t for t in (asset, *stated) if t])
+    except UserError:
+        if stated:
+            raise
+        return None
+    return _LongForm(table, form, cells, times, asset).find()
+
+
+def _may_be_variable(title: str, cells: Cells) -> bool:
+    """Return whether a column holds texts, or whole numbers below the title of a variable."""
+    if cells.null_count == len(cells):
+        return False
+    is_named = is_titled("variable", title) and share(cells, _INTEGER) == 1.0
+    return is_named or share(cells, _NUMBER) < 0.5
+
+
+class _LongForm:
+    """The first rows of a table, of which one may hold one value."""
+
+    def __init__(
+        self,
+        table: ChunkedTable,
+        form: FileForm,
+        cells: Mapping[str, Cells],
+        times: tuple[str, ...],
+        asset: str | None,
+    ) -> None:
+        again = [pc.fill_null(pc.equal(column, title), False) for title, column in cells.items()]
+        is_row = np.sum([mask.to_numpy(zero_copy_only=False) for mask in again], axis=0) < 2
+        self._table = table
+        self._form = form
+        self._cells = {title: column.filter(is_row) for title, column in cells.items()}
+        self._times = times
+        self._asset = asset
+        keys = [*times, *([asset] if asset else [])]
+        self._rest = [title for title in table.titles if title not in keys]
+        self._instants = pd.DataFrame({title: self._texts(title) for title in keys})
+
+    def find(self) -> LongColumns | None:
+        """Return the columns; None without a variable or a value among them."""
+        form = self._form
+        units = [t for t in self._rest if is_titled("unit", t) and not self._are_numbers(t)]
+        unit = units[0] if len(units) == 1 else None
+        stated = form.quality
+        quality = column(self._table, stated, "--quality") if stated else self._quality()
+        self._rest = [title for title in self._rest if title not in (unit, quality)]
+        named = [t for t in self._rest if is_titled("value", t) and not self._is_empty(t)]
+        named = [t for n, t in enumerate(named) if not n or not self._is_copy(t, named[0])]
+        variable = form.variable_column or self._variable(named)
+        if variable is None:
+            if form.value_column:
+                raise self._undecided("the column that names the variable of each value", [])
+            return None
+        others = [title for title in self._rest if title != variable]
+        varying = [title for title in others if self._varies(title, variable)]
+        value = form.value_column or self._value(variable, named, varying)
+        if value is None:
+            return None
+        open_ones = [
+            title
+            for title in others
+            if (title in varying and not self._is_beside(title, value))
+            or self._is_instead_of(title, value)
+        ]
+        is_stated = bool(form.variable_column and form.value_column)
+        if not is_stated and not self._is_decided(variable, value, open_ones):
+            return None
+        aside = [title for title in others if title != value]
+        checked = [t for t in aside if not (is_stated or self._is_time(t) or self._is_empty(t))]
+        return LongColumns(
+            self._times,
+            self._asset,
+            variable,
+            value,
+            unit,
+            quality,
+            tuple(aside),
+            tuple(title for title in checked if self._is_function(title, [variable])),
+            is_stated,
+        )
+
+    def _quality(self) -> str | None:
+        evidence = {}
+        for title in self._rest:
+            if is_titled("quality", title) or is_titled("validity", title):
+                facts = {
+                    "titled and graded": self._is_graded(title),
+                    "surely": self._is_graded(title, surely=True),
+                    "no status": "stat" not in _letters(title),
+                }
+                if facts["titled and graded"]:
+                    evidence[title] = [fact for fact, is_so in facts.items() if is_so]
+        choice = choose("quality", evidence)
+        return choice.best if choice and not choice.rivals else None
+
+    def _is_graded(self, title: str, *, surely: bool = False) -> bool:
+        """Return whether a column holds qualities, `surely` not codes of which the kind is open."""
+        texts = pc.unique(self._cells[title].drop_null()).to_pylist()
+        flags = VALIDITY_FLAGS if is_titled("validity", title) else {}
+        return bool(texts) and all(
+            text.casefold() in flags
+            or (not surely and re.match(_INTEGER, text))
+            or grade(text, self._form.quality_codes)
+            for text in texts
+        )
+
+    def _variable(self, values: Sequence[str]) -> str | None:
+        """Return the column that names the variable, by its title or because it tells the rows of
+        an instant apart."""
+        texts = [
+            title
+            for title in self._rest
+            if title not in values and title != self._form.value_column
+            if _may_be_variable(title, self._cells[title]) and not self._is_time(title)
+        ]
+        has_value = len(values) == 1 or self._form.value_column is not None
+        tests: dict[str, Callable[[str], bool]] = {
+            "titled": lambda title: has_value and is_titled("variable", title),
+            "tells rows apart": self._distinguishes_rows,
+        }
+        evidence = {t: [fact for fact, test in tests.items() if test(t)] for t in texts}
+        is_named = any("titled" in facts for facts in evidence.values())
+        if len(texts) == 1 and not evidence[texts[0]] and self._comes_back(texts[0], values):
+            evidence[texts[0]].append("comes back")
+        choice = choose("variable", evidence)
+        if choice is None:
+            return None
+        first, *others = [t for t in texts if t in (choice.best, *choice.rivals)]
+        others = [title for title in others if not self._is_function(title, [first])]
+        if others and (is_named or has_value):
+            raise self._undecided("the column that names the variable", [first, *others])
+        return None if others else first
+
+    def _value(self, variable: str, named: Sequence[str], varying: Sequence[str]) -> str | None:
+        tests = {"titled": named, "varies": varying}
+        evidence = {
+            title: [fact for fact, titles in tests.items() if title in titles]
+            for title in dict.fromkeys((*named, *varying))
+        }
+        choice = choose("value", evidence)
+        is_shaped = self._distinguishes_rows(variable)
+        is_stated = self._form.variable_column is not None
+        is_clear = choice is not None and not choice.rivals
+        if choice and is_clear and (len(named) == 1 or is_shaped or is_stated):
+            return choice.best
+        if is_stated or (is_shaped and is_titled("variable", variable)):
+            among = [t for t in varying if choice and t in (choice.best, *choice.rivals)]
+            raise self._undecided("the column of values", among)
+        return None
+
+    def _is_decided(self, variable: str, value: str, varying: Sequence[str]) -> bool:
+        """Return whether the columns may be read so. Raises UserError if others are as likely."""
+        form = self._form
+        is_shaped = self._distinguishes_rows(variable)
+        numbers = [title for title in varying if self._are_numbers(title)]
+        named = [t for t in (*form.only, *form.rename) if t in (variable, value)]
+        is_plain = _letters(value) == "state" or is_titled("plain_name", variable)
+        is_constant = pc.count_distinct(self._cells[variable]).as_py() < 2
+        if not is_shaped and (named or (numbers and (is_plain or is_constant))):
+            return False
+        if named:
+            raise UserError(
+                f"{self._table.path!s}: one row holds one value: {shown(variable)} names the "
+                f"variable of each value in {shown(value)}. Name variables, not {shown(named[0])}, "
+                "with --only and --rename, or give --wide"
+            )
+        if varying:
+            raise self._undecided("the meaning of its columns", [variable, value, *varying])
+        if is_titled("asset", variable) and self._asset is None:
+            raise UserError(
+                f"{self._table.path!s}: {shown(variable)} tells the rows of one instant apart. If "
+                f"it names the asset, give --asset-column {variable!r} instead of --asset; if it "
+                f"names the variable, --variable-column {variable!r} --value-column {value!r}"
+            )
+        return True
+
+    def _texts(self, title: str) -> Any:
+        return pd.Series(self._cells[title].to_pandas(), dtype=object)
+
+    def _are_numbers(self, title: str) -> bool:
+        return share(self._cells[title], _NUMBER) >= 0.5
+
+    def _is_beside(self, title: str, value: str) -> bool:
+        """Return whether a column is the values again, or a remark on few of them."""
+        cells = self._cells[title]
+        is_remark = cells.null_count > 0.8 * len(cells) and not self._are_numbers(title)
+        return self._is_copy(title, value) or is_remark
+
+    def _is_instead_of(self, title: str, value: str) -> bool:
+        """Return whether a column is filled in the rows only that have no value."""
+        is_filled = pc.is_valid(self._cells[title])
+        in_both = pc.and_(is_filled, pc.is_valid(self._cells[value]))
+        return bool(pc.any(is_filled).as_py() and not pc.any(in_both).as_py())
+
+    def _is_copy(self, title: str, original: str) -> bool:
+        return bool(self._cells[title].equals(self._cells[original]))
+
+    def _is_empty(self, title: str) -> bool:
+        return bool(self._cells[title].null_count == len(self._instants))
+
+    def _varies(self, title: str, variable: str) -> bool:
+        """Return whether a column may hold values, or tell rows apart: it is neither empty nor the
+        same for a variable or for an instant, no count of rows, and no time."""
+        if self._is_empty(title) or self._is_time(title) or self._is_function(title, [variable]):
+            return False
+        texts = self._texts(title)
+        are_shared = self._instants.duplicated().mean() >= _LEAST_SHARED
+        of_instant = are_shared and self._is_function(title, self._times)
+        if of_instant and texts.nunique() > 0.9 * len(self._instants.drop_duplicates()):
+            return False
+        texts = texts.dropna()
+        is_unique = texts.nunique() > len(texts) / 2
+        if share(self._cells[title], _INTEGER) == 1.0:
+            goes_on = bool((np.diff(texts.astype(np.int64)) == 1).all())
+            return not (is_unique and (goes_on or is_titled("count", title)))
+        return not is_unique or self._are_numbers(title)
+
+    def _is_function(self, title: str, others: Sequence[str]) -> bool:
+        """Return whether the cells of a column are the same in rows that agree in other columns,
+        and in the asset."""
+        keys = [*others, *([self._asset] if self._asset else [])]
+        frame = pd.DataFrame({key: self._texts(key) for key in (*keys, title)})
+        return len(frame.drop_duplicates()) == len(frame.drop_duplicates(keys))
+
+    def _is_time(self, title: str) -> bool:
+        return is_titled("time", title) or contains_stamps(self._cells[title], title)
+
+    def _distinguishes_rows(self, title: str) -> bool:
+        return distinguishes_rows(self._texts(title), self._instants)
+
+    def _comes_back(self, title: str, named: Sequence[str]) -> bool:
+        """Return whether the first rows have one text, and later ones another at the same
+        instants: the file has one variable after the other."""
+        values = named or [t for t in self._rest if t != title and self._varies(t, title)]
+        first = self._texts(title)
+        if len(values) != 1 or len(first) < ROWS or first.isna().any() or first.nunique() > 1:
+            return False
+        stamps = self._cells[self._times[-1]]
+        for chunk in self._table.chunks([title, *self._times]):
+            others = pc.not_equal(pc.utf8_trim_whitespace(chunk.columns[title]), first[0])
+            again = pc.is_in(pc.utf8_trim_whitespace(chunk.columns[self._times[-1]]), stamps)
+            if pc.any(pc.and_(others, again)).as_py():
+                return True
+        return False
+
+    def _undecided(self, unclear: str, titles: Sequence[str]) -> UserError:
+        among = f": {title_list([repr(title) for title in titles])}" if titles else ""
+        apart = [repr(t) for t in titles if any(self._is_instead_of(t, o) for o in titles)]
+        once = f" (a row fills one of {title_list(apart)}: import the file once for each)"
+        return UserError(
+            f"{self._table.path!s}: one row seems to hold one value, and {unclear} is not clear"
+            f"{among}{once if apart else ''}. Name the two columns with --variable-column and "
+            "--value-column, a column that tells assets apart with --asset-column, one of "
+            "qualities with --quality; or give --wide if each column is a variable. Columns: "
+            f"{title_list(self._table.titles)}"
+        )
