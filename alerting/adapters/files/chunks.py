@@ -3,11 +3,8 @@ UTF-8, in bounded pieces."""
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import gzip
-import io
-import lzma
 import re
 import zlib
 from collections import Counter
@@ -179,12 +176,8 @@ _NO_FILE_ENCODINGS = (
     "raw-unicode-escape",
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_OPENERS = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lambda raw, _: io.BufferedReader(_XzFile(raw), BLOCK_BYTES),
-}
-_XZ_MEMORY = 128 << 20  # bytes; `xz -9` needs half
+_GZIP = b"\x1f\x8b"
+_PACKED_OTHERWISE = (b"BZh", b"\xfd7zXZ\x00")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZIP = b"PK\x03\x04"
 PARQUET = b"PAR1"
@@ -237,6 +230,10 @@ def magic(path: Path) -> bytes:
         raise UserError(
             f"{path!s} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, "
             "and import that"
+        )
+    if start.startswith(_PACKED_OTHERWISE):
+        raise UserError(
+            f"{path!s} is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
         )
     return start
 
@@ -423,40 +420,10 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
 def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
-    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         raise UserError(
             f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
         ) from error
-
-
-class _XzFile(io.RawIOBase):
-    """An unpacked xz file. Its packer chose how much of it is remembered while it is unpacked;
-    reading raises LZMAError for more than `_XZ_MEMORY`."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: Any) -> int:
-        """Fill the target; return the number of bytes, 0 at the end of the file."""
-        while True:
-            data = b""
-            if self._decoder.eof:  # another one may follow, after zeros
-                data = self._decoder.unused_data.lstrip(b"\0")
-                while not data and (more := self._raw.read(1 << 16)):
-                    data = more.lstrip(b"\0")
-                if not data:
-                    return 0
-                self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
-            elif self._decoder.needs_input and not (data := self._raw.read(1 << 16)):
-                raise EOFError("it ends before its end mark")
-            piece = self._decoder.decompress(data, len(target))
-            if piece:
-                target[: len(piece)] = piece
-                return len(piece)
 
 
 @contextmanager
@@ -467,11 +434,10 @@ def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as unpacked:
                 yield unpacked, raw
             return
-        opener = next((o for m, o in _OPENERS.items() if start.startswith(m)), None)
-        if opener is None:
+        if not start.startswith(_GZIP):
             yield raw, raw
             return
-        with cast("Any", opener)(raw, "rb") as unpacked:
+        with gzip.open(raw, "rb") as unpacked:
             yield unpacked, raw
 
 

@@ -1,8 +1,6 @@
-import bz2
 import csv
 import gzip
 import io
-import lzma
 import tempfile
 from pathlib import Path
 
@@ -48,11 +46,8 @@ READ = {
     'ts;"a, b, c, d"\n1;2\n': ONE_ROW,
     # packed, known by the content
     gzip.compress(b"ts,x\n1,2\n"): ONE_ROW,
-    bz2.compress(b"ts,x\n1,2\n"): ONE_ROW,
-    lzma.compress(b"ts,x\n1,2\n"): ONE_ROW,
     pa.compress(b"ts,x\n1,2\n", "zstd", asbytes=True): ONE_ROW,
     # of several parts with padding between them
-    lzma.compress(b"ts,x\n") + b"\0" * 8 + lzma.compress(b"1,2\n") + b"\0" * 4: ONE_ROW,
     # lines are counted over blank lines and line breaks in quotes
     'ts,x\r\n1,"two\r\nlines"\r\n\r\n3,4\r\n': (
         [(2, ["1", "two\r\nlines"]), (5, ["3", "4"])],
@@ -154,12 +149,11 @@ def test_whatever_a_csv_writer_wrote_is_read_back_with_its_lines(table, block):
         assert rows_of(written(Path(folder), out.getvalue()), separator=",") == (expected, [])
 
 
-def test_an_xz_file_that_needs_much_memory_is_refused(tmp_path):
+@pytest.mark.parametrize("begin", [b"BZh91AY&SY", b"\xfd7zXZ\x00"])
+def test_a_file_that_is_packed_otherwise_is_named(tmp_path, begin):
     path = tmp_path / "a.csv"
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
-    packer = lzma.LZMACompressor(filters=filters)
-    path.write_bytes(packer.compress(b"ts,a\n" + b"1,2\n" * 99_999) + packer.flush())
-    with pytest.raises(UserError, match="Memory usage limit exceeded"):
+    path.write_bytes(begin)
+    with pytest.raises(UserError, match="packed with bzip2 or xz"):
         open_table(path)
 
 

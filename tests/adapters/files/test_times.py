@@ -376,7 +376,7 @@ def test_what_only_looks_like_a_part_of_the_time_moves_no_reading(tmp_path, name
 
 CALENDARS = {
     "2569-02-26 06:00": "2569 may be 2026 in the Buddhist calendar",
-    "1404/12/11 00:00": "1404 may be 2025 in the Persian calendar",
+    "1404/12/11 00:00": "1404 may be 2025 or 2026 in the Persian calendar",
 }
 
 

@@ -17,7 +17,7 @@ from alerting.adapters.files.times.stamp_formats import StampFormat
 from alerting.adapters.files.times.zones import AMBIGUOUS, why_ambiguous
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration, shown
-from alerting.definitions.wording.language import joined
+from alerting.definitions.wording.language import join_with_or, joined
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
 
 _DAY_MS = 86_400_000
@@ -367,8 +367,11 @@ def _within_bounds(at: Millis) -> Millis:
     return np.where(beyond, NO_INSTANT, at) if beyond.any() else at
 
 
-_CALENDARS = {"Buddhist": (range(2450, 2700), -543), "Persian": (range(1300, 1500), 621)}
-"""Calendars by their years of about 1920 to 2150, and what is added to them."""
+_CALENDARS = {
+    "Buddhist": (range(2450, 2700), (-543,)),
+    "Persian": (range(1300, 1500), (621, 622)),
+}
+"""Calendars by their years of about 1920 to 2150, and what may be added to them."""
 
 
 def _beyond(text: str) -> str:
@@ -378,8 +381,9 @@ def _beyond(text: str) -> str:
     for year in map(int, re.findall(r"(?<!\d)\d{4}(?!\d)", text)):
         for calendar, (years, more) in _CALENDARS.items():
             if year in years:
+                others = join_with_or(*(str(year + number) for number in more))
                 beyond += (
-                    f"; {year} may be {year + more} in the {calendar} calendar, which is not read: "
+                    f"; {year} may be {others} in the {calendar} calendar, which is not read: "
                     "change the calendar of the program that writes it"
                 )
     return beyond
