@@ -208,7 +208,7 @@ def _import(
 
     `open_file`: returns `check_readings` or `check_events` of the file, read by its form.
     """
-    from alerting.adapters.files.rows import hash_form
+    from alerting.adapters.files.find_form import hash_form
 
     form = hash_form(wish.file, wish.what)
     with rejects as reject, platform() as p:

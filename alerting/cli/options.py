@@ -96,7 +96,7 @@ TakeBack = Annotated[
 ]
 CheckOnly = Annotated[
     bool,
-    typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing."),
+    typer.Option("--dry-run", help="Check the file, print what was decided, and write nothing."),
 ]
 SkipBad = Annotated[
     bool,

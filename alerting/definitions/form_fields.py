@@ -55,9 +55,11 @@ def _read_by_title(texts: Sequence[str]) -> dict[str, str]:
 def _read_types(texts: Sequence[str]) -> dict[str, str]:
     for title, _, kind in (text.rpartition("=") for text in texts):
         if not title or kind not in get_args(VariableType):
-            known = ", ".join(get_args(VariableType))
             text = f"{title}={kind}" if title else kind
-            raise ValueError(f"{text!r} is not of the form title=type; types are {known}")
+            raise ValueError(
+                f"{text!r} is not of the form title=type; types are "
+                + ", ".join(get_args(VariableType))
+            )
     return _read_by_title(texts)
 
 

@@ -18,7 +18,7 @@ import pytest
 import alerting
 from alerting.adapters.files.times.counts import _UNITS
 from alerting.adapters.files.times.stamp_formats import NAMED
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import _LONGEST_DURATION
 from alerting.definitions.source_fields import TopicForm
 from alerting.readings.foreign_columns import TITLE_LENGTH
@@ -36,7 +36,8 @@ _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 _CHARACTERS = "x1 -a_.,:/\"'([{\\@=Z\n\u4e00"
 # patterns in variables, with all that they can be
 _IN_VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "alerting.adapters.files.recognition words": tuple(WORDS["times"]["fractions"]),
+    "alerting.adapters.files.recognition words": tuple(VOCABULARY["times"]["fractions"]),
+    "alerting.adapters.files.roles pattern": tuple(VOCABULARY["columns"].values()),
     "alerting.adapters.files.times.counts pattern": tuple(_UNITS),
     "alerting.adapters.files.times.stamp_formats narrow": (),  # part of the next
     "alerting.adapters.files.times.stamp_formats self.pattern": tuple(

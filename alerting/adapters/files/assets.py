@@ -11,8 +11,8 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.files.chunks import Chunk, column, magic
+from alerting.adapters.files.find_form import DEFAULT_ASSET_COLUMN, open_table, value_names
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, open_table, value_names
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
@@ -54,7 +54,7 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
 
 
 def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
-    table = open_table(path, form.separator, form.encoding)
+    table = open_table(path, FileForm(separator=form.separator, encoding=form.encoding))
     key = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], form)
     numbers = number_form(sample(table), list(names), getattr(table, "separator", None))

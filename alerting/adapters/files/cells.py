@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown
@@ -30,10 +30,10 @@ FloatArray = npt.NDArray[np.float64]
 
 
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
-MISSING_TEXTS = (*NULLS, *WORDS["cells"]["missing"])
-NO_VALUE_TEXTS = WORDS["cells"]["no_value"]
-FAULT_TEXTS = (*NO_VALUE_TEXTS, *WORDS["cells"]["states"])
-_SWITCH_STATES = [*map(frozenset, WORDS["cells"]["switches"])]
+MISSING_TEXTS = (*NULLS, *VOCABULARY["cells"]["missing"])
+NO_VALUE_TEXTS = VOCABULARY["cells"]["no_value"]
+FAULT_TEXTS = (*NO_VALUE_TEXTS, *VOCABULARY["cells"]["states"])
+_SWITCH_STATES = [*map(frozenset, VOCABULARY["cells"]["switches"])]
 _NO_VALUE = (
     r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
     r"|^[-+*]{5,}$"

@@ -264,9 +264,18 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
         for piece in _pieces(path, stream, encoding.name):
             position.done = min(raw.tell(), position.total)
             data = remainder + piece
-            cut = _cut(data)
+            cut = data.rfind(b"\n") + 1
+            if data.count(b'"', 0, cut) % 2 and len(data) <= LONGEST_RECORD:  # in quotation marks
+                cut = 0
             remainder = data[cut:]
-            _refuse_long_line(path, line, data, cut)
+            last = max(cut, data.rfind(b"\n", cut) + 1)
+            if len(data) - last > LONGEST_LINE:
+                number = line + data.count(b"\n", 0, last)
+                raise UserError(
+                    f"{path!s}: line {number} is longer than {LONGEST_LINE >> 20} MiB, too long "
+                    "for a table; nothing was written. Import a text file with one line for each "
+                    "instant"
+                )
             if cut:
                 block = reader.block(line, data[:cut])
                 line += block.lines
@@ -289,22 +298,6 @@ def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
     data = first.data if first else b""
     lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
     return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
-
-
-def _cut(data: bytes) -> int:
-    """Return the end of the last whole record: after an even number of quotation marks."""
-    end = data.rfind(b"\n") + 1
-    return end if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD else 0
-
-
-def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
-    last = max(cut, data.rfind(b"\n", cut) + 1)
-    if len(data) - last > LONGEST_LINE:
-        line += data.count(b"\n", 0, last)
-        raise UserError(
-            f"{path!s}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a "
-            "table; nothing was written. Import a text file with one line for each instant"
-        )
 
 
 class _BlockReader:
@@ -438,7 +431,7 @@ def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             yield raw, raw
             return
         with gzip.open(raw, "rb") as unpacked:
-            yield unpacked, raw
+            yield cast("IO[bytes]", unpacked), raw
 
 
 def _neighbours(path: Path) -> str:

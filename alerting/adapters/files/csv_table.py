@@ -24,13 +24,11 @@ from alerting.adapters.files.chunks import (
     blocks,
     read_titles,
 )
-from alerting.adapters.files.heads.file_head import find_head, other_columns
+from alerting.adapters.files.heads.file_head import FileHead, other_columns
 from alerting.deferred import arrow_csv, pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import count_in_english
 from alerting.readings.foreign_columns import BadLine
-
-_HEAD_BYTES = 5 << 20
 
 
 def without_lines(block: Block, lines: int) -> Block:
@@ -40,12 +38,6 @@ def without_lines(block: Block, lines: int) -> Block:
         block.data[_end_of_lines(block.data, lines) :],
         block.lines - lines,
     )
-
-
-def first_records(block: Block, lines: int) -> Block:
-    """Return the first lines of a block, extended while a quotation mark is open at their end."""
-    data = block.data[: _end_of_record(block.data, 0, lines)]
-    return Block(block.first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
 
 
 def _end_of_record(data: bytes, start: int, lines: int) -> int:
@@ -76,12 +68,6 @@ class Record:
     count: int
     fields: Sequence[str]
     fault: str | None = None
-
-
-def split_lines(data: bytes) -> list[str]:
-    """Return the lines of a chunk, each with its line break."""
-    texts = data.decode().split("\n")
-    return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
 
 
 class Widths(NamedTuple):
@@ -158,27 +144,11 @@ class CsvTable:
 
     unit = "line"
 
-    def __init__(
-        self,
-        path: Path,
-        separator: str | None,
-        encoding: str | None,
-        header_line: int | None = None,
-        columns: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, path: Path, head: FileHead, encoding: TextEncoding) -> None:
         self.path = path
-        self.encoding = TextEncoding(path, encoding)
+        self.encoding = encoding
         self.position = Position(path)
-        with closing(blocks(path, self.encoding, Position(path))) as start:
-            first = next(start, None)
-        self._head = find_head(
-            path,
-            first.data[:_HEAD_BYTES] if first else b"",
-            separator=separator,
-            header_line=header_line,
-            columns=columns,
-        )
-        head = self._head
+        self._head = head
         self.separator = head.separator
         self.title_lines = head.title_lines
         self.unit_line = head.unit_line
@@ -221,24 +191,21 @@ class CsvTable:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
-        body = first_records(without_lines(first, self._head.lines), rows) if first else None
+        body = without_lines(first, self._head.lines) if first else None
         if body and body.data and not body.data.isspace():
+            data = body.data[: _end_of_record(body.data, 0, rows)]
+            lines = data.count(b"\n") + (not data.endswith(b"\n"))
+            body = Block(body.first_line, data, lines)
             chunk = self._quick(body, self.titles) or self._exact(body, self.titles)
             if len(chunk.lines):
                 return chunk
         return next(self.chunks(self.titles), None)
 
-    def _has_head_again(self, block: Block) -> bool:
-        """Return whether lines of a block may be comments, or titles again."""
-        marks = [mark.encode() for mark in (*self._head.comments, *self._head.title_texts)]
-        return any(block.data.startswith(m) or b"\n" + m in block.data for m in marks)
-
-    def _is_passed(self, text: str) -> bool:
-        return text in self._head.texts or text.startswith(self._head.comments)
-
     def _quick(self, block: Block, titles: Sequence[str]) -> Chunk | None:
         """Return the chunk if each line is one whole row, else None."""
-        if self._has_head_again(block):
+        # lines may be comments, or titles again
+        marks = [mark.encode() for mark in (*self._head.comments, *self._head.title_texts)]
+        if any(block.data.startswith(m) or b"\n" + m in block.data for m in marks):
             return None
         invalid = []
 
@@ -289,13 +256,14 @@ class CsvTable:
 
     def _exact(self, block: Block, titles: Sequence[str]) -> Chunk:
         """Return the chunk parsed record by record, with incomplete records listed separately."""
-        texts = split_lines(block.data)
+        texts = [text + "\n" for text in block.data.decode().removesuffix("\n").split("\n")]
         good: list[Record] = []
         broken: list[BadLine] = []
         for record in read_records(texts, self.separator, self._widths):
             line = block.first_line + record.first
             text = "".join(texts[record.first : record.first + record.count]).rstrip("\r\n")
-            if self._is_passed(texts[record.first].rstrip("\r\n")):
+            bare = texts[record.first].rstrip("\r\n")
+            if bare in self._head.texts or bare.startswith(self._head.comments):
                 self._passed += 1
             elif record.fault:
                 broken.append(BadLine(line, None, record.fault, text))

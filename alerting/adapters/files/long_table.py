@@ -55,6 +55,7 @@ class LongTable:
         self.unit_line = table.unit_line
         self.first_line = table.first_line
         self.encoding = getattr(table, "encoding", None)
+        self.separator = getattr(table, "separator", None)
         self._aside: dict[str, Counter[str | None]] = {title: Counter() for title in columns.aside}
         counts = self._count_combinations()
         self._titles = self._title_variables(counts)

@@ -28,10 +28,11 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
+from alerting.adapters.files.find_form import FoundForm, find_form, open_table
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.roles import distinguishing_column
-from alerting.adapters.files.rows import Keyed, Qualities, TableRows, open_table
+from alerting.adapters.files.rows import Keyed, Qualities, TableRows
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable
@@ -83,16 +84,17 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
 class TableFile(ABC, Generic[C, P]):
     """A file of rows, in chunks, that is read once to check and once to import."""
 
-    def __init__(self, path: Path, rows: TableRows, rule: DuplicatesRule = "refuse") -> None:
+    def __init__(self, path: Path, file: FoundForm, rule: DuplicatesRule = "refuse") -> None:
         self.name = storable(str(path))
-        self.unit = rows.table.unit
-        self._rows = rows
+        self.unit = file.table.unit
+        self._found = file
+        self._rows = TableRows(file)
         self._rule = rule
 
     @property
     def form(self) -> FileForm:
         """Return the form of the file as it was found; final after the profile."""
-        return self._rows.found_form
+        return self._found.complete()
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -103,8 +105,8 @@ class TableFile(ABC, Generic[C, P]):
         while profile is None:
             profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
-        profile.head_notes = (*self._rows.table.notes, *self._rows.file_times.notes)
-        profile.head_notes += self._rows.file_times.note_of_origin(profile.last)
+        profile.head_notes = (*self._rows.table.notes, *self._found.times.notes)
+        profile.head_notes += self._found.times.note_of_origin(profile.last)
         profile.asset_texts = self._rows.assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
@@ -116,14 +118,14 @@ class TableFile(ABC, Generic[C, P]):
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
         rows = self._rows
-        columns = rows.written.new_columns(rows.names)
+        columns = self._found.written.new_columns(self._found.names)
         profile = self._new_profile(columns)
         duplicates = Duplicates(self._rule)
         behind = 0
         for chunk in self._chunks():
             self._add(profile, duplicates, chunk)
             keyed = chunk if isinstance(chunk, Keyed) else chunk.keyed
-            if rows.revise(keyed, columns.values()):
+            if self._found.revise(keyed.instants, keyed.assets, columns.values()):
                 return None
             position = rows.table.position
             progress("checking", position.done, position.total)
@@ -210,22 +212,23 @@ class ReadingsFile(TableFile[Keyed, Profile]):
     """A file of readings behind the port `ReadingSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, form: FileForm) -> None:
-        super().__init__(path, TableRows(path, form, units={}), form.duplicates)
+        super().__init__(path, find_form(path, form, units={}), form.duplicates)
         self._parsed: list[Keyed] | None = None
         self._size = 0
 
     def keep_names(self, titles: Titles, units: Units) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these; before the profile."""
-        self._rows.keep_names(titles, units)
+        self._rows.keep_names(titles)
+        self._found.use_units(units)
 
     def newest_instant(self) -> datetime | None:
         """Return the newest instant that the file states without being read; None if it does
         not."""
         table = self._rows.table
-        if not isinstance(table, ParquetTable) or len(self._rows.times) != 1:
+        if not isinstance(table, ParquetTable) or len(self._found.times.titles) != 1:
             return None
-        return table.newest_instant(self._rows.times[0])
+        return table.newest_instant(self._found.times.titles[0])
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> Profile:
         self._parsed = []
@@ -255,7 +258,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
                 keyed.chunk,
                 keyed.cells[c.title],
                 usable & ~no_values[c.title] if c.title in no_values else usable,
-                self._rows.numbers,
+                self._found.numbers,
                 keyed.floats.get(c.title),
             )
             for c in profile.columns.values()
@@ -278,7 +281,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
     def _sample(self, profile: Profile, keyed: Keyed, filled: Mapping[str, BoolArray]) -> None:
         rows = profile.sample.choose(len(keyed.at), len(profile.columns))
         values = np.full((len(rows), len(profile.columns)), np.nan)
-        numbers = self._rows.numbers
+        numbers = self._found.numbers
         for i, column in enumerate(profile.columns.values() if len(rows) else ()):
             floats = keyed.floats.get(column.title)
             if floats is not None:
@@ -292,14 +295,14 @@ class ReadingsFile(TableFile[Keyed, Profile]):
     def _distinguishing(self, keyed: Keyed) -> str | None:
         """Return the column of texts that tells apart the first rows of one instant."""
         rows = np.flatnonzero(~bad_rows(keyed.checks, len(keyed.at)))
-        cells = {title: keyed.cells[title].take(rows) for title in self._rows.names}
+        cells = {title: keyed.cells[title].take(rows) for title in self._found.names}
         return distinguishing_column(cells, keyed.assets[rows], keyed.at[rows])
 
     def _compared(
         self, keyed: Keyed
     ) -> tuple[npt.NDArray[np.object_], Millis, dict[str, cell.Cells]]:
         comparable = keyed.quality.comparable
-        cells = {title: comparable(title, keyed.cells[title]) for title in self._rows.names}
+        cells = {title: comparable(title, keyed.cells[title]) for title in self._found.names}
         return keyed.assets, keyed.at, cells
 
     def read(
@@ -344,7 +347,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         reject: Reject,
     ) -> Iterator[ReadingBatch]:
         columns = {
-            self._rows.names[title]: self._rows.values(keyed, title, kind)
+            self._found.names[title]: self._rows.values(keyed, title, kind)
             for title, kind in types.items()
         }
         duplicate, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
@@ -363,7 +366,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         rows = np.flatnonzero(good)
         for start in range(0, len(rows), BATCH):
             some = rows[start : start + BATCH]
-            quality = _qualities(keyed.quality, {t: self._rows.names[t] for t in types}, some)
+            quality = _qualities(keyed.quality, {t: self._found.names[t] for t in types}, some)
             samples = {name: column.take(some) for name, column in columns.items()}
             yield ReadingBatch(keyed.assets[some], keyed.at[some], samples, quality)
 
@@ -413,9 +416,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             raise UserError(
                 "--type-prefix goes with --type-column; write the whole name after --type"
             )
-        titles = open_table(
-            path, form.separator, form.encoding, form.header_line, form.columns
-        ).titles
+        titles = open_table(path, form).titles
         self._type = form.event_type
         self._types = TextNames("event type", form.type_prefix)
         if form.event_type:
@@ -429,7 +430,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         }
         self._keys = [title for title in keys if title]
         key_titles = [(title, option) for title, option in keys.items() if title]
-        super().__init__(path, TableRows(path, form, key_titles))
+        super().__init__(path, find_form(path, form, key_titles))
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the
@@ -444,7 +445,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         return profile
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> EventsProfile:
-        stamps = [t for t in self._rows.names if contains_stamps(self._rows.sample[t], t)]
+        stamps = [t for t in self._found.names if contains_stamps(self._found.sample[t], t)]
         return EventsProfile(columns, end_column=self._end_column is not None, stamps=stamps)
 
     def _add(self, profile: EventsProfile, duplicates: Duplicates, typed: "_Typed") -> None:
@@ -459,7 +460,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
                 typed.keyed.chunk,
                 typed.keyed.cells[column.title],
                 usable,
-                self._rows.numbers,
+                self._found.numbers,
             )
         count_filled(profile.assets, typed.keyed.assets, usable, {})
         profile.rows += int(usable.sum())
@@ -520,7 +521,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         self, typed: "_Typed"
     ) -> tuple[npt.NDArray[np.object_], Millis, dict[str, cell.Cells]]:
         keyed = typed.keyed
-        titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
+        titles = [*([self._end_column] if self._end_column else []), *self._found.names]
         pairs = zip(keyed.assets, typed.types, strict=True)
         series = np.array([f"{asset}\n{type}" for asset, type in pairs], dtype=object)
         return series, keyed.at, {title: keyed.cells[title] for title in titles}
@@ -557,7 +558,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)
         selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~again.same)
-        names = [self._rows.names[title] for title in types]
+        names = [self._found.names[title] for title in types]
         starts = datetimes(typed.keyed.at[selected])
         stated = datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
         ends = [

@@ -26,7 +26,7 @@ from alerting.adapters.files.times.stamp_formats import (
     order_shown,
 )
 from alerting.adapters.files.times.zones import is_zone_name
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
@@ -128,7 +128,7 @@ def fraction_width(cells: Cells, title: str) -> int:
     """Return the digits that a column of milli- or microseconds has behind a second; else 0."""
     widths = [
         width
-        for words, width in WORDS["times"]["fractions"].items()
+        for words, width in VOCABULARY["times"]["fractions"].items()
         if re.match(words, re.sub(r"[\[(].*", "", title).strip())
     ]
     is_whole = widths and share(cells, rf"^\d{{1,{widths[0]}}}$") == 1
@@ -138,7 +138,7 @@ def fraction_width(cells: Cells, title: str) -> int:
 def lacks_fraction(titles: Sequence[str], cells: Sample, width: int = 0) -> bool:
     """Return whether stamps end with whole seconds; a column of nanoseconds, of this `width`,
     belongs to a count of seconds, too."""
-    if not titles or len(titles) == len(WORDS["times"]["calendar"]):
+    if not titles or len(titles) == len(VOCABULARY["times"]["calendar"]):
         return bool(titles)
     seconds = r":\d\d:\d\d\D*$" + r"|^\d{9,10}$" * (width == 9)
     return share(cells[titles[-1]], seconds) > LEAST_SHARE_OF_STAMPS
@@ -229,7 +229,7 @@ def contains_stamps(cells: Cells, title: str) -> bool:
     """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
     if share(cells, _ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
         return True
-    speaks = re.match(WORDS["times"]["stamp"], title.strip()) is not None
+    speaks = re.match(VOCABULARY["times"]["stamp"], title.strip()) is not None
     if share(cells, _SINCE_1970) > LEAST_SHARE_OF_STAMPS:
         return speaks
     if speaks and count_format(cells, title, named=False) is not None:
@@ -275,7 +275,7 @@ def zone_column(free: Sequence[str], times: Sequence[str], cells: Sample) -> str
     """Return the title of the column that names the zones of stamps which name none; else None."""
     if not times or share(cells[times[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
         return None
-    zones = [t for t in free if t not in times and re.match(WORDS["times"]["zone"], t.strip())]
+    zones = [t for t in free if t not in times and re.match(VOCABULARY["times"]["zone"], t.strip())]
     names = cells[zones[0]].drop_null().unique().to_pylist() if len(zones) == 1 else []
     return zones[0] if names and all(is_zone_name(name) for name in names) else None
 

@@ -38,13 +38,14 @@ from alerting.adapters.files.recognition import (
 )
 from alerting.adapters.files.times.counts import count_format, is_elapsed
 from alerting.adapters.files.times.stamp_formats import fold
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pc, pd
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.readings.history import Millis, grade
 
 MARGIN = 5
+_PREFERRED = VOCABULARY["times"]["preferred"]
 SCORES: Mapping[str, Mapping[str, int]] = {
     "stamp": {
         "stamps": 400,
@@ -52,15 +53,14 @@ SCORES: Mapping[str, Mapping[str, int]] = {
         "a count that is finer": 200,
         "a day alone": -150,
         "the end of an interval": -150,
-        **{f"called {title}": 100 - 10 * n for n, title in enumerate(WORDS["times"]["preferred"])},
+        **{f"called {title}": 100 - 10 * n for n, title in enumerate(_PREFERRED)},
     },
     "variable": {"titled": 250, "tells rows apart": 200, "comes back": 200},
     "value": {"titled": 250, "varies": 100},
     "quality": {"titled and graded": 100, "surely": 50, "no status": 10},
 }
 """What speaks for each role, and how much."""
-_TITLED = {role: re.compile(pattern) for role, pattern in WORDS["columns"].items()}
-_PREFERRED = WORDS["times"]["preferred"]
+_TITLED = {role: re.compile(pattern) for role, pattern in VOCABULARY["columns"].items()}
 DEFAULT_TIME = "ts"
 _FINER = 1.5  # times; a count with as many more instants than the stamps beside it is taken
 _NUMBER = r"^[-+]?[\d.,]*\d([eE][-+]?\d+)?$"
@@ -72,14 +72,14 @@ _LEAST_SHARED_OF_CHUNK = 0.2
 _MOST_REPEATED = 0.02  # most rows that repeat a variable of an instant
 
 
-class Choice(NamedTuple):
+class RoleChoice(NamedTuple):
     """The column with the highest score, and those that are as near to it as the margin."""
 
     best: str
     rivals: list[str]
 
 
-def choose(role: str, evidence: Mapping[str, Iterable[str]]) -> Choice | None:
+def choose(role: str, evidence: Mapping[str, Iterable[str]]) -> RoleChoice | None:
     """Return the column of a role by what speaks for each; None if nothing speaks for any."""
     weights = SCORES[role]
     scores = {title: sum(map(weights.__getitem__, facts)) for title, facts in evidence.items()}
@@ -87,7 +87,7 @@ def choose(role: str, evidence: Mapping[str, Iterable[str]]) -> Choice | None:
     if best is None or scores[best] <= 0:
         return None
     near = (title for title, score in scores.items() if score >= scores[best] - MARGIN)
-    return Choice(best, [title for title in near if title != best])
+    return RoleChoice(best, [title for title in near if title != best])
 
 
 def time_columns(
@@ -132,7 +132,7 @@ def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tu
             evidence[title].append("a count that is finer" if is_finer else "a count beside stamps")
         if share(cells[title], DAY_ONLY) > LEAST_SHARE_OF_STAMPS:
             evidence[title].append("a day alone")
-        if any(ends_of((other, title)) for other in stamps):
+        if any(ends_of((start, title)) for start in stamps):
             evidence[title].append("the end of an interval")
         if title.lower() in _PREFERRED:
             evidence[title].append(f"called {title.lower()}")
@@ -171,7 +171,7 @@ def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> 
 
 def _calendar_titles(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     titles: list[str] = []
-    for words in WORDS["times"]["calendar"]:
+    for words in VOCABULARY["times"]["calendar"]:
         matching = [
             title
             for title in free
@@ -193,7 +193,7 @@ def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     hours = [
         title
         for title in free
-        if re.match(WORDS["times"]["hour"], title.strip()) and share(cells[title], HOUR) == 1
+        if re.match(VOCABULARY["times"]["hour"], title.strip()) and share(cells[title], HOUR) == 1
     ]
     return tuple(hours) if len(hours) == 1 and not clocks else ()
 
@@ -205,7 +205,7 @@ def ends_of(titles: Sequence[str]) -> bool:
     first, second = (set(re.split(r"[^a-z]+", _plain(title))) for title in titles)
     return any(
         start in first - second and end in second - first and first - {start} == second - {end}
-        for start, end in WORDS["times"]["starts_and_ends"]
+        for start, end in VOCABULARY["times"]["starts_and_ends"]
     )
 
 
@@ -311,7 +311,10 @@ def find_long_form(
     for option, title in named.items():
         if title:
             column(table, title, option)
-    if not stated and not any(_may_be_variable(title, cells[title]) for title in table.titles):
+    if not stated and not any(
+        _may_be_variable(title, cells[title]) and not contains_stamps(cells[title], title)
+        for title in table.titles
+    ):
         return None
     try:
         times = time_columns(table, form.time, cells, [t for t in (asset, *stated) if t])

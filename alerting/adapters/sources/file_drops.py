@@ -23,9 +23,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from fsspec.implementations.arrow import ArrowFSWrapper
 
 from alerting.adapters.files.chunks import RepeatedTitle
+from alerting.adapters.files.find_form import open_table
 from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 from alerting.adapters.files.recognition import has_stamps
-from alerting.adapters.files.rows import open_table
 from alerting.adapters.files.times.stamp_formats import named_format
 from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.adapters.sources.source_forms import file_form, stated_form
@@ -78,9 +78,7 @@ class FolderDrop:
         form = stated_form(source)
         written = named_format(form.time_format) if form.time_format is not None else None
         try:
-            table = open_table(
-                Path(file.path), form.separator, form.encoding, form.header_line, form.columns
-            )
+            table = open_table(Path(file.path), form)
         except UserError as refusal:
             return not isinstance(refusal, RepeatedTitle)
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from alerting.adapters.files.chunks import ChunkedTable
-from alerting.adapters.files.rows import TableRows, open_table
+from alerting.adapters.files.find_form import find_form, open_table
 from alerting.definitions.faults import UserError, storable
 from alerting.definitions.file_form import FORM_FIELDS, FileForm
 from alerting.definitions.sources import FilesSource
@@ -35,12 +35,12 @@ def stated_form(source: FilesSource) -> FileForm:
 def file_form(source: FilesSource, path: Path, plant_zone: str | None) -> FileForm:
     """Return the form of the import of a file, without columns that the file lacks."""
     form = replace(stated_form(source), plant_zone=plant_zone)
-    table = open_table(path, form.separator, form.encoding, form.header_line, form.columns)
+    table = open_table(path, form)
     mapped = {} if source.value else _by_title(source.variables, table)
     is_wide = form.is_wide or bool(mapped)
     types: Mapping[str, Any] = getattr(source, "types", {})
     if (source.variables or types) and not mapped and source.delivers == "readings":
-        table = TableRows(path, form, units={}).table
+        table = find_form(path, form, units={}).table
         mapped = _by_title(source.variables, table)
     if source.others == "ignore" and not mapped:
         raise UserError(

@@ -34,8 +34,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from alerting.adapters.files.checks import RejectsFile
 from alerting.adapters.files.chunks import ChunkedTable, first_lines
+from alerting.adapters.files.find_form import hash_form, open_table
 from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
-from alerting.adapters.files.rows import hash_form, open_table
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.asset_documents import VariableType
@@ -491,8 +491,7 @@ def _rows_of(job: Import) -> What:
 
 def _open(job: Import) -> ChunkedTable:
     """Return the table of a file, read as it is stated. Raises UserError if it is none."""
-    form = read_form(job.choices.stated())
-    return open_table(job.file, form.separator, form.encoding, form.header_line, form.columns)
+    return open_table(job.file, read_form(job.choices.stated()))
 
 
 def _recall(platform: Platform, job: Import) -> str:

@@ -89,11 +89,11 @@ def recall(forms: FileForms, form: str, stated: Stated, zone: tzinfo, remedy: st
 def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
     """Store what was stated of an imported file, in place of what was stored of its form; nothing
     if that is too much. Idempotent."""
-    kept = {name: texts for name, texts in stated.items() if FORM_FIELDS[name].is_reused}
-    texts = [text for values in kept.values() for text in values]
+    reused = {name: texts for name, texts in stated.items() if FORM_FIELDS[name].is_reused}
+    texts = [text for values in reused.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)
-        forms.keep(StoredForm(form, name, at, kept))
+        forms.keep(StoredForm(form, name, at, reused))
     else:
         forms.forget(form)
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from alerting.adapters.files import parquet_table
-from alerting.adapters.files.rows import open_table
+from alerting.adapters.files.find_form import open_table
 from alerting.definitions.faults import UserError
 
 ROWS = 100_000

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from alerting.adapters.files.csv_table import CsvTable
+from alerting.adapters.files.find_form import open_table
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import FileForm
@@ -19,7 +19,10 @@ ROWS = ("24.10.2026 22:00;Ofen 2;201,5;1,2", "24.10.2026 22:01;Ofen 2;202,5;1,3"
 def read(tmp_path, *lines, separator=None, header_line=None, columns=()):
     path = tmp_path / "line.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    table = CsvTable(path, separator, "utf-8", header_line, columns)
+    form = FileForm(
+        separator=separator, encoding="utf-8", header_line=header_line, columns=tuple(columns)
+    )
+    table = open_table(path, form)
     rows = [int(n) for chunk in table.chunks(table.titles) for n in chunk.lines]
     return table, rows
 

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from alerting.adapters.files import chunks
-from alerting.adapters.files.csv_table import CsvTable
-from alerting.adapters.files.rows import open_table
+from alerting.adapters.files.find_form import open_table
 from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import FileForm
 
 pytestmark = pytest.mark.fast
 
 
 def rows_of(path, **options):
     """(line, cells) of every whole row, and (line, reason) of every other one."""
-    table = open_table(path, **options)
+    table = open_table(path, FileForm(**{"encoding": "utf-8"} | options))
     rows = []
     broken = []
     for chunk in table.chunks(table.titles):
@@ -123,7 +123,7 @@ def test_a_parquet_file_names_its_columns_itself(tmp_path):
     parquet.write_table(pa.table({"x": [1]}), tmp_path / "f.parquet")
     for options in ({"header_line": 0}, {"columns": ("a",)}):
         with pytest.raises(UserError, match="leave out --header-line and --columns"):
-            open_table(tmp_path / "f.parquet", **options)
+            open_table(tmp_path / "f.parquet", FileForm(**options))
 
 
 CELLS = st.text(alphabet='ab1;,"\n é', max_size=6)
@@ -164,14 +164,14 @@ GROWN = "Time;a\n02.03.2026 06:00;1\n02.03.2026 06:01;2\n02.03.2026 06:02;3;7\n"
 def test_a_column_that_was_added_while_logging_is_empty_before(tmp_path, quote):
     path = tmp_path / "grown.csv"
     path.write_text(GROWN.replace("02.03.2026 06:00", f"{quote}02.03.2026 06:00{quote}"))
-    table = CsvTable(path, ";", None, columns=("Time", "a", "b"))
+    table = open_table(path, FileForm(columns=("Time", "a", "b")))
     assert [chunk.columns["b"].to_pylist() for chunk in table.chunks(["b"])] == [["", "", "7"]]
     with pytest.raises(UserError, match="--columns gives 4 names, but the table has 2 columns"):
-        list(CsvTable(path, ";", None, columns=("Time", "a", "b", "c")).chunks(["b"]))
+        list(open_table(path, FileForm(columns=("Time", "a", "b", "c"))).chunks(["b"]))
 
 
 def test_rows_with_more_fields_than_titles_ask_for_the_names_of_all(tmp_path):
     path = tmp_path / "shifted.csv"
     path.write_text("Time;a;b\n" + "".join(f"02.03.2026 06:0{n};1;;2;3\n" for n in range(4)))
     with pytest.raises(UserError, match="the rows have 5 fields, but line 1 names 3: name all"):
-        CsvTable(path, None, None)
+        open_table(path)

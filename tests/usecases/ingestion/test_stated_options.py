@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.files.rows import hash_form
+from alerting.adapters.files.find_form import hash_form
 from alerting.definitions.file_form import FileForm, read_form, state_form
 from alerting.ports import AuditFilter, StoredForm
 from alerting.stores import file_forms as store

@@ -32,6 +32,7 @@ from alerting.adapters.files.heads.head_lines import (
 )
 from alerting.adapters.files.heads.preamble import read_stated
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import FileForm
 from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import split_title
 
@@ -76,19 +77,12 @@ class FileHead:
     grows: bool
 
 
-def find_head(
-    path: Path,
-    data: bytes,
-    *,
-    separator: str | None = None,
-    header_line: int | None = None,
-    columns: Sequence[str] = (),
-) -> FileHead:
-    """Return the head of a file from its first lines. `header_line`: the line of the titles, 0 for
-    none; `columns`: titles in place of those of the file.
-
-    Raises UserError, with the path, if no line names columns, or what is stated cannot be.
-    """
+def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
+    """Return the head of a file from its first lines, as a form states it. Raises UserError, with
+    the path, if no line names columns, or what is stated cannot be."""
+    form = form or FileForm()
+    header_line = form.header_line
+    separator = form.separator
     records = list(read_records(data))
     # spreadsheets write this into the first line
     named = re.match(r'^"?sep=(.)"?$', records[0].text) if records else None
@@ -107,6 +101,8 @@ def find_head(
             f"{records[-1].last} lines of this file"
         )
     separator = separator or choose_separator([r for r in records if r.text.strip()])
+    if form.header_line != 0 and (head := _plain_head(records, separator, form)):
+        return head
     lines = [split_record(record, separator) for record in records]
     top = next(line for line in lines if line.fields)
     try:
@@ -118,7 +114,45 @@ def find_head(
         raise UserError(
             f"{path!s}: line {top.number} cannot be split into titles of columns: {error!s}"
         ) from error
-    return _Head(path, separator, lines, header_line, tuple(columns)).read()
+    return _Head(path, separator, lines, header_line, form.columns).read()
+
+
+def _plain_head(records: Sequence[HeadLine], separator: str, form: FileForm) -> FileHead | None:
+    """Return the head of a plain file: titles on one line, the first or the stated one, and rows
+    with one stamp from the next line on; None for any other."""
+    begin = form.header_line or 1
+    above = [split_record(record, separator) for record in records if record.number < begin]
+    lines = [split_record(record, separator) for record in records if record.number >= begin]
+    while lines and not lines[-1].text.strip():
+        lines.pop()
+    titles, *rows = lines or [HeadLine(0, 0, "")]
+    width = len(titles.fields)
+    is_titled = form.columns or titles.kinds == TEXT * width == TEXT * len({*titles.fields})
+    stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
+    is_plain = len(stamped) == 1 and all(
+        len(row.fields) == width and row.count(STAMP) for row in rows
+    )
+    is_marked = any(line.text.startswith((*_COMMENTS, '"#')) for line in (*above, *lines))
+    if not (is_titled and is_plain) or is_marked or (form.header_line is None and above):
+        return None
+    if titles.number != begin or len(form.columns) not in (0, width):
+        return None
+    return FileHead(
+        separator=separator,
+        lines=titles.last,
+        titles=form.columns or titles.fields,
+        units=("",) * width,
+        width=width,
+        title_lines=() if form.columns else (titles.number,),
+        unit_line=None,
+        notes=(),
+        stated=read_stated(line.fields for line in above) if above else StatedTimes(),
+        comments=(),
+        texts=frozenset(line.text for line in (*above, titles) if line.text.strip()),
+        title_texts=(titles.text,),
+        tables=(),
+        grows=False,
+    )
 
 
 def _no_titles(path: Path) -> str:

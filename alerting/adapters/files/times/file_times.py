@@ -4,7 +4,7 @@ count from."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ from alerting.adapters.files.times.instants import (
     show_instant,
     zone_shown,
 )
-from alerting.adapters.files.times.stamp_formats import CLOCK_ONLY, StampFormat, named_format
+from alerting.adapters.files.times.stamp_formats import CLOCK_ONLY, ISO, StampFormat, named_format
 from alerting.adapters.files.times.zones import find_zone, zone_in
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_and
@@ -80,7 +80,7 @@ class FileTimes:
         titles = time_columns(table, form.time, cells, used) if has_columns else ()
         self.titles: tuple[str, ...] = titles
         self._time = JOINED.join(titles)
-        ends = () if with_ends else interval_ends(table.titles, titles)
+        ends = () if with_ends or form.only else interval_ends(table.titles, titles)
         zone = self._zone_column([t for t in table.titles if t not in used], cells)
         self.columns = (*titles, zone) if zone else titles
         self.ignored = (*ends, zone) if zone else ends
@@ -89,14 +89,27 @@ class FileTimes:
         self._interval_zones = (
             zones_of_intervals(cells[titles[-1]]) if self.texts.is_interval else []
         )
-        self.notes = list(_notes_of_intervals(self.texts, ends))
+        self.notes: list[str] = []
+        if ends:
+            columns = join_with_and(*map(shown, ends))
+            self.notes.append(
+                f"the stamps are the starts of intervals; their ends in {columns} are not imported"
+            )
+        if self.texts.is_interval:
+            self.notes.append("the stamps are intervals; the start of each counts")
         if self.texts.fraction:
             self.notes.append(f"{shown(titles[-1])} is read as a part of the seconds of the stamps")
-        self.format = self._format()
+        self.format: StampFormat | CountFormat | None = None
+        if form.time_format is not None:
+            written = form.time_format.strip().lower()
+            self.format = NAMED_COUNTS.get(written) or named_format(form.time_format)
+        elif form.sequence is None:
+            named = form.time is not None
+            self.format = find_format(table, titles, self._sample, named=named)
         self.zone, self.zone_from = self._zone()
         self._first_day: int | None = None
         self._count_from_start()
-        free = () if with_ends or not titles else table.titles
+        free = () if with_ends or not titles or form.only else table.titles
         self._leave_out_restated([title for title in free if title not in used], cells)
 
     def _leave_out_restated(self, free: Sequence[str], cells: Sample) -> None:
@@ -115,16 +128,6 @@ class FileTimes:
                 f"{title_list([shown(title) for title in again])}"
             )
 
-    def _format(self) -> StampFormat | CountFormat | None:
-        if self._form.sequence is not None:
-            return None
-        if self._form.time_format is not None:
-            count = NAMED_COUNTS.get(self._form.time_format.strip().lower())
-            return count or named_format(self._form.time_format)
-        return find_format(
-            self._table, self.titles, self._sample, named=self._form.time is not None
-        )
-
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         """Return the zone of stamps without one, and the reason for it: --tz, the file, or the
         plant's."""
@@ -135,7 +138,9 @@ class FileTimes:
         except UserError as error:
             raise UserError(f"{self._table.path!s}: {error.message}") from error
         if chosen is not None:
-            if stated is not None and self._differ(stated[0], chosen):
+            zones = (stated[0], chosen) if stated else ()
+            read = [StampReader(self.format, zone).read(self._sample).at for zone in zones]
+            if stated and (read[0] != read[1]).any():
                 self.notes.append(f"{stated[1]}, but --tz says {chosen.key}, which counts")
             return chosen, "--tz"
         if stated is not None:
@@ -162,11 +167,6 @@ class FileTimes:
             return None
         return above[0], f"a line above the table says {above[1]}"
 
-    def _differ(self, first: ZoneInfo, second: ZoneInfo) -> bool:
-        readers = [StampReader(self.format, zone) for zone in (first, second)]
-        instants = [reader.read(self._sample).at for reader in readers]
-        return bool((instants[0] != instants[1]).any())
-
     def new_stamps(self) -> StampReader | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
         if self._form.sequence is not None:
@@ -182,7 +182,9 @@ class FileTimes:
         if self.format is CLOCK_ONLY and not self._is_elapsed_clock(start_text):
             text = self._form.start or self._table.stated.date or start_text
             self._first_day = _day(text, f"{self._table.path!s}: the times in {shown(self._time)}")
-        elif self.format is CLOCK_ONLY or (self.format is None and self._is_elapsed(start_text)):
+        elif self.format is CLOCK_ONLY or (
+            self.format is None and not self._form.time_format and self._is_elapsed(start_text)
+        ):
             unit = elapsed_unit(self.titles[0])
             if start_text is None:
                 raise UserError(
@@ -276,7 +278,9 @@ class FileTimes:
         stamps = self.new_stamps()
         if isinstance(stamps, SequenceStamps):
             return stamps.message
-        return self.format.name if self.format else iso_or_epoch(self._sample)
+        if self.format is None:
+            return ISO if self._form.time_format else iso_or_epoch(self._sample)
+        return self.format.name
 
     @property
     def name_zone(self) -> bool:
@@ -285,14 +289,6 @@ class FileTimes:
             return True
         instants = StampReader(self.format, None, self._first_day).read(self._sample)
         return bool(len(self._sample)) and not instants.zoneless and not instants.bad.all()
-
-
-def _notes_of_intervals(texts: TimeTexts, ends: Sequence[str]) -> Iterator[str]:
-    if ends:
-        columns = join_with_and(*map(shown, ends))
-        yield f"the stamps are the starts of intervals; their ends in {columns} are not imported"
-    if texts.is_interval:
-        yield "the stamps are intervals; the start of each counts"
 
 
 def _as_local(at: int, zone: ZoneInfo | None) -> int:

@@ -17,7 +17,7 @@ from babel import Locale
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 BLANK = "[ \u00a0\u202f\u2009]"
 LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
-_HALVES: Mapping[str, int] = WORDS["stamps"]["halves"]
+_HALVES: Mapping[str, int] = VOCABULARY["stamps"]["halves"]
 _HALF_NAMES = "|".join(
     rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
 )
@@ -356,14 +356,14 @@ def months() -> dict[str, int]:
     these mean one month in all languages."""
     names: dict[str, int] = {}
     starts: dict[str, set[int]] = {}
-    for language in WORDS["stamps"]["languages"].split():
+    for language in VOCABULARY["stamps"]["languages"].split():
         by_use = Locale(language).months
         for use in ("format", "stand-alone"):
             for number, name in (*by_use[use]["wide"].items(), *by_use[use]["abbreviated"].items()):
                 names[fold(name)] = number
                 starts.setdefault(fold(name)[:3], set()).add(number)
     clear = {start: min(numbers) for start, numbers in starts.items() if len(numbers) == 1}
-    return clear | names | WORDS["stamps"]["months"]
+    return clear | names | dict(VOCABULARY["stamps"]["months"])
 
 
 @lru_cache(maxsize=1)
@@ -371,7 +371,7 @@ def weekdays() -> dict[str, int]:
     """Return the number of each weekday by its folded names."""
     return {
         fold(name): number
-        for language in WORDS["stamps"]["languages"].split()
+        for language in VOCABULARY["stamps"]["languages"].split()
         for use in ("format", "stand-alone")
         for width in ("wide", "abbreviated", "short")
         for number, name in Locale(language).days[use][width].items()

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel.core import get_global
 
-from alerting.adapters.files.words import WORDS
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_or
 
-ABBREVIATIONS: Mapping[str, int] = WORDS["zones"]["abbreviations"]
+ABBREVIATIONS: Mapping[str, int] = VOCABULARY["zones"]["abbreviations"]
 """Minutes ahead of UTC."""
-AMBIGUOUS: Mapping[str, Sequence[str]] = WORDS["zones"]["ambiguous"]
+AMBIGUOUS: Mapping[str, Sequence[str]] = VOCABULARY["zones"]["ambiguous"]
 _OFFSET = r"([+\-\u2212])\s?(\d{1,2})(?::?([0-5]\d))?"
 _BOTH = re.compile(r"\b([A-Z]{3,4}) ?[/|] ?([A-Z]{3,4})\b")
 _IANA = re.compile(r"(?<![A-Za-z/])[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+|[+-]\d+)?")
@@ -69,7 +69,7 @@ def is_zone_name(text: str) -> bool:
 
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
     if (pair := _BOTH.search(text)) and (
-        city := WORDS["zones"]["pairs"].get("/".join(pair.groups()))
+        city := VOCABULARY["zones"]["pairs"].get("/".join(pair.groups()))
     ):
         return ZoneInfo(city), pair[0]
     for name in _IANA.findall(text):
@@ -108,7 +108,7 @@ def _fixed_zone(minutes: int, text: str) -> ZoneInfo:
     """Return a zone that is this far ahead of UTC all year. Raises UserError if there is none."""
     if minutes % 60 == 0 and -12 <= minutes // 60 <= 14:
         return ZoneInfo(f"Etc/GMT{-minutes // 60:+d}" if minutes else "UTC")
-    if city := WORDS["zones"]["between_hours"].get(str(minutes)):
+    if city := VOCABULARY["zones"]["between_hours"].get(str(minutes)):
         return ZoneInfo(city)
     raise UserError(f"{shown(text)} is not a known zone; name it with --tz, e.g. Europe/Berlin")
 

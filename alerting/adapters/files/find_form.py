@@ -1,0 +1,293 @@
+"""The form of a file, found from its first lines and rows where it is not stated."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.adapters.files.cells import Instants
+from alerting.adapters.files.chunks import (
+    PARQUET,
+    ChunkedTable,
+    Position,
+    TextEncoding,
+    blocks,
+    column,
+    magic,
+)
+from alerting.adapters.files.csv_table import CsvTable, titles_of_table
+from alerting.adapters.files.heads.file_head import find_head
+from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
+from alerting.adapters.files.parquet_table import ParquetTable
+from alerting.adapters.files.recognition import JOINED, NumberForm, Sample, number_form, sample
+from alerting.adapters.files.roles import find_long_form
+from alerting.adapters.files.times.file_times import FileTimes
+from alerting.adapters.files.written_cells import WrittenCells
+from alerting.definitions.asset_documents import variable_name
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.file_form import FileForm
+from alerting.definitions.form_fields import What
+from alerting.readings.foreign_columns import ColumnProfile, Units
+from alerting.readings.unit_conversion import column_names
+
+DEFAULT_ASSET_COLUMN = "asset"
+_HEAD_BYTES = 5 << 20
+_FIRST_BYTES = 4096
+
+
+@dataclass
+class FoundForm:
+    """A file and how it is read. `stated`: what was stated; `form`: that of its rows, which are
+    wide. `names`: of the value columns by title; `units`: of the variables that there are, None if
+    the columns are attributes. Reading may show more of numbers, cells and times."""
+
+    stated: FileForm
+    form: FileForm
+    table: ChunkedTable
+    sample: Sample
+    asset_column: str | None
+    times: FileTimes
+    names: dict[str, str]
+    numbers: NumberForm
+    written: WrittenCells
+    units: Units | None
+
+    @property
+    def separator(self) -> str | None:
+        """Return the separator of fields; None for a file that has none."""
+        return getattr(self.table, "separator", None)
+
+    def use_units(self, units: Units) -> None:
+        """Give columns of declared variables the names of these; `units`: theirs."""
+        self.units = units
+        self.names = value_names(self.table, list(self.names), self.form, units)
+
+    def revise(
+        self,
+        instants: Instants,
+        assets: npt.NDArray[np.object_],
+        columns: Iterable[ColumnProfile],
+    ) -> bool:
+        """Return whether rows that were read show another form, so that the file must be read
+        again."""
+        if self.times.revise(instants, None if self.asset_column is None else assets):
+            return True
+        numbers = self.numbers
+        is_open = not numbers.shown and self.separator != ","
+        if is_open and any(c.decimal_commas for c in columns):
+            self.numbers = NumberForm(",", True)
+        elif not numbers.thousands and any(c.grouped for c in columns):
+            self.numbers = replace(numbers, thousands=True)
+        if self.numbers is not numbers:
+            return True
+        if self.units is None or not self.written.revise(columns, self.units):
+            return False
+        self.names = value_names(self.table, list(self.names), self.form, self.units, self.written)
+        return True
+
+    def complete(self) -> FileForm:
+        """Return the form with all that was found."""
+        zone = self.times.zone.key if self.times.zone else "UTC"
+        zoned = self.times.name_zone
+        encoding = getattr(self.table, "encoding", None)
+        long = self.table.columns if isinstance(self.table, LongTable) else None
+        return replace(
+            self.stated,
+            encoding=encoding.name if encoding else None,
+            separator=self.separator,
+            decimal=self.numbers.decimal,
+            title_lines=self.table.title_lines,
+            unit_line=self.table.unit_line,
+            first_line=self.table.first_line,
+            variable_column=long.variable if long else None,
+            value_column=long.value if long else None,
+            unit_column=long.unit if long else None,
+            quality=long.quality if long else self.stated.quality,
+            time=JOINED.join(self.times.titles) or None,
+            time_format=self.times.name,
+            zone=None if zoned else zone,
+            zone_from=None if zoned else self.times.zone_from,
+        )
+
+
+def find_form(
+    path: Path,
+    form: FileForm,
+    keys: Sequence[tuple[str, str]] = (),
+    *,
+    units: Units | None = None,
+) -> FoundForm:
+    """Return the form of a file: what is stated, and for the rest what its first lines and rows
+    show. Raises UserError if it cannot be read so, or more than one way may be meant.
+
+    `keys`: further columns that are no values, each with the option that names it; they must
+    exist. `units`: of the variables that there are, to which the columns may belong; None if the
+    columns are attributes.
+    """
+    _refuse_contradictions(form)
+    stated = form
+    table = open_table(path, form)
+    separator = getattr(table, "separator", None)
+    if form.decimal == "," == separator:
+        raise UserError(
+            f"{path!s}: the comma cannot separate both fields and decimals; name the separator "
+            "with --sep"
+        )
+    cells = sample(table)
+    asset = None
+    if not form.asset:
+        option = "--asset-column (or name one asset with --asset)"
+        asset = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, option)
+    long = find_long_form(table, form, cells, asset) if units is not None else None
+    if long is not None:
+        table = LongTable(table, long)
+        cells = sample(table)
+        suffix = QUALITY_SUFFIX if long.quality else None
+        form = replace(form, time=JOINED.join(long.times), quality=None, quality_suffix=suffix)
+    for title, option in [*keys, *((title, "--column-type") for title in form.types)]:
+        column(table, title, option)
+    titles = titles_of_table(table, form.time, form.only)
+    used = [*([asset] if asset else []), *(title for title, _ in keys)]
+    used += quality_columns(table, form)
+    times = FileTimes(table, form, cells, used, with_ends=bool(keys))
+    used += [*times.titles, *times.ignored]
+    names = value_names(table, [title for title in titles if title not in used], form, units)
+    numbers = number_form(cells, list(names), separator)
+    if form.decimal:
+        numbers = replace(numbers, decimal=form.decimal, shown=True)
+    written = WrittenCells(path, cells, form.types)
+    return FoundForm(stated, form, table, cells, asset, times, names, numbers, written, units)
+
+
+def _refuse_contradictions(form: FileForm) -> None:
+    if form.asset and form.asset_column:
+        raise UserError(
+            "give either --asset or --asset-column: the asset is named once for all lines, or on "
+            "each line"
+        )
+    if form.asset and form.asset_prefix:
+        raise UserError(
+            "--asset-prefix goes with --asset-column; write the whole name after --asset"
+        )
+    if form.decimal not in (".", ",", None):
+        raise UserError(f"{form.decimal!r} is not a decimal mark; write . or ,")
+    if form.quality_codes and not (form.quality or form.quality_suffix):
+        raise UserError(
+            "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
+            "qualities"
+        )
+
+
+def quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:
+    """Return the columns of qualities, each with the column of which it is, None for all. Raises
+    UserError if there is none such as is stated."""
+    columns: dict[str, str | None] = {}
+    if form.quality:
+        columns[column(table, form.quality, "--quality")] = None
+    if suffix := form.quality_suffix:
+        of_one = {t + suffix: t for t in table.titles if t + suffix in table.titles}
+        columns |= of_one
+        if not of_one:
+            raise UserError(
+                f"{table.path}: no column has the title of another column followed by {suffix!r} "
+                f"(--quality-suffix). Columns: {', '.join(table.titles)}"
+            )
+    return columns
+
+
+def open_table(path: Path, form: FileForm | None = None) -> ChunkedTable:
+    """Return a table over this file and read only its first lines. Raises UserError if no line
+    names its columns."""
+    form = form or FileForm()
+    if not magic(path).startswith(PARQUET):
+        encoding = TextEncoding(path, form.encoding)
+        with closing(blocks(path, encoding, Position(path))) as start:
+            first = next(start, None)
+        head = find_head(path, first.data[:_HEAD_BYTES] if first else b"", form)
+        return CsvTable(path, head, encoding)
+    if form.header_line is not None or form.columns:
+        raise UserError(
+            f"{path!s} is a Parquet file, which names its columns itself; leave out --header-line "
+            "and --columns (--rename gives a column another name)"
+        )
+    return ParquetTable(path)
+
+
+def value_names(
+    table: ChunkedTable,
+    titles: Sequence[str],
+    form: FileForm,
+    units: Units | None = None,
+    written: WrittenCells | None = None,
+) -> dict[str, str]:
+    """Return the name by title of every value column. Raises UserError if two columns would get the
+    same name.
+
+    `units`: of the variables that there are; None if the columns are attributes, whose names have
+    the unit in them. `written`: units in cells count as if the title stated them.
+    """
+    for title in form.only:
+        column(table, title, "--only")
+    for title in form.rename:
+        column(table, title, "--rename")
+    chosen = [t for t in titles if not form.only or t in form.only]
+    names = {t: _given_name(t, form) if t in form.rename else variable_name(t) for t in chosen}
+    if units is not None:
+        others = [title for title in chosen if title not in form.rename]
+        by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
+        taken = [names[title] for title in chosen if title in form.rename]
+        derived = column_names(by_written, units, taken=taken)
+        names |= {by_written[title]: name for title, name in derived.items()}
+    first: dict[str, str] = {}
+    for title, name in names.items():
+        if name in first:
+            raise UserError(
+                f"{table.path!s}: the columns {shown(first[name])} and {shown(title)} would both "
+                f"be called {name}; rename one with --rename '{title}=another_name'"
+            )
+        first[name] = title
+    return names
+
+
+def _given_name(title: str, form: FileForm) -> str:
+    name = form.rename[title]
+    if not name or variable_name(name) != name:
+        raise UserError(
+            f"{shown(name)} is not a legal name; write for example --rename "
+            f"'{title}={variable_name(name or title)}'"
+        )
+    return name
+
+
+def hash_form(path: Path, rows: What) -> str:
+    """Return the hash of a file's form: its separator and its titles as written; of a file without
+    readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
+
+    Raises UserError if there is no file, or it is empty.
+    """
+    magic(path)
+    try:
+        table = open_table(path)
+    except UserError:
+        return _hash(rows, _mask_first_line(path))
+    titles = [table.as_written.get(title, title) for title in table.titles]
+    is_untitled = table.first_line is not None and not table.title_lines
+    first = [_mask_first_line(path)] if is_untitled else []
+    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
+
+
+def _mask_first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        line = file.readline(_FIRST_BYTES)
+    return re.sub(r"[-+]?[0-9][0-9.]*", "0", line.decode("latin-1"))
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
