@@ -24,7 +24,8 @@ from alerting.adapters.files.chunks import (
     blocks,
     read_titles,
 )
-from alerting.adapters.files.heads.file_head import FileHead, other_columns
+from alerting.adapters.files.heads.file_head import other_columns
+from alerting.adapters.files.heads.plain_head import FileHead
 from alerting.deferred import arrow_csv, pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import count_in_english

@@ -70,7 +70,6 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
     profile.bad += int(bad_rows(checks, len(keyed.at)).sum()) + len(keyed.chunk.broken)
     if len(profile.first_bad) < EXAMPLES:
         profile.first_bad.extend(bad_lines(keyed.chunk, checks, EXAMPLES - len(profile.first_bad)))
-    profile.zoneless += keyed.instants.zoneless
     profile.cut += keyed.instants.cut
     if usable.any():
         first = from_millis(int(keyed.at[usable].min()))

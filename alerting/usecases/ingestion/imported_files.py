@@ -85,7 +85,7 @@ class Profile:
     earlier one, or are merged with it by the rule `duplicates`; `contradictions` are bad lines with
     another value for an instant; `distinguishing`: the column of texts that tells the lines of one
     instant apart; `empty` lines have no value; `rows` counts the good ones.
-    `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `incomplete`:
+    `cut` stamps lost parts of a millisecond. `incomplete`:
     the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
     of `zone` were set back, how many stamps were taken for the first and for the second of the
     times that come twice. `asset_texts`: the text by asset where it is not the name.
@@ -104,7 +104,6 @@ class Profile:
     distinguishing: str | None = None
     empty: int = 0
     rows: int = 0
-    zoneless: int = 0
     cut: int = 0
     incomplete: bool = False
     zone: str | None = None

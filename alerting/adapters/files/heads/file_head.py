@@ -5,7 +5,6 @@ hold numbers or stamps."""
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from alerting.adapters.files.chunks import MOST_COLUMNS, StatedTimes, read_titles
@@ -30,6 +29,7 @@ from alerting.adapters.files.heads.head_lines import (
     usual_width,
     with_stamps,
 )
+from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
@@ -39,7 +39,6 @@ from alerting.readings.foreign_columns import split_title
 _BELOW = 5  # lines in which titles may follow a line of a preamble that looks like a row
 _SHOWN = 60
 _LONG_UNIT = 12
-_COMMENTS = ("#", "//")
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
 _TYPE_WORD = re.compile(
     r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
@@ -51,30 +50,6 @@ _UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unida
 _AT_END = re.compile(  # titles of cells that most rows leave out
     r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
 )
-
-
-@dataclass(frozen=True)
-class FileHead:
-    """The head of a file. `lines`: how many are above the first row; `titles` and `units` by
-    column; `width`: the fields of most rows. `comments`: the marks that begin a line that is no
-    row; `texts`: the lines of the head, which are no rows if they come again, and `title_texts`
-    those of the titles. `tables`: the columns of each of several tables side by side, each with its
-    own stamps; else empty. `grows`: later rows have more fields, as columns are named."""
-
-    separator: str
-    lines: int
-    titles: tuple[str, ...]
-    units: tuple[str, ...]
-    width: int
-    title_lines: tuple[int, ...]
-    unit_line: int | None
-    notes: tuple[str, ...]
-    stated: StatedTimes
-    comments: tuple[str, ...]
-    texts: frozenset[str]
-    title_texts: tuple[str, ...]
-    tables: tuple[tuple[int, ...], ...]
-    grows: bool
 
 
 def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
@@ -101,7 +76,7 @@ def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead
             f"{records[-1].last} lines of this file"
         )
     separator = separator or choose_separator([r for r in records if r.text.strip()])
-    if form.header_line != 0 and (head := _plain_head(records, separator, form)):
+    if form.header_line != 0 and (head := find_plain_head(records, separator, form)):
         return head
     lines = [split_record(record, separator) for record in records]
     top = next(line for line in lines if line.fields)
@@ -115,44 +90,6 @@ def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead
             f"{path!s}: line {top.number} cannot be split into titles of columns: {error!s}"
         ) from error
     return _Head(path, separator, lines, header_line, form.columns).read()
-
-
-def _plain_head(records: Sequence[HeadLine], separator: str, form: FileForm) -> FileHead | None:
-    """Return the head of a plain file: titles on one line, the first or the stated one, and rows
-    with one stamp from the next line on; None for any other."""
-    begin = form.header_line or 1
-    above = [split_record(record, separator) for record in records if record.number < begin]
-    lines = [split_record(record, separator) for record in records if record.number >= begin]
-    while lines and not lines[-1].text.strip():
-        lines.pop()
-    titles, *rows = lines or [HeadLine(0, 0, "")]
-    width = len(titles.fields)
-    is_titled = form.columns or titles.kinds == TEXT * width == TEXT * len({*titles.fields})
-    stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
-    is_plain = len(stamped) == 1 and all(
-        len(row.fields) == width and row.count(STAMP) for row in rows
-    )
-    is_marked = any(line.text.startswith((*_COMMENTS, '"#')) for line in (*above, *lines))
-    if not (is_titled and is_plain) or is_marked or (form.header_line is None and above):
-        return None
-    if titles.number != begin or len(form.columns) not in (0, width):
-        return None
-    return FileHead(
-        separator=separator,
-        lines=titles.last,
-        titles=form.columns or titles.fields,
-        units=("",) * width,
-        width=width,
-        title_lines=() if form.columns else (titles.number,),
-        unit_line=None,
-        notes=(),
-        stated=read_stated(line.fields for line in above) if above else StatedTimes(),
-        comments=(),
-        texts=frozenset(line.text for line in (*above, titles) if line.text.strip()),
-        title_texts=(titles.text,),
-        tables=(),
-        grows=False,
-    )
 
 
 def _no_titles(path: Path) -> str:
@@ -285,7 +222,7 @@ class _Head:
         line_number = self.header_line or 0
         base = next((i for i, line in enumerate(self.lines) if line.last >= line_number), -1)
         line = self.lines[base]
-        if line.number <= line_number and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
+        if line.number <= line_number and line.text.startswith(COMMENTS) and line.fields[0] != "#":
             bare = split_record(line._replace(text=line.text.lstrip("#/ \t")), self.separator)
             line = self.lines[base] = bare._replace(text=line.text)
         if line.number > line_number or len(line.fields) < min(2, self.width):
@@ -496,7 +433,7 @@ class _Head:
         """Return what begins comments: `#` anywhere, another mark only above the rows."""
         return tuple(
             mark
-            for mark in _COMMENTS
+            for mark in COMMENTS
             if any(
                 line.text.startswith(mark) and (mark == "#" or line.number <= last)
                 for line in self.comments
