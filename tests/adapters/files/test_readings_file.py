@@ -1,6 +1,7 @@
 """Readings of a file as batches of columns, parsed once or twice."""
 
 import os
+import sys
 
 import pytest
 
@@ -65,3 +66,47 @@ def test_a_word_that_stands_for_no_value_may_be_a_number(file):
     source = ReadingsFile(file, FileForm(asset="oven-1", missing=("-999",)))
     rows = read(source, {"temperature": "number"})
     assert [row.values for row in rows] == [{"temperature": 1.0}]
+
+
+STATED = {
+    "time": "ts",
+    "time_format": "iso",
+    "zone": "UTC",
+    "separator": ",",
+    "decimal": ".",
+    "encoding": "utf-8",
+    "header_line": 1,
+    "columns": ("ts", "asset", "temperature"),
+    "is_wide": True,
+    "only": ("temperature",),
+}
+FINDERS = {  # a field, and what finds it
+    "time": "_stamp_titles",
+    "time_format": "find_format",
+    "separator": "choose_separator",
+    "encoding": "_encoding_by_mark",
+    "is_wide": "_may_be_variable",
+    "only": "restates_time",
+}
+
+
+def called_for(path, form):
+    """Return the names of the functions that are called to open and read a file."""
+    names = set()
+    sys.setprofile(lambda frame, event, _: names.add(frame.f_code.co_name))
+    try:
+        read(ReadingsFile(path, form), {"temperature": "number"})
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def test_a_stated_field_skips_its_finder(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("clock,asset,temperature\n2026-01-01T00:00:00Z,oven-1,2.5\n")
+    searched = called_for(path, FileForm())
+    assert {*FINDERS.values()} - searched == set()
+    for field, finder in FINDERS.items():
+        value = "clock" if field == "time" else STATED[field]
+        assert finder not in called_for(path, FileForm(**{field: value})), field
+    assert not {*FINDERS.values()} & called_for(path, FileForm(**STATED))
