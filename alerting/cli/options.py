@@ -168,8 +168,8 @@ def states_form(
         signature = inspect.signature(function)
         parameters: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
-            parameters += options if parameter.name == "stated" else [parameter]
-        parameters.sort(key=lambda parameter: parameter.kind)
+            by_name = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters += options if parameter.name == "stated" else [by_name]
         run.__dict__["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {
             "return": signature.return_annotation

@@ -36,7 +36,7 @@ class FileForm:
         str | None,
         FormField(
             "--asset",
-            "--assetThe asset of all lines: its name or title, or a new one.",
+            "The asset of all lines: its name or title, or a new one.",
             "Asset",
             kind="name",
             metavar="NAME",
@@ -51,8 +51,8 @@ class FileForm:
         str | None,
         FormField(
             "--time",
-            "--time--timeColumn of the time stamps, or several with a plus: 'Date + Time + ms'. "
-            "Left out: ts, or the one that holds stamps.",
+            "Column of the time stamps, or several with a plus: 'Date + Time + ms'. Left out: ts, "
+            "or the one that holds stamps.",
             "Column of the time",
             source="time",
             is_first=True,
@@ -62,8 +62,8 @@ class FileForm:
         str | None,
         FormField(
             "--time-format",
-            "--time-format--time-formatFormat of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy "
-            "…, or as %d.%m.%Y %H:%M:%S; found when left out.",
+            "Format of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y "
+            "%H:%M:%S; found when left out.",
             "Format of times",
             metavar="FORMAT",
             source="time_format",
@@ -76,8 +76,8 @@ class FileForm:
         str | None,
         FormField(
             "--tz",
-            "--tz--tzTime zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE "
-            "when left out.",
+            "Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left "
+            "out.",
             "Time zone",
             metavar="ZONE",
             source="timezone",
@@ -89,8 +89,7 @@ class FileForm:
         int | None,
         FormField(
             "--header-line",
-            "--header-line--header-lineThe line that names the columns, counted from 1; 0: none "
-            "does. Found when left out.",
+            "The line that names the columns, counted from 1; 0: none does. Found when left out.",
             "Line of the titles",
             kind="line",
             metavar="LINE",
@@ -104,7 +103,7 @@ class FileForm:
         tuple[str, ...],
         FormField(
             "--columns",
-            "--columnsNames of all columns, instead of those of the file.",
+            "Names of all columns, instead of those of the file.",
             "Titles of all columns",
             kind="names",
             metavar="NAME,...",
@@ -117,7 +116,7 @@ class FileForm:
         str | None,
         FormField(
             "--sep",
-            "--sepField separator, e.g. ';' or tab; found from the header when left out.",
+            "Field separator, e.g. ';' or tab; found from the header when left out.",
             "Separator",
             metavar="CHAR",
             source="separator",
@@ -128,7 +127,7 @@ class FileForm:
         str | None,
         FormField(
             "--decimal",
-            "--decimalDecimal mark, . or , ; found from the numbers when left out.",
+            "Decimal mark, . or , ; found from the numbers when left out.",
             "Decimal mark",
             values=(".", ","),
             metavar="CHAR",
@@ -140,7 +139,7 @@ class FileForm:
         str | None,
         FormField(
             "--encoding",
-            "--encodingEncoding of the text, e.g. cp1252; found from the bytes when left out.",
+            "Encoding of the text, e.g. cp1252; found from the bytes when left out.",
             "Encoding",
             metavar="NAME",
             source="encoding",
@@ -151,8 +150,8 @@ class FileForm:
         str | None,
         FormField(
             "--variable-column",
-            "--variable-column--variable-columnColumn that names the variable, of a file with one "
-            "line for each value; found when left out.",
+            "Column that names the variable, of a file with one line for each value; found when "
+            "left out.",
             "Column that names the variable",
             source="variable:",
             is_of_head=True,
@@ -163,7 +162,7 @@ class FileForm:
         str | None,
         FormField(
             "--value-column",
-            "--value-columnColumn of the values beside it.",
+            "Column of the values beside it.",
             "Column of its value",
             source="value:",
             is_of_head=True,
@@ -174,7 +173,7 @@ class FileForm:
         bool,
         FormField(
             "--wide",
-            "--wideThe file has one column for each variable, not one line.",
+            "The file has one column for each variable, not one line.",
             "Form of the rows",
             kind="switch",
             source="wide",
@@ -186,8 +185,7 @@ class FileForm:
         str | None,
         FormField(
             "--asset-column",
-            "--asset-column--asset-columnColumn with the name or title of the asset of each line; "
-            "`asset` when left out.",
+            "Column with the name or title of the asset of each line; `asset` when left out.",
             "Column of the asset",
             source="asset_column",
         ),
@@ -196,8 +194,7 @@ class FileForm:
         str,
         FormField(
             "--asset-prefix",
-            "--asset-prefix--asset-prefixPrefix of the values of the asset column: machine- makes "
-            "machine-1 of 1.",
+            "Prefix of the values of the asset column: machine- makes machine-1 of 1.",
             "Text before each asset",
             kind="exact",
             metavar="TEXT",
@@ -209,7 +206,7 @@ class FileForm:
         str | None,
         FormField(
             "--type",
-            "--typeThe type of all events in the file.",
+            "The type of all events in the file.",
             "Type of all events",
             kind="name",
             metavar="NAME",
@@ -224,7 +221,7 @@ class FileForm:
         str | None,
         FormField(
             "--type-column",
-            "--type-columnColumn that names the type; `type` when left out.",
+            "Column that names the type; `type` when left out.",
             "Column of the type",
             source="events.type_column",
             **_EVENTS,
@@ -234,7 +231,7 @@ class FileForm:
         str,
         FormField(
             "--type-prefix",
-            "--type-prefixPrefix of the values of the type column.",
+            "Prefix of the values of the type column.",
             "Text before each type",
             kind="exact",
             metavar="TEXT",
@@ -247,7 +244,7 @@ class FileForm:
         str | None,
         FormField(
             "--end-column",
-            "--end-columnColumn of the ends; `end` when left out and there is one.",
+            "Column of the ends; `end` when left out and there is one.",
             "Column of the end",
             source="events.end_column",
             **_EVENTS,
@@ -257,7 +254,7 @@ class FileForm:
         Mapping[str, str],
         FormField(
             "--rename",
-            "--renameName for a column, as 'title=name'.",
+            "Name for a column, as 'title=name'.",
             "Name",
             kind="by_title",
             metavar="OLD=NEW",
@@ -268,8 +265,7 @@ class FileForm:
         Mapping[str, VariableType],
         FormField(
             "--column-type",
-            "--column-type--column-typeType of a new variable by the title of its column: number, "
-            "boolean or category.",
+            "Type of a new variable by the title of its column: number, boolean or category.",
             "Type",
             kind="types",
             metavar="COL=TYPE",
@@ -281,7 +277,7 @@ class FileForm:
         tuple[str, ...],
         FormField(
             "--only",
-            "--onlyTake only these value columns.",
+            "Take only these value columns.",
             "Columns to import",
             kind="names",
             metavar="COL,...",
@@ -293,8 +289,7 @@ class FileForm:
         tuple[str, ...],
         FormField(
             "--missing",
-            "--missing--missingA text that means a missing value, in addition to #NV, --- and "
-            "similar ones.",
+            "A text that means a missing value, in addition to #NV, --- and similar ones.",
             "Texts that mean: no value",
             kind="texts",
             metavar="TEXT",
@@ -307,7 +302,7 @@ class FileForm:
         str | None,
         FormField(
             "--quality",
-            "--qualityColumn of the quality of all samples of a line.",
+            "Column of the quality of all samples of a line.",
             "Column of the quality",
             source="quality",
             **_READINGS,
@@ -317,8 +312,8 @@ class FileForm:
         str | None,
         FormField(
             "--quality-suffix",
-            "--quality-suffix--quality-suffixSuffix of columns that hold the quality of another "
-            "column's samples: _q for temperature_q.",
+            "Suffix of columns that hold the quality of another column's samples: _q for "
+            "temperature_q.",
             "Ending of columns of quality",
             kind="exact",
             metavar="TEXT",
@@ -331,9 +326,8 @@ class FileForm:
         Literal["opc-ua", "opc-da", "siemens", "flag"] | None,
         FormField(
             "--quality-codes",
-            "--quality-codes--quality-codesMeaning of their numbers; required if 0 occurs: good "
-            "in OPC UA, bad in OPC DA. siemens: 0 bad, 1 uncertain, 2 and 3 good. flag: 0 bad, 1 "
-            "good.",
+            "Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA. "
+            "siemens: 0 bad, 1 uncertain, 2 and 3 good. flag: 0 bad, 1 good.",
             "Numbers of quality",
             kind="choice",
             values=("opc-ua", "opc-da", "siemens", "flag"),
@@ -345,9 +339,8 @@ class FileForm:
         timedelta | None,
         FormField(
             "--sequence",
-            "--sequence--sequenceThe file has no time stamps: rows are this far apart, e.g. 1m or "
-            "100ms, in their order for each asset, or by the number of the unit (from 1) in the "
-            "column --time.",
+            "The file has no time stamps: rows are this far apart, e.g. 1m or 100ms, in their "
+            "order for each asset, or by the number of the unit (from 1) in the column --time.",
             "Step of rows without times",
             kind="step",
             metavar="STEP",
@@ -360,9 +353,9 @@ class FileForm:
         str | None,
         FormField(
             "--start",
-            "--start--startInstant of the first row, or of unit number 1, of a --sequence "
-            "(2000-01-01T00:00:00Z when left out); or from which a column such as 'Time (s)' "
-            "counts; or date of a first clock time.",
+            "Instant of the first row, or of unit number 1, of a --sequence (2000-01-01T00:00:00Z "
+            "when left out); or from which a column such as 'Time (s)' counts; or date of a first "
+            "clock time.",
             "Time of their first row",
             metavar="TIME",
             hint="2026-01-05T06:00:00Z",
@@ -374,8 +367,8 @@ class FileForm:
         DuplicatesRule,
         FormField(
             "--duplicates",
-            "--duplicates--duplicatesLines that state an instant of an asset again: refuse those "
-            "with another value, keep the last value, or the mean.",
+            "Lines that state an instant of an asset again: refuse those with another value, keep "
+            "the last value, or the mean.",
             "Lines of the same time",
             kind="choice",
             values=("refuse", "last", "mean"),

@@ -1,6 +1,7 @@
 """A field of how files are read is declared once: command, browser, source, stored form and
 documentation take it from there."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -35,6 +36,11 @@ def test_a_new_field_is_one_declaration():
     form = read_form({"colour": ("red",)}, ColouredForm())
     assert (form.colour, state_form(form)) == ("red", {"colour": ("red",)})
     assert form.document()["colour"] == "red"
+
+
+def test_the_help_of_an_option_is_a_sentence():
+    helps = [field.help for field in FORM_FIELDS.values()]
+    assert [text for text in helps if not re.fullmatch(r"[A-Z].*\.", text)] == []
 
 
 @pytest.mark.parametrize(

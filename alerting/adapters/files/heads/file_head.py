@@ -130,7 +130,6 @@ class _Head:
         self.lines = [line for line in lines if line not in comments]
         self.width = usual_width([line for line in self.lines if line.fields])
         rows = [line for line in self.lines if len(line.fields) == self.width]
-        self._is_single = len(rows) < 2
         rows = list({line.text: line for line in reversed(rows)}.values())[::-1]
         later = rows[len(rows) // 2 :]
         # a column may have cells at the begin of the file only
@@ -184,8 +183,6 @@ class _Head:
         if self.header_line == 0 and not self.times:
             whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
             return next(whole, None)
-        if self._is_single and not self.times and not start:
-            return None
         for i in range(start, len(self.lines)):
             if self._is_row(self.lines[i]) and (start or not self._is_preamble(i)):
                 return i
@@ -238,8 +235,8 @@ class _Head:
         return base
 
     def _best_titles(self, block: Sequence[int], first: int | None) -> int | None:
-        """Return the line that names the columns best: the lowest with a name for each; else of
-        those from the title of the stamps on the one with most words. None if none does."""
+        """Return the line that names the columns best: the lowest with a name for each; else the
+        one with names of most. None if none does."""
         if first is None:
             return self._first_texts()
         named = [
@@ -259,9 +256,6 @@ class _Head:
             lowest = complete[0] if is_first and self.width > 2 else complete[-1]
             better = [i for i in named if self.times and i >= lowest and self._is_complete(i)]
             return max(better, key=lambda i: (self._quality(i), -i), default=lowest)
-        titled = [i for i in named if self._names_times(i)] if self.times else []
-        if titled and 2 * self._covered(titled[-1]) >= len(self.values):
-            named = [i for i in named if i >= titled[-1]]
 
         def rank(i: int) -> tuple[bool, bool, int, int, int]:
             quality = self._quality(i)
