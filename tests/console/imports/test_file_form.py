@@ -10,7 +10,14 @@ from pydantic import create_model
 
 from alerting.cli.options import form_option
 from alerting.console.plant.import_jobs import form_choices
-from alerting.definitions.file_form import FileForm, FormFault, list_fields, read_form, state_form
+from alerting.definitions.file_form import (
+    FORM_FIELDS,
+    FileForm,
+    FormFault,
+    list_fields,
+    read_form,
+    state_form,
+)
 from alerting.definitions.form_fields import FormField
 from alerting.definitions.sources import PolledFields, source_fields
 

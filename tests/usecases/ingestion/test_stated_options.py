@@ -130,3 +130,17 @@ def test_the_next_file_of_a_form_is_read_as_the_last_one(platform):
     assert read("third.csv", *other)[0] == 0
     assert read("third.csv", *other, "--take-back")[0] == 0  # it was wrong
     assert read("third.csv", "--asset", "press-3")[0] == 1
+
+
+PLAIN = "ts,temp [°C],load\n2026-03-02T06:00:00Z,61.5,3\n2026-03-02T06:01:00Z,62.5,4\n"
+
+
+def test_of_a_plain_file_two_lines_are_printed(platform):
+    Path("line.csv").write_text(PLAIN, encoding="utf-8")
+    done = run("import", "readings", "line.csv", "--asset", "oven-1", columns=200)
+    printed = [line for line in done.output.splitlines() if not line.startswith("written to")]
+    assert printed == [
+        "line.csv: 2 lines of oven-1 (new), 2026-03-02 06:00:00Z to 2026-03-02 06:01:00Z: "
+        "temp °C, load",
+        "2 new of 2 readings of 1 asset, 2026-03-02 06:00 UTC to 2026-03-02 06:01 UTC",
+    ]
