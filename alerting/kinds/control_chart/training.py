@@ -241,6 +241,7 @@ class ControlChartTraining:
                 "moved": all_moved,
                 "lasting_signals": new.in_alarm > MOST_IN_ALARM,
                 "too_many_signals": new.is_too_many,
+                "finds_no_problem": new.problems > 0 and not new.problems_found,
                 "too_few_points": not new.is_enough and (champion is not None or not new.unseen),
                 "too_few_points_of_first": not new.is_enough,
             },

@@ -285,7 +285,7 @@ Objection = Literal[
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "fixed_finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
-    "finds_few", "last_value_serves", "finds_no_anomaly", "constant",
+    "finds_few", "last_value_serves", "finds_no_anomaly", "finds_no_problem", "constant",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
@@ -427,6 +427,10 @@ RULES: tuple[DecisionRule, ...] = (
         "too_little_time", "provisional", True,
         "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
         f"allowed in it.{{alone}} It {_APPROVED}",
+    ),
+    DecisionRule(
+        "finds_no_problem", "provisional", True,
+        f"{{stays}}{{found}} So nothing shows that it ever finds one. It {_APPROVED}",
     ),
     DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
     DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),

@@ -100,6 +100,10 @@ EXPECTED = {
         "Found. This is too little unseen normal time: 0.5 false alarms must be allowed in it. "
         f"Alone. It {PERSON}",
     ),
+    "finds_no_problem": (
+        "provisional", True,
+        f" Version 3 stays.Found. So nothing shows that it ever finds one. It {PERSON}",
+    ),
     "too_few_points": ("provisional", True, f" Version 3 stays.Found. So it {PERSON}"),
     "too_few_points_of_first": ("provisional", False, "Found."),
     "constant": (
