@@ -100,7 +100,7 @@ class Signals(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return *super().texts, str(self.unseen)
+        return *super().texts, f"{self.unseen:,}"
 
     def to_document(self) -> dict[str, Any]:
         """Return the counts, with the 95 % interval of the number of signals for statisticians;

@@ -291,6 +291,10 @@ PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way
 _APPROVED = "goes into service only if a person approves."
 _APPROVED_ALL = "go into service only if a person approves."
 _CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
+_WAITS = re.compile(
+    r"[.,:] (?:[Ss]o )?(?:a person decides|(?:[Ii]t|The [a-z ]+) go(?:es)? into service only if a "
+    r"person approves)\."
+)
 _DECIDES = re.compile(r"a person decides( \(`[^`]*`\))?")
 
 
@@ -504,6 +508,12 @@ def met_condition(reason: str) -> str:
     tense."""
     reason = _DECIDES.sub("a person had to decide", reason)
     return _CONDITION.sub("could go into service only by approval", reason)
+
+
+def without_condition(reason: str) -> str:
+    """Return the reason of a promotion that waits without the sentences that a person decides,
+    which its headline says."""
+    return _WAITS.sub(".", reason)
 
 
 def decide(
