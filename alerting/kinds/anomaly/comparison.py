@@ -172,7 +172,7 @@ def compare_models(
     new = count(challenger, common)
     old = None if champion is None else count(champion, common)
     added = count(challenger, {*challenger.by_asset} - common)
-    summary = _describe(definition, new, old) + "".join(
+    summary = describe_comparison(definition, new, old) + "".join(
         f" {name} has no new detector: it keeps that in service." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
@@ -218,9 +218,11 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
     }
 
 
-def _describe(
+def describe_comparison(
     definition: AnomalyDefinition, new: AnomalyEvidence, old: AnomalyEvidence | None
 ) -> str:
+    """Describe the evidence on a detector, beside that on the one in service, if there is one."""
+
     def describe(side: AnomalyEvidence, rate: str = "") -> str:
         alarms = count_in_english(
             "{number} false alarm", "{number} false alarms", side.false_alarms

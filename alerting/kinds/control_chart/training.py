@@ -26,6 +26,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
+    spoken_number,
     translatable,
 )
 from alerting.detection.problem_occurrences import problem_intervals
@@ -132,10 +133,16 @@ class Signals(UnseenEvidence):
         elif self.is_too_many:
             verdict = "It signals too often"
         signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
+        allowed = spoken_number(self.allowed, ".2g")
         return (
             f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
-            f"allows {self.allowed:.2g}.{problems}"
+            f"allows {allowed}.{problems}"
         )
+
+    def describe_found(self) -> str:
+        """Describe signals and problems found, to stand beside those of another version."""
+        signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
+        return f"{signals}; {self.describe_problems()}" if self.problems else signals
 
 
 class ControlChartTraining:
@@ -217,6 +224,7 @@ class ControlChartTraining:
             common = estimated.by_asset.keys() & watched.keys()
             models = (estimated.select_assets(common), champion.select_assets(common))
             counted = [_count_signals(definition, model, data) for model in models]
+        beside = "" if champion is None else f" Those in service: {counted[1].describe_found()}."
         stays = "".join(
             f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
             for text in moved.values()
@@ -249,10 +257,10 @@ class ControlChartTraining:
                 "subject": "limits are",
                 "moved": "; ".join(moved.values()),
                 "new": "newly estimated",
-                "found": f"{new.describe()}{longer}",
+                "found": f"{new.describe()}{beside}{longer}",
                 "stays": stays,
             },
-            stays + new.describe(),
+            stays + new.describe() + beside,
             new,
             new.to_document(),
             few,

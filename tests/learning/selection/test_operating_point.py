@@ -137,6 +137,46 @@ def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_
     )
 
 
+NO_MORE = "; no other finds more"
+# problems, scores, goal, and the end of the reason: limits without which another threshold were
+# taken, and no others
+LIMITS = {
+    "all are found": ([101], {"r100": 0.9, "r200": 0.6}, wanted(90), "% of the time in alarm"),
+    "by false alarms": (
+        [101, 501],
+        {"r100": 0.9, "r200": 0.8, "r300": 0.7, "r500": 0.6},
+        wanted(1),
+        f"{NO_MORE} with at most 1 false alarm a week",
+    ),
+    "by time, not by 90 a week": (
+        [101, 501],
+        {"r100": 0.9} | {f"r{row}": 0.5 for row in range(400, 800)},
+        wanted(90),
+        f"{NO_MORE} with at most 20 % of the time in alarm",
+    ),
+    "by precision": (
+        [101, 501],
+        {"r100": 0.9, "r200": 0.8, "r300": 0.7, "r500": 0.6},
+        OperatingPoint(least_precision=0.6),
+        f"{NO_MORE} with at least 60 % right alarms",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_limit_that_decides_nothing_is_not_said(case):
+    problems, peaks, goal, end = LIMITS[case]
+    reason = chosen(week(*problems), scores(**peaks), goal).reason
+    assert reason.endswith(end)
+    assert "90" not in reason
+
+
+def test_thousands_of_costs_have_commas():
+    reason = chosen(THREE, FALLING, by_cost(2064, 3000)).reason
+    assert "3 problems missed at 2,064 each" in reason
+    assert "e+" not in reason
+
+
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
     both = week(101, assets="ba")
     falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the first asset
