@@ -40,20 +40,16 @@ def find_added(name: str) -> EntryPoint | None:
 def require_family(name: str) -> str:
     """Return the name if it is that of an installed family. Raises ValueError with the installed
     names for any other."""
-    if name in OPTIONAL and not _has_library(name):
+    if name in OPTIONAL and find_spec(name) is None:
         raise ValueError(
             f"{name} is not installed here; install it wherever definitions are read, trained or "
             f"evaluated: pip install 'alerting[{name}]'"
         )
     if name in BUILT_IN or find_added(name):
         return name
-    names = [*BUILT_IN, *filter(_has_library, sorted(entry_points(group=GROUP).names))]
+    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
     hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
-
-
-def _has_library(name: str) -> bool:
-    return name not in OPTIONAL or find_spec(name) is not None
 
 
 def longest_first(families: Iterable[str]) -> list[str]:

@@ -133,10 +133,9 @@ class Signals(UnseenEvidence):
         elif self.is_too_many:
             verdict = "It signals too often"
         signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
-        allowed = spoken_number(self.allowed, ".2g")
         return (
             f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
-            f"allows {allowed}.{problems}"
+            f"allows {spoken_number(self.allowed, '.2g')}.{problems}"
         )
 
     def describe_found(self) -> str:

@@ -246,7 +246,8 @@ class _Gaps:
     @property
     def message(self) -> str:
         gaps = "a gap" if self.number == 1 else f"{self.number} gaps"
-        return f"{gaps} of up to {_about(self.longest)}, {spoken_share(self.share)} of the training period"
+        share = spoken_share(self.share)
+        return f"{gaps} of up to {_about(self.longest)}, {share} of the training period"
 
 
 def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:

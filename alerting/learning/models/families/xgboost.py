@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import xgboost
 
-from alerting.learning.features.plan import ColumnPairs, Columns, Encoding
+from alerting.learning.features.plan import Columns, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import (
     MOST_PAIRED,
@@ -18,45 +18,42 @@ from alerting.learning.models.families.lightgbm import (
     ROUNDS_UNWATCHED,
     informative_pairs,
 )
-from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused
+from alerting.learning.models.trained import ALL_THREADS, Estimator
 from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
 
 MODEL = "model.ubj"
+_MOST = np.finfo(np.float32).max
 _ONE_THREAD = {"nthread": 1}  # more change the last bits of a fit
 
 
 @dataclass(frozen=True)
 class StoredBooster:
-    """Fitted trees as UBJSON, which XGBoost reads at the first use. `levels`: whether each encoded
-    column is a category."""
+    """Fitted trees as UBJSON, which XGBoost reads at the first use."""
 
     data: bytes
     margin_is_probability: ClassVar[bool] = False
 
     @cached_property
     def booster(self) -> xgboost.Booster:
-        """Return the booster. Raises ModelRefused if the bytes are no model."""
-        try:
-            return xgboost.Booster(_ONE_THREAD, model_file=bytearray(self.data))
-        except xgboost.core.XGBoostError as fault:
-            raise ModelRefused(
-                f"model files without a readable {MODEL}; train the model again"
-            ) from fault
+        """Return the booster."""
+        return xgboost.Booster(_ONE_THREAD, model_file=bytearray(self.data))
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row; only from the first `rounds` trees, if given."""
-        margin = self.booster.inplace_predict(
-            _single(encoded), iteration_range=(0, rounds or 0), predict_type="margin"
+        return np.asarray(
+            self.booster.inplace_predict(
+                _single(encoded), iteration_range=(0, rounds or 0), predict_type="margin"
+            ),
+            np.float64,
         )
-        return np.asarray(margin, np.float64)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for the one row, and the expected margin, with what
         32 bits round off."""
-        row = _matrix(encoded, self.booster.feature_types)
+        row = _matrix(encoded, self.booster.feature_types or [])
         shares = np.asarray(self.booster.predict(row, pred_contribs=True), np.float64)[0, :-1]
         return shares, float(self.margin(encoded)[0] - shares.sum())
 
@@ -134,10 +131,8 @@ class XgBoost(ModelFamily):
         return fitted, np.asarray(curve["later"]["aucpr"], np.float64)
 
     def load(self, files: Mapping[str, bytes], width: int) -> StoredBooster:
-        """Read the booster at its first use. Raises ModelRefused without its file."""
-        if MODEL not in files:
-            raise ModelRefused(f"model files without {MODEL}; train the model again")
-        return StoredBooster(files[MODEL])
+        """Read the booster at its first use."""
+        return StoredBooster(*files.values())
 
     def _fit(
         self,
@@ -150,6 +145,12 @@ class XgBoost(ModelFamily):
         curve: dict[str, Any] | None = None,
     ) -> Estimator:
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
+
+        def labelled(part: LabelledRows) -> xgboost.DMatrix:
+            encoded = pairs.expand(part.matrix)
+            types = ["c" if i in columns.categorical else "q" for i in range(encoded.shape[1])]
+            return _matrix(encoded, types, label=part.label, weight=part.weight)
+
         settings = {
             "objective": "binary:logistic",
             "eval_metric": "aucpr",
@@ -161,33 +162,26 @@ class XgBoost(ModelFamily):
         }
         booster = xgboost.train(
             settings,
-            _labelled(rows, columns, pairs),
+            labelled(rows),
             rounds,
-            evals=[] if later is None else [(_labelled(later, columns, pairs), "later")],
+            evals=[] if later is None else [(labelled(later), "later")],
             evals_result=curve,
             early_stopping_rounds=None if later is None else PATIENCE,
             verbose_eval=False,
         )
-        stored = StoredBooster(bytes(booster.save_raw()))
-        return Estimator(self.name, stored, columns, Encoding(pairs=pairs))
+        fitted = StoredBooster(bytes(booster.save_raw()))
+        return Estimator(self.name, fitted, columns, Encoding(pairs=pairs))
 
 
-def _labelled(rows: LabelledRows, columns: Columns, pairs: ColumnPairs) -> xgboost.DMatrix:
-    encoded = pairs.expand(rows.matrix)
-    types = ["c" if i in columns.categorical else "q" for i in range(encoded.shape[1])]
-    return _matrix(encoded, types, label=rows.label, weight=rows.weight)
-
-
-def _matrix(encoded: Floats, types: list[str] | None, **more: Any) -> xgboost.DMatrix:
+def _matrix(encoded: Floats, types: list[str], **rows: Any) -> xgboost.DMatrix:
     return xgboost.DMatrix(
-        _single(encoded), feature_types=types, enable_categorical=True, **_ONE_THREAD, **more
+        _single(encoded), feature_types=types, enable_categorical=True, **_ONE_THREAD, **rows
     )
 
 
 def _single(encoded: Floats) -> Floats:
     """Return numbers as 32 bits hold them: the library refuses larger ones."""
-    most = np.finfo(np.float32).max
-    return np.clip(encoded, -most, most)
+    return np.clip(encoded, -_MOST, _MOST)
 
 
 FAMILY = XgBoost()
