@@ -434,7 +434,7 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "finds_no_problem", "provisional", True,
-        f"{{stays}}{{found}} So nothing shows that it ever finds one. It {_APPROVED}",
+        f"{{stays}}{{found}} Nothing shows yet that it finds a problem. It {_APPROVED}",
     ),
     DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
     DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),

@@ -103,7 +103,7 @@ EXPECTED = {
     ),
     "finds_no_problem": (
         "provisional", True,
-        f" Version 3 stays.Found. So nothing shows that it ever finds one. It {PERSON}",
+        f" Version 3 stays.Found. Nothing shows yet that it finds a problem. It {PERSON}",
     ),
     "too_few_points": ("provisional", True, f" Version 3 stays.Found. So it {PERSON}"),
     "too_few_points_of_first": ("provisional", False, "Found."),

@@ -132,8 +132,7 @@ def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_
     assert not choice.finds
     assert choice.threshold == 0.8
     assert choice.reason.startswith(
-        "with at most 2 false alarms a week and 20 % of the time in alarm, no threshold finds a "
-        "problem in the validation period; "
+        "with at most 2 false alarms a week, no threshold finds a problem in the validation period; "
     )
 
 
@@ -150,7 +149,7 @@ LIMITS = {
     ),
     "by time, not by 90 a week": (
         [101, 501],
-        {"r100": 0.9} | {f"r{row}": 0.5 for row in range(400, 800)},
+        {"r100": 0.9} | {f"r{row}": 0.5 for row in range(400, 630)},
         wanted(90),
         f"{NO_MORE} with at most 20 % of the time in alarm",
     ),
@@ -178,16 +177,16 @@ def test_thousands_of_costs_have_commas():
 
 
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
-    both = week(101, assets="ba")
+    both = week(101, 801, assets="ba")
     falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the first asset
     false = scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)})
-    score = np.append(false, scores(r100=0.7))
+    score = np.append(false, scores(r100=0.7, r800=0.55))
     choice = chosen(both, score, wanted(false_alarms=2))
     met = evaluate_threshold(both, score, choice.threshold, seed=0)
     assert (met.n_found, met.n_false_alarms, met.n_assets) == (1, 4, 2)
     assert met.false_alarms_per_week == pytest.approx(4 / 2)
     assert (
-        "with at most 4 false alarms a week on all 2 assets together (2 on each) and"
+        "no other finds more with at most 4 false alarms a week on all 2 assets together (2 on each)"
         in choice.reason
     )
     assert "4 false alarms (4 a week on all 2 assets), 20 % of the alarms right" in choice.reason

@@ -233,8 +233,8 @@ def test_facts_give_their_sentence_and_no_line_contradicts_another(case, capsys)
     )
     assert not re.search(r"(?<![\d.:-])\d{4,}(?![\d:-])", whole), "no number without commas"
     assert not re.search(r"\d%|\de[+-]\d", whole)
-    verdicts = re.findall(r"waits for a person|a person decides|person approves|rely on it", whole)
-    assert len({*verdicts}) <= 1, verdicts
+    verdict = r"waits for a person|a person decides|person approves|rely on it"
+    assert len({*re.findall(verdict, "\n".join([*texts, *lines]))}) <= 1
     assert not re.search("CRPS|average precision|trials|samples", whole)
     if result.champion_version is None:
         assert "hallenger" not in whole + decision_markdown(result).split("\n## ")[0]
