@@ -449,10 +449,12 @@ def spoken_limits(
 ) -> str:
     """Describe the limits of a threshold that are given, e.g. `at most 3 false alarms a week and
     20 % of the time in alarm`."""
-    time = None
+    time = ""
     if time_in_alarm is not None:
         time = f"{spoken_share(time_in_alarm)} of the time in alarm"
-    least = least_precision and f"at least {spoken_share(least_precision)} right alarms"
+    least = ""
+    if least_precision is not None:
+        least = f"at least {spoken_share(least_precision)} right alarms"
     most = " and ".join(filter(None, (false_alarms, time)))
     return " and ".join(filter(None, (least, most and f"at most {most}")))
 

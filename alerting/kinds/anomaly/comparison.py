@@ -97,10 +97,10 @@ class AnomalyEvidence(UnseenEvidence):
             )
         if not self.unseen:
             return "no time to count them"
-        reached, asked = (
+        reached, allowed = (
             spoken_number(count / self.unseen, ".2g") for count in (self.false_alarms, self.allowed)
         )
-        return f"{reached} a week of normal time, {asked} asked"
+        return f"{reached} a week of normal time, {allowed} asked"
 
     def describe_interval(self, share: float | None) -> str:
         """Return the 95 % interval of the rate for statisticians; empty without normal time."""
