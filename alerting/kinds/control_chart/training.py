@@ -94,6 +94,7 @@ class Signals(UnseenEvidence):
         "false alarms allowed there",
         "unseen points in alarm",
         "unseen points",
+        "problems found",
     )
     size: ClassVar[str] = "points"
     unseen: int = 0
@@ -101,7 +102,7 @@ class Signals(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return *super().texts, f"{self.unseen:,}"
+        return *super().texts, f"{self.unseen:,}", self.describe_problems()
 
     def to_document(self) -> dict[str, Any]:
         """Return the counts, with the 95 % interval of the number of signals for statisticians;

@@ -71,7 +71,7 @@ def estimated(sentence):
 
 ONE_SIGNAL = Signals(1, 1148, 0.57, 1, 1, (-3600.0,)).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
-BETTER = decide({}, {}, "It is clearly better than the champion.")
+BETTER = decide({}, {}, "It ranks clearly better than the champion.")
 WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})
 
 DETECTOR = AnomalyEvidence(1, 4 / 7, 1.0, synthetic=2064, injected=2304)
@@ -156,7 +156,7 @@ TABLE = {
     ),
     "challenger that wins": (
         made(BETTER, period_metrics(4, 4, 0), champion=1),
-        "The challenger goes into service. It is clearly better than the champion.",
+        "The challenger goes into service. It ranks clearly better than the champion.",
     ),
     "challenger that loses": (
         made(WORSE, period_metrics(1, 1, 0), champion=1),
