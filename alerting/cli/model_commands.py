@@ -31,7 +31,7 @@ from alerting.cli.main import command_group
 from alerting.cli.options import DefinitionName, file_layout, read_instant
 from alerting.definitions.alert_definition import fixed_threshold
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import format_threshold, joined
+from alerting.definitions.wording.language import count_in_english, format_threshold, joined
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -206,7 +206,7 @@ def export(
         data = export_onnx(p, revision.definition, number)
     out.write_bytes(data)
     result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
-    return Output(result, [f"version {number} of {name} written to {out} ({len(data)} bytes)"])
+    return Output(result, [f"version {number} of {name} written to {out} ({len(data):,} bytes)"])
 
 
 @command
@@ -374,14 +374,17 @@ def dataset(
     lines = _lines_of_dataset(content, built.findings, verbose)
     if out is None:
         return Output(content, lines)
-    return Output(content | {"file": str(out)}, [*lines, f"{len(written)} rows written to {out}"])
+    return Output(content | {"file": str(out)}, [*lines, f"{len(written):,} rows written to {out}"])
 
 
 def _lines_of_dataset(
     content: Mapping[str, Any], findings: Sequence[Finding], verbose: bool
 ) -> Iterator[Line]:
-    size = f"{content['columns']} features, {content['problems']} problems known"
-    yield f"{content['definition']}, revision {content['revision']}: {size}"
+    features, problems = (
+        count_in_english(f"{{number}} {noun}", f"{{number}} {noun}s", content[key])
+        for noun, key in (("feature", "columns"), ("problem", "problems"))
+    )
+    yield f"{content['definition']}, revision {content['revision']}: {features}, {problems} known"
     yield OutputTable(content["parts"], ["part", "rows", "positive", "assets", "from", "to"])
     if content["dropped"]:
         dropped = [
@@ -487,8 +490,6 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
     if training["waiting"]:
         text = f"waits for approval: alerting model approve {training['run_id']}"
         yield colored(text, "yellow")
-        if training["alert"]:
-            yield Text(training["alert"].rstrip("\n"))
     yield from _wrapped(decision_text.cut_short_lines(training["leaderboard"]), "yellow")
     if verbose:
         yield from _lines_for_statisticians(
@@ -496,6 +497,7 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
         )
     else:
         yield f"all figures: {_VERBOSE}"
+    yield from _lines_of_alert(training["alert"] if training["waiting"] else "")
     yield ""
 
 
@@ -534,8 +536,6 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     the data, on a first screen; all figures if `verbose`."""
     head = [*_wrapped([decision_text.result_line(result)], "bold")]
     yield from head
-    if alert := decision_text.proposed_alert(result.evidence):
-        yield Text(alert.rstrip("\n"))
     reasons = [*_wrapped(decision_text.result_lines(result))]
     yield from reasons
     notes = [finding.message for finding in result.findings] if verbose else result.dataset.notes
@@ -546,6 +546,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
         yield from _lines_for_statisticians(
             result.leaderboard, decision_text.chance_lines(result.evidence), result.test
         )
+        yield from _lines_of_alert(decision_text.proposed_alert(result.evidence))
         return
     learned = [*_wrapped(decision_text.learned_lines(result.dataset))]
     yield from learned
@@ -557,6 +558,14 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     findings = len(result.findings)
     every = f", and each of the {findings:,} findings" if findings > 1 else ""
     yield f"all figures{every}: {_VERBOSE}"
+    yield from _lines_of_alert(decision_text.proposed_alert(result.evidence))
+
+
+def _lines_of_alert(alert: str) -> Iterator[Line]:
+    """Yield the definition that is ready instead of a model, to be copied from the end; nothing
+    without one."""
+    if alert:
+        yield Text(f"\n{alert.rstrip()}")
 
 
 def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:

@@ -15,6 +15,7 @@ EFFECTS = ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
 LOADED = ROOT / "alerting" / "deferred.py"
 LIBRARIES = (
     "lightgbm",
+    "xgboost",
     "sklearn.linear_model",
     "sklearn.ensemble",
     "sklearn.tree",

@@ -10,7 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.definitions.wording.language import (
+    count_in_english,
+    spoken_number,
+    spoken_share,
+)
 from alerting.detection.suppressed_intervals import touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import WEEK_MS, lasting_scores
@@ -25,6 +29,7 @@ from alerting.kinds.normal_comparison import (
     count_alarms,
     count_unseen,
     propose_more_time,
+    spoken_days,
 )
 from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
@@ -71,7 +76,7 @@ class AnomalyEvidence(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        synthetic = f"{self.synthetic} of {self.injected}"
+        synthetic = f"{self.synthetic:,} of {self.injected:,}"
         return *super().texts, self.describe_problems(), synthetic
 
     @property
@@ -92,10 +97,10 @@ class AnomalyEvidence(UnseenEvidence):
             )
         if not self.unseen:
             return "no time to count them"
-        return (
-            f"{self.false_alarms / self.unseen:.2g} a week of normal time, "
-            f"{self.allowed / self.unseen:.2g} asked"
+        reached, allowed = (
+            spoken_number(count / self.unseen, ".2g") for count in (self.false_alarms, self.allowed)
         )
+        return f"{reached} a week of normal time, {allowed} asked"
 
     def describe_interval(self, share: float | None) -> str:
         """Return the 95 % interval of the rate for statisticians; empty without normal time."""
@@ -167,16 +172,13 @@ def compare_models(
     new = count(challenger, common)
     old = None if champion is None else count(champion, common)
     added = count(challenger, {*challenger.by_asset} - common)
-    summary = _describe(definition, new, old) + "".join(
+    summary = describe_comparison(definition, new, old) + "".join(
         f" {name} has no new detector: it keeps that in service." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
     longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
     statistics = new.describe_interval(definition.threshold.time_in_alarm)
-    how = (
-        " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
-    )
     return conclude(
         family,
         [new] if old is None else [new, old],
@@ -194,7 +196,7 @@ def compare_models(
             "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
             "on_new_assets": added.false_alarms,
         },
-        summary + ("" if new.problems else how),
+        summary,
         new,
         {**new.to_document(), "statistics": statistics},
         model=model if staying and not same else None,
@@ -216,19 +218,24 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
     }
 
 
-def _describe(
+def describe_comparison(
     definition: AnomalyDefinition, new: AnomalyEvidence, old: AnomalyEvidence | None
 ) -> str:
-    beside = (
-        ""
-        if old is None
-        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
-    )
-    alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
-    rate = new.describe_rate(definition.threshold.time_in_alarm)
+    """Describe the evidence on a detector, beside that on the one in service, if there is one."""
+
+    def describe(side: AnomalyEvidence, rate: str = "") -> str:
+        alarms = count_in_english(
+            "{number} false alarm", "{number} false alarms", side.false_alarms
+        )
+        synthetic = f"{side.synthetic:,} of {side.injected:,} synthetic anomalies found"
+        problems = side.describe_problems() if side.problems else ""
+        return "; ".join(filter(None, (problems, alarms + rate, synthetic)))
+
+    rate = f" ({new.describe_rate(definition.threshold.time_in_alarm)})"
+    without = "" if new.problems else "; no problem was there to find"
+    beside = "" if old is None else f" The one in service: {describe(old)}."
     return (
-        f"On {7 * new.unseen:.2g} days of unseen normal time: {alarms} ({rate}); "
-        f"{new.describe_problems()}; {new.synthetic} of {new.injected} synthetic anomalies found."
+        f"On {spoken_days(new.unseen)} of unseen normal time: {describe(new, rate)}{without}."
         f"{beside}"
     )
 

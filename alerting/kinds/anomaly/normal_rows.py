@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration
+from alerting.definitions.wording.language import count_in_english
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -297,10 +298,9 @@ def _groups(plan: FeaturePlan) -> list[list[int]]:
 def describe_plan(plan: FeaturePlan) -> str:
     """Describe stride and windows of a plan."""
     windows = ", ".join(format_duration(timedelta(milliseconds=w)) for w in plan.windows_ms)
-    return (
-        f"{len(plan.numbers)} variables every "
-        f"{format_duration(timedelta(milliseconds=plan.stride_ms))}, windows {windows}"
-    )
+    variables = count_in_english("{number} variable", "{number} variables", len(plan.numbers))
+    stride = format_duration(timedelta(milliseconds=plan.stride_ms))
+    return f"{variables} every {stride}, windows {windows}"
 
 
 Arrays = Mapping[str, npt.NDArray[np.float64]]

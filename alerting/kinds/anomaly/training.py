@@ -49,6 +49,7 @@ from alerting.kinds.anomaly.normal_rows import (
     steady_variables,
     take_logarithms,
 )
+from alerting.kinds.normal_comparison import spoken_days
 from alerting.kinds.normal_operation import (
     describe_unseen,
     measure_spacing,
@@ -188,7 +189,7 @@ def describe_categories(
     others = f"with too little normal time ({_listed(few)}) or never seen" if few else "never seen"
     yield (
         f"a {by} {others} is compared with all rows together: threshold by {together.method}, from "
-        f"{7 * together.weeks:.2g} days"
+        f"{spoken_days(together.weeks)}"
     )
     if changes:
         yield f"unknown in {changes:.0%} of normal time: the {by} changed within the last {window}"
@@ -411,7 +412,7 @@ def _account(
         f"{len(used.at):,} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
-        f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "
+        f"threshold by {threshold.method}, from {spoken_days(threshold.weeks)} that the fits had "
         f"not seen{'; ' * bool(rate)}{rate}",
     )
 

@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.features.plan import FARTHEST, Dense, Encoding
 from alerting.learning.models.trained import (
     CATEGORICAL,
@@ -127,8 +128,8 @@ class _Graph:
 def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     if not isinstance(member.model, WithFormula):
         raise UserError(
-            f"a model of family {member.family} has no ONNX graph; only trees and weighted sums "
-            "have one"
+            f"a model of family {member.family} has no ONNX graph; those of these families have: "
+            f"{', '.join(BUILT_IN)}"
         )
     formula = member.model.formula
     encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))

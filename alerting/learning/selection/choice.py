@@ -345,9 +345,9 @@ class ChanceTest:
         rows = (
             f"{'Its' if self.is_above else 'The best'} average precision out of fold, "
             f"{self.ap:.3f}, "
-            f"{'exceeds' if self.is_above else 'does not exceed'} what the best of {self.trials} "
-            f"trials reaches by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time "
-            f"{SHIFTS} times)."
+            f"{'exceeds' if self.is_above else 'does not exceed'} what "
+            f"{'one trial' if self.trials == 1 else f'the best of {self.trials:,} trials'} reaches "
+            f"by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time {SHIFTS} times)."
         )
         if self.is_above or not self.is_confirmed:
             return rows

@@ -285,12 +285,16 @@ Objection = Literal[
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "fixed_finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
-    "finds_few", "last_value_serves", "finds_no_anomaly", "constant",
+    "finds_few", "last_value_serves", "finds_no_anomaly", "finds_no_problem", "constant",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
 _APPROVED_ALL = "go into service only if a person approves."
 _CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
+_WAITS = re.compile(
+    r"[.,:] (?:[Ss]o )?(?:a person decides|(?:[Ii]t|The [a-z ]+) go(?:es)? into service only if a "
+    r"person approves)\."
+)
 _DECIDES = re.compile(r"a person decides( \(`[^`]*`\))?")
 
 
@@ -428,6 +432,10 @@ RULES: tuple[DecisionRule, ...] = (
         "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
         f"allowed in it.{{alone}} It {_APPROVED}",
     ),
+    DecisionRule(
+        "finds_no_problem", "provisional", True,
+        f"{{stays}}{{found}} Nothing shows yet that it finds a problem. It {_APPROVED}",
+    ),
     DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
     DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),
     DecisionRule(
@@ -500,6 +508,12 @@ def met_condition(reason: str) -> str:
     tense."""
     reason = _DECIDES.sub("a person had to decide", reason)
     return _CONDITION.sub("could go into service only by approval", reason)
+
+
+def without_condition(reason: str) -> str:
+    """Return the reason of a promotion that waits without the sentences that a person decides,
+    which its headline says."""
+    return _WAITS.sub(".", reason)
 
 
 def decide(

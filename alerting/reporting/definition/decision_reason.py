@@ -121,6 +121,7 @@ _OBJECTIONS: Mapping[str, str] = {
     "finds_no_anomaly": template(
         "In the time that it has not seen it finds neither a problem nor a synthetic anomaly."
     ),
+    "finds_no_problem": template("In the time that it has not seen it finds none of the problems."),
     "constant": template("A variable never changes, so nothing shows what a usual value is."),
     "nothing_to_find": template(
         "It ranks better than chance, but no problem occurs in the validation period, so nothing "
