@@ -243,8 +243,9 @@ def episode_chart(
     if not filled:
         return None
     drawn_from = max(to_millis(start), min(int(p.at[0]) for p in filled))
-    window_end = episode.valid_until if episode.is_prediction else None
     is_open = episode.condition == "open"
+    expected = episode.expected_until(now) if is_open else episode.valid_until
+    window_end = expected if episode.is_prediction else None
     ends = (
         from_millis(max(int(p.at[-1]) for p in filled)),
         min(window_end, now + (now - start)) if window_end else None,
