@@ -96,6 +96,12 @@ class Contribution:
         """Return the variables of the reason, the one that its message names first."""
         return tuple(dict.fromkeys((self.variable, *self.members)))
 
+    @property
+    def lead(self) -> str:
+        """Return the variable that stands for the reason in every score, whichever its message
+        names."""
+        return self.members[0] if self.members else self.variable
+
 
 @dataclass(frozen=True)
 class Change:

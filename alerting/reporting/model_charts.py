@@ -15,6 +15,7 @@ from alerting.definitions.wording.language import (
     Language,
     Styled,
     format_threshold,
+    join_first,
     template,
     translatable,
 )
@@ -23,6 +24,7 @@ from alerting.readings.history import Floats
 from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, png, share_ticks
 
 SHOWN = 6
+JOINED = 2  # names of variables that move together
 CAVEAT = translatable(
     "Points are percentage points of risk: they add up from the usual risk of the training rows to "
     "this one. They say what the model used, not what caused the problem."
@@ -87,7 +89,10 @@ def waterfall(
     """Return the steps from the usual score to this one. `titles`: of variables, by name."""
     if score is None or not contributions:
         return None
-    shares = [(titles.get(c.variable, c.variable), c.share) for c in contributions]
+    shares = [
+        (language.translate(join_first([titles.get(n, n) for n in c.names], JOINED)), c.share)
+        for c in contributions
+    ]
     steps = _largest(shares, SHOWN, language)
     level = usual = score - sum(share for _, share in steps)
     start, end = sorted((0.0, level))

@@ -31,7 +31,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Contribution, Episode
 from alerting.readings.history import Floats, Millis, duration_millis, from_millis, to_millis
 from alerting.reporting.charts import (
     LimitLine,
@@ -178,6 +178,22 @@ def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
     return tuple(
         ChartLevel(value, translatable("limit"))
         for value in (problem.below, problem.above)
+        if value is not None
+    )
+
+
+def usual_levels(reason: Contribution) -> tuple[ChartLevel, ...]:
+    """Return the ends of the usual range of a reason's variable, or its usual value; none of a
+    text."""
+    usual = reason.usual if isinstance(reason.usual, int | float) else None
+    values = (
+        (translatable("usual from"), reason.usual_low),
+        (translatable("usual to"), reason.usual_high),
+        (translatable("usual"), usual if reason.usual_low is None else None),
+    )
+    return tuple(
+        ChartLevel(float(value), name, is_limit=False)
+        for name, value in values
         if value is not None
     )
 

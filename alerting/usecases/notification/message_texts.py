@@ -187,7 +187,12 @@ def message(
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "contributions": [
-            {"variable": c.variable, "share": c.share, "message": c.message}
+            {
+                "variable": c.variable,
+                "members": [*c.members],
+                "share": c.share,
+                "message": c.message,
+            }
             for c in (*strongest, *weaker)
         ],
         "recommendation": advice
