@@ -143,12 +143,12 @@ def _contribution(
 ) -> Contribution:
     layout = model.plan.layout
     named = _named(model, positions, shares, share, values)
-    if members and _is_lever(asset, members[0]):
-        lever = _level(layout, _columns_of(layout, positions, members[0]), named)
-        is_usual = not is_unusual(values[named], *_usual(model, layout[named]))
-        named = (
-            lever if is_usual or is_unusual(values[lever], *_usual(model, layout[lever])) else named
-        )
+    if (
+        members
+        and _is_lever(asset, members[0])
+        and not is_unusual(values[named], *_usual(model, layout[named]))
+    ):
+        named = _level(layout, _columns_of(layout, positions, members[0]), named)
     level = _level(layout, _columns_of(layout, positions, layout[named].source), named)
     low, high = model.usual_ranges.get(layout[level].name, (None, None))
     quantity = _quantity(model, asset, layout[named], values[named])

@@ -62,10 +62,9 @@ def test_a_member_that_left_its_usual_range_alone_is_what_the_message_names(alar
     clogged = row.assign(**{c: 400.0 for c in row if re.match(r"pressure\.(last|mean)", c)})
     clogged = clogged.assign(**{c: 80.0 for c in row if re.match(r"speed\.(last|mean)", c)})
     group = next(c for c in contributions(extruder.model(), clogged, asset) if c.members)
-    assert (group.lead, group.members) == ("speed", TOGETHER)
-    if group.variable != "speed":
-        assert group.names[0] == group.variable
-    assert "Screw speed" in group.message
+    assert (group.lead, group.variable, group.members) == ("speed", "pressure", TOGETHER)
+    assert group.message.startswith("Melt pressure, Screw speed and Motor current move together: ")
+    assert re.search(r"Melt pressure.*, 1\d\d bar above its usual", group.message)
 
 
 def test_the_lever_of_a_group_is_advised_and_what_follows_it_is_named(alarm):

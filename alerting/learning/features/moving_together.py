@@ -7,9 +7,8 @@ from alerting.readings.history import Floats
 
 ALIKE = 0.9  # least mean likeness between the variables of a group
 FEWEST_ROWS = 100
-BLOCKS = (
-    10  # of time; only what moves together within them counts, since slow drifts agree by chance
-)
+BLOCKS = 10
+"""Of time: only what moves together within them counts, since slow drifts agree by chance."""
 RARE = 0.05
 """Of the rows: what leaves its usual value less often is like nothing by chance."""
 ANSWERS = 0.1
