@@ -20,7 +20,13 @@ import numpy as np
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    joined,
+    template,
+    translatable,
+)
 from alerting.episodes.advice import describe_low_risk
 from alerting.episodes.episode import (
     Alternative,
@@ -153,21 +159,17 @@ def _contribution(
     low, high = model.usual_ranges.get(layout[level].name, (None, None))
     quantity = _quantity(model, asset, layout[named], values[named])
     message = describe_contribution(asset, layout[named], quantity, share)
-    reason = Contribution(
+    names = dict.fromkeys((layout[named].source, *members))
+    return Contribution(
         variable=layout[named].source,
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        message=message,
+        message=describe_together(asset, [*names], message) if members else message,
         usual_low=low,
         usual_high=high,
         quantity=quantity,
         members=tuple(members),
-    )
-    return (
-        replace(reason, message=describe_together(asset, reason.names, message))
-        if members
-        else reason
     )
 
 
@@ -415,12 +417,22 @@ class _Advice:
         return tuple(self._alternative(answer, goal.safety) for answer in chosen[1:])
 
     def _alternative(self, answer: SearchAnswer, safety: Safety) -> Alternative:
-        changes = self._changes(answer)
-        message = describe_advice(self.asset, changes, self.risk, answer.risk)
         moves = self._moves(answer)
+        message = self._describe(answer)
+        changes = self._changes(answer)
         return Alternative(
             changes, answer.risk, message, answer.effort, self._unusual(answer), safety, moves
         )
+
+    def _describe(self, answer: SearchAnswer) -> Translatable:
+        """Describe an answer, the present settings in the resolution of the others."""
+        changes = [
+            change if lever.levels else replace(change, before=round(lever.present, lever.digits))
+            for change, (lever, _) in zip(
+                self._changes(answer), self._settings(answer), strict=True
+            )
+        ]
+        return describe_advice(self.asset, changes, self.risk, answer.risk)
 
     def _result(
         self,
@@ -436,7 +448,7 @@ class _Advice:
         relief, worst = self._effect(answer)
         moves = self._moves(answer)
         assumed = [move.variable for move in moves if move.variable in self.assumed]
-        parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
+        parts: list[str] = [self._describe(answer)]
         background = [worst, describe_unusual(unusual)]
         if safety is None:
             parts.insert(

@@ -10,6 +10,7 @@ from math import ceil, floor, inf, isfinite, log10
 from alerting.deferred import np, pd
 from alerting.definitions.asset_documents import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.features.moving_together import slope
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import Floats, History, Millis, duration_millis, in_range, millis
@@ -33,7 +34,7 @@ ROWS_IN_WINDOW = 10  # least number of them in the shortest window of the model
 
 @dataclass(frozen=True)
 class Lever:
-    """A controllable variable: its present setting and the allowed others, increasing, all in the
+    """A controllable variable: its present setting and the allowed others, increasing, in the
     resolution of its readings or its step.
 
     `low`, `high`: the limits of the machine, within which missed settings stay. `span`: the range,
@@ -41,7 +42,7 @@ class Lever:
     `levels`: levels of a category; its settings are positions in them. `thinned`: the steps would
     allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`:
     the least distance by which one more unit moves the problem variable away from its limit; 0 if
-    that is not known.
+    that is not known. `digits`: decimals by which the present setting is told.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Lever:
     thinned: bool = False
     parts: int = 1
     relief: float = 0.0
+    digits: int = 9
 
     @property
     def misses(self) -> tuple[float, ...]:
@@ -172,8 +174,8 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
         lever = levers[0]
         fixed = stated | with_drivers(asset, levers)
         relations += [
-            Relation(variable=name, kind="equal", of=lever, gain=model.gain(name, lever))
-            for name in group
+            Relation(variable=name, kind="equal", of=lever, gain=slope(values, group[lever]))
+            for name, values in group.items()
             if name not in fixed and not asset.is_computed(name)
         ]
     return asset.model_copy(update={"relations": tuple(relations)})
@@ -273,7 +275,6 @@ def _number_lever(
     span = max(high - low, variable.step or 1e-9)
     step = variable.step or span / DIVISIONS
     digits = _resolution(readings, span, step)
-    present = round(present, digits)
     largest = variable.max_change or inf
     slack = SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
     lowest = (
@@ -290,7 +291,7 @@ def _number_lever(
     if rate is not None:
         lowest = max(lowest, present - rate * longest_ramp(model.plan))
         highest = min(highest, present + rate * longest_ramp(model.plan))
-    anchor = (variable.min or 0.0) if variable.step else present
+    anchor = (variable.min or 0.0) if variable.step else round(present, digits)
     settings, thinned = _settings(
         present, lowest, highest, step, anchor, 9 if variable.step else digits
     )
@@ -309,6 +310,7 @@ def _number_lever(
         thinned=thinned,
         parts=parts,
         relief=0.0 if model.effects is None else model.effects.relief(name),
+        digits=digits,
     )
 
 
@@ -333,7 +335,8 @@ def _settings(
     whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
     settings = np.unique(np.round(anchor + step * whole, digits)).tolist()
     allowed = (v for v in settings if low - 1e-9 <= v <= high + 1e-9)
-    return tuple(v for v in allowed if abs(v - present) > SAME * step), thinned
+    same = max(SAME * step, 0.5 / 10**digits)
+    return tuple(v for v in allowed if abs(v - present) > same), thinned
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:

@@ -134,18 +134,18 @@ def describe_unusual(unusual: float | None) -> Translatable:
 
 def describe_followers(asset: Asset, names: Sequence[str]) -> str:
     """Describe which variables are assumed to follow a change; empty without any."""
-    return translatable("Should follow: {names}.", names=list_titles(asset, names)) if names else ""
+    return (
+        translatable("Should follow: {names}.", names=_list_titles(asset, names)) if names else ""
+    )
 
 
 def describe_together(asset: Asset, names: Sequence[str], reason: str) -> Translatable:
     """Describe a reason of several variables: `Screw speed and Melt pressure move together: …`."""
-    names_text = list_titles(asset, names)
+    names_text = _list_titles(asset, names)
     return translatable("{names} move together: {reason}", names=names_text, reason=reason)
 
 
-def list_titles(asset: Asset, names: Sequence[str]) -> str:
-    """Return the titles of one or more variables joined by commas and `and`; of many the first, and
-    how many more there are."""
+def _list_titles(asset: Asset, names: Sequence[str]) -> str:
     titles = [title(asset, name) for name in names]
     if len(titles) > NAMED:
         return join_first(titles, NAMED)

@@ -24,7 +24,6 @@ from alerting.readings.history import Floats
 from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, png, share_ticks
 
 SHOWN = 6
-JOINED = 2  # names of variables that move together
 CAVEAT = translatable(
     "Points are percentage points of risk: they add up from the usual risk of the training rows to "
     "this one. They say what the model used, not what caused the problem."
@@ -90,7 +89,7 @@ def waterfall(
     if score is None or not contributions:
         return None
     shares = [
-        (language.translate(join_first([titles.get(n, n) for n in c.names], JOINED)), c.share)
+        (language.translate(join_first([titles.get(n, n) for n in c.names], 2)), c.share)
         for c in contributions
     ]
     steps = _largest(shares, SHOWN, language)

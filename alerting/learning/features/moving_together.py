@@ -7,13 +7,12 @@ from alerting.readings.history import Floats
 
 ALIKE = 0.9  # least mean likeness between the variables of a group
 FEWEST_ROWS = 100
+# of time: only what moves together within them counts, since slow drifts agree by chance
 BLOCKS = 10
-"""Of time: only what moves together within them counts, since slow drifts agree by chance."""
-RARE = 0.05
-"""Of the rows: what leaves its usual value less often is like nothing by chance."""
+RARE = 0.05  # of the rows: what leaves its usual value less often is like nothing by chance
+# least correlation of a set-point's next step with how far a variable is ahead of it that shows
+# that the set-point answers the variable
 ANSWERS = 0.1
-"""Correlation of a set-point's next step with how far a variable is ahead of it: from here on, the
-set-point answers the variable."""
 
 
 def group_columns(rows: Floats) -> tuple[tuple[int, ...], ...]:
@@ -36,10 +35,10 @@ def group_columns(rows: Floats) -> tuple[tuple[int, ...], ...]:
     spread = np.diag(together)
     least = RARE * (1 - RARE) * len(rows) ** 2 / 4  # the variance of ranks of a rare switch
     like = np.abs(together) / np.maximum(np.minimum.outer(spread, spread), least)
-    apart = squareform(1 - np.minimum(like, 1.0), checks=False)
-    number = fcluster(linkage(apart, "average"), 1 - ALIKE, "distance")
-    groups = (tuple(np.flatnonzero(number == k).tolist()) for k in np.unique(number))
-    return tuple(group for group in groups if len(group) > 1)
+    tree = linkage(squareform(1 - np.minimum(like, 1.0), checks=False), "average")
+    number = fcluster(tree, 1 - ALIKE, "distance")
+    sizes = np.bincount(number)
+    return tuple(tuple(np.flatnonzero(number == k).tolist()) for k in np.flatnonzero(sizes > 1))
 
 
 def slope(follower: Floats, driver: Floats) -> float:

@@ -138,15 +138,10 @@ def _companions(rows: pd.DataFrame, levers: Sequence[str]) -> list[str]:
     names = [str(name) for name in rows if name not in ("y", "asset/")]
     companions = []
     for group in group_columns(rows[names].to_numpy(np.float64)):
-        moved = [names[i] for i in group if names[i] in levers]
-        followers = [names[i] for i in group if names[i] not in levers]
-        values = rows[[*moved, *followers]].dropna().to_numpy(np.float64)
-        if len(moved) == 1 and len(values):
-            companions += [
-                name
-                for name, column in zip(followers, values.T[1:], strict=True)
-                if not is_answer(values[:, 0], column)
-            ]
+        first, *others = sorted((names[i] for i in group), key=lambda name: name not in levers)
+        values = rows[[first, *others]].dropna()
+        if first in levers and others[0] not in levers and len(values):
+            companions += [n for n in others if not is_answer(*values[[first, n]].to_numpy().T)]
     return companions
 
 

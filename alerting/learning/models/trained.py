@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.moving_together import group_columns, slope
+from alerting.learning.features.moving_together import group_columns
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored, median_of
 from alerting.learning.features.set_point_effects import SetPointEffects, round_stored
 from alerting.readings.history import Floats
@@ -59,16 +59,6 @@ class NormalSample:
     def limit(self, share: float) -> float:
         """Return the distance within which this share of the sampled rows lies."""
         return float(np.quantile(self.distances, share))
-
-    @cached_property
-    def groups(self) -> tuple[tuple[int, ...], ...]:
-        """Return the positions of the columns that move together."""
-        return group_columns(self.rows)
-
-    def gain(self, follower: int, driver: int) -> float:
-        """Return by how much one column moves with one unit of another, by positions."""
-        units = self.scale[follower] / self.scale[driver]
-        return units * slope(self.rows[:, follower], self.rows[:, driver])
 
     @cached_property
     def _tree(self) -> cKDTree:
@@ -395,19 +385,15 @@ class TrainedModel:
         return self.estimator.family
 
     @cached_property
-    def together(self) -> tuple[Mapping[str, int], ...]:
-        """Return the groups of variables that move together in normal operation: of each variable
-        its position in `normal`."""
-        names = (
-            [self.plan.source_of(column) for column in self.normal.columns] if self.normal else []
-        )
-        groups = self.normal.groups if self.normal else ()
-        return tuple({names[position]: position for position in group} for group in groups)
-
-    def gain(self, follower: str, driver: str) -> float:
-        """Return by how much a variable moved with one unit of another of its group."""
-        position = next(group for group in self.together if follower in group)
-        return self.normal.gain(position[follower], position[driver]) if self.normal else 0.0
+    def together(self) -> tuple[Mapping[str, Floats], ...]:
+        """Return the groups of variables that move together in normal operation: by variable, its
+        values in the normal rows, less their median."""
+        if self.normal is None:
+            return ()
+        names = [self.plan.source_of(column) for column in self.normal.columns]
+        values = (self.normal.rows * self.normal.scale).T
+        groups = group_columns(self.normal.rows)
+        return tuple({names[i]: values[i] for i in group} for group in groups)
 
     @cached_property
     def reasons(self) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:

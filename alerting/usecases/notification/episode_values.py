@@ -123,10 +123,8 @@ def chart_of(
     drawn = {charted.variable, *changes, *(other.variable for other in charted.others)}
     for reason in reasons(episode)[0][:1]:
         if charted.scored and reason.variable not in drawn:
-            shown = Charted(reason.variable, usual_levels(reason))
-            panels.append(
-                _make_panel(platform.readings, asset, reason.variable, start, stop, shown)
-            )
+            why = Charted(reason.variable, usual_levels(reason))
+            panels.append(_make_panel(platform.readings, asset, reason.variable, start, stop, why))
     for variable, value in changes.items():
         if variable != charted.variable:
             advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
