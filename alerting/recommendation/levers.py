@@ -171,12 +171,12 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
         levers = [name for name in group if _is_number_lever(asset, name, limits)]
         if len(levers) != 1 or (model.effects and not model.effects.relief(levers[0])):
             continue
-        lever = levers[0]
-        fixed = stated | with_drivers(asset, levers)
         relations += [
-            Relation(variable=name, kind="equal", of=lever, gain=slope(values, group[lever]))
+            Relation(
+                variable=name, kind="equal", of=levers[0], gain=slope(values, group[levers[0]])
+            )
             for name, values in group.items()
-            if name not in fixed and not asset.is_computed(name)
+            if name not in stated | with_drivers(asset, levers) and not asset.is_computed(name)
         ]
     return asset.model_copy(update={"relations": tuple(relations)})
 
@@ -334,9 +334,9 @@ def _settings(
     thinned = last - first + 1 > MOST_SETTINGS
     whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
     settings = np.unique(np.round(anchor + step * whole, digits)).tolist()
-    allowed = (v for v in settings if low - 1e-9 <= v <= high + 1e-9)
     same = max(SAME * step, 0.5 / 10**digits)
-    return tuple(v for v in allowed if abs(v - present) > same), thinned
+    allowed = (v for v in settings if low - 1e-9 <= v <= high + 1e-9 and abs(v - present) > same)
+    return tuple(allowed), thinned
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:

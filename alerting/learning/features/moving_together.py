@@ -29,16 +29,16 @@ def group_columns(rows: Floats) -> tuple[tuple[int, ...], ...]:
     from scipy.spatial.distance import squareform  # noqa: PLC0415
 
     ranks = pd.DataFrame(rows).rank()
-    block = np.arange(len(rows)) * BLOCKS // len(rows)
-    centred = (ranks - ranks.groupby(block).transform("mean")).fillna(0.0).to_numpy()
+    mean = ranks.groupby(np.arange(len(rows)) * BLOCKS // len(rows)).transform("mean")
+    centred = (ranks - mean).fillna(0.0).to_numpy()
     together = centred.T @ centred / len(rows)
     spread = np.diag(together)
     least = RARE * (1 - RARE) * len(rows) ** 2 / 4  # the variance of ranks of a rare switch
     like = np.abs(together) / np.maximum(np.minimum.outer(spread, spread), least)
-    tree = linkage(squareform(1 - np.minimum(like, 1.0), checks=False), "average")
-    number = fcluster(tree, 1 - ALIKE, "distance")
-    sizes = np.bincount(number)
-    return tuple(tuple(np.flatnonzero(number == k).tolist()) for k in np.flatnonzero(sizes > 1))
+    apart = squareform(1 - np.minimum(like, 1.0), checks=False)
+    number = fcluster(linkage(apart, "average"), 1 - ALIKE, "distance")
+    several = np.flatnonzero(np.bincount(number) > 1)
+    return tuple(tuple(np.flatnonzero(number == k).tolist()) for k in several)
 
 
 def slope(follower: Floats, driver: Floats) -> float:
