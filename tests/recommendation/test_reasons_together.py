@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.asset_documents import Relation, Variable
-from alerting.definitions.wording.language import LANGUAGES
+from alerting.definitions.fields.learning import LeverLimits
+from alerting.definitions.wording.language import language
 from alerting.episodes.advice import split_reasons
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.trained import NormalSample
@@ -52,7 +53,7 @@ def test_what_moves_together_is_one_reason_that_names_the_lever(asset):
     shares = {c.variable: c.share for c in alone}
     assert group.share == pytest.approx(sum(shares.get(name, 0.0) for name in TOGETHER))
     assert [c.members for c in alone] == [()] * len(alone), "as before without a normal sample"
-    assert "bewegen sich zusammen" in LANGUAGES["de"].translate(group.message)
+    assert "bewegen sich zusammen" in language("de").translate(group.message)
 
 
 def test_a_member_that_left_its_usual_range_alone_is_what_the_message_names(asset):
@@ -67,7 +68,8 @@ def test_a_member_that_left_its_usual_range_alone_is_what_the_message_names(asse
 
 def test_the_lever_of_a_group_is_advised_and_what_follows_it_is_named():
     _, at = alarm_at(90.0)
-    found = recommend(extruder.model(), extruder.line(), at, 1)
+    limits = {"water": LeverLimits(controllable=False)}
+    found = recommend(extruder.model(), extruder.line(), at, 1, limits)
     ((change,), moves) = found.changes, found.moves
     assert (change.variable, change.before, change.after < 85) == ("speed", 90.0, True)
     assert found.message.startswith(f"Set Screw speed from 90 to {change.after:.0f} 1/min. Risk ")
@@ -76,6 +78,8 @@ def test_the_lever_of_a_group_is_advised_and_what_follows_it_is_named():
         "current": pytest.approx(0.8 * (change.after - 90), rel=0.1),
         "pressure": pytest.approx(2.5 * (change.after - 90), rel=0.1),
     }
+    by_itself = replace(extruder.model(), normal=None, effects=None)
+    assert not recommend(by_itself, extruder.line(), at, 1, limits).helps, "what follows stayed"
     assert -0.15 < extruder.model().effects.relief("speed") < -0.05, "told, as it is"
 
 
