@@ -317,9 +317,8 @@ def _number_lever(
 def _resolution(readings: pd.Series, span: float, step: float) -> int:
     """Return the decimals of settings: those of the readings, but not so few that the range has
     less than ten settings, nor more than a tenth of the step needs."""
-    shown = max(map(decimals, readings.tolist()), default=0)
     least = max(0, ceil(log10(COARSEST / span)))
-    return min(max(shown, least), max(least, 1 - floor(log10(step))))
+    return min(max([least, *map(decimals, readings)]), max(least, 1 - floor(log10(step))))
 
 
 def _settings(
