@@ -70,11 +70,11 @@ def test_the_lever_of_a_group_is_advised_and_what_follows_it_is_named():
     _, at = alarm_at(90.0)
     limits = {"water": LeverLimits(controllable=False)}
     found = recommend(extruder.model(), extruder.line(), at, 1, limits)
-    ((change,), moves) = found.changes, found.moves
+    (change,) = found.changes
     assert (change.variable, change.before, change.after < 85) == ("speed", 90.0, True)
     assert found.message.startswith(f"Set Screw speed from 90 to {change.after:.0f} 1/min. Risk ")
     assert "Should follow: Motor current and Melt pressure." in found.message
-    assert {m.variable: m.after - m.before for m in moves} == {
+    assert {m.variable: m.after - m.before for m in found.moves} == {
         "current": pytest.approx(0.8 * (change.after - 90), rel=0.1),
         "pressure": pytest.approx(2.5 * (change.after - 90), rel=0.1),
     }

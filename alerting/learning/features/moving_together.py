@@ -53,6 +53,6 @@ def is_answer(set_point: Floats, variable: Floats) -> bool:
     before. Both are by time, without missing values."""
     gain = slope(variable, set_point)
     ahead = np.sign(gain) * (variable - variable.mean() - gain * (set_point - set_point.mean()))
-    ahead, step = ahead[:-1], np.diff(set_point)
-    size = float(np.linalg.norm(ahead) * np.linalg.norm(step))
-    return size > 0 and float(ahead @ step) / size > ANSWERS
+    step = np.diff(set_point)
+    least = ANSWERS * np.linalg.norm(ahead[:-1]) * np.linalg.norm(step)
+    return bool(ahead[:-1] @ step > least)

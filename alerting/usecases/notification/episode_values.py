@@ -120,7 +120,7 @@ def chart_of(
         if (name := shown.variable) is not None
     ]
     changes = _find_advised(episode)
-    drawn = {charted.variable, *changes, *(other.variable for other in charted.others)}
+    drawn = {charted.variable, *changes, *(shown.variable for shown in charted.others)}
     for reason in reasons(episode)[0][:1]:
         if charted.scored and reason.variable not in drawn:
             why = Charted(reason.variable, usual_levels(reason))
