@@ -122,9 +122,9 @@ def signature(episode: Episode) -> dict[str, float]:
     length = sqrt(sum(share * share for share in shares.values())) or 1.0
     beyond = {name: share / length for name, share in shares.items()}
     for contribution in episode.contributions:
-        beyond[f"level of {contribution.variable}"] = _beyond_usual(contribution)
+        beyond[f"level of {contribution.lead}"] = _beyond_usual(contribution)
         if contribution.quantity is not None and contribution.quantity.statistic not in _LEVELS:
-            name = f"{contribution.quantity.statistic} of {contribution.variable}"
+            name = f"{contribution.quantity.statistic} of {contribution.lead}"
             beyond[name] = _OF_COURSE * _beyond_usual(contribution.quantity)
     return beyond
 
@@ -133,8 +133,8 @@ def _with_side(contribution: Contribution) -> str:
     if not isinstance(contribution.value, int | float) or not isinstance(
         contribution.usual, int | float
     ):
-        return contribution.variable
-    return contribution.variable + ("+" if contribution.value >= contribution.usual else "-")
+        return contribution.lead
+    return contribution.lead + ("+" if contribution.value >= contribution.usual else "-")
 
 
 def _beyond_usual(shown: Contribution | Quantity) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
+from alerting.learning.features.moving_together import group_columns
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored, median_of
 from alerting.learning.features.set_point_effects import SetPointEffects, round_stored
 from alerting.readings.history import Floats
@@ -382,6 +383,31 @@ class TrainedModel:
     def family(self) -> str:
         """Return the name of the model's family."""
         return self.estimator.family
+
+    @cached_property
+    def together(self) -> tuple[Mapping[str, Floats], ...]:
+        """Return the groups of variables that move together in normal operation: by variable, its
+        values in the normal rows, less their median."""
+        if self.normal is None:
+            return ()
+        names = [self.plan.source_of(column) for column in self.normal.columns]
+        values = (self.normal.rows * self.normal.scale).T
+        groups = group_columns(self.normal.rows)
+        return tuple({names[i]: values[i] for i in group} for group in groups)
+
+    @cached_property
+    def reasons(self) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
+        """Return the positions of the columns of each reason, and its variables if it has several:
+        those that move together are one."""
+        groups = {("variable", name): tuple(group) for group in self.together for name in group}
+        positions: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for position, column in enumerate(self.plan.layout):
+            names = groups.get((column.kind, column.source), (column.source,))
+            positions.setdefault((column.kind, names), []).append(position)
+        return tuple(
+            (tuple(of_reason), names if len(names) > 1 else ())
+            for (_, names), of_reason in positions.items()
+        )
 
     def serving(self, at: datetime) -> TrainedModel:
         """Return the model that scores an instant: the refit after its cutoff, else this."""

@@ -226,7 +226,8 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
 
 @dataclass(frozen=True)
 class Driver:
-    """A variable with the mean size of its contribution (SHAP) over the episodes of a period.
+    """A variable, or the first of several that move together, with the mean size of its
+    contribution (SHAP) over the episodes of a period.
 
     `episodes`: those with the variable among their contributions. `before`: the mean of the period
     before; None without episodes there. The mean is over all episodes with contributions: a
@@ -253,7 +254,7 @@ def _mean_sizes(episodes: Sequence[Episode]) -> tuple[dict[str, float], dict[str
     explained = [e for e in episodes if e.contributions]
     sizes: dict[str, list[float]] = defaultdict(list)
     for contribution in (c for e in explained for c in e.contributions):
-        sizes[contribution.variable].append(abs(contribution.share))
+        sizes[contribution.lead].append(abs(contribution.share))
     means = {name: sum(shares) / len(explained) for name, shares in sizes.items()}
     return means, {name: len(shares) for name, shares in sizes.items()}
 
