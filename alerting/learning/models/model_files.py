@@ -44,7 +44,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.families.contract import Learner, get_family
-from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns, with_life
+from alerting.learning.models.life_model import LifeLevels, LifeModel, hazard_columns, with_life
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
@@ -392,7 +392,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
     hash = model_hash(estimator, model.calibration, model.threshold, plan, model.has_alarm)
     model = replace(model, hash=hash)
     if (life := meta.life) is not None:
-        of_life = read(life.estimator, life_columns(columns, len(life.edges_ms)))
+        of_life = read(life.estimator, hazard_columns(plan, len(life.edges_ms)))
         levels = LifeLevels(*life.levels)
         model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
     modes = (

@@ -24,7 +24,7 @@ from alerting.learning.experiment.experiment import Experiment, Found, Space
 from alerting.learning.experiment.folds import Fold, Positions, cut_by_group, merge
 from alerting.learning.experiment.trials import SearchFailed
 from alerting.learning.features.lives import mean_by_life
-from alerting.learning.features.plan import Columns
+from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
     STATED,
@@ -32,10 +32,10 @@ from alerting.learning.models.life_model import (
     LifeModel,
     Rows,
     expand_rows,
+    hazard_columns,
     hazards_of,
     latest_of,
     level_at,
-    life_columns,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -54,12 +54,13 @@ _MOST_CHECKED = 20_000
 
 
 class LifeRows(NamedTuple):
-    """Rows of lives. `row`: positions among the rows of a dataset; `age`, `time_left` (ms),
-    `failed`: as in `row_lives`. `life`: number of the life; `ends_at`: instant (ms) of its end, or
-    of the last reading. `is_test`: whether a row is of the test period."""
+    """Rows of lives. `row`: positions among the rows of a dataset; `features`: as of
+    `build_life_features`; `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the
+    life; `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of
+    the test period."""
 
     row: Positions
-    age: Floats
+    features: Floats
     time_left: Floats
     failed: BoolArray
     life: npt.NDArray[np.int64]
@@ -71,6 +72,11 @@ class LifeRows(NamedTuple):
         return LifeRows(*(part[rows] for part in self))
 
     @property
+    def age(self) -> Floats:
+        """Return the age of the part (ms), NaN where it is not known."""
+        return self.features[:, 0]
+
+    @property
     def weight(self) -> Floats:
         """Return the weight of each row, so that all lives count alike; together the number of
         lives."""
@@ -80,12 +86,13 @@ class LifeRows(NamedTuple):
 
 def rows_of_lives(dataset: Dataset) -> LifeRows:
     """Return the rows of a dataset that live evaluation would score, by their lives."""
-    age, time_left, failed, number = dataset.lives.T
+    time_left, failed, number = dataset.lives[:, 1:4].T
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
     _, life = np.unique(np.column_stack([asset, number]), axis=0, return_inverse=True)
     is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + time_left.astype(np.int64)
-    rows = LifeRows(np.arange(len(age)), age, time_left, failed == 1, life, ends_at, is_test)
+    row = np.arange(len(number))
+    rows = LifeRows(row, dataset.life_features, time_left, failed == 1, life, ends_at, is_test)
     return rows.select(time_left > 0)
 
 
@@ -129,7 +136,7 @@ class LifeExperiment(Experiment[Estimator]):
         self,
         lives: LifeRows,
         matrix: Floats,
-        columns: Columns,
+        plan: FeaturePlan,
         edges: tuple[float, ...],
         seed: int,
     ) -> None:
@@ -137,7 +144,7 @@ class LifeExperiment(Experiment[Estimator]):
         self.folds = cut_by_group(lives.life, lives.failed, _FOLDS)
         self._lives = lives
         self._matrix = matrix
-        self._columns = life_columns(columns, len(edges))
+        self._columns = hazard_columns(plan, len(edges))
         self._edges = edges
         self._seed = seed
 
@@ -146,7 +153,7 @@ class LifeExperiment(Experiment[Estimator]):
         lives = spread_rows(self._lives.select(fold.train))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
         features = self._matrix[lives.row]
-        matrix = expand_rows(features, lives.age, row, interval, self._edges)
+        matrix = expand_rows(features, lives.features, row, interval, self._edges)
         weight = lives.weight[row]
         labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
         family = get_family(params["family"])
@@ -156,7 +163,7 @@ class LifeExperiment(Experiment[Estimator]):
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
         """Return the cumulative hazards (rows x intervals)."""
         lives = self._lives.select(rows)
-        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.age)
+        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.features)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         """Return the log loss, summed over lives, in which all count alike."""
@@ -226,8 +233,7 @@ def train_life(
     seen = spread_rows(seen, _MOST_CHECKED)
     unseen = spread_rows(unseen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(seen, dataset.matrix, columns, edges, learning.seed)
+    experiment = LifeExperiment(seen, dataset.matrix, dataset.plan, edges, learning.seed)
     try:
         search = experiment.search_families(learning)
     except SearchFailed as fault:
@@ -243,7 +249,7 @@ def train_life(
             levels = calibrate(hazards, seen, edges, ends)
             estimator = experiment.refit(trial.params, np.arange(experiment.rows))
             model = LifeModel(estimator, edges, levels, ends.planned_ms)
-            times = model.times(dataset.matrix[unseen.row], unseen.age, ends)
+            times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
             break
         except Exception as fault:
             failed.append(f"{trial.params['family']} failed ({name_fault(fault)})")
@@ -265,8 +271,7 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     """Return the twin's model of the remaining life fitted on all lives; intervals and levels are
     the twin's."""
     lives = rows_of_lives(dataset)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(lives, dataset.matrix, columns, twin.edges_ms, seed)
+    experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
     family = {"family": twin.estimator.family}
     return replace(twin, estimator=experiment.refit(family, np.arange(experiment.rows)))
 

@@ -16,19 +16,20 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.learning.features.plan import Columns
 from alerting.learning.models import model_files
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection import life_training
 from alerting.learning.selection.life_training import LifeExperiment, rows_of_lives, train_life
+from alerting.ports import EventRow
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
+from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.scoring.remaining_lives import describe_lives, newest_lives
@@ -63,7 +64,14 @@ def test_the_training_prints_what_evaluation_of_its_test_period_gives():
     after = platform.clock.now()
     sentence = describe_lives(platform, definition, start, after)
     assert f"lay in its interval {share} % of the time (80 % stated), on {lives} lives" in sentence
-    assert re.search(r"\d of \d+ planned replacements gave away about [\d.]+ h in all", sentence)
+    planned = r"\d of (\d+) planned replacements gave away about [\d.]+ h in all"
+    assert re.search(planned, sentence)
+    first = platform.readings.span("oven-1")[0]
+    # a first part that is put in before any reading replaces none
+    add_events(platform, [EventRow("oven-1", "replaced", first, None, "test")], after)
+    begun = describe_lives(platform, definition, first - timedelta(days=1), after)
+    whole = describe_lives(platform, definition, first, after)
+    assert re.search(planned, begun)[1] == re.search(planned, whole)[1]
     beyond = {"life": (1, None, None, None)}
     scores = SimpleNamespace(
         for_interval=lambda *of: [s | beyond for s in platform.scores.for_interval(*of)]
@@ -131,8 +139,7 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     dataset = load_dataset(platform.runs, proposal.run_id)
     rows = rows_of_lives(dataset)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(rows, dataset.matrix, columns, model.life.edges_ms, 0)
+    experiment = LifeExperiment(rows, dataset.matrix, dataset.plan, model.life.edges_ms, 0)
     estimator = experiment.refit({"family": family}, np.arange(experiment.rows))
     settings = (model.estimator, model.calibration, model.threshold, model.plan)
     plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
@@ -140,7 +147,7 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     stored = model_files.model_from_files(model_files.model_files(with_life(plain, life))).life
     row = rows.select(np.arange(20))
     times = [
-        part.times(dataset.matrix[row.row], row.age, definition.life_ends)
+        part.times(dataset.matrix[row.row], row.features, definition.life_ends)
         for part in (stored, life)
     ]
     np.testing.assert_array_equal(*times)
