@@ -56,6 +56,6 @@ def build_life_features(
     for instant in np.unique(first[first <= at]).astype(np.int64):
         readings = load(instant - reach, instant)
         new = build_features(of_life, readings, np.array([instant])).to_numpy(np.float64)
-        rows = first == instant
+        rows = (first == instant) & (first <= at)
         from_new[rows] = means[np.ix_(rows, longest)] - new[0, longest]
     return np.column_stack([age, means, from_new])

@@ -168,9 +168,9 @@ class FeaturePlan(Stored):
 
     @cached_property
     def life_columns(self) -> tuple[str, ...]:
-        """Return the names of what a model of the remaining life sees beside the columns: the age of
-        the part (ms), means, and how far the mean of the longest window is from that of the first
-        such window of the life."""
+        """Return the names of what a model of the remaining life sees beside the columns: the age
+        of the part (ms), means, and how far the mean of the longest window is from that of the
+        first such window of the life."""
         of_life = self.of_life
         if of_life is None:
             return (LIFE_AGE,)

@@ -2,8 +2,8 @@
 
 A classifier gives the hazard of each interval ahead, from the features, those of the part's life
 and the interval. Levels of the distribution that calibration has found turn its curve into an
-interval (distributional conformal prediction: Chernozhukov, Wüthrich and Zhu 2021; one distribution of
-scores over lives of equal weight, as in Lee, Barber and Willett 2023).
+interval (distributional conformal prediction: Chernozhukov, Wüthrich and Zhu 2021; one distribution
+of scores over lives of equal weight, as in Lee, Barber and Willett 2023).
 """
 
 from __future__ import annotations

@@ -173,7 +173,10 @@ def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
 def test_lives_of_two_assets_are_never_one_however_many_there_are():
     lives = np.array([[1.0, 5.0, 1.0, 1_000_000.0], [1.0, 5.0, 1.0, 0.0], [2.0, 4.0, 1.0, 0.0]])
     asset = np.array(["a", "b", "b"], dtype=object)
-    dataset = SimpleNamespace(lives=lives, asset=asset, part=asset, at=np.arange(3))
+    features = lives[:, :1]
+    dataset = SimpleNamespace(
+        lives=lives, life_features=features, asset=asset, part=asset, at=np.arange(3)
+    )
     number = rows_of_lives(dataset).life
     assert [number[0] == number[1], number[1] == number[2]] == [False, True]
 
