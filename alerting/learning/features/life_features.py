@@ -1,5 +1,5 @@
 """What a model of the remaining life sees of a part beside the columns of the plan: its age, means
-of windows that fit the length of lives, and how far they are from those of the part when new."""
+of windows that fit the length of lives, and how far they are from that of the part when new."""
 
 from collections.abc import Callable, Sequence
 
@@ -49,13 +49,13 @@ def build_life_features(
         return np.column_stack([age, np.empty((len(at), len(plan.life_columns) - 1))])
 
     means = build_features(of_life, history, at).to_numpy(np.float64)
-    longest = np.arange(len(of_life.windows_ms) - 1, means.shape[1], len(of_life.windows_ms))
-    from_new = np.full((len(at), len(longest)), np.nan)
+    windows = len(of_life.windows_ms)
+    from_new = np.full(means.shape, np.nan)
     reach = of_life.delay_ms + of_life.longest_window_ms
     first = np.ceil((at - age + reach) / of_life.stride_ms) * of_life.stride_ms
     for instant in np.unique(first[first <= at]).astype(np.int64):
         readings = load(instant - reach, instant)
         new = build_features(of_life, readings, np.array([instant])).to_numpy(np.float64)
         rows = (first == instant) & (first <= at)
-        from_new[rows] = means[np.ix_(rows, longest)] - new[0, longest]
+        from_new[rows] = means[rows] - np.repeat(new[0, windows - 1 :: windows], windows)
     return np.column_stack([age, means, from_new])

@@ -53,7 +53,7 @@ def ages(lives: Lives, at: Millis) -> Floats:
     return np.where(which > 0, at - latest[which], np.nan)
 
 
-_SHARES = (1 / 30, 1 / 12, 1 / 5)  # of the usual life, which the windows of a part fit
+_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
 _LONGEST_MS = 72 * 3_600_000
 _MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
 

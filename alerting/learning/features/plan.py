@@ -169,13 +169,13 @@ class FeaturePlan(Stored):
     @cached_property
     def life_columns(self) -> tuple[str, ...]:
         """Return the names of what a model of the remaining life sees beside the columns: the age
-        of the part (ms), means, and how far the mean of the longest window is from that of the
-        first such window of the life."""
+        of the part (ms), means, and how far each is from that of the first one of the longest
+        windows of the life."""
         of_life = self.of_life
         if of_life is None:
             return (LIFE_AGE,)
-        from_new = (f"life/{number.name}.from_new" for number in of_life.numbers)
-        return (LIFE_AGE, *(f"life/{name}" for name in of_life.columns), *from_new)
+        means = tuple(f"life/{name}" for name in of_life.columns)
+        return (LIFE_AGE, *means, *(f"{name}.from_new" for name in means))
 
     @cached_property
     def bucket_ms(self) -> int:

@@ -8,14 +8,19 @@ from operator import attrgetter
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from alerting.adapters.scored_files import write_scores
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
+from alerting.learning.data.dataset import export_table
+from alerting.learning.features.plan import LIFE_AGE
 from alerting.learning.models import model_files
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
@@ -23,6 +28,7 @@ from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection import life_training
 from alerting.learning.selection.life_training import LifeExperiment, rows_of_lives, train_life
 from alerting.ports import EventRow
+from alerting.readings.buckets import HOUR
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
@@ -32,8 +38,10 @@ from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
+from alerting.usecases.scoring.predict import predict, sent_readings
 from alerting.usecases.scoring.remaining_lives import describe_lives, newest_lives
-from alerting.usecases.training.run_files import load_dataset, read_proposal
+from alerting.usecases.training.run_files import column_types, load_dataset, read_proposal
 from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.helpers.learning.stored_platforms import stored_platform
@@ -258,3 +266,43 @@ def test_a_family_of_lives_that_cannot_be_fitted_is_left_out_with_its_reason(
     life, note = train_life(dataset, definition.life_ends, definition.learning, cutoff)
     assert sentence in note
     assert (life and life.estimator.family) == (None if broken[1:] else "logistic_regression")
+
+
+def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
+    platform, definition, proposal, _ = worn()
+    version = proposal.challenger_version
+    end = platform.clock.now()
+    start = end - timedelta(hours=12)
+    evaluate_past(platform, NAME, start, end, model=str(version))
+    stored = {s["ts"]: s["life"] for s in platform.scores.for_interval(NAME, start, end)}
+    hours = np.array([life[:3] for life in stored.values()], np.float64) / HOUR
+    file = tmp_path / "scores.parquet"
+    write_scores(file, score_past(platform, plan_scoring(platform, NAME, start, end, str(version))))
+    table = pd.read_parquet(file)
+    table = table[table["score"].notna()]
+    assert list(table["time"]) == list(stored)
+    np.testing.assert_array_equal(table[["low", "median", "high"]], hours)
+    newest = RemainingLife.from_times(max(stored), stored[max(stored)])
+    # not in service then, but evaluated
+    explained = why(platform, NAME, "oven-1", newest.at)
+    assert (explained.verdict, explained.facts.count(newest.message)) == ("not evaluated", 1)
+    models = ModelCache(platform)
+    readings = platform.readings.load(platform.assets.get("oven-1"), None, end).readings
+    rows = [{"ts": ts.isoformat(), "values": dict(row)} for ts, row in readings.iterrows()]
+    sent = sent_readings(platform, "oven-1", rows)
+    predicted = predict(platform, models, NAME, "oven-1", newest.at, sent)
+    assert predicted.remaining_life == newest
+    # from a row of features, as MLflow serves it
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    serving = models.get(definition, version)
+    columns = export_table(dataset).tail(50)
+    scored = trained_kind_of(definition).score_rows(serving, columns)
+    assert {*columns} >= {*column_types(dataset.plan)} > {LIFE_AGE}
+    life = columns[list(dataset.plan.life_columns)].to_numpy()
+    matrix = columns[list(dataset.plan.columns)].to_numpy()
+    expected = serving.refit.life.times(matrix, life, definition.life_ends)[:, :3] / HOUR
+    np.testing.assert_array_equal(scored[["low", "median", "high"]], expected)
+    bare = columns.drop(columns=list(dataset.plan.life_columns))
+    without = trained_kind_of(definition).score_rows(serving, bare)
+    assert without["low"].notna().all()
+    assert (without["low"] != scored["low"]).any()
