@@ -40,12 +40,12 @@ class LifeLevels(NamedTuple):
 class LifeModel:
     """A fitted model of the remaining life.
 
-    `edges_ms`: ends of the intervals ahead, increasing; the last is the longest time that a life of
-    the training still lasted. `replaced_every_ms`: the plan against which advice is proven, 0
-    without one.
+    `estimators`: one, or one of each family, whose hazards are averaged. `edges_ms`: ends of the
+    intervals ahead, increasing; the last is the longest time that a life of the training still
+    lasted. `replaced_every_ms`: the plan against which advice is proven, 0 without one.
     """
 
-    estimator: Estimator
+    estimators: tuple[Estimator, ...]
     edges_ms: tuple[float, ...]
     levels: LifeLevels
     replaced_every_ms: int
@@ -60,7 +60,7 @@ class LifeModel:
         `ends`.
         """
         edges = self.edges_ms
-        hazards = hazards_of(self.estimator, edges, matrix, life)
+        hazards = np.mean([hazards_of(e, edges, matrix, life) for e in self.estimators], axis=0)
         low, median, high = (time_to(hazards, edges, level) for level in self.levels[:3])
         age = life[:, 0]
         keep = np.full(len(age), np.nan)
@@ -85,7 +85,7 @@ class LifeModel:
 def with_life(model: TrainedModel, life: LifeModel) -> TrainedModel:
     """Return a model without remaining life and modes with this one, and with the hash of both."""
     stated = [life.edges_ms, life.levels, life.replaced_every_ms]
-    return replace(model, life=life, hash=hash_with(model.hash, stated, [life.estimator]))
+    return replace(model, life=life, hash=hash_with(model.hash, stated, life.estimators))
 
 
 def hazards_of(

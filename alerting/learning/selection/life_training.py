@@ -20,9 +20,8 @@ from alerting.definitions.faults import name_fault
 from alerting.definitions.fields.learning import BUILT_IN, Learning
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.experiment import Experiment, Found, Space
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_group, merge
-from alerting.learning.experiment.trials import SearchFailed
+from alerting.learning.experiment.experiment import Experiment
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_group
 from alerting.learning.features.lives import mean_by_life
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
@@ -176,15 +175,6 @@ class LifeExperiment(Experiment[Estimator]):
         ended = np.log(-np.expm1(before - reached[row, within + 1]))
         return float(((before - np.where(lives.failed, ended, 0.0)) * lives.weight).sum())
 
-    def search_families(self, learning: Learning) -> Found:
-        """Try each family once. Raises SearchFailed if none could be fitted."""
-        families = [family for family in BUILT_IN if get_family(family).of_lives is not None]
-        space = Space(
-            lambda trial: {"family": trial.suggest_categorical("family", families)},
-            [{"family": family} for family in families],
-        )
-        return self.search(space, learning.model_copy(update={"trials": len(families)}))
-
 
 def level_quantile(
     level: Floats, failed: BoolArray, weight: Floats, share: float, unseen: float
@@ -234,27 +224,25 @@ def train_life(
     unseen = spread_rows(unseen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
     experiment = LifeExperiment(seen, dataset.matrix, dataset.plan, edges, learning.seed)
-    try:
-        search = experiment.search_families(learning)
-    except SearchFailed as fault:
-        search = Found(tried=[*fault.trials])
-    failed = [f"{t.params['family']} failed ({t.fault})" for t in search.tried if t.fault]
-    ranked = sorted((t for t in search.tried if not t.fault), key=lambda trial: -trial.ap)
-    for rank, trial in enumerate(ranked):
+    every = np.arange(experiment.rows)
+    hazards: list[Floats] = []
+    fitted: list[Estimator] = []
+    failed: list[str] = []
+    for family in [name for name in BUILT_IN if get_family(name).of_lives is not None]:
         try:
-            if rank:
-                hazards = experiment.out_of_fold(trial.params)
-            else:
-                hazards = merge(experiment.folds, search.predicted, experiment.rows)
-            levels = calibrate(hazards, seen, edges, ends)
-            estimator = experiment.refit(trial.params, np.arange(experiment.rows))
-            model = LifeModel(estimator, edges, levels, ends.planned_ms)
-            times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
-            break
+            of_fold = experiment.out_of_fold({"family": family})
+            fitted.append(experiment.refit({"family": family}, every))
+            hazards.append(of_fold)
         except Exception as fault:
-            failed.append(f"{trial.params['family']} failed ({name_fault(fault)})")
-    else:
+            failed.append(f"{family} failed ({name_fault(fault)})")
+    if not fitted:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
+    choices = [*zip(hazards, zip(fitted, strict=True), strict=True)]
+    choices.append((np.mean(hazards, axis=0), tuple(fitted)))  # errors of both partly cancel
+    chosen, estimators = min(choices, key=lambda choice: experiment.loss(choice[0], every))
+    levels = calibrate(chosen, seen, edges, ends)
+    model = LifeModel(estimators, edges, levels, ends.planned_ms)
+    times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)
     message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
     if not check.is_calibrated:
@@ -272,8 +260,9 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     the twin's."""
     lives = rows_of_lives(dataset)
     experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
-    family = {"family": twin.estimator.family}
-    return replace(twin, estimator=experiment.refit(family, np.arange(experiment.rows)))
+    every = np.arange(experiment.rows)
+    fitted = (experiment.refit({"family": of.family}, every) for of in twin.estimators)
+    return replace(twin, estimators=tuple(fitted))
 
 
 def calibrate(
