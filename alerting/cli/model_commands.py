@@ -339,9 +339,9 @@ def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
         "model_version": rows.model_version,
         "reason": rows.unknown[-1] or None,
     }
-    if rows.values is None or not is_known:
+    if rows.interval is None or not is_known:
         return row
-    return row | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
+    return row | dict(zip(("low", "median", "high"), rows.interval[-1].tolist(), strict=True))
 
 
 @command

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from alerting.deferred import load
 from alerting.definitions.faults import UserError
+from alerting.learning.features.plan import LIFE_AGE
 from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RunState, Swept
 from alerting.readings.history import from_millis, to_millis
 
@@ -457,11 +458,9 @@ def _describe(
     from mlflow.types import ColSpec, Schema
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    signature = (
-        ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
-        if columns
-        else None
-    )
+    scored = ("probability", *(("low", "median", "high") if LIFE_AGE in inputs else ()))
+    outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
+    signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
     model.add_flavor(
         "python_function", loader_module=LOADER, python_version=platform.python_version()

@@ -51,7 +51,7 @@ from alerting.learning.data.quality import (
     require_both_classes,
 )
 from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_feedback
-from alerting.learning.features.lives import lives_of_rows
+from alerting.learning.features.life_features import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -109,7 +109,7 @@ class Dataset(DatasetRows):
     asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
-    where they are not known. `lives`: of each row the columns of `row_lives`; none without a
+    where they are not known. `lives`: of each row the columns of `lives_of_rows`; none without a
     remaining life. `purge_ms`: length purged before every border. `hash`: over the content of rows,
     labels and parts; the same in every process.
     """
@@ -139,6 +139,11 @@ class Dataset(DatasetRows):
         categories it is `rows` itself, stored by column; a selection of its rows is a copy stored
         by row."""
         return Columns.from_plan(self.plan).view(self.rows)
+
+    @cached_property
+    def life_features(self) -> Floats:
+        """Return the columns of `lives` that a model sees: `plan.life_columns`."""
+        return np.delete(self.lives, (1, 2, 3), axis=1) if self.lives.size else self.lives
 
     @cached_property
     def has_future(self) -> BoolArray:
@@ -242,7 +247,7 @@ def build_dataset(
     used = {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets)}
     leaks = leak_suspects(definition, plan, training, features, rows)
     beside: dict[str, Any] = {name: getattr(rows, name) for name in HASHED}
-    beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
+    beside["lives"] = lives_of_rows(definition.life_ends, plan, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -547,7 +552,8 @@ def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
 def export_table(dataset: Dataset) -> pd.DataFrame:
     """Return a table with one row per instant that is fitted on or measured.
 
-    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names.
+    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names,
+    those of a life last.
     Part is train, validation, test, purged (too near to a border) or excluded (operators' feedback
     puts the label in doubt). Categories are text. Sorted by asset and time.
     """
@@ -564,5 +570,6 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         else dataset.rows[name]
         for name in dataset.plan.columns
     }
+    features |= dict(zip(dataset.plan.life_columns, dataset.life_features.T, strict=False))
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)

@@ -53,14 +53,28 @@ def ages(lives: Lives, at: Millis) -> Floats:
     return np.where(which > 0, at - latest[which], np.nan)
 
 
-def lives_of_rows(
-    ends: LifeEnds | None, histories: Sequence[History], at: Millis, asset: npt.NDArray[np.object_]
-) -> Floats:
-    """Return of each row the columns of `row_lives`; the rows are sorted by asset as the histories.
-    Without columns if no remaining life is asked for."""
-    if ends is None:
-        return np.empty((len(at), 0))
-    return np.concatenate([row_lives(ends, h, at[asset == h.asset.name]) for h in histories])
+_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
+_LONGEST_MS = 72 * 3_600_000
+_MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
+
+
+def life_windows(
+    ends: LifeEnds | None, histories: Sequence[History], stride_ms: int, sampling_ms: int
+) -> tuple[int, ...]:
+    """Return windows (ms, increasing, whole strides) that fit the usual time from one failure or
+    replacement to the next failure; empty if none is known. `sampling_ms`: of the variable with
+    most readings."""
+    lengths: list[int] = []
+    for history in () if ends is None else histories:
+        lives = find_lives(ends, history)
+        begins = np.unique(lives.begin)
+        number = np.searchsorted(begins, lives.end[lives.failed])
+        lengths += (begins[number[number > 0]] - begins[number[number > 0] - 1]).tolist()
+    if not lengths:
+        return ()
+    longest = max(_LONGEST_MS, _MOST_READINGS * sampling_ms)
+    windows = (min(share * float(np.median(lengths)), longest) for share in _SHARES)
+    return tuple(sorted({max(1, round(window / stride_ms)) * stride_ms for window in windows}))
 
 
 def row_lives(ends: LifeEnds, history: History, at: Millis) -> Floats:

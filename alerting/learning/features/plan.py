@@ -95,7 +95,8 @@ class FeaturePlan(Stored):
     usual counts of readings; with less than half of them an instant is not scored. `only_last`:
     numbers measured too seldom for statistics of windows, such as laboratory values; only their
     last and lagged values are columns. `results_of`: such a number whose last results each row is
-    compared with, or empty.
+    compared with, or empty. `life_windows_ms`: windows, increasing, whose means a model of the
+    remaining life sees beside the columns; empty if it sees none.
     """
 
     stride_ms: Annotated[Length, Field(ge=1)]
@@ -115,6 +116,9 @@ class FeaturePlan(Stored):
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
     only_last: _Names = ()
     results_of: Annotated[str, Field(max_length=1000)] = ""
+    life_windows_ms: Annotated[
+        tuple[Annotated[Length, Field(ge=1)], ...], Field(max_length=10)
+    ] = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -147,6 +151,31 @@ class FeaturePlan(Stored):
             category_attributes=(),
             results_of="",
         )
+
+    @cached_property
+    def of_life(self) -> FeaturePlan | None:
+        """Return the plan of the means that a model of the remaining life sees beside the columns;
+        None if it sees none."""
+        if not self.life_windows_ms or not self.of_process.numbers:
+            return None
+        return FeaturePlan(
+            self.stride_ms,
+            self.life_windows_ms,
+            ("mean",),
+            self.of_process.numbers,
+            delay_ms=self.delay_ms,
+        )
+
+    @cached_property
+    def life_columns(self) -> tuple[str, ...]:
+        """Return the names of what a model of the remaining life sees beside the columns: the age
+        of the part (ms), means, and how far each is from that of the first one of the longest
+        windows of the life."""
+        of_life = self.of_life
+        if of_life is None:
+            return (LIFE_AGE,)
+        means = tuple(f"life/{name}" for name in of_life.columns)
+        return (LIFE_AGE, *means, *(f"{name}.from_new" for name in means))
 
     @cached_property
     def bucket_ms(self) -> int:
@@ -313,11 +342,7 @@ class FeaturePlan(Stored):
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, without its empty optional fields."""
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged", "usual", "only_last", "results_of")
-        }
+        return {key: value for key, value in asdict(self).items() if value or key not in _OPTIONAL}
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> FeaturePlan:
@@ -326,7 +351,12 @@ class FeaturePlan(Stored):
 
 
 _PLAN = TypeAdapter(FeaturePlan)
+_OPTIONAL = (
+    *("carried_forward", "lagged", "usual", "only_last", "results_of"),
+    "life_windows_ms",
+)
 RESULTS = ".results"
+LIFE_AGE = "life/age"
 AT_RESULTS = ".at_results"
 LAST_RESULTS = 4  # with one the noise of its measurement is in full in each estimate
 

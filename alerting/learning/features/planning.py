@@ -14,6 +14,7 @@ from alerting.definitions.faults import TrainingRefused, format_duration, shown
 from alerting.definitions.fields.learning import Aggregation
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names
+from alerting.learning.features.lives import life_windows
 from alerting.learning.features.plan import (
     CarryForward,
     CategorySource,
@@ -284,6 +285,12 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             for n in numbers
             if is_present
             and (n.name == definition.problem.variable or (n.sampling_ms or 0) > windows[-1])
+        ),
+        life_windows_ms=life_windows(
+            definition.life_ends,
+            histories,
+            duration_millis(definition.stride),
+            min((n.sampling_ms for n in numbers if n.sampling_ms), default=0),
         ),
     )
     if not plan.columns:

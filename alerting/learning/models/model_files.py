@@ -44,7 +44,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.families.contract import Learner, get_family
-from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns, with_life
+from alerting.learning.models.life_model import LifeLevels, LifeModel, hazard_columns, with_life
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
@@ -71,7 +71,7 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
 # before the names that a family gives its files
-PREFIX = re.compile(r"^(?:life|mode-\d+)-")
+PREFIX = re.compile(r"^(?:life|mode)-\d+-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -177,7 +177,7 @@ class ModeMeta(_Closed):
 class LifeMeta(_Closed):
     """The model of the remaining life."""
 
-    estimator: EstimatorMeta
+    estimators: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=2)]
     edges_ms: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
     ]
@@ -304,7 +304,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         ]
     if (life := model.life) is not None:
         stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
-        meta["life"] = {**stated, "estimator": document(life.estimator, "life-")}
+        fitted_lives = [document(of, f"life-{n}-") for n, of in enumerate(life.estimators)]
+        meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | beside | {REFIT + name: data for name, data in refit.items()}
@@ -316,7 +317,8 @@ def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, An
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file with the installed versions of the libraries that score the model."""
-    beside = [*(mode.estimator for mode in model.modes), model.life and model.life.estimator]
+    of_life = model.life.estimators if model.life else ()
+    beside = [*(mode.estimator for mode in model.modes), *of_life]
     families = {model.family, *(estimator.family for estimator in beside if estimator)}
     needed = (package for family in families for package in get_family(family).packages)
     return {
@@ -392,7 +394,8 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
     hash = model_hash(estimator, model.calibration, model.threshold, plan, model.has_alarm)
     model = replace(model, hash=hash)
     if (life := meta.life) is not None:
-        of_life = read(life.estimator, life_columns(columns, len(life.edges_ms)))
+        of_hazards = hazard_columns(plan, len(life.edges_ms))
+        of_life = tuple(read(estimator, of_hazards) for estimator in life.estimators)
         levels = LifeLevels(*life.levels)
         model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
     modes = (

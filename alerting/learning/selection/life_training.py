@@ -20,11 +20,10 @@ from alerting.definitions.faults import name_fault
 from alerting.definitions.fields.learning import BUILT_IN, Learning
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.experiment import Experiment, Found, Space
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_group, merge
-from alerting.learning.experiment.trials import SearchFailed
+from alerting.learning.experiment.experiment import Experiment
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_group
 from alerting.learning.features.lives import mean_by_life
-from alerting.learning.features.plan import Columns
+from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
     STATED,
@@ -32,10 +31,10 @@ from alerting.learning.models.life_model import (
     LifeModel,
     Rows,
     expand_rows,
+    hazard_columns,
     hazards_of,
     latest_of,
     level_at,
-    life_columns,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -54,12 +53,13 @@ _MOST_CHECKED = 20_000
 
 
 class LifeRows(NamedTuple):
-    """Rows of lives. `row`: positions among the rows of a dataset; `age`, `time_left` (ms),
-    `failed`: as in `row_lives`. `life`: number of the life; `ends_at`: instant (ms) of its end, or
-    of the last reading. `is_test`: whether a row is of the test period."""
+    """Rows of lives. `row`: positions among the rows of a dataset; `features`: as of
+    `build_life_features`; `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the
+    life; `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of
+    the test period."""
 
     row: Positions
-    age: Floats
+    features: Floats
     time_left: Floats
     failed: BoolArray
     life: npt.NDArray[np.int64]
@@ -71,6 +71,11 @@ class LifeRows(NamedTuple):
         return LifeRows(*(part[rows] for part in self))
 
     @property
+    def age(self) -> Floats:
+        """Return the age of the part (ms), NaN where it is not known."""
+        return self.features[:, 0]
+
+    @property
     def weight(self) -> Floats:
         """Return the weight of each row, so that all lives count alike; together the number of
         lives."""
@@ -80,12 +85,13 @@ class LifeRows(NamedTuple):
 
 def rows_of_lives(dataset: Dataset) -> LifeRows:
     """Return the rows of a dataset that live evaluation would score, by their lives."""
-    age, time_left, failed, number = dataset.lives.T
+    time_left, failed, number = dataset.lives[:, 1:4].T
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
     _, life = np.unique(np.column_stack([asset, number]), axis=0, return_inverse=True)
     is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + time_left.astype(np.int64)
-    rows = LifeRows(np.arange(len(age)), age, time_left, failed == 1, life, ends_at, is_test)
+    row = np.arange(len(number))
+    rows = LifeRows(row, dataset.life_features, time_left, failed == 1, life, ends_at, is_test)
     return rows.select(time_left > 0)
 
 
@@ -129,7 +135,7 @@ class LifeExperiment(Experiment[Estimator]):
         self,
         lives: LifeRows,
         matrix: Floats,
-        columns: Columns,
+        plan: FeaturePlan,
         edges: tuple[float, ...],
         seed: int,
     ) -> None:
@@ -137,7 +143,7 @@ class LifeExperiment(Experiment[Estimator]):
         self.folds = cut_by_group(lives.life, lives.failed, _FOLDS)
         self._lives = lives
         self._matrix = matrix
-        self._columns = life_columns(columns, len(edges))
+        self._columns = hazard_columns(plan, len(edges))
         self._edges = edges
         self._seed = seed
 
@@ -146,7 +152,7 @@ class LifeExperiment(Experiment[Estimator]):
         lives = spread_rows(self._lives.select(fold.train))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
         features = self._matrix[lives.row]
-        matrix = expand_rows(features, lives.age, row, interval, self._edges)
+        matrix = expand_rows(features, lives.features, row, interval, self._edges)
         weight = lives.weight[row]
         labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
         family = get_family(params["family"])
@@ -156,7 +162,7 @@ class LifeExperiment(Experiment[Estimator]):
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
         """Return the cumulative hazards (rows x intervals)."""
         lives = self._lives.select(rows)
-        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.age)
+        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.features)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         """Return the log loss, summed over lives, in which all count alike."""
@@ -168,15 +174,6 @@ class LifeExperiment(Experiment[Estimator]):
         before = reached[row, within]
         ended = np.log(-np.expm1(before - reached[row, within + 1]))
         return float(((before - np.where(lives.failed, ended, 0.0)) * lives.weight).sum())
-
-    def search_families(self, learning: Learning) -> Found:
-        """Try each family once. Raises SearchFailed if none could be fitted."""
-        families = [family for family in BUILT_IN if get_family(family).of_lives is not None]
-        space = Space(
-            lambda trial: {"family": trial.suggest_categorical("family", families)},
-            [{"family": family} for family in families],
-        )
-        return self.search(space, learning.model_copy(update={"trials": len(families)}))
 
 
 def level_quantile(
@@ -226,29 +223,26 @@ def train_life(
     seen = spread_rows(seen, _MOST_CHECKED)
     unseen = spread_rows(unseen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(seen, dataset.matrix, columns, edges, learning.seed)
-    try:
-        search = experiment.search_families(learning)
-    except SearchFailed as fault:
-        search = Found(tried=[*fault.trials])
-    failed = [f"{t.params['family']} failed ({t.fault})" for t in search.tried if t.fault]
-    ranked = sorted((t for t in search.tried if not t.fault), key=lambda trial: -trial.ap)
-    for rank, trial in enumerate(ranked):
+    experiment = LifeExperiment(seen, dataset.matrix, dataset.plan, edges, learning.seed)
+    every = np.arange(experiment.rows)
+    hazards: list[Floats] = []
+    fitted: list[Estimator] = []
+    failed: list[str] = []
+    for family in [name for name in BUILT_IN if get_family(name).of_lives is not None]:
         try:
-            if rank:
-                hazards = experiment.out_of_fold(trial.params)
-            else:
-                hazards = merge(experiment.folds, search.predicted, experiment.rows)
-            levels = calibrate(hazards, seen, edges, ends)
-            estimator = experiment.refit(trial.params, np.arange(experiment.rows))
-            model = LifeModel(estimator, edges, levels, ends.planned_ms)
-            times = model.times(dataset.matrix[unseen.row], unseen.age, ends)
-            break
+            of_fold = experiment.out_of_fold({"family": family})
+            fitted.append(experiment.refit({"family": family}, every))
+            hazards.append(of_fold)
         except Exception as fault:
-            failed.append(f"{trial.params['family']} failed ({name_fault(fault)})")
-    else:
+            failed.append(f"{family} failed ({name_fault(fault)})")
+    if not fitted:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
+    choices = [*zip(hazards, zip(fitted, strict=True), strict=True)]
+    choices.append((np.mean(hazards, axis=0), tuple(fitted)))  # errors of both partly cancel
+    chosen, estimators = min(choices, key=lambda choice: experiment.loss(choice[0], every))
+    levels = calibrate(chosen, seen, edges, ends)
+    model = LifeModel(estimators, edges, levels, ends.planned_ms)
+    times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)
     message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
     if not check.is_calibrated:
@@ -265,10 +259,10 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     """Return the twin's model of the remaining life fitted on all lives; intervals and levels are
     the twin's."""
     lives = rows_of_lives(dataset)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(lives, dataset.matrix, columns, twin.edges_ms, seed)
-    family = {"family": twin.estimator.family}
-    return replace(twin, estimator=experiment.refit(family, np.arange(experiment.rows)))
+    experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
+    every = np.arange(experiment.rows)
+    fitted = (experiment.refit({"family": of.family}, every) for of in twin.estimators)
+    return replace(twin, estimators=tuple(fitted))
 
 
 def calibrate(

@@ -139,7 +139,8 @@ def profile(dataset: Dataset) -> DatasetProfile:
 def column_types(plan: FeaturePlan) -> dict[str, str]:
     """Return columns and their types, as MLflow shows them for the dataset and in the model's
     signature."""
-    return {name: "string" if name in plan.levels else "double" for name in plan.columns}
+    names = (*plan.columns, *(plan.life_columns if plan.of_life else ()))
+    return {name: "string" if name in plan.levels else "double" for name in names}
 
 
 def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:

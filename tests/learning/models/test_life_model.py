@@ -1,5 +1,6 @@
 """Remaining lives: ends, censoring, levels and calibration with known answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -7,11 +8,12 @@ import numpy as np
 import pytest
 
 from alerting.definitions.alert_definition import LifeEnds
-from alerting.definitions.asset_documents import EventType
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.wording.language import language
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.learning.features.lives import ages, find_lives, lives_of_rows, row_lives
-from alerting.learning.features.plan import Columns
+from alerting.learning.features.life_features import build_life_features, lives_of_rows
+from alerting.learning.features.lives import ages, find_lives, life_windows, row_lives
+from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.life_model import level_at, time_to
 from alerting.learning.selection.life_training import (
     LifeExperiment,
@@ -23,11 +25,19 @@ from alerting.learning.selection.life_training import (
     person_periods,
     rows_of_lives,
 )
-from alerting.readings.history import to_millis
-from tests.builders import at, history
+from alerting.readings.history import no_events, to_millis
+from tests.builders import at, history, oven
 
 MINUTE = 60_000
 ENDS = LifeEnds("failure-*", 30 * MINUTE, "replaced", 240 * MINUTE)
+PLAN = FeaturePlan(
+    10 * MINUTE,
+    (10 * MINUTE,),
+    ("last",),
+    (NumberSource("moisture", 10 * MINUTE),),
+    delay_ms=20 * MINUTE,
+    life_windows_ms=(30 * MINUTE, 60 * MINUTE),
+)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,7 @@ def test_a_life_ends_with_a_failure_or_a_planned_replacement_and_age_is_what_was
     np.testing.assert_array_equal(row, expected)
     before = ENDS._replace(replaced_by=None)
     assert row_lives(before, line, np.array([to_millis(at(300))]))[0, 1] == 300 * MINUTE
-    assert lives_of_rows(None, [line], np.array([0]), np.array(["a"])).shape == (1, 0)
+    assert lives_of_rows(None, PLAN, [line], np.array([0]), np.array(["a"])).shape == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,8 @@ def test_advice_against_the_plan_needs_lives_enough_to_prove_two_percent(lives, 
 def life_rows(age, time_left, life, failed=True):
     size = len(age)
     failed = np.broadcast_to(failed, size)
-    columns = np.array(age), np.array(time_left), failed, np.array(life), np.arange(size)
+    features = np.array(age, float)[:, None]
+    columns = features, np.array(time_left), failed, np.array(life), np.arange(size)
     return LifeRows(np.arange(size), *columns, np.ones(size, bool))
 
 
@@ -153,8 +164,8 @@ def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     number = np.repeat(np.arange(8 * failing), 3)
     time_left = np.tile([30.0, 20.0, 10.0], 8 * failing)
     rows = life_rows(40 - time_left, time_left, number, failed=number % failing == 0)
-    columns = Columns(("a",), {})
-    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), columns, (10.0, 20.0, 30.0), 0)
+    plan = replace(PLAN, life_windows_ms=())
+    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), plan, (10.0, 20.0, 30.0), 0)
     hazards = experiment.out_of_fold({"family": "logistic_regression"})
     assert (np.diff(hazards, axis=1) > 0).all()
 
@@ -162,7 +173,10 @@ def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
 def test_lives_of_two_assets_are_never_one_however_many_there_are():
     lives = np.array([[1.0, 5.0, 1.0, 1_000_000.0], [1.0, 5.0, 1.0, 0.0], [2.0, 4.0, 1.0, 0.0]])
     asset = np.array(["a", "b", "b"], dtype=object)
-    dataset = SimpleNamespace(lives=lives, asset=asset, part=asset, at=np.arange(3))
+    features = lives[:, :1]
+    dataset = SimpleNamespace(
+        lives=lives, life_features=features, asset=asset, part=asset, at=np.arange(3)
+    )
     number = rows_of_lives(dataset).life
     assert [number[0] == number[1], number[1] == number[2]] == [False, True]
 
@@ -179,6 +193,56 @@ def test_a_repair_is_known_before_its_failure_and_events_of_one_instant_end_one_
     for events, failed in ((together, [True]), (together[:2], [False])):
         line = history([0, 600], events=events, moisture=[1.0, 2.0])
         assert find_lives(several, line).failed.tolist() == failed
+
+
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_a_part_is_compared_with_its_first_window_from_when_that_is_over(offset):
+    """The failure of minute 95 is known at minute 125, the values after 20 minutes: the first
+    window with values of the new part alone ends at the stride after minute 175."""
+    minutes = np.arange(0, 400, 10)
+    moisture = np.where(minutes > 95, offset + (minutes - 100) / 10, 7.0)
+    late = EventType(name="failure-a", duration="instant", delay=timedelta(minutes=30))
+    asset = oven(moisture=Variable(delay=timedelta(minutes=20)))
+    events = [("failure-a", 95, 95)]
+    line = history(minutes, asset, events, [late], moisture=moisture)
+    at_minutes = [120, 130, 170, 180, 190, 300]
+    instants = np.array([to_millis(at(minute)) for minute in at_minutes])
+    seen = build_life_features(PLAN, ENDS, line, instants, lambda *_: line)
+    assert PLAN.life_columns == (
+        "life/age",
+        "life/moisture.mean.30m",
+        "life/moisture.mean.1h",
+        "life/moisture.mean.30m.from_new",
+        "life/moisture.mean.1h.from_new",
+    )
+    age, short, long, short_from_new, from_new = seen.T
+    np.testing.assert_array_equal(age, np.array([np.nan, 35, 75, 85, 95, 205]) * MINUTE)
+    np.testing.assert_allclose(short[3:], offset + np.array([5.0, 6.0, 17.0]))
+    np.testing.assert_allclose(long[3:], offset + np.array([3.5, 4.5, 15.5]))
+    np.testing.assert_allclose(from_new, [np.nan, np.nan, np.nan, 0, 1, 12])
+    np.testing.assert_allclose(short_from_new, from_new + 1.5)
+    # the same from readings that begin with the windows, and those of the first window apart
+    known = replace(line, readings=line.readings[at(220) :])
+    begin = replace(line, readings=line.readings[at(80) : at(180)], events=no_events())
+    alone = build_life_features(PLAN, ENDS, known, instants[-1:], lambda *_: begin)
+    np.testing.assert_array_equal(alone[0], seen[-1])
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [(1, (20, 120)), (0.001, (20, 72)), (100, (20, 120))],
+)
+def test_windows_fit_the_usual_life_and_have_no_more_readings_than_evaluation_reads(
+    sampling, expected
+):
+    hours = [0, 600, 1_200, 1_800, 4_000]
+    events = [("failure-a", 60 * hour, 60 * hour) for hour in hours]
+    line = history([0, 60 * 4_000], events=events, moisture=[1.0, 2.0])
+    found = life_windows(ENDS, [line], 60 * MINUTE, int(sampling * 60 * MINUTE))
+    assert found == tuple(hour * 60 * MINUTE for hour in expected)
+    assert life_windows(None, [line], 60 * MINUTE, 0) == ()
+    once = history([0, 60], events=events[:1], moisture=[1.0, 2.0])
+    assert life_windows(ENDS, [once], 60 * MINUTE, 0) == ()
 
 
 HOUR = timedelta(hours=1)
