@@ -12,6 +12,8 @@ service has only its last value.
 ALERTING_BENCH_PART: names of lines, with commas.
 """
 
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Callable

@@ -6,6 +6,8 @@ have nothing to do with it. The rest of its variance is a slow level that nothin
 memory of its own, and the error of the laboratory.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
