@@ -56,7 +56,7 @@ LINES = (
     QualityLine("shorter-quick", 2, "quick", 500, 81_006),
     QualityLine("few", 120, "slow", 80, 81_007, delay_h=3),
     QualityLine("interaction", 12, "slow", 500, 81_008, shown="interaction"),
-    QualityLine("nothing", 0, "slow", 400, 81_009, shown="nothing"),
+    QualityLine("nothing", 12, "slow", 400, 81_009, shown="nothing"),
 )
 
 
@@ -89,25 +89,20 @@ def measure(line: QualityLine) -> MeasuredLine:
     sampled = sampled[random.random(len(sampled)) >= _LOST][:count]
     minutes = np.round(sampled * 60 + random.uniform(-30, 30, len(sampled)))
     taken = minutes.astype(np.int64) * 60_000 + _START.value // 1_000_000
-    level = _remember(random, steps, max(line.memory_h, 1e-9) / step_h)
-    values = error = random.standard_normal(len(taken))
-    if line.shown != "nothing":
-        parts = np.sqrt(_SHARES)[:, None] * [
-            *np.array([_scaled(_shown(line, movers, step_h)), level])[
-                :, (minutes / 60 / step_h).astype(int)
-            ],
-            error,
-        ]
-        values = parts.sum(axis=0)
+    level = _remember(random, steps, line.memory_h / step_h)
+    error = random.standard_normal(len(taken))
+    step = (minutes / 60 / step_h).astype(int)
+    parts = np.array([_scaled(_shown(line, movers, step_h))[step], level[step], error])
+    values = 80 + 4 * (error if line.shown == "nothing" else np.sqrt(_SHARES) @ parts)
     index = pd.date_range(_START, periods=steps, freq=f"{_MINUTES[line.response]}min", unit="ms")
     readings = pd.DataFrame(_sensors(random, movers, steps, step_h), index=index)
     at = pd.DatetimeIndex(pd.to_datetime(taken, unit="ms", utc=True)).as_unit("ms")
-    joined = readings.join(pd.DataFrame({QUALITY: 80 + 4 * values}, index=at), how="outer")
+    joined = readings.join(pd.DataFrame({QUALITY: values}, index=at), how="outer")
     delay = timedelta(hours=line.delay_h)
     variables = {str(name): Variable() for name in readings} | {QUALITY: Variable(delay=delay)}
     history = History(Asset(name=ASSET, variables=variables), joined.rename_axis("ts"))
     as_of = at[line.results - 1] + delay + timedelta(minutes=1)
-    return MeasuredLine(history, taken, 80 + 4 * values, line.results, as_of)
+    return MeasuredLine(history, taken, values, line.results, as_of)
 
 
 def window_means(line: MeasuredLine, at: Millis, begin_h: float, end_h: float) -> Floats:
