@@ -126,6 +126,18 @@ def estimate(line: MeasuredLine) -> tuple[str, Floats | None]:
     return proposal.reason, forecast_at(definition, serving, view, at).quantiles[:, 0]
 
 
+def known_columns(line: MeasuredLine) -> Floats:
+    """Return what was known when each sample was taken (results x columns): the last result, the
+    one before, the mean of four, and means of the variables."""
+    delay = line.history.delay(QUALITY) // timedelta(milliseconds=1)
+    known = np.searchsorted(line.taken + delay, line.taken, side="left")
+    recent = pd.Series(line.values).rolling(4, min_periods=1).mean()
+    results = np.column_stack([line.values, pd.Series(line.values).shift(1), recent])
+    blocks = [(hours, 0.0) for hours in _LONGEST_H] + [(h, h / 2) for h in _LONGEST_H[1:]]
+    means = [window_means(line, line.taken, *block) for block in blocks]
+    return np.column_stack([results[known - 1], *means])
+
+
 def predict_by_peers(line: MeasuredLine) -> dict[str, Floats]:
     """Return the unseen results as each peer predicts them."""
     from lightgbm import LGBMRegressor
@@ -136,15 +148,7 @@ def predict_by_peers(line: MeasuredLine) -> dict[str, Floats]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    delay = line.history.delay(QUALITY) // timedelta(milliseconds=1)
-    # results known when a sample is taken, without itself
-    known = np.searchsorted(line.taken + delay, line.taken, side="left")
-    recent = pd.Series(line.values).rolling(4, min_periods=1).mean()
-    results = np.column_stack([line.values, pd.Series(line.values).shift(1), recent])
-    blocks = [(hours, 0.0) for hours in _LONGEST_H] + [(h, h / 2) for h in _LONGEST_H[1:]]
-    columns = np.column_stack(
-        [results[known - 1], *(window_means(line, line.taken, *block) for block in blocks)]
-    )
+    columns = known_columns(line)
     fit = slice(4, line.known)
     unseen = slice(line.known, None)
     small = {"num_leaves": 7, "learning_rate": 0.03, "n_estimators": 300, "colsample_bytree": 0.3}

@@ -3,31 +3,27 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from benchmarks.helpers.quality_lines import LINES, measure, window_means
-from benchmarks.soft_sensor import predict_by_peers
+from benchmarks.soft_sensor import known_columns
 
-pytestmark = pytest.mark.models
 FEW = next(line for line in LINES if line.name == "few")
 
 
-def test_a_peer_does_not_know_the_result_that_it_predicts_nor_a_later_one():
-    line = measure(FEW)
-    shown = line.known + 20
-    others = line.values.copy()
-    others[shown:] += 100
-    now = predict_by_peers(line)
-    then = predict_by_peers(replace(line, values=others))
-    for name, predicted in now.items():
-        assert (predicted[: shown - line.known + 1] == then[name][: shown - line.known + 1]).all()
-    assert not (now["last_value"] == then["last_value"]).all()
+def test_a_peer_knows_neither_the_result_that_it_predicts_nor_a_later_one():
+    for delay_h in (0.0, 3.0):
+        line = measure(replace(FEW, delay_h=delay_h))
+        changed = line.values.copy()
+        changed[100:] += 100
+        now = known_columns(line)
+        then = known_columns(replace(line, values=changed))
+        np.testing.assert_array_equal(now[4:101], then[4:101])
+        assert (now[101:, 0] != then[101:, 0]).all()
 
 
-def test_a_laboratory_with_a_delay_shows_an_older_result():
-    known = measure(replace(FEW, delay_h=0.0)), measure(replace(FEW, delay_h=15.0))
-    prompt, late = (predict_by_peers(line)["last_value"] for line in known)
-    assert (late[1:] == prompt[:-1]).mean() > 0.9
+def test_a_late_laboratory_shows_an_older_result():
+    prompt, late = (known_columns(measure(replace(FEW, delay_h=h)))[:, 0] for h in (0.0, 15.0))
+    assert (late[5:] == prompt[4:-1]).mean() > 0.9
 
 
 def test_means_of_variables_end_before_the_sample():
