@@ -90,16 +90,19 @@ def check_text(platform, minute):
     return describe_features(platform, definition, at(minute))
 
 
-@pytest.mark.parametrize("hours", [2, 12])
-def test_the_present_value_is_estimated_at_each_stride(hours):
+@pytest.mark.parametrize(
+    ("hours", "windows", "derived"),
+    [(2, [20, 40, 120], "20m, 40m, 2h"), (12, [50, 100, 300, 700], "50m, 1h40m, 5h, 11h40m")],
+)
+def test_the_present_value_is_estimated_at_each_stride(hours, windows, derived):
     days = 33
     platform, truth = line(days, hours)
     announced = check_text(platform, TRAINED)
     decided = trained_at(platform, "quality", TRAINED)
     assert (decided.verdict, decided.promote) == ("provisional", True), decided.reason
     model = load_model(platform, platform.definitions.newest_revision("quality").definition, 1)
-    assert "windows 30m, 1h, 2h, 4h were derived" in announced
-    assert [window // 60_000 for window in model.plan.windows_ms] == [30, 60, 120, 240]
+    assert f"windows {derived} were derived" in announced
+    assert [window // 60_000 for window in model.plan.windows_ms] == windows
     assert f"one every {hours}h; 40 are needed" in announced
     evaluated(platform, (days * DAY - 1,))
     scored = platform.scores.for_interval("quality", at(TRAINED), at(days * DAY))

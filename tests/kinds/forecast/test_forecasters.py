@@ -93,7 +93,7 @@ def fitted(name, matrix, future, **changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
+    "name", ["persistence", "mean", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
 )
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(
     name, monkeypatch
@@ -206,11 +206,12 @@ def test_leads_lags_and_candidates_follow_the_document():
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
-    assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
+    assert plain.families == ("persistence", "mean", "smoothing", "ridge", "boosted_trees")
     assert parse_definition(
         FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}
     ).families == (
         "persistence",
+        "mean",
         "seasonal_naive",
         "ridge",
     )

@@ -1,0 +1,152 @@
+"""What an estimate between results begins from (the last results, or the level alone) and which
+windows it sees: chosen on the folds, the simplest where results are few."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alerting.definitions.asset_documents import Asset, Variable
+from alerting.kinds.forecast.definition import ForecastDefinition
+from alerting.kinds.forecast.forecasters import FORECASTERS
+from alerting.kinds.forecast.training import TRAINING, ForecastExperiment
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.point_in_time import build_features
+from alerting.ports import silent
+from alerting.readings.history import History, to_millis
+from tests.builders import at
+
+pytestmark = pytest.mark.models
+
+STEP = 10  # minutes
+DELAY = 60
+VARIABLES = ("heat", "speed", "feed")
+LINE = Asset(
+    name="line-1",
+    variables={name: Variable() for name in VARIABLES}
+    | {"quality": Variable(delay=timedelta(minutes=DELAY))},
+)
+
+
+def line(results, memory_h, level, error, response_h, hours=6, seed=0):
+    """Return the history of a line with a result every `hours`. `memory_h`: of a level of that
+    deviation that nothing shows; `response_h`: of the quality to the process."""
+    random = np.random.default_rng(seed)
+    count = (results + 1) * hours * 60 // STEP
+    process = remembering(random, count, np.array([1.0, 4.0, 8.0]))
+    shown = remembering(random, count, np.array([response_h]), process @ [2.0, -1.5, 1.0])[:, 0]
+    quality = 50 + shown + level * remembering(random, count, np.array([memory_h]))[:, 0]
+    minutes = STEP * np.arange(count)
+    index = pd.DatetimeIndex([at(int(minute)) for minute in minutes]).as_unit("ms")
+    readings = pd.DataFrame(process, index, list(VARIABLES))
+    measured = quality + error * random.normal(size=count)
+    readings["quality"] = np.where((minutes % (60 * hours) == 0) & (minutes > 0), measured, np.nan)
+    readings.index.name = "ts"
+    return History(LINE, readings)
+
+
+def remembering(random, count, memory_h, moved=None):
+    """Return processes (rows x memories): of unit variance, or the response to what moves them."""
+    keep = np.exp(-STEP / 60 / memory_h)
+    out = np.zeros((count, len(memory_h)))
+    for i in range(1, count):
+        fresh = np.sqrt(1 - keep**2) * random.normal(size=len(keep))
+        out[i] = keep * out[i - 1] + (fresh if moved is None else (1 - keep) * moved[i])
+    return out
+
+
+DEFINITION = ForecastDefinition.model_validate(
+    {
+        "name": "quality",
+        "kind": "forecast",
+        "assets": ["line-1"],
+        "variable": "quality",
+        "horizon": "6h",
+        "learning": {"candidates": ["ridge"]},
+    }
+)
+
+
+def dataset_of(history):
+    return build_dataset(DEFINITION, 1, [history], history.readings.index[-1].to_pydatetime())
+
+
+def chosen(history):
+    """Return the set that the training of a ridge chooses, and the losses of two experiments: of
+    this set, and of the simplest one."""
+    dataset = dataset_of(history)
+    params = TRAINING.train(dataset, DEFINITION, "ridge", silent).params
+    experiment = ForecastExperiment(dataset, DEFINITION, "ridge")
+    ridge = FORECASTERS["ridge"]
+    losses = []
+    for one in (params, {**ridge.results[0], **ridge.begins[0]}):
+        predicted = [
+            experiment.predict(experiment.fit(one, fold), one, fold.test)
+            for fold in experiment.folds
+        ]
+        losses.append(
+            np.mean(
+                [
+                    experiment.loss(values, fold.test)
+                    for values, fold in zip(predicted, experiment.folds, strict=True)
+                ]
+            )
+        )
+    return params, losses
+
+
+@pytest.mark.parametrize(
+    ("of", "results", "memory_h", "level", "error"),
+    [("level", 4, 0.5, 1.0, 0.5), ("difference", 1, 200.0, 6.0, 0.05)],
+)
+def test_an_estimate_begins_from_what_the_memory_of_the_line_asks_for(
+    of, results, memory_h, level, error
+):
+    params, (best, simplest) = chosen(line(300, memory_h, level, error, 1.0))
+    assert (params["of"], params["results"]) == (of, results)
+    assert best < 0.95 * simplest
+
+
+def test_windows_fit_how_quickly_the_quality_follows():
+    history = line(300, 0.5, 0.1, 0.1, 0.1)
+    plan = dataset_of(history).plan
+    assert [window // 60_000 for window in plan.windows_ms] == [50, 100, 350]
+    params, (best, simplest) = chosen(history)
+    assert params["windows"] in ("short", "last")
+    assert best < simplest
+
+
+def test_of_few_results_the_simplest_begin_stays_unless_another_is_better_beyond_chance():
+    for seed in range(3):
+        params, _ = chosen(line(70, 60.0, 1.0, 1.0, 2.0, seed=seed))
+        assert (params["of"], params["results"], params["windows"]) == ("difference", 4, "all")
+    params, _ = chosen(line(90, 0.5, 3.0, 0.1, 0.5))
+    assert params["of"] == "level"
+
+
+def test_every_begin_has_columns_that_are_known_in_time():
+    history = line(60, 60.0, 1.0, 0.3, 1.0)
+    plan = dataset_of(history).plan
+    assert plan.results_over == (1, 2, 4)
+    instant = at(30 * 6 * 60 + DELAY - 1)  # the result of 180 h is known a minute later
+    rows = np.array([to_millis(instant) // plan.stride_ms * plan.stride_ms])
+    values = history.readings["quality"].dropna()
+    known = values[values.index + timedelta(minutes=DELAY) <= instant]
+    features = build_features(plan, history, rows).iloc[0]
+    for count, name in ((1, "quality.results.1"), (2, "quality.results.2"), (4, "quality.results")):
+        assert features[name] == pytest.approx(known.iloc[-count:].mean())
+    before = history.readings["heat"].shift(1)[known.index]
+    for count, end in ((1, ".1"), (2, ".2"), (4, "")):
+        expected = before.iloc[-count:].mean()
+        assert features[f"heat.last.at_results{end}"] == pytest.approx(expected)
+
+
+def test_a_plan_of_before_reads_the_same_columns():
+    plan = replace(dataset_of(line(60, 60.0, 1.0, 0.3, 1.0)).plan, results_over=(4,))
+    document = plan.to_document()
+    assert "results_over" not in document
+    assert FeaturePlan.from_document(document) == plan
+    assert [name for name in plan.columns if ".results" in name] == ["quality.results"]
