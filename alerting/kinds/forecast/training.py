@@ -70,7 +70,7 @@ from alerting.learning.selection.choice import (
     name_family,
 )
 from alerting.learning.selection.classifier_search import SearchProgress
-from alerting.learning.selection.decision import describe_worse
+from alerting.learning.selection.value_test import describe_worse
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
