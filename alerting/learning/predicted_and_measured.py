@@ -24,12 +24,11 @@ _CONSTANT = 0.02  # of the deviation of measured values, below which predicted o
 _BEYOND_CHANCE = 1.28  # standard errors: in 9 of 10 samples
 
 
-def explained_share(values: Floats, predicted: Floats) -> float:
-    """Return the share of the variance of values that predicted ones explain (R2); NaN where values
-    have no variance."""
-    off = values - predicted
-    variance = values.var() if len(values) else 0.0
-    return 1 - float(np.mean(off**2) / variance) if variance > 0 else float("nan")
+def explained_share(values: Floats, predicted: Floats, mean: Floats | float) -> float:
+    """Return the share of the variance of values around a mean that predicted ones explain (R2);
+    NaN where values have no variance."""
+    variance = float(((values - mean) ** 2).sum())
+    return 1 - float(((values - predicted) ** 2).sum()) / variance if variance > 0 else float("nan")
 
 
 def is_constant(values: Floats, predicted: Floats) -> bool:
@@ -104,7 +103,7 @@ class GradedValues:
     @property
     def explained(self) -> float:
         """Return the share of the variance of the samples that the median explains (R2)."""
-        return explained_share(self.value, self.median)
+        return explained_share(self.value, self.median, self.value.mean() if len(self.at) else 0.0)
 
     @property
     def is_constant(self) -> bool:

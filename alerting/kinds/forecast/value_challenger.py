@@ -100,7 +100,7 @@ def _test_values(
         mean_crps=mean_of(losses[1]),
         mean_error=mean_of(np.abs(future - mean)),
         better_than_mean=shares[1],
-        explained=explained_share(future[is_known], median[is_known]),
+        explained=explained_share(future[is_known], median[is_known], mean[is_known]),
         is_constant=is_constant(future[is_known], median[is_known]),
         width=mean_of(quantiles[..., HIGHEST] - quantiles[..., LOWEST]),
         known=int((~np.isnan(dataset.future)).sum()),

@@ -37,11 +37,12 @@ class ValueTest:
     `values`: number of values that came; `known`: number of all values of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
-    mean. `explained`: share of the variance (R2). `coverage`: share of values inside the 90 %
-    interval, and `width` its mean width. `share_better`, `better_than_mean`: share of block samples
-    in which the predicted values have the lower CRPS than the last known one, and than the mean;
-    None with fewer than two blocks. `confidence`: the least share required. `is_constant`: whether
-    the predicted values hardly vary. `title`: the candidate in words.
+    mean. `explained`: share of the variance around the mean that the median explains (R2).
+    `coverage`: share of values inside the 90 % interval, and `width` its mean width.
+    `share_better`, `better_than_mean`: share of block samples in which the predicted values have
+    the lower CRPS than the last known one, and than the mean; None with fewer than two blocks.
+    `confidence`: the least share required. `is_constant`: whether the predicted values hardly vary.
+    `title`: the candidate in words.
     """
 
     variable: str
@@ -128,6 +129,7 @@ class ValueTest:
         )
         less = 1 - self.crps / loss if loss > 0 else 0.0
         if less <= 0 or not self.explained > 0:
+            name = name if less <= 0 else "the mean"
             return f"{best}, the best candidate, is no better than {name}. "
         more = self.more_needed
         needed = f"about {more:,} more values are needed" if more else "more alone hardly help"
