@@ -24,7 +24,7 @@ _CONSTANT = 0.02  # of the deviation of measured values, below which predicted o
 _BEYOND_CHANCE = 1.28  # standard errors: in 9 of 10 samples
 
 
-def explained_share(values: Floats, predicted: Floats, mean: Floats | float) -> float:
+def explained_share(values: Floats, predicted: Floats, mean: "Floats | float") -> float:
     """Return the share of the variance of values around a mean that predicted ones explain (R2);
     NaN where values have no variance."""
     variance = float(((values - mean) ** 2).sum())
