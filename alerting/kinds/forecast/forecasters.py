@@ -409,7 +409,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for penalty in (0.01, 0.1, 0.001)
                 for kind in (DIFFERENCE, LEVEL)
             ],
-            [{"penalty": penalty} for penalty in (0.1, 0.3, 0.03, 1.0)],
+            [{"penalty": penalty} for penalty in (0.3, 0.1, 1.0, 0.03)],
             _suggest_ridge,
             begins=[
                 {**begin, "windows": windows}

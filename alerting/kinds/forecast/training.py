@@ -87,7 +87,9 @@ _MOST_TRIED = 16_000
 _LEAST_TRIED = 2_000
 
 
-_RESULTS_TO_CHOOSE = 100  # with fewer the choice of a set follows noise
+_FEW_RESULTS = 70  # to learn from; with fewer the choice of a set follows noise
+_LIKELY = 0.7  # share of the samples in which a set must be better than a simpler one
+_RESULTS_OF_PENALTY = 300  # with fewer a ridge gets more penalty
 
 
 class ForecastTraining:
@@ -302,9 +304,7 @@ class ForecastExperiment(Experiment[Estimator]):
         self._task = task_of(definition, dataset.plan)
         self._most = most
         self._definition = definition
-        self._enough = (
-            not dataset.plan.results_of or (~np.isnan(self._future)).sum() >= _RESULTS_TO_CHOOSE
-        )
+        self._results = int(dataset.has_future[dataset.part == "train"].sum())
         self._strongest = dict[tuple[int, Seen], Positions]()
         self.cut = ForecastFolds(folds or [], [], [])
         if folds is None:
@@ -323,10 +323,17 @@ class ForecastExperiment(Experiment[Estimator]):
         the first of them on the folds."""
         if not self._dataset.plan.results_of:
             return self.family.proven
-        first, *others = self.family.results
-        begins = [{**first, **begin} for begin in self.family.begins]
+        # what a result says against a weight grows with their number
+        fewer = max(1.0, _RESULTS_OF_PENALTY / max(self._results, 1))
+        proven = [
+            {**params, "penalty": min(params["penalty"] * fewer, 10.0)}
+            if "penalty" in params
+            else params
+            for params in self.family.results
+        ]
+        begins = [{**proven[0], **begin} for begin in self.family.begins]
         if not begins:
-            return self.family.results
+            return proven
         values = ForecastExperiment(
             self._dataset, self._definition, self.family.name, self.folds, self._most
         )
@@ -335,7 +342,7 @@ class ForecastExperiment(Experiment[Estimator]):
             self._definition.learning.model_copy(update={"trials": len(begins)}),
         )
         best = found.best.params if found.best else begins[0]
-        return [{**best, **params} for params in (first, *others)]
+        return [{**best, **params} for params in proven]
 
     def suggest(self, trial: "optuna.Trial") -> Params:
         """Return a parameter set; of an estimate between results with what it begins from."""
@@ -346,8 +353,9 @@ class ForecastExperiment(Experiment[Estimator]):
         return params
 
     def is_better(self, loss: float, predicted: Sequence[Floats], found: Found) -> bool:
-        """Return whether a set replaces the best one so far: of few results only beyond chance."""
-        if found.best is None or self._enough:
+        """Return whether a set replaces the best one so far: between results only if it is so in
+        most samples, and of few results in nearly all, for the simplest is tried first."""
+        if found.best is None or not self._dataset.plan.results_of:
             return super().is_better(loss, predicted, found)
         gains = [
             crps(before, self._future[fold.test]) - crps(now, self._future[fold.test])
@@ -355,7 +363,8 @@ class ForecastExperiment(Experiment[Estimator]):
         ]
         rows = np.concatenate([fold.test for fold in self.folds])
         blocks = self._dataset.time_blocks(rows)
-        return (share_of_samples(np.concatenate(gains), blocks) or 0.0) >= _CONFIDENCE
+        needed = _CONFIDENCE if self._results < _FEW_RESULTS else _LIKELY
+        return (share_of_samples(np.concatenate(gains), blocks) or 0.0) >= needed
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
         used = fold.train[self._dataset.has_future[fold.train]]

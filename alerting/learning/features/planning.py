@@ -91,7 +91,9 @@ def derive(
         )
         reason = "each row is one unit"
     elif process:
-        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, observed, columns)
+        # for values alone rows without a result are thinned, so they set no limit
+        limiting = observed if definition.has_alarm else timedelta(0)
+        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, limiting, columns)
         stride = min(stride, definition.horizon)
         reason = (
             f"{definition.problem.variable} is measured seldom, so its value is estimated at each "
@@ -119,8 +121,8 @@ def windows_between_results(
     """Return windows for an estimate between results: from five samplings (fewer if results are
     near) to about the spacing of the results, each about three times the one before."""
     sampling = median_low(process)
-    first = max(2 * sampling, min(5 * sampling, spacing / 8))
-    first = ceil(first / _MINUTE) * _MINUTE if first > _MINUTE else _MINUTE
+    first = min(max(2, ceil(spacing / 8 / sampling)), 5) * sampling
+    first = max(ceil(first / _MINUTE), 1) * _MINUTE
     ratio = max(min(spacing, LONGEST_WINDOW) / first, 1.0)
     steps = min(ceil(log(ratio, 3)), MOST_BETWEEN_RESULTS - 1)
     return tuple(sorted({round(ratio ** (i / max(steps, 1))) * first for i in range(steps + 1)}))

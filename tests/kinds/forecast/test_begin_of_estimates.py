@@ -113,7 +113,7 @@ def test_an_estimate_begins_from_what_the_memory_of_the_line_asks_for(
 def test_windows_fit_how_quickly_the_quality_follows():
     history = line(300, 0.5, 0.1, 0.1, 0.1)
     plan = dataset_of(history).plan
-    assert [window // 60_000 for window in plan.windows_ms] == [50, 100, 350]
+    assert [window // 60_000 for window in plan.windows_ms] == [50, 150, 350]
     params, (best, simplest) = chosen(history)
     assert params["windows"] in ("short", "last")
     assert best < simplest
@@ -121,7 +121,7 @@ def test_windows_fit_how_quickly_the_quality_follows():
 
 def test_of_few_results_the_simplest_begin_stays_unless_another_is_better_beyond_chance():
     for seed in range(3):
-        params, _ = chosen(line(70, 60.0, 1.0, 1.0, 2.0, seed=seed))
+        params, _ = chosen(line(70, 300.0, 4.0, 2.0, 2.0, seed=seed))
         assert (params["of"], params["results"], params["windows"]) == ("difference", 4, "all")
     params, _ = chosen(line(90, 0.5, 3.0, 0.1, 0.5))
     assert params["of"] == "level"

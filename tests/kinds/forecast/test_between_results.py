@@ -202,7 +202,7 @@ def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
 def test_each_fold_chooses_its_columns_on_its_own_rows(monkeypatch):
     chosen_on = []
 
-    def strongest(of, task, rows, future, seed):
+    def strongest(params, task, rows, future, seed):
         chosen_on.append(len(rows))
         return np.arange(rows.shape[1])
 

@@ -150,7 +150,7 @@ def test_trees_on_many_columns_use_the_few_that_tell_most_also_chosen_before_a_f
     for of in ("difference", "level"):
         params = {**family.proven[0], "of": of, "rounds": 7}
         forecast = family.fit(params, task, wide, future, seed=1)
-        before = replace(task, strongest=family.strongest(of, task, wide, future, 1))
+        before = replace(task, strongest=family.strongest(params, task, wide, future, 1))
         assert family.fit(params, before, wide, future, seed=1).files() == forecast.files()
     assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
     forecast = family.fit({**family.proven[0], "of": "level"}, task, wide, future, seed=1)
