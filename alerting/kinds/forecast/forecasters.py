@@ -439,13 +439,18 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 {
                     **begin,
                     "windows": ALL,
-                    "rounds": 100,
+                    "rounds": rounds,
                     "num_leaves": 4,
                     "learning_rate": 0.05,
                     "min_data_in_leaf": 10,
-                    "feature_fraction": 0.5,
+                    "feature_fraction": share,
                 }
-                for begin in _BEGINS
+                for begin, rounds, share in (
+                    (_BEGINS[0], 100, 0.5),
+                    (_BEGINS[1], 100, 0.5),
+                    (_BEGINS[1], 250, 0.3),
+                    (_BEGINS[2], 100, 0.5),
+                )
             ],
             _suggest_trees,
             PACKAGES,

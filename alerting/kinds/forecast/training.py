@@ -21,6 +21,7 @@ from alerting.kinds.forecast.model import (
     conformal_shifts,
     covered,
     crps,
+    in_order,
 )
 from alerting.kinds.forecast.result_folds import (
     INTERVAL_FOLDS,
@@ -126,15 +127,14 @@ class ForecastTraining:
         candidate = assemble(
             family, dataset, folds.warnings, result, trials, folds.notes, dict(warm_start or {})
         )
-        losses = [
-            crps(predicted, dataset.future[fold.test])
-            for fold, predicted in zip(folds.values, result.predicted, strict=True)
-        ]
-        return replace(
-            candidate,
-            metrics={**candidate.metrics, "crps": result.loss},
-            loss=merge(folds.values, losses, experiment.rows),
-        )
+        predicted = merge(folds.values, result.predicted, experiment.rows)
+        if dataset.plan.results_of:  # compared with the intervals that it will have
+            scored = ~np.isnan(predicted[:, 0, 0])
+            shifts = conformal_shifts(predicted[scored], dataset.future[scored])
+            predicted = in_order(predicted + shifts)
+        loss = crps(predicted, dataset.future)
+        metrics = {"crps": mean_of(loss) if dataset.plan.results_of else result.loss}
+        return replace(candidate, metrics={**candidate.metrics, **metrics}, loss=loss)
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]

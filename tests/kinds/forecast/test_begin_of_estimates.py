@@ -13,6 +13,8 @@ from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS
 from alerting.kinds.forecast.training import TRAINING, ForecastExperiment
 from alerting.learning.data.dataset import build_dataset
+from alerting.learning.experiment.experiment import Found
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import build_features
 from alerting.ports import silent
@@ -119,12 +121,30 @@ def test_windows_fit_how_quickly_the_quality_follows():
     assert best < simplest
 
 
-def test_of_few_results_the_simplest_begin_stays_unless_another_is_better_beyond_chance():
-    for seed in range(3):
-        params, _ = chosen(line(70, 300.0, 4.0, 2.0, 2.0, seed=seed))
-        assert (params["of"], params["results"], params["windows"]) == ("difference", 4, "all")
-    params, _ = chosen(line(90, 0.5, 3.0, 0.1, 0.5))
-    assert params["of"] == "level"
+@pytest.mark.parametrize(("results", "likely"), [(80, False), (400, True)])
+def test_the_simplest_set_stays_unless_another_is_likely_better_and_surely_of_few_results(
+    results, likely
+):
+    dataset = dataset_of(line(results, 60.0, 1.0, 1.0, 1.0))
+    experiment = ForecastExperiment(dataset, DEFINITION, "ridge")
+    sign = np.random.default_rng(2).choice([-1.0, 1.0], len(dataset.at))
+
+    def predicted(error):
+        """Return quantiles whose distance from the values alternates by row as `error` says."""
+        apart = 1 + np.linspace(-1, 1, 7)
+        return [
+            dataset.future[fold.test][..., None] + apart * (1 + error * sign[fold.test, None, None])
+            for fold in experiment.folds
+        ]
+
+    def is_better(error, lower):
+        now = [quantiles - lower for quantiles in predicted(error)]
+        return experiment.is_better(0.9, now, found)
+
+    found = Found(best=Trial({}, 0.0, ()), loss=1.0, predicted=predicted(0.0))
+    assert is_better(0.0, 0.1)
+    assert not is_better(0.0, -0.1)
+    assert is_better(0.5, 0.05) == likely
 
 
 def test_every_begin_has_columns_that_are_known_in_time():

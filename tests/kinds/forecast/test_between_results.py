@@ -162,7 +162,7 @@ def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
     dataset = load_dataset(platform.runs, run)
     definition = platform.definitions.newest_revision("quality").definition
     files, _ = load_candidates(platform.runs, run, definition.families)
-    last, ridge = (candidate_from_files(stored) for stored in files.values())
+    last, _, ridge = (candidate_from_files(stored) for stored in files.values())
     # equally good out of fold with better warnings, but it only smooths the results
     metrics = ridge.metrics | {"crps": ridge.metrics["crps"] * 1.001, "ap": ridge.ap + 0.01}
     smooth = replace(ridge, family="smoothing", params={}, metrics=metrics)
