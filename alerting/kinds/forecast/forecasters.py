@@ -326,7 +326,7 @@ def _strongest_columns(
     increasing order; all columns that a parameter set sees if these are few."""
     last, pairs, columns = task.see(params)
     seen = np.array(columns)
-    if len(seen) <= _MOST_COLUMNS:
+    if len(seen) <= (2 if task.anchors else 1) * _MOST_COLUMNS:  # results are few: quick fits
         return seen
     target = _target(future, matrix, last, task.usual(matrix))
     matrix = moved(matrix, pairs)
@@ -392,6 +392,9 @@ _BEGINS: Sequence[Params] = (
     {"of": DIFFERENCE, "results": 1},
 )
 
+_WINDOWS = (ALL, "long", "short", "last")
+_SOME = (ALL, "short")
+
 FORECASTERS: Mapping[str, Forecaster] = {
     forecaster.name: forecaster
     for forecaster in (
@@ -413,8 +416,8 @@ FORECASTERS: Mapping[str, Forecaster] = {
             _suggest_ridge,
             begins=[
                 {**begin, "windows": windows}
-                for begin in _BEGINS
-                for windows in (ALL, "long", "short", "last")
+                for begin, choices in zip(_BEGINS, (_WINDOWS, _WINDOWS, _SOME, _SOME), strict=True)
+                for windows in choices
             ],
         ),
         Forecaster(
@@ -449,7 +452,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     (_BEGINS[0], 100, 0.5),
                     (_BEGINS[1], 100, 0.5),
                     (_BEGINS[1], 250, 0.3),
-                    (_BEGINS[2], 100, 0.5),
+                    (_BEGINS[2], 60, 0.5),
                 )
             ],
             _suggest_trees,

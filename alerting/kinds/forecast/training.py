@@ -127,14 +127,15 @@ class ForecastTraining:
         candidate = assemble(
             family, dataset, folds.warnings, result, trials, folds.notes, dict(warm_start or {})
         )
-        predicted = merge(folds.values, result.predicted, experiment.rows)
-        if dataset.plan.results_of:  # compared with the intervals that it will have
-            scored = ~np.isnan(predicted[:, 0, 0])
-            shifts = conformal_shifts(predicted[scored], dataset.future[scored])
-            predicted = in_order(predicted + shifts)
-        loss = crps(predicted, dataset.future)
-        metrics = {"crps": mean_of(loss) if dataset.plan.results_of else result.loss}
-        return replace(candidate, metrics={**candidate.metrics, **metrics}, loss=loss)
+        losses = [
+            experiment.losses(predicted, fold.test)
+            for fold, predicted in zip(folds.values, result.predicted, strict=True)
+        ]
+        return replace(
+            candidate,
+            metrics={**candidate.metrics, "crps": result.loss},
+            loss=merge(folds.values, losses, experiment.rows),
+        )
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -358,7 +359,7 @@ class ForecastExperiment(Experiment[Estimator]):
         if found.best is None or not self._dataset.plan.results_of:
             return super().is_better(loss, predicted, found)
         gains = [
-            crps(before, self._future[fold.test]) - crps(now, self._future[fold.test])
+            self.losses(before, fold.test) - self.losses(now, fold.test)
             for fold, before, now in zip(self.folds, found.predicted, predicted, strict=True)
         ]
         rows = np.concatenate([fold.test for fold in self.folds])
@@ -387,7 +388,17 @@ class ForecastExperiment(Experiment[Estimator]):
         return forecast_in(fitted).quantiles(self._matrix, rows)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
-        return mean_of(crps(predicted, self._future[rows]))
+        return mean_of(self.losses(predicted, rows))
+
+    def losses(self, predicted: Floats, rows: Positions) -> Floats:
+        """Return the CRPS of each row; between results with intervals as wide as they should be,
+        because they will be calibrated, and those of trees are too narrow at first."""
+        future = self._future[rows]
+        if self._dataset.plan.results_of:
+            scored = ~np.isnan(future[:, 0])
+            shifts = conformal_shifts(predicted[scored], future[scored])
+            predicted = in_order(predicted + shifts)
+        return crps(predicted, future)
 
     def assess(
         self,

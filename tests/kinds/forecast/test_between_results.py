@@ -171,7 +171,7 @@ def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
     assert (chosen.candidate.family, chosen.model.has_alarm) == ("ridge", False)
     assert describe_values(chance, chosen.evidence.test).endswith(
         "No alarm is raised: the candidate with the best warnings estimates no better than the "
-        "last known value."
+        "last known value or the mean."
     )
 
 
