@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from alerting.kinds.forecast.model import (
     MEDIAN,
     QUANTILES,
     Floats,
+    Naive,
+    Rows,
     conformal_shifts,
     covered,
     crps,
@@ -159,7 +161,7 @@ class ForecastTraining:
                 fitted = fit_rows(dataset, candidate, definition, train)
                 if not dataset.plan.results_of:
                     return calibrated(fitted, dataset)
-                unseen = forecast_unseen(dataset, candidate, definition, train)
+                unseen = forecast_unseen(dataset, candidate, definition, train, fitted)
                 return calibrated(fitted, dataset, unseen)
 
         def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
@@ -196,7 +198,7 @@ class ForecastTraining:
         def fit(rows: BoolArray) -> Estimator:
             fitted = fit_rows(dataset, twin, definition, rows)
             if dataset.plan.results_of and not twin.has_alarm:
-                return _shifted(fitted, forecast_unseen(dataset, twin, definition, rows))
+                return _shifted(fitted, forecast_unseen(dataset, twin, definition, rows, fitted))
             model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
             return replace(fitted, model=model)
 
@@ -284,7 +286,8 @@ def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
 class ForecastExperiment(Experiment[Estimator]):
     """The values ahead, by one family. Its rows without a value ahead are not fitted on.
 
-    `most`: rows of a fit, in `folds`; without these a search's, on fewer rows, in those of `cut`.
+    `spread`: quantiles of residuals that each fit gets, if not its own. `most`: rows of a fit, in
+    `folds`; without these a search's, on fewer rows, in those of `cut`.
     Raises UserError if no fold has values on both sides.
     """
 
@@ -307,6 +310,7 @@ class ForecastExperiment(Experiment[Estimator]):
         self._definition = definition
         self._results = int(dataset.has_future[dataset.part == "train"].sum())
         self._strongest = dict[tuple[int, Seen], Positions]()
+        self.spread: Rows | None = None
         self.cut = ForecastFolds(folds or [], [], [])
         if folds is None:
             self.cut = forecast_folds(dataset, definition)
@@ -381,6 +385,8 @@ class ForecastExperiment(Experiment[Estimator]):
                 self._strongest[key] = chosen
             task = replace(task, strongest=self._strongest[key])
         model = self.family.fit(params, task, rows, future, self._seed)
+        if self.spread is not None:
+            model = replace(model, core=replace(cast("Naive", model.core), spread=self.spread))
         return Estimator(self.family.name, model, task.columns, Encoding())
 
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
@@ -437,8 +443,13 @@ def forecast_unseen(
     recipe: Candidate | TrainedModel,
     definition: ForecastDefinition,
     rows: BoolArray,
+    fitted: Estimator,
 ) -> ForecastsAndValues:
-    """Return the values between results of these rows beside forecasts that have not seen them."""
+    """Return the values between results of these rows beside forecasts that have not seen them.
+
+    These have the residuals of `fitted`, which learned from all rows: fewer rows are followed more
+    closely, and shifts of narrower intervals would make its own too wide.
+    """
     folds = [
         replace(fold, test=fold.test[dataset.has_future[fold.test]])
         for fold in result_folds(dataset, rows, INTERVAL_FOLDS)
@@ -449,6 +460,7 @@ def forecast_unseen(
             np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
     experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
+    experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
     return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 
 
