@@ -11,7 +11,15 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS
-from alerting.kinds.forecast.training import TRAINING, ForecastExperiment
+from alerting.kinds.forecast.kind import forecast_in
+from alerting.kinds.forecast.model import MEDIAN
+from alerting.kinds.forecast.training import (
+    TRAINING,
+    ForecastExperiment,
+    calibrated,
+    fit_rows,
+    forecast_unseen,
+)
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.experiment.experiment import Found
 from alerting.learning.experiment.trials import Trial
@@ -170,3 +178,19 @@ def test_a_plan_of_before_reads_the_same_columns():
     assert "results_over" not in document
     assert FeaturePlan.from_document(document) == plan
     assert [name for name in plan.columns if ".results" in name] == ["quality.results"]
+
+
+def test_intervals_are_calibrated_from_the_residuals_of_the_model_that_serves():
+    """A fit of fewer rows follows them more closely: shifts from its narrower residuals would make
+    the intervals of the whole fit too wide."""
+    dataset = dataset_of(line(120, 60.0, 1.0, 1.0, 1.0))
+    train = np.asarray(dataset.part == "train")
+    candidate = TRAINING.train(dataset, DEFINITION, "ridge", silent)
+    fitted = fit_rows(dataset, candidate, DEFINITION, train)
+    [spread] = forecast_in(fitted).core.spread
+    unseen = forecast_unseen(dataset, candidate, DEFINITION, train, fitted)
+    widths = np.ptp(unseen.quantiles[:, 0], axis=1)
+    assert widths == pytest.approx(np.ptp(spread))
+    low, high = np.quantile(unseen.values[:, 0] - unseen.quantiles[:, 0, MEDIAN], [0.05, 0.95])
+    served = forecast_in(calibrated(fitted, dataset, unseen)).quantiles(dataset.matrix[:1])
+    assert np.ptp(served[0, 0]) == pytest.approx(high - low, rel=0.1)
