@@ -377,7 +377,11 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
         "error": show(graded.error),
         "last_error": None if np.isnan(graded.last_error) else show(graded.last_error),
         "is_worse": graded.is_worse_than_last,
+        "is_constant": graded.is_constant,
+        "is_no_better_than_mean": graded.is_no_better_than_mean,
         "coverage": language.share(graded.coverage),
+        "width": show(graded.width),
+        "explained": language.share(max(np.nan_to_num(graded.explained), 0.0)),
         "rows": rows,
     }
 

@@ -25,6 +25,7 @@ OPTIONAL = ("xgboost",)
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
 OF_MODES = "lightgbm"  # fits each mode of a problem
+MEAN = "mean"  # of a forecast: the mean of all values, a constant
 SEASONAL = "seasonal_naive"  # of a forecast with a season: repeats the value of one before
 GROUP = "alerting.families"
 _LONGEST = "random_forest"

@@ -54,6 +54,7 @@ from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_f
 from alerting.learning.features.life_features import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
+    MOST_ROWS,
     DerivedFeatures,
     derive_features,
     describe_results,
@@ -326,7 +327,12 @@ def _limit(
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
     """Thin the rows to the limits, but not those with a result of a value that is estimated between
-    results; return them, the finding, and the number of rows left out."""
+    results; return them, the finding, and the number of rows left out. Such a value without an
+    alarm needs but some rows without a result, which are no loss."""
+    if plan.results_of and not definition.has_alarm:
+        every = max(1, len(rows.at) // MOST_ROWS)
+        is_turn = rows.at // plan.stride_ms % every == 0
+        rows = rows.select(is_turn | ~np.isnan(rows.future).all(axis=1))
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes

@@ -29,10 +29,10 @@ from pydantic import (
 from alerting.definitions.asset_documents import VariableName
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.modes import MOST_MODES
+from alerting.learning.features.column_pairs import ColumnPairs
 from alerting.learning.features.plan import (
     MOST_COLUMNS,
     STORED,
-    ColumnPairs,
     Columns,
     Dense,
     Encoding,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
+from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
@@ -101,7 +101,11 @@ def _rank(candidate: Candidate) -> float:
     return -candidate.ap
 
 
-_REPEATED = {PERSISTENCE: "the last known value", SEASONAL: "the value one season before"}
+_REPEATED = {
+    PERSISTENCE: "the last known value",
+    MEAN: "the mean of all values",
+    SEASONAL: "the value one season before",
+}
 
 
 def name_family(family: str) -> str:

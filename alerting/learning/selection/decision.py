@@ -1,16 +1,14 @@
 """The result of a training and the decision on it: its proposal, as it is stored on the run and
-shown to people; the evidence for predicted values that serve without an alarm; and the table of
-rules that decides.
+shown to people; and the table of rules that decides.
 
 Objections are facts of a comparison. A kind states which objections hold; the first row of the
 table whose objection holds gives the verdict. This module needs no library of frames or models: DAG
 files and commands import it.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import NAME_LENGTH
-from alerting.definitions.wording.language import spoken_share, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
@@ -163,116 +161,6 @@ class Proposal(_Frozen):
                     "the proposal of run {run} in the registry is damaged; train again", run=run_id
                 )
             ) from fault
-
-
-WORSE = "worse than the last known value"
-
-
-def describe_worse(error: float, last_error: float) -> list[str]:
-    """Return a sentence if, on average over the test period, the median of predicted values is
-    farther off than the last known value; empty otherwise."""
-    if not error > last_error:
-        return []
-    return [
-        f"On the test period its median is {WORSE}: off by {error:.4g} on average, that one by "
-        f"{last_error:.4g}."
-    ]
-
-
-@dataclass(frozen=True)
-class ValueTest:
-    """Predicted values compared with the last known value on the same unseen rows.
-
-    `values`: number of values that came. `crps`, `error`: mean CRPS, and mean absolute error of the
-    median, in the unit of the variable; `last_crps`, `last_error`: the same of the last known
-    value. `coverage`: share of values inside the 90 % interval. `share_better`: share of block
-    samples in which the predicted values have the lower CRPS; None with fewer than two blocks.
-    `confidence`: the least share required.
-    """
-
-    variable: str
-    values: int
-    crps: float
-    last_crps: float
-    error: float
-    last_error: float
-    coverage: float
-    share_better: float | None
-    confidence: float
-
-    @property
-    def passed(self) -> bool:
-        """Return whether the predicted values are better than the last known one."""
-        return self.share_better is not None and self.share_better >= self.confidence
-
-    @property
-    def message(self) -> str:
-        """Describe the result in two sentences."""
-        if self.share_better is None:
-            return (
-                f"Whether predicted values of {self.variable} are better than the last known one "
-                f"cannot be told: {self.values:,} unseen values came. Use a longer history, or a "
-                "longer periods.test."
-            )
-        better = "better than" if self.passed else "not better than"
-        return (
-            f"Predicted values of {self.variable} are {better} the last known one: on "
-            f"{self.values:,} unseen values (test) they are off by {self.error:.4g} on average, "
-            f"the last known one by {self.last_error:.4g}; the 90 % interval holds "
-            f"{spoken_share(self.coverage)}."
-        )
-
-    @property
-    def statistics(self) -> str:
-        """Describe the comparison in figures for statisticians."""
-        if self.share_better is None:
-            return ""
-        return (
-            f"CRPS of the predicted values of {self.variable} {self.crps:.4g}, of the last known "
-            f"one {self.last_crps:.4g}; less in {spoken_share(self.share_better)} of the samples "
-            f"({spoken_share(self.confidence)} needed)."
-        )
-
-    @property
-    def remedy(self) -> str:
-        """Return what may lead to a model after a test that was not passed."""
-        return (
-            f"What may help: a longer history, or variables that move with {self.variable} before "
-            "it is known."
-        )
-
-    def to_document(self) -> dict[str, Any]:
-        """Return figures, result and sentence; JSON-able."""
-        document = {**asdict(self), "passed": self.passed, "message": self.message}
-        return document | {"statistics": self.statistics}
-
-
-@dataclass(frozen=True)
-class ValueEvidence:
-    """Evidence of a model whose values serve without an alarm. `importance`: by raw variable, its
-    share of what the predicted median depends on."""
-
-    test: ValueTest
-    importance: Mapping[str, float]
-    notes: Sequence[str]
-    shap: None = None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Return the figures of the test period, flat."""
-        names = ("values", "crps", "last_crps", "error", "last_error", "coverage")
-        return {f"test_{name}": float(getattr(self.test, name)) for name in names}
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Return the test and the notes; JSON-able."""
-        return {"value": self.test.to_document(), "notes": list(self.notes)}
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """Return summary and importance as JSON files."""
-        documents = {"summary": self.summary, "importance": dict(self.importance)}
-        return {f"{name}.json": json.dumps(d, indent=1).encode() for name, d in documents.items()}
 
 
 Objection = Literal[

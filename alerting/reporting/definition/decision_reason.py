@@ -253,7 +253,7 @@ def _without_challenger(evidence: Mapping[str, Any]) -> Translatable:
             "alert at the limit says as much, without a model."
         )
     if "values" in evidence and (chance is None or _is_beyond(chance)):
-        return translatable("No candidate was better than the last known value.")
+        return translatable("No candidate was better than the last known value and the mean.")
     return translatable("No candidate was better than chance.")
 
 
@@ -289,7 +289,7 @@ def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) 
         case {"values": _}:
             text = template(
                 "First model of this value. On readings that it had not seen it was better than "
-                "the last known value; it raises no alarm."
+                "the last known value and the mean; it raises no alarm."
             )
         case {"finds_nothing": _} if actor != _PLATFORM:
             text = template(

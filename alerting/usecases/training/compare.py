@@ -31,10 +31,10 @@ from alerting.learning.selection.decision import (
     DatasetProfile,
     PromotionDecision,
     Proposal,
-    ValueEvidence,
     decide,
     threshold_alert,
 )
+from alerting.learning.selection.value_test import ValueEvidence
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.use_cases import id_logger
 from alerting.reporting import model_charts as charts_of

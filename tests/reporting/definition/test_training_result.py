@@ -15,8 +15,9 @@ from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.forecast.result_folds import without_threshold
 from alerting.kinds.registry import parse_definition
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision import ValueTest, add_objection, decide
+from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
+from alerting.learning.selection.value_test import ValueTest
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import (
     decision_markdown,
@@ -39,8 +40,28 @@ BLIND = add_objection(FIRST, "finds_nothing", {"period": VALIDATION})
 FEW = add_objection(FIRST, "none_of_few_found", {"found": 0, "problems": 1})
 CHANCE = ChanceTest(0.3, 0.4, trials=5, problems=1_000, prevalence=0.1)
 REFUSED = refuse(CHANCE, None, "")
-VALUES = ValueTest("moisture", 3204, 0.15, 0.16, 0.26, 0.285, 0.926, 1.0, 0.9)
-NO_BETTER = replace(VALUES, share_better=0.5)
+VALUES = ValueTest(
+    variable="moisture",
+    values=3204,
+    crps=0.15,
+    last_crps=0.16,
+    error=0.26,
+    last_error=0.285,
+    coverage=0.926,
+    share_better=1.0,
+    confidence=0.9,
+    mean_crps=0.3,
+    mean_error=0.51,
+    better_than_mean=1.0,
+    explained=0.734,
+    is_constant=False,
+    width=1.07,
+    known=21360,
+    title="ridge",
+)
+NO_BETTER = replace(VALUES, share_better=0.4, last_crps=0.14)
+FEW_VALUES = replace(VALUES, values=40, known=200, mean_crps=0.18, better_than_mean=0.8)
+CONSTANT = replace(VALUES, is_constant=True, explained=-0.02)
 ABOVE = ChanceTest(0.5, 0.2, trials=5, problems=8, share=0.01)
 NO_THRESHOLD = without_threshold(ABOVE, 4)
 ROWS = {"train": PROFILE["parts"]["train"] | {"rows": 19150, "positives": 1200}}
@@ -172,18 +193,39 @@ TABLE = {
     "values": (
         made(estimated(VALUES.message), evidence={"values": VALUES.to_document()}),
         "The first model goes into service. Predicted values of moisture are better than the last "
-        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
-        "one by 0.285; the 90 % interval holds 93 %.",
+        "known one and the mean. On 3,204 unseen values (test) they explain 73 % of the variance "
+        "and are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % "
+        "interval is 1.07 wide and holds 93 %.",
+    ),
+    "values too few": (
+        made(refuse(None, FEW_VALUES, ""), evidence={"values": FEW_VALUES.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is 17 % better than the mean, in "
+        "8 of 10 draws of the unseen values (test): too few values; about 270 more values are "
+        "needed. On 40 unseen values (test) they explain 73 % of the variance and are off by 0.26 "
+        "on average, the last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 wide "
+        "and holds 93 %. What may help: a longer history, or variables that move with moisture "
+        "before it is known.",
+    ),
+    "a constant": (
+        made(refuse(None, CONSTANT, ""), evidence={"values": CONSTANT.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, predicts a constant. On 3,204 "
+        "unseen values (test) they explain 0 % of the variance and are off by 0.26 on average, the "
+        "last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 wide and holds 93 %. "
+        "What may help: a longer history, or variables that move with moisture before it is known.",
     ),
     "values no better, though warnings are": (
         made(
             refuse(ABOVE, NO_BETTER, ""),
             evidence={"chance": ABOVE.to_document(), "values": NO_BETTER.to_document()},
         ),
-        "No model goes into service. Predicted values of moisture are not better than the last "
-        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
-        "one by 0.285; the 90 % interval holds 93 %. What may help: a longer history, or variables "
-        "that move with moisture before it is known.",
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is no better than the last known "
+        "value. On 3,204 unseen values (test) they explain 73 % of the variance and are off by "
+        "0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 "
+        "wide and holds 93 %. What may help: a longer history, or variables that move with "
+        "moisture before it is known.",
     ),
     "its threshold finds none": (
         made(estimated(describe_values(NO_THRESHOLD, VALUES))),
@@ -194,7 +236,7 @@ TABLE = {
     "values of another candidate": (
         made(estimated(describe_values(ABOVE, VALUES))),
         f"The first model goes into service. {VALUES.message} No alarm is raised: the candidate "
-        "with the best warnings estimates no better than the last known value.",
+        "with the best warnings estimates no better than the last known value or the mean.",
     ),
     "control chart": (
         made(estimated(ONE_SIGNAL)),
@@ -259,7 +301,25 @@ def test_a_refusal_for_its_values_is_not_said_to_be_chance():
     for onset in (None, {"ap": 0.3, "bound": 0.2}):
         evidence = {**result.evidence, "chance": {**result.evidence["chance"], "onset": onset}}
         summary = summarise_decision("no_challenger", None, "platform", "", evidence)
-        assert str(summary) == "No candidate was better than the last known value."
+        assert str(summary) == "No candidate was better than the last known value and the mean."
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed", "more"),
+    [
+        ({}, True, None),
+        ({"better_than_mean": 0.85}, False, 12_000),
+        ({"share_better": 0.85}, False, 12_000),
+        ({"share_better": 0.6}, False, None),  # 26 times as many would be needed
+        ({"share_better": 0.4}, False, None),
+        ({"share_better": None}, False, None),
+        ({"explained": -0.1}, False, None),
+        ({"is_constant": True}, False, None),
+    ],
+)
+def test_values_serve_only_if_they_beat_the_last_one_and_the_mean(changes, passed, more):
+    test = replace(VALUES, **changes)
+    assert (test.passed, test.more_needed) == (passed, more)
 
 
 @pytest.mark.parametrize("code", ["de", "fr"])
