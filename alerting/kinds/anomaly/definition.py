@@ -191,6 +191,11 @@ class AnomalyDefinition(NormalDefinition):
         """Return the statistics of each variable and window."""
         return USUAL_STATISTICS if self.aggregations is None else self.aggregations
 
+    def statistics_of(self, variables: int) -> tuple[Statistic, ...]:
+        """Return the statistics for a number of variables: of a single one its spread is not looked
+        at unless it is stated, because it adds only false peaks."""
+        return ("mean",) if self.aggregations is None and variables == 1 else self.statistics
+
     @property
     def false_alarms_per_week(self) -> float:
         """Return the allowed false alarms a week and asset, if they set the threshold."""
