@@ -51,7 +51,7 @@ LINES = {
 """Noise, columns, of which a quarter follows others, latent variables, and states of a line."""
 CURVE_NOISE = 0.1
 ASKED = 0.01  # share of normal time in alarm
-TWO_DAYS = 6  # lines whose normal time is two days
+TWO_DAYS = 8  # lines whose normal time is two days
 WEEK = 1008  # rows of ten minutes
 START_MS = 1_767_571_200_000  # 2026-01-05
 MOVED = 2.4  # deviations of the noise
@@ -148,28 +148,27 @@ def _linear(
 ) -> Floats:
     """Return the values without noise of variables that follow `latents`, in some states of the
     line. A quarter of wide columns follows others."""
-    latent = _slow(chance, latents, memory)
+    drawn = chance.normal(size=(7 * WEEK, latents))
+    latent = lfilter([(1 - memory**2) ** 0.5], [1, -memory], drawn, axis=0)
     level = chance.normal(0, 3 * (states > 1), (states, latents))
     latent += level[chance.integers(0, states, 7 * WEEK // 72).repeat(72)]
     values = latent @ chance.normal(size=(latents, columns)) / latents**0.5
-    values[:, : columns // 4] = 2 * values[:, -(columns // 4) :]
+    follow = columns // 4
+    values[:, :follow] = 2 * values[:, columns - follow :]
     return np.asarray(values)
 
 
 def _curved(chance: np.random.Generator) -> Floats:
     """Return values without noise of eight variables that follow load and surroundings, most of
     them on a curve, as pressure, power and efficiency do."""
-    free, around = _slow(chance, 2, 0.995).T
-    load = 1 / (1 + np.exp(-free))
+    free, around = (
+        np.sin(np.cumsum(1 + 0.3 * chance.normal(size=7 * WEEK)) * 2 * np.pi / rows)
+        for rows in (144, 700)
+    )
+    load = 1 / (1 + np.exp(-2 * free))
     curves = [load, load**2, load**3, 1 / (0.3 + load), load * (1 + 0.2 * around), around]
     values = np.stack([*curves, load**2 + 0.3 * around, np.sqrt(load)], axis=1)
     return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
-
-
-def _slow(chance: np.random.Generator, count: int, memory: float) -> Floats:
-    """Return latent variables that remember their last value."""
-    drawn = chance.normal(size=(7 * WEEK, count))
-    return np.asarray(lfilter([(1 - memory**2) ** 0.5], [1, -memory], drawn, axis=0))
 
 
 def _after_two_days(seed: int) -> float:

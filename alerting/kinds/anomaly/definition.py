@@ -126,7 +126,8 @@ class AnomalyDefinition(NormalDefinition):
         None,
         min_length=1,
         max_length=5,
-        description="Statistics of each variable and window; mean and std when left out.",
+        description="Statistics of each variable and window; mean and std when left out, of a "
+        "single variable the mean.",
     )
     stride: Duration | None = Field(
         None,

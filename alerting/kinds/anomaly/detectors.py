@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
@@ -199,7 +200,7 @@ class BesideSpreads:
 
     is_spread: Floats
     limits: Floats
-    levels: IsolationTrees | Autoencoder
+    levels: Detector
     spreads: PrincipalComponents
 
     @property
@@ -295,8 +296,8 @@ COMPONENTS = "pca"
 _MOST_FITTED = 4_000  # rows to which a network is fitted
 _HIDDEN = 32  # units beside its narrow layer
 _BATCH = 64
-_STEPS = 1_500  # batches in all, so that the time of a fit depends on no number of rows
-_RATE = 0.005
+# rates of learning and their steps, so that the time of a fit depends on no number of rows
+_STAGES = (0.01, 400), (0.003, 250), (0.001, 150)
 _LEAST_ERROR = 1e-4  # squared usual deviations
 _TREES = 50
 
@@ -369,6 +370,7 @@ def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalCompo
 def fit_autoencoder(rows: Floats) -> Autoencoder:
     """Fit a network to encoded rows (n x k > 1), in one thread: its narrow layer has as many units
     as principal components explain 90 % of the variance, but fewer than columns."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - only a training needs it
     from sklearn.neural_network import MLPRegressor  # noqa: PLC0415 - only a training needs it
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
@@ -376,13 +378,16 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
     rows = np.clip(rows, -Autoencoder.reach, Autoencoder.reach)
     network = MLPRegressor(
         hidden_layer_sizes=(_HIDDEN, _count_units(rows), _HIDDEN),
-        learning_rate_init=_RATE,
         batch_size=min(_BATCH, len(rows)),
-        random_state=np.random.RandomState(0),
+        random_state=0,
+        tol=0.0,
+        warm_start=True,
     )
-    with threadpool_limits(1):
-        for _ in range(-(-_STEPS * _BATCH // len(rows))):
-            network.partial_fit(rows, rows)
+    with threadpool_limits(1), catch_warnings():
+        simplefilter("ignore", ConvergenceWarning)  # the number of steps ends each stage
+        for rate, steps in _STAGES:
+            epochs = -(-steps * _BATCH // len(rows))
+            network.set_params(learning_rate_init=rate, max_iter=epochs).fit(rows, rows)
     layers = [
         np.ascontiguousarray(part, np.float64)
         for pair in zip(network.coefs_, network.intercepts_, strict=True)

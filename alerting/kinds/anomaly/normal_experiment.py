@@ -218,6 +218,12 @@ def choose_family(
     """
     if int((~spread_columns(plan)).sum()) < _LEAST_LEVELS:
         return FamilyChoice(COMPONENTS, "")
+    if count_folds(len(used.at), plan) == _FEW_FOLDS:
+        return FamilyChoice(
+            COMPONENTS,
+            f"principal components, because normal time is shorter than {_MANY_WINDOWS} windows, "
+            "which is too short to compare them with other families",
+        )
     every = -(-len(used.at) // _MOST_COMPARED)
     compared = used.select(used.at // plan.stride_ms % every == 0)
     thinned = replace(plan, stride_ms=every * plan.stride_ms)

@@ -69,11 +69,12 @@ def broken(platform):
 
 
 def test_its_model_says_what_it_is_and_how_its_threshold_was_set(platform):
-    what, threshold = model_of(platform).by_asset[ASSET].account
+    what, threshold, family = model_of(platform).by_asset[ASSET].account
     assert what.startswith(
         "principal components of levels (1 of 4) and of spreads (1 of 4); 4 variables every 10m"
     )
     assert threshold.startswith("threshold by peaks over a threshold: generalized Pareto")
+    assert "principal components" in family
     champions = model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")
     assert champions == (1, 1)
 

@@ -41,9 +41,8 @@ NAMES_OF_LINE = [f"v{number}" for number in range(7)]
 def curve(count, seed=1):
     """Return readings of a line whose variables follow its load, most of them on a curve."""
     random = np.random.default_rng(seed)
-    steps = random.normal(0, 0.12, count)
     load = np.sin(np.arange(count) / 190) + 0.5 * np.sin(np.arange(count) / 77 + 1)
-    load = 1 / (1 + np.exp(-2 * load)) + 0.02 * steps
+    load = 1 / (1 + np.exp(-2 * load))
     curves = [load, load**2, load**3, 1 / (0.3 + load), np.sqrt(load), 4 * load * (1 - load)]
     values = np.stack([*curves, 1 / (0.2 + (load - 0.5) ** 2)], axis=1)
     values = (values - values.mean(axis=0)) / values.std(axis=0)
@@ -87,7 +86,9 @@ def test_its_reasons_name_the_sensor_and_the_value_that_the_curve_leads_to_expec
     usual = values[-1, 5]
     values[-30:, 5] -= 1.5
     history = history_of(values, NAMES_OF_LINE)
-    row = build_features(fitted.plan, history, [to_millis(at(5 * 99))]).to_numpy(np.float64)
+    row = build_features(fitted.plan, history, np.array([to_millis(at(5 * 99))])).to_numpy(
+        np.float64
+    )
     first = responsible(fitted, row[0])[0]
     assert fitted.score(row)[0] > 1
     assert (first.variable, first.share > 0.5) == ("v5", True)
@@ -105,6 +106,8 @@ def test_where_relations_are_straight_principal_components_stay():
     assert fitted.detector.family == "levels_and_spreads"
     assert "principal components" in fitted.account[2]
     assert "isolation trees" in fitted.account[2]
+    short = trained(history_of(linear(300), [f"v{n}" for n in range(8)])).by_asset["line"]
+    assert "normal time is shorter than 40 windows" in short.account[2]
 
 
 PLAN = FeaturePlan(
@@ -229,7 +232,7 @@ def test_injected_faults_are_what_changed_readings_would_give():
 
     def features(values):
         history = History(asset, pd.DataFrame({"v0": values}, index))
-        return build_features(plan, history, [to_millis(at(39))]).to_numpy(np.float64)
+        return build_features(plan, history, np.array([to_millis(at(39))])).to_numpy(np.float64)
 
     values = 5 + random.normal(size=40)
     rows = features(values)
