@@ -175,7 +175,7 @@ def _after_two_days(seed: int) -> float:
     """Return the share of normal time in alarm by which a threshold of ASKED, of two days of
     readings each minute, was passed."""
     chance = np.random.default_rng(seed)
-    values = _linear(chance, 6, 2, 1, 0.99)
+    values = _linear(chance, 6, 2, 1, 0.95)
     values += 0.3 * chance.normal(size=values.shape)
     definition = _definition(threshold={"time_in_alarm": ASKED})
     return float(_alarms(definition, _history(values, 60_000), 2 * 1440)[1].mean())

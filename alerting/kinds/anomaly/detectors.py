@@ -229,8 +229,10 @@ class BesideSpreads:
 
 def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> Floats:
     """Return the largest score of the parts of a detector, each in units of its limit."""
-    scores = [part.score(rows[:, columns]) / limit for columns, part, limit in detector.parts()]
-    return np.asarray(np.maximum(*scores))
+    levels, spreads = (
+        part.score(rows[:, columns]) / limit for columns, part, limit in detector.parts()
+    )
+    return np.asarray(np.maximum(levels, spreads))
 
 
 _ROUNDS = 10
@@ -309,15 +311,11 @@ def fit_detector(rows: Floats, spreads: BoolArray, family: str = COMPONENTS) -> 
         return fit_components(rows, are_spreads=True)
     if not spreads.any():
         return _FITS[family](rows)
-    groups = (~spreads, spreads)
-    parts = (_FITS[family](rows[:, ~spreads]), fit_components(rows[:, spreads], are_spreads=True))
-    usual = [
-        max(float(np.quantile(part.score(rows[:, columns]), _LIMIT)), 1e-9)
-        for columns, part in zip(groups, parts, strict=True)
-    ]
-    levels, beside = parts
+    levels = _FITS[family](rows[:, ~spreads])
+    beside = fit_components(rows[:, spreads], are_spreads=True)
+    limits = [_usual_limit(levels, rows[:, ~spreads]), _usual_limit(beside, rows[:, spreads])]
     if not isinstance(levels, PrincipalComponents):
-        return BesideSpreads(spreads.astype(np.float64), np.array(usual), levels, beside)
+        return BesideSpreads(spreads.astype(np.float64), np.array(limits), levels, beside)
     counts = [len(part.inverse) for part in (levels, beside)]
     components = np.zeros((len(spreads), sum(counts)))
     components[~spreads, : counts[0]] = levels.components
@@ -326,8 +324,12 @@ def fit_detector(rows: Floats, spreads: BoolArray, family: str = COMPONENTS) -> 
         spreads.astype(np.float64),
         components,
         np.concatenate([levels.inverse, beside.inverse]),
-        np.array([[*levels.limits, usual[0]], [*beside.limits, usual[1]]]),
+        np.array([[*levels.limits, limits[0]], [*beside.limits, limits[1]]]),
     )
+
+
+def _usual_limit(detector: Detector, rows: Floats) -> float:
+    return max(float(np.quantile(detector.score(rows), _LIMIT)), 1e-9)
 
 
 def count_components(variances: Floats, *, are_spreads: bool) -> int:
@@ -438,7 +440,7 @@ def _usual_path(count: Floats) -> Floats:
     return np.where(count > 2, path, np.maximum(count - 1.0, 0.0))
 
 
-_FITS: Mapping[str, Callable[[Floats], Any]] = MappingProxyType(
+_FITS: Mapping[str, Callable[[Floats], Detector]] = MappingProxyType(
     {
         COMPONENTS: fit_components,
         Autoencoder.family: fit_autoencoder,

@@ -36,7 +36,7 @@ def _drift(column: Column, cells: _Cells) -> Floats:
     if column.aggregation == "slope":
         return cells.values + cells.size * _HOUR_MS / (column.window_ms or _HOUR_MS)
     if column.aggregation == "std":
-        return np.hypot(cells.values, cells.size / 12**0.5)
+        return np.asarray(np.hypot(cells.values, cells.size / 12**0.5))
     return _step(column, cells._replace(size=cells.size / 2))
 
 
@@ -56,7 +56,7 @@ def _spread(column: Column, cells: _Cells) -> Floats:
     """Readings that swing around their level."""
     size = np.abs(cells.size)
     if column.aggregation == "std":
-        return np.hypot(cells.values, size)
+        return np.asarray(np.hypot(cells.values, size))
     sides = {"min": -size, "max": size}
     return cells.values + sides.get(column.aggregation, np.zeros_like(size))
 
