@@ -195,15 +195,19 @@ def export(
         str | None,
         typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION"),
     ] = None,
+    asset: Annotated[
+        str | None,
+        typer.Option("--asset", help="Of a detector of several assets, which.", metavar="ASSET"),
+    ] = None,
 ) -> Output:
-    """Write a model as an ONNX file: from a row of its features to its probability, for other
-    runtimes."""
+    """Write a model as an ONNX file: from a row of its features to its probability, or to how
+    unlike normal it is, for other runtimes."""
 
     require_file(out, "model.onnx")
     with platform() as p:
         revision = require_revision(p.definitions, name)
         number = champion(p, revision, model)
-        data = export_onnx(p, revision.definition, number)
+        data = export_onnx(p, revision.definition, number, asset)
     out.write_bytes(data)
     result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
     return Output(result, [f"version {number} of {name} written to {out} ({len(data):,} bytes)"])

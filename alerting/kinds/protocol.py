@@ -288,6 +288,15 @@ class ScoringKind(Protocol):
         """Explain the last of these scores. `history`: the readings from which it was computed."""
 
 
+@runtime_checkable
+class GraphKind(Protocol):
+    """A kind whose model has an ONNX graph for each asset."""
+
+    def graph(self, model: TrainedModel, asset: str | None) -> bytes:
+        """Return the ONNX file of an asset's part of a model; without an `asset`, of the only one.
+        Raises UserError if there is no such part or graph."""
+
+
 # Reads the readings of a condition's variable after one instant and up to another.
 Read = Callable[[Condition, datetime, datetime], Series]
 

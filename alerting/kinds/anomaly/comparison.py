@@ -1,8 +1,8 @@
 """Compare challenger and champion by the problems that they find, their false alarms on unseen
-normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
-swinging around its level."""
+normal time, and the synthetic anomalies that they find there: each variable in turn with each kind
+of fault."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from alerting.definitions.wording.language import (
 from alerting.detection.suppressed_intervals import touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import WEEK_MS, lasting_scores
+from alerting.kinds.anomaly.injected_faults import inject_faults
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
 from alerting.kinds.anomaly.scored_strides import THRESHOLD, status_intervals
@@ -35,21 +36,11 @@ from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.score_metrics import poisson_interval, wilson_interval
 from alerting.learning.selection.decision import Objection
-from alerting.readings.history import Floats, LongHistory, duration_millis, to_millis
+from alerting.readings.history import LongHistory, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
 _CHANGED = 24  # instants of each asset and category at which each variable in turn is changed
-_SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of a change, in deviations of the level
-_Effects = Mapping[str, Callable[[Floats, Floats], Floats]]
-_SHIFT: _Effects = {"mean": np.add, "min": np.add, "max": np.add}
-"""Effect on each statistic of shifting all readings of its window by a size."""
-_SWING: _Effects = {
-    "std": np.hypot,
-    "min": lambda values, size: values - np.abs(size),
-    "max": lambda values, size: values + np.abs(size),
-}
-"""Effect on each statistic of readings that swing by a size around their level."""
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
 
 
@@ -301,26 +292,19 @@ def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> 
     """Return how many synthetic anomalies in unseen normal time the detector finds, and how many
     there are.
 
-    Each variable in turn is shifted, and swings around its level. Sizes are in deviations of the
-    variable in this time and category, so they are the same for every model.
+    Each variable in turn has each kind of fault.
     """
     hits = total = 0
     for category, which in group_rows(categories[rows.normal]).items():
         matrix = rows.matrix[rows.normal][which]
-        chosen = matrix[:: max(1, len(matrix) // _CHANGED)][:_CHANGED]
-        labels = np.full(len(chosen), category, object)
-        sizes = np.resize([side * size for size in _SIZES for side in (1, -1)], len(chosen))
+        chosen = np.arange(0, len(matrix), max(1, len(matrix) // _CHANGED))[:_CHANGED]
+        elsewhere = matrix[(chosen + len(matrix) // 2) % len(matrix)]
         for columns in fitted.columns_by_variable.values():
             if np.isnan(matrix[:, columns[0]]).all():
                 continue
-            size = sizes * np.nanstd(matrix[:, columns[0]])
-            for effects in (_SHIFT, _SWING):
-                changed = chosen.copy()
-                for column in columns:
-                    statistic = fitted.plan.layout[column].aggregation
-                    if statistic in effects:
-                        changed[:, column] = effects[statistic](changed[:, column], size)
-                scores = fitted.score(changed, labels)
-                total += int((~np.isnan(scores)).sum())
-                hits += int((scores >= THRESHOLD).sum())
+            injected = inject_faults(fitted.plan, columns, matrix, matrix[chosen], elsewhere)
+            changed = np.concatenate([*injected.values()])
+            scores = fitted.score(changed, np.full(len(changed), category, object))
+            total += int((~np.isnan(scores)).sum())
+            hits += int((scores >= THRESHOLD).sum())
     return hits, total

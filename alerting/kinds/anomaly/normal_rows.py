@@ -118,7 +118,7 @@ def plan_of(
     features = FeaturePlan(
         stride_ms=stride,
         windows_ms=windows,
-        aggregations=definition.statistics,
+        aggregations=definition.statistics_of(len(names)),
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
         delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )

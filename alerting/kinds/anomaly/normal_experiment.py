@@ -1,0 +1,271 @@
+"""The experiment of a detector: fits to normal operation whose scores of rows that they have not
+seen set its threshold, and the choice of its family, at equal false alarms, by the problems of the
+history or by injected faults."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.anomaly.detectors import (
+    COMPONENTS,
+    Autoencoder,
+    Detector,
+    IsolationTrees,
+    Threshold,
+    fit_detector,
+    threshold_for_rate,
+    threshold_for_share,
+)
+from alerting.kinds.anomaly.injected_faults import inject_in_turn
+from alerting.kinds.anomaly.model import spread_columns, usual_clear_for
+from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
+from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces
+from alerting.learning.experiment.experiment import Experiment
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval, evenly
+from alerting.learning.features.plan import FeaturePlan
+from alerting.readings.history import BoolArray, Floats, Millis, duration_millis
+from alerting.readings.variable_series import Labels
+
+_FEW_FOLDS = 4
+_FOLDS = 10
+_MANY_WINDOWS = 40  # of normal time, from which each of ten folds has several
+_MOST_COMPARED = 4_000  # normal rows on which families are compared
+_MOST_FAULTS = 600
+_LEAST_PROBLEMS = 5  # with fewer no difference is beyond chance, and injected faults decide
+_DRAWS = 1_000
+_CHANCE = 0.025  # on either side of an interval
+_LEAST_LEVELS = 2  # columns of levels, between which there are relations
+_SCREENED = 0.99  # quantile of normal scores of one fold, beyond which faults count first
+NAMES: Mapping[str, str] = {
+    COMPONENTS: "principal components",
+    Autoencoder.family: "an autoencoder",
+    IsolationTrees.family: "isolation trees",
+}
+
+
+class UsedRows(NamedTuple):
+    """Rows to learn from: instants (ms), features, and the category of each (None: compared with
+    all others)."""
+
+    at: Millis
+    matrix: Floats
+    categories: Labels
+
+    def select(self, rows: Any) -> "UsedRows":
+        """Return some of the rows."""
+        return UsedRows(self.at[rows], self.matrix[rows], self.categories[rows])
+
+
+class _Normal(NamedTuple):
+    """A detector, and the space of each category in which it scores rows."""
+
+    spaces: Spaces
+    detector: Detector
+
+
+class NormalExperiment(Experiment[_Normal]):
+    """Rows of normal operation of one asset at increasing instants, each in the space of its
+    category.
+
+    Folds get short intervals in turn. The null of their scores is a rate of false alarms, for
+    which a threshold is chosen (`find_threshold`). A set of parameters names the `family`.
+    """
+
+    def __init__(self, plan: FeaturePlan, used: UsedRows, number: int | None = None) -> None:
+        self.rows = len(used.at)
+        number = number or count_folds(self.rows, plan)
+        self.folds = [*cut_by_interval(used.at, plan.longest_window_ms, number)]
+        self.used = used
+        self._spreads = spread_columns(plan)
+
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> _Normal:
+        part = self.used.select(fold.train)
+        spaces = fit_spaces(part.matrix, part.categories, self._spreads)
+        rows = encode(spaces, part.matrix, part.categories)
+        return _Normal(spaces, fit_detector(rows, self._spreads, params["family"]))
+
+    def predict(self, fitted: _Normal, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the raw score of each of these rows."""
+        part = self.used.select(rows)
+        return fitted.detector.score(encode(fitted.spaces, part.matrix, part.categories))
+
+
+def count_folds(rows: int, plan: FeaturePlan) -> int:
+    """Return how many folds normal rows, one each stride of the plan, are cut into: with windows
+    enough each fit has seen nearly all of them, as the detector in service has."""
+    windows = rows * plan.stride_ms / plan.longest_window_ms
+    return _FOLDS if windows >= _MANY_WINDOWS else _FEW_FOLDS
+
+
+def find_threshold(
+    definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
+) -> Threshold:
+    """Return the threshold of raw scores, chosen in the way that the definition states."""
+    if definition.threshold.time_in_alarm is not None:
+        return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
+    apart = (
+        usual_clear_for(plan)
+        if definition.clear_for is None
+        else duration_millis(definition.clear_for)
+    )
+    hold = duration_millis(definition.hold)
+    per_week = definition.false_alarms_per_week
+    return threshold_for_rate(
+        at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week
+    )
+
+
+def known_categories(used: UsedRows, plan: FeaturePlan) -> frozenset[str]:
+    """Return the categories with at least `LEAST_OF_CATEGORY` fitted rows in every fold, although a
+    fold lacks its unseen time. `plan`: with the stride of the rows."""
+    learned = frozenset(name for name in used.categories.tolist() if name is not None)
+    while learned:
+        inside = used.select(are_in(used.categories, learned))
+        folds = NormalExperiment(plan, inside).folds
+        fits = [Counter(inside.categories[fold.train].tolist()) for fold in folds]
+        few = {name for name in learned if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
+        if not few:
+            break
+        learned -= few
+    return learned
+
+
+def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
+    """Return a mask of the rows that are of one of these categories."""
+    return np.array([category in names for category in categories.tolist()], np.bool_)
+
+
+class FamilyChoice(NamedTuple):
+    """The family of a detector, and a sentence on why; empty where there was no choice."""
+
+    family: str
+    reason: str
+
+
+class _Comparison(NormalExperiment):
+    """Rows of faults stand behind `normal` rows, and are scored by a fit that has not seen them:
+    `injected` faults of one row each, and then the rows of each problem. `fault`: number of the
+    fault of each of these rows."""
+
+    def __init__(
+        self, plan: FeaturePlan, used: UsedRows, problems: UsedRows, number: Positions
+    ) -> None:
+        super().__init__(plan, used, _FEW_FOLDS)
+        self._plan = plan
+        self.normal = self.rows
+        chosen = evenly(np.arange(self.rows), _MOST_FAULTS)
+        groups = [range(block.start, block.stop) for block in plan.number_blocks.values()]
+        normal = used.select(chosen)
+        injected = inject_in_turn(plan, groups, normal.matrix, normal.categories)
+        self.injected = len(chosen)
+        self.fault = np.concatenate([np.arange(self.injected), self.injected + number])
+        in_fold = np.zeros(self.rows, np.int64)
+        for place, fold in enumerate(self.folds):
+            in_fold[fold.test] = place
+        of_fault = np.concatenate([in_fold[chosen], number % len(self.folds)])
+        self.folds = [
+            replace(
+                fold,
+                test=np.concatenate([fold.test, self.rows + np.flatnonzero(of_fault == place)]),
+            )
+            for place, fold in enumerate(self.folds)
+        ]
+        self.used = UsedRows(
+            np.concatenate([used.at, normal.at, problems.at]),
+            np.concatenate([used.matrix, injected, problems.matrix]),
+            np.concatenate([used.categories, normal.categories, problems.categories]),
+        )
+        self.rows = len(self.used.at)
+
+    def screen(self, family: str) -> float:
+        """Return the share of the injected faults of the first fold that are found where one normal
+        row in a hundred is."""
+        fold = self.folds[0]
+        params = {"family": family}
+        scores = self.predict(self.fit(params, fold), params, fold.test)
+        is_normal = fold.test < self.normal
+        is_injected = ~is_normal & (fold.test < self.normal + self.injected)
+        limit = np.quantile(scores[is_normal], _SCREENED)
+        return float((scores[is_injected] > limit).mean())
+
+    def find_faults(self, definition: AnomalyDefinition, family: str) -> BoolArray:
+        """Return which faults are found at the false alarms that the definition allows."""
+        scores = self.out_of_fold({"family": family})
+        normal = scores[: self.normal]
+        limit = find_threshold(definition, self._plan, self.used.at[: self.normal], normal).value
+        highest = np.full(int(self.fault.max()) + 1, -np.inf)
+        np.maximum.at(highest, self.fault, scores[self.normal :])
+        return np.asarray(highest >= limit)
+
+
+def choose_family(
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    used: UsedRows,
+    problems: UsedRows,
+    number: Positions,
+) -> FamilyChoice:
+    """Return the family of the detector: principal components, unless another one finds more at
+    equal false alarms, beyond the interval of the difference.
+
+    `plan`: with the stride of the rows; `problems`: rows of problems, which are no normal rows,
+    with the `number` of the problem of each. With fewer than five problems injected faults decide,
+    and another family must find no fewer of the problems.
+    """
+    if int((~spread_columns(plan)).sum()) < _LEAST_LEVELS:
+        return FamilyChoice(COMPONENTS, "")
+    if count_folds(len(used.at), plan) == _FEW_FOLDS:
+        return FamilyChoice(
+            COMPONENTS,
+            f"principal components, because normal time is shorter than {_MANY_WINDOWS} windows, "
+            "which is too short to compare them with other families",
+        )
+    every = -(-len(used.at) // _MOST_COMPARED)
+    compared = used.select(used.at // plan.stride_ms % every == 0)
+    thinned = replace(plan, stride_ms=every * plan.stride_ms)
+    comparison = _Comparison(thinned, compared, problems, number)
+    screened = {family: comparison.screen(family) for family in NAMES}
+    promising = [family for family in NAMES if screened[family] > screened[COMPONENTS]]
+    if not promising:
+        return FamilyChoice(
+            COMPONENTS,
+            f"no other family finds more of the faults injected into unseen rows: "
+            f"{_describe(screened)}",
+        )
+    found = {
+        family: comparison.find_faults(definition, family) for family in (COMPONENTS, *promising)
+    }
+    count = comparison.injected
+    by_problems = len(found[COMPONENTS]) - count >= _LEAST_PROBLEMS
+    decisive = slice(count, None) if by_problems else slice(0, count)
+    best = COMPONENTS
+    gains = ""
+    for family in promising:
+        low, high = _gain_interval(found[family][decisive], found[COMPONENTS][decisive])
+        fewer = found[family][count:].sum() < found[COMPONENTS][count:].sum()
+        if low > 0 and not fewer and found[family].sum() > found[best].sum():
+            best = family
+        gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
+    faults = "problems" if by_problems else "faults injected into unseen rows"
+    shares = {family: float(hits[decisive].mean()) for family, hits in found.items()}
+    return FamilyChoice(
+        best,
+        f"{NAMES[best]} chosen by {len(found[best][decisive])} {faults} at equal false alarms, of "
+        f"which are found {_describe(shares)} (95 % interval of the difference{gains})",
+    )
+
+
+def _describe(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{NAMES[family]} {share:.0%}" for family, share in shares.items())
+
+
+def _gain_interval(found: BoolArray, beside: BoolArray) -> tuple[float, float]:
+    """Return the 95 % interval of how much more of the faults is found, by paired bootstrap."""
+    gain = found.astype(np.float64) - beside
+    draws = np.random.default_rng(0).integers(0, len(gain), (_DRAWS, len(gain)))
+    low, high = np.quantile(gain[draws].mean(axis=1), [_CHANCE, 1 - _CHANCE])
+    return float(low), float(high)
