@@ -97,12 +97,8 @@ class FeaturePlan(Stored):
     usual counts of readings; with less than half of them an instant is not scored. `only_last`:
     numbers measured too seldom for statistics of windows, such as laboratory values; only their
     last and lagged values are columns. `results_of`: such a number whose last results each row is
-<<<<<<< HEAD
-    compared with, or empty. `life_windows_ms`: windows, increasing, whose means a model of the
+    compared with, or empty; `results_over`: over how many of them means are taken. `life_windows_ms`: windows, increasing, whose means a model of the
     remaining life sees beside the columns; empty if it sees none.
-=======
-    compared with, or empty. `results_over`: over how many of them means are taken.
->>>>>>> w/ss
     """
 
     stride_ms: Annotated[Length, Field(ge=1)]
@@ -122,15 +118,12 @@ class FeaturePlan(Stored):
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
     only_last: _Names = ()
     results_of: Annotated[str, Field(max_length=1000)] = ""
-<<<<<<< HEAD
     life_windows_ms: Annotated[
         tuple[Annotated[Length, Field(ge=1)], ...], Field(max_length=10)
     ] = ()
-=======
     results_over: Annotated[
         tuple[Annotated[int, Field(ge=1, le=LAST_RESULTS)], ...], Field(max_length=LAST_RESULTS)
     ] = (LAST_RESULTS,)
->>>>>>> w/ss
 
     @property
     def longest_window_ms(self) -> int:
@@ -360,13 +353,9 @@ class FeaturePlan(Stored):
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, without its empty optional fields."""
-<<<<<<< HEAD
-        return {key: value for key, value in asdict(self).items() if value or key not in _OPTIONAL}
-=======
         return {
             key: value for key, value in asdict(self).items() if value not in _OMITTED.get(key, ())
         }
->>>>>>> w/ss
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> FeaturePlan:
@@ -375,18 +364,11 @@ class FeaturePlan(Stored):
 
 
 _PLAN = TypeAdapter(FeaturePlan)
-<<<<<<< HEAD
-_OPTIONAL = (
-    *("carried_forward", "lagged", "usual", "only_last", "results_of"),
-    "life_windows_ms",
-)
-=======
 _OMITTED: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(("carried_forward", "lagged", "usual", "only_last"), ((),)),
+    **dict.fromkeys(("carried_forward", "lagged", "usual", "only_last", "life_windows_ms"), ((),)),
     "results_of": ("",),
     "results_over": ((LAST_RESULTS,),),
 }
->>>>>>> w/ss
 RESULTS = ".results"
 LIFE_AGE = "life/age"
 AT_RESULTS = ".at_results"
