@@ -452,7 +452,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     (_BEGINS[0], 100, 0.5),
                     (_BEGINS[1], 100, 0.5),
                     (_BEGINS[1], 250, 0.3),
-                    (_BEGINS[2], 60, 0.5),
+                    (_BEGINS[2], 100, 0.5),
                 )
             ],
             _suggest_trees,
