@@ -107,7 +107,7 @@ class Task:
         if params["of"] == LEVEL:
             means = [anchor.position for anchor in self.anchors.values()]
             return Seen(None, (), tuple(sorted({*columns, *means})))
-        anchor = self.anchors.get(params.get("results", 0), Anchor(self.last, ()))
+        anchor = self.anchors.get(params.get("results", LAST_RESULTS), Anchor(self.last, ()))
         pairs = tuple(pair for pair in anchor.pairs if pair[0] in columns)
         return Seen(anchor.position, pairs, tuple(columns))
 
@@ -452,7 +452,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     (_BEGINS[0], 100, 0.5),
                     (_BEGINS[1], 100, 0.5),
                     (_BEGINS[1], 250, 0.3),
-                    (_BEGINS[2], 60, 0.5),
+                    (_BEGINS[2], 100, 0.5),
                 )
             ],
             _suggest_trees,

@@ -165,7 +165,8 @@ class ForecastTraining:
                 return calibrated(fitted, dataset, unseen)
 
         def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
-            baselines = [fit(replace(candidate, family=one, params={})) for one in _BASELINES[:2]]
+            recipes = [replace(candidate, family=name, params={}) for name in _BASELINES[:2]]
+            baselines = [fit(recipe) for recipe in recipes]
             return value_challenger(dataset, definition, candidate, fitted, baselines, matrix)
 
         def estimate_alone() -> Challenger:
@@ -342,11 +343,11 @@ class ForecastExperiment(Experiment[Estimator]):
         values = ForecastExperiment(
             self._dataset, self._definition, self.family.name, self.folds, self._most
         )
-        found = values.search(
+        result = values.search(
             Space(values.suggest, begins),
             self._definition.learning.model_copy(update={"trials": len(begins)}),
         )
-        best = found.best.params if found.best else begins[0]
+        best = result.best.params if result.best else begins[0]
         return [{**best, **params} for params in proven]
 
     def suggest(self, trial: "optuna.Trial") -> Params:
@@ -357,14 +358,14 @@ class ForecastExperiment(Experiment[Estimator]):
             params["windows"] = trial.suggest_categorical("windows", [*self._task.windows])
         return params
 
-    def is_better(self, loss: float, predicted: Sequence[Floats], found: Found) -> bool:
+    def is_better(self, loss: float, predicted: Sequence[Floats], result: Found) -> bool:
         """Return whether a set replaces the best one so far: between results only if it is so in
         most samples, and of few results in nearly all, for the simplest is tried first."""
-        if found.best is None or not self._dataset.plan.results_of:
-            return super().is_better(loss, predicted, found)
+        if result.best is None or not self._dataset.plan.results_of:
+            return super().is_better(loss, predicted, result)
         gains = [
             self.losses(before, fold.test) - self.losses(now, fold.test)
-            for fold, before, now in zip(self.folds, found.predicted, predicted, strict=True)
+            for fold, before, now in zip(self.folds, result.predicted, predicted, strict=True)
         ]
         rows = np.concatenate([fold.test for fold in self.folds])
         blocks = self._dataset.time_blocks(rows)

@@ -80,7 +80,7 @@ def _test_values(
     future = dataset.future[rows]
     quantiles = forecast_in(estimator).quantiles(matrix, rows)
     median = quantiles[..., MEDIAN]
-    losses = [crps(forecast_in(one).quantiles(matrix, rows), future) for one in baselines]
+    losses = [crps(forecast_in(baseline).quantiles(matrix, rows), future) for baseline in baselines]
     loss = crps(quantiles, future)
     block = dataset.time_blocks(rows)
     column = Columns.from_plan(dataset.plan).names.index(f"{definition.must_know}.last")

@@ -94,10 +94,10 @@ class Experiment(ABC, Generic[FittedT]):
         """Return the rows on which trials are compared."""
         return fold.test
 
-    def is_better(self, loss: float, predicted: Sequence[Floats], found: Found) -> bool:
+    def is_better(self, loss: float, predicted: Sequence[Floats], result: Found) -> bool:
         """Return whether a set with this loss replaces the best one so far, if there is one.
         `predicted`: of the rows of each fold."""
-        return found.best is None or loss < found.loss
+        return result.best is None or loss < result.loss
 
     def complete(self, params: Params, fitted: Sequence[FittedT]) -> Params:
         """Return a set with the parameters that the folds decide together."""

@@ -194,3 +194,14 @@ def test_intervals_are_calibrated_from_the_residuals_of_the_model_that_serves():
     low, high = np.quantile(unseen.values[:, 0] - unseen.quantiles[:, 0, MEDIAN], [0.05, 0.95])
     served = forecast_in(calibrated(fitted, dataset, unseen)).quantiles(dataset.matrix[:1])
     assert np.ptp(served[0, 0]) == pytest.approx(high - low, rel=0.1)
+
+
+def test_rows_without_a_result_are_thinned_and_make_no_stride_longer(monkeypatch):
+    history = line(200, 60.0, 1.0, 1.0, 1.0)
+    whole = dataset_of(history)
+    monkeypatch.setattr("alerting.learning.data.dataset.MOST_ROWS", 500)
+    monkeypatch.setattr("alerting.learning.features.planning.MOST_ROWS", 500)
+    thinned = dataset_of(history)
+    assert thinned.plan.stride_ms == whole.plan.stride_ms == STEP * 60_000
+    assert thinned.has_future.sum() == whole.has_future.sum()
+    assert len(thinned.at) - thinned.has_future.sum() <= 600 < len(whole.at)
