@@ -71,7 +71,7 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
 # before the names that a family gives its files
-PREFIX = re.compile(r"^(?:life|mode)-\d+-")
+PREFIX = re.compile(r"^(?:life(?:-\d+)?|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -183,6 +183,14 @@ class LifeMeta(_Closed):
     ]
     levels: tuple[Share, Share, Share, Share | None]
     replaced_every_ms: Length
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_one(cls, value: Any) -> Any:  # as it was stored with one family
+        if not isinstance(value, dict) or "estimator" not in value:
+            return value
+        others = {name: part for name, part in value.items() if name != "estimator"}
+        return others | {"estimators": [value["estimator"]]}
 
 
 class ModelMeta(_Closed):

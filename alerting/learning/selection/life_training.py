@@ -237,6 +237,7 @@ def train_life(
             failed.append(f"{family} failed ({name_fault(fault)})")
     if not fitted:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
+    choices: list[tuple[Floats, tuple[Estimator, ...]]]
     choices = [*zip(hazards, zip(fitted, strict=True), strict=True)]
     choices.append((np.mean(hazards, axis=0), tuple(fitted)))  # errors of both partly cancel
     chosen, estimators = min(choices, key=lambda choice: experiment.loss(choice[0], every))

@@ -1,6 +1,7 @@
 """The remaining life of a tool: the training prints what live evaluation gives, which is the same
 in one go, in chunks, live and in a backtest; it is refused where nothing proves it."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -151,13 +152,20 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     settings = (model.estimator, model.calibration, model.threshold, model.plan)
     plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
     life = replace(model.life, estimators=(estimator,))
-    stored = model_files.model_from_files(model_files.model_files(with_life(plain, life))).life
+    files = model_files.model_files(with_life(plain, life))
+    stored = model_files.model_from_files(files).life
+    before = json.loads(files["model.json"])  # as models with one family were stored
+    (before["life"]["estimator"],) = before["life"].pop("estimators")
+    text = json.dumps(before).replace("life-0-", "life-").encode()
+    renamed = {name.replace("life-0-", "life-"): data for name, data in files.items()}
+    old = model_files.model_from_files(renamed | {"model.json": text}).life
     row = rows.select(np.arange(20))
     times = [
         part.times(dataset.matrix[row.row], row.features, definition.life_ends)
-        for part in (stored, life)
+        for part in (stored, old, life)
     ]
-    np.testing.assert_array_equal(*times)
+    np.testing.assert_array_equal(times[0], times[2])
+    np.testing.assert_array_equal(times[1], times[2])
 
 
 def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
