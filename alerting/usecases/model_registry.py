@@ -507,3 +507,25 @@ def _require_onnx() -> Iterator[None]:
         raise UserError(
             f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'"
         ) from missing
+
+
+def with_horizon_in_service(
+    platform: RegistryPorts,
+    definition: Definition,
+    assets: Sequence[Asset],
+    decisions: Sequence[DecisionRecord],
+    as_of: datetime,
+) -> Definition:
+    """Return a definition that learns normal operation with the horizon that the training of its
+    model in service at `as_of` measured."""
+    if not isinstance(definition, NormalDefinition) or definition.problem is None:
+        return definition
+    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at <= as_of]
+    version = next((v for v in reversed(promoted) if v is not None), None)
+    try:
+        model = None if version is None else ModelCache(platform).get(definition, version)
+    except ModelUnavailable:  # figures of alarms need no model
+        return definition
+    if model is None:
+        return definition
+    return cast("NormalModel[Any]", model).with_measured_horizon(definition, assets)
