@@ -12,16 +12,20 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, fixed_threshold
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.wording.language import translatable
+from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.protocol import GraphKind
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
     MOST_MODEL_BYTES,
+    DecisionRecord,
     Decisions,
     Files,
     ModelFileCache,
@@ -33,6 +37,7 @@ from alerting.ports import (
 from alerting.ports.use_cases import id_logger
 
 if TYPE_CHECKING:
+    from alerting.kinds.normal_operation import NormalModel
     from alerting.learning.features.set_point_effects import SetPointEffects
     from alerting.learning.models.trained import TrainedModel
 
@@ -507,3 +512,25 @@ def _require_onnx() -> Iterator[None]:
         raise UserError(
             f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'"
         ) from missing
+
+
+def with_horizon_in_service(
+    platform: RegistryPorts,
+    definition: Definition,
+    assets: Sequence[Asset],
+    decisions: Sequence[DecisionRecord],
+    as_of: datetime,
+) -> Definition:
+    """Return a definition that learns normal operation with the horizon that the training of its
+    model in service at `as_of` measured."""
+    if not isinstance(definition, NormalDefinition) or definition.problem is None:
+        return definition
+    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at <= as_of]
+    version = next((v for v in reversed(promoted) if v is not None), None)
+    try:
+        model = None if version is None else ModelCache(platform).get(definition, version)
+    except ModelUnavailable:  # figures of alarms need no model
+        return definition
+    if model is None:
+        return definition
+    return cast("NormalModel[Any]", model).with_measured_horizon(definition, assets)
