@@ -113,7 +113,7 @@ def estimate(line: MeasuredLine) -> tuple[str, Floats | None]:
     as_of = line.as_of.to_pydatetime()
     document = {**_DOCUMENT, "kind": "forecast"}
     apply(platform, [document], "benchmark", as_of, "benchmark")
-    proposal = train(platform, _DOCUMENT["name"], as_of)
+    proposal = train(platform, str(_DOCUMENT["name"]), as_of)
     if proposal.challenger_version is None or not proposal.promote or proposal.waiting:
         return proposal.reason, None
     definition = ForecastDefinition.model_validate(document)

@@ -97,8 +97,9 @@ class FeaturePlan(Stored):
     usual counts of readings; with less than half of them an instant is not scored. `only_last`:
     numbers measured too seldom for statistics of windows, such as laboratory values; only their
     last and lagged values are columns. `results_of`: such a number whose last results each row is
-    compared with, or empty; `results_over`: over how many of them means are taken. `life_windows_ms`: windows, increasing, whose means a model of the
-    remaining life sees beside the columns; empty if it sees none.
+    compared with, or empty; `results_over`: over how many of them means are taken.
+    `life_windows_ms`: windows, increasing, whose means a model of the remaining life sees beside
+    the columns; empty if it sees none.
     """
 
     stride_ms: Annotated[Length, Field(ge=1)]
