@@ -62,7 +62,7 @@ class Anchor(NamedTuple):
     pairs: tuple[tuple[int, int], ...]
 
 
-class Seen(NamedTuple):
+class Visible(NamedTuple):
     """What a parameter set sees of a task: an anchor (None for the level itself), the pairs of
     columns that are subtracted, and the positions of the columns that it may use."""
 
@@ -99,17 +99,17 @@ class Task:
         """Return the fitted forecaster around a core model."""
         return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
 
-    def see(self, params: Mapping[str, Any]) -> Seen:
+    def see(self, params: Mapping[str, Any]) -> Visible:
         """Return what a parameter set sees. `of`: the level or the difference from an anchor; of an
         estimate between results also `results`, the number of results of the anchor, and
         `windows`."""
         columns = self.windows.get(params.get("windows", ALL), range(len(self.columns.names)))
         if params["of"] == LEVEL:
             means = [anchor.position for anchor in self.anchors.values()]
-            return Seen(None, (), tuple(sorted({*columns, *means})))
+            return Visible(None, (), tuple(sorted({*columns, *means})))
         anchor = self.anchors.get(params.get("results", LAST_RESULTS), Anchor(self.last, ()))
         pairs = tuple(pair for pair in anchor.pairs if pair[0] in columns)
-        return Seen(anchor.position, pairs, tuple(columns))
+        return Visible(anchor.position, pairs, tuple(columns))
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which replaces a missing last value."""

@@ -12,7 +12,7 @@ import numpy as np
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Positions, Seen, Task
+from alerting.kinds.forecast.forecasters import FORECASTERS, Positions, Task, Visible
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -129,15 +129,14 @@ class ForecastTraining:
         candidate = assemble(
             family, dataset, folds.warnings, result, trials, folds.notes, dict(warm_start or {})
         )
-        losses = [
-            experiment.losses(predicted, fold.test)
-            for fold, predicted in zip(folds.values, result.predicted, strict=True)
-        ]
-        return replace(
-            candidate,
-            metrics={**candidate.metrics, "crps": result.loss},
-            loss=merge(folds.values, losses, experiment.rows),
-        )
+        predicted = merge(folds.values, result.predicted, experiment.rows)
+        scored = ~np.isnan(predicted[:, 0, 0])
+        if dataset.plan.results_of:  # compared with the intervals that it will have
+            shifts = conformal_shifts(predicted[scored], dataset.future[scored])
+            predicted = in_order(predicted + shifts)
+        loss = crps(predicted, dataset.future)
+        metrics = {"crps": mean_of(loss) if dataset.plan.results_of else result.loss}
+        return replace(candidate, metrics={**candidate.metrics, **metrics}, loss=loss)
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -310,7 +309,7 @@ class ForecastExperiment(Experiment[Estimator]):
         self._most = most
         self._definition = definition
         self._results = int(dataset.has_future[dataset.part == "train"].sum())
-        self._strongest = dict[tuple[int, Seen], Positions]()
+        self._strongest = dict[tuple[int, Visible], Positions]()
         self.spread: Rows | None = None
         self.cut = ForecastFolds(folds or [], [], [])
         if folds is None:
@@ -398,14 +397,11 @@ class ForecastExperiment(Experiment[Estimator]):
         return mean_of(self.losses(predicted, rows))
 
     def losses(self, predicted: Floats, rows: Positions) -> Floats:
-        """Return the CRPS of each row; between results with intervals as wide as they should be,
-        because they will be calibrated, and those of trees are too narrow at first."""
-        future = self._future[rows]
+        """Return the CRPS of each row; between results how far off its median is, because the
+        intervals will be calibrated, and those of trees are too narrow at first."""
         if self._dataset.plan.results_of:
-            scored = ~np.isnan(future[:, 0])
-            shifts = conformal_shifts(predicted[scored], future[scored])
-            predicted = in_order(predicted + shifts)
-        return crps(predicted, future)
+            return np.asarray(np.abs(self._future[rows] - predicted[..., MEDIAN]).mean(axis=1))
+        return crps(predicted, self._future[rows])
 
     def assess(
         self,

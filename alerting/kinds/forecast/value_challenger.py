@@ -103,7 +103,7 @@ def _test_values(
         explained=explained_share(future[is_known], median[is_known], mean[is_known]),
         is_constant=is_constant(future[is_known], median[is_known]),
         width=mean_of(quantiles[..., HIGHEST] - quantiles[..., LOWEST]),
-        known=int((~np.isnan(dataset.future)).sum()),
+        all_values=int((~np.isnan(dataset.future)).sum()),
         title=name_family(estimator.family),
     )
 

@@ -34,7 +34,7 @@ class ValueTest:
     """Predicted values compared with the last known value, and with the mean of all values, on the
     same unseen rows.
 
-    `values`: number of values that came; `known`: number of all values of the training's history.
+    `values`: number of values that came; `all_values`: number of those of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
     mean. `explained`: share of the variance around the mean that the median explains (R2).
@@ -60,7 +60,7 @@ class ValueTest:
     explained: float
     is_constant: bool
     width: float
-    known: int
+    all_values: int
     title: str
 
     @property
@@ -91,7 +91,7 @@ class ValueTest:
         if share is None or not 0.5 < share < self.confidence or not self.explained > 0:
             return None
         times = (_NORMAL.inv_cdf(self.confidence) / _NORMAL.inv_cdf(share)) ** 2
-        more = max(self.known * (times - 1), 1.0)
+        more = max(self.all_values * (times - 1), 1.0)
         unit = 10 ** max(floor(log10(more)) - 1, 0)
         return None if times > _MOST_TIMES else ceil(more / unit) * unit
 

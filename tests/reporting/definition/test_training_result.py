@@ -56,11 +56,11 @@ VALUES = ValueTest(
     explained=0.734,
     is_constant=False,
     width=1.07,
-    known=21360,
+    all_values=21360,
     title="ridge",
 )
 NO_BETTER = replace(VALUES, share_better=0.4, last_crps=0.14)
-FEW_VALUES = replace(VALUES, values=40, known=200, mean_crps=0.18, better_than_mean=0.8)
+FEW_VALUES = replace(VALUES, values=40, all_values=200, mean_crps=0.18, better_than_mean=0.8)
 CONSTANT = replace(VALUES, is_constant=True, explained=-0.02)
 ABOVE = ChanceTest(0.5, 0.2, trials=5, problems=8, share=0.01)
 NO_THRESHOLD = without_threshold(ABOVE, 4)
