@@ -11,6 +11,7 @@ from sklearn.ensemble import IsolationForest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
+from alerting.kinds.anomaly import normal_experiment
 from alerting.kinds.anomaly.detector_graph import detector_graph
 from alerting.kinds.anomaly.detectors import fit_autoencoder, fit_detector, fit_trees
 from alerting.kinds.anomaly.injected_faults import inject_faults
@@ -130,21 +131,37 @@ def used_rows(count=1200):
     return UsedRows(instants, matrix, np.full(count, None, object))
 
 
-def test_known_problems_decide_where_there_are_five_of_them():
-    asked = {"threshold": {"time_in_alarm": 0.01}}
-    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"], **asked})
+# injected faults of 600 that principal components and a network find, and the problems of each; what
+# is chosen, and by what
+COMPETITIONS = [
+    ((300, 300), ("000000", "111111"), "autoencoder", "6 problems"),
+    ((300, 300), ("000000", "110000"), "pca", "6 problems"),  # not beyond chance
+    ((100, 600), ("111111", "111111"), "pca", "6 problems"),
+    ((100, 600), ("11", "11"), "autoencoder", "600 faults injected"),
+    ((100, 600), ("11", "10"), "pca", "600 faults injected"),  # a known problem is lost
+    ((300, 303), ("00", "11"), "pca", "600 faults injected"),
+]
+
+
+@pytest.mark.parametrize(("injected", "problems", "family", "by"), COMPETITIONS)
+def test_known_problems_decide_where_there_are_five_and_else_injected_faults(
+    monkeypatch, injected, problems, family, by
+):
+    def find_faults(comparison, definition, family):
+        side = int(family == "autoencoder")
+        known = [number == "1" for number in problems[side]]
+        return np.array([*(np.arange(600) < injected[side]), *known])
+
+    monkeypatch.setattr(
+        normal_experiment._Comparison, "screen", lambda _, family: family == "autoencoder"
+    )
+    monkeypatch.setattr(normal_experiment._Comparison, "find_faults", find_faults)
+    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"]})
     used = used_rows()
-    rows = used.select(np.arange(0, 120, 10))
-    seen_by_all = rows.matrix.copy()
-    seen_by_all[:, 0] += 40.0
-    problems = rows._replace(matrix=seen_by_all)
-    choice = choose_family(definition, PLAN, used, problems, np.repeat(np.arange(6), 2))
-    assert choice.family == "pca", "all problems are found by all: none is better"
-    assert "chosen by 6 problems at equal false alarms" in choice.reason
-    few = problems.select(np.arange(2))
-    choice = choose_family(definition, PLAN, used, few, np.zeros(2, np.int64))
-    assert choice.family == "autoencoder"
-    assert "faults injected" in choice.reason
+    count = len(problems[0])
+    choice = choose_family(definition, PLAN, used, used.select(np.arange(count)), np.arange(count))
+    assert choice.family == family
+    assert f"chosen by {by}" in choice.reason
 
 
 def test_ten_folds_from_forty_windows_of_normal_time_on_and_four_below():
