@@ -131,8 +131,8 @@ def used_rows(count=1200):
     return UsedRows(instants, matrix, np.full(count, None, object))
 
 
-# injected faults of 600 that principal components and a network find, and the problems of each; what
-# is chosen, and by what
+# injected faults of 600 that principal components and a network find, and the problems of each;
+# what is chosen, and by what
 COMPETITIONS = [
     ((300, 300), ("000000", "111111"), "autoencoder", "6 problems"),
     ((300, 300), ("000000", "110000"), "pca", "6 problems"),  # not beyond chance
