@@ -1,6 +1,6 @@
 """Compare challenger and champion by the problems that they find, their false alarms on unseen
-normal time, and the synthetic anomalies that they find there: each variable in turn with each kind
-of fault."""
+normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
+swinging around its level."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -41,6 +41,7 @@ from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
 _CHANGED = 24  # instants of each asset and category at which each variable in turn is changed
+_KINDS = "step", "spread"  # of faults: shifted, and swinging around its level
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
 
 
@@ -292,17 +293,16 @@ def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> 
     """Return how many synthetic anomalies in unseen normal time the detector finds, and how many
     there are.
 
-    Each variable in turn has each kind of fault.
+    Each variable in turn is shifted, and swings around its level.
     """
     hits = total = 0
     for category, which in group_rows(categories[rows.normal]).items():
         matrix = rows.matrix[rows.normal][which]
-        chosen = np.arange(0, len(matrix), max(1, len(matrix) // _CHANGED))[:_CHANGED]
-        elsewhere = matrix[(chosen + len(matrix) // 2) % len(matrix)]
+        chosen = matrix[:: max(1, len(matrix) // _CHANGED)][:_CHANGED]
         for columns in fitted.columns_by_variable.values():
             if np.isnan(matrix[:, columns[0]]).all():
                 continue
-            injected = inject_faults(fitted.plan, columns, matrix, matrix[chosen], elsewhere)
+            injected = inject_faults(fitted.plan, columns, matrix, chosen, chosen, _KINDS)
             changed = np.concatenate([*injected.values()])
             scores = fitted.score(changed, np.full(len(changed), category, object))
             total += int((~np.isnan(scores)).sum())

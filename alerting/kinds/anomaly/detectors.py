@@ -395,7 +395,8 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
         for pair in zip(network.coefs_, network.intercepts_, strict=True)
         for part in pair
     ]
-    fitted = Autoencoder(*(*layers, np.ones(rows.shape[1])))
+    names = [field.name for field in fields(Autoencoder)]
+    fitted = Autoencoder(**dict(zip(names, [*layers, np.ones(rows.shape[1])], strict=True)))
     usual = np.mean((rows - fitted.copy(rows)) ** 2, axis=0)
     return replace(fitted, usual=np.maximum(usual, _LEAST_ERROR))
 
@@ -404,7 +405,7 @@ def _count_units(rows: Floats) -> int:
     variances = np.linalg.eigvalsh(rows.T @ rows)[::-1]
     share = np.cumsum(variances) / max(variances.sum(), 1e-9)
     needed = int(np.searchsorted(share, _VARIANCE_OF_FEW)) + 1
-    return min(max(needed, 2), int(rows.shape[1]) - 1)
+    return int(min(max(needed, 2), rows.shape[1] - 1))
 
 
 def fit_trees(rows: Floats) -> IsolationTrees:

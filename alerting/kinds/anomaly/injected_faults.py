@@ -1,7 +1,7 @@
 """Faults that are injected into rows of normal operation: the columns of one variable become what
 they would be if its readings had changed. Detectors and models are compared by them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -73,9 +73,14 @@ FAULTS: Mapping[str, Callable[[Column, _Cells], Floats]] = MappingProxyType(
 
 
 def inject_faults(
-    plan: FeaturePlan, columns: Sequence[int], matrix: Floats, rows: Floats, elsewhere: Floats
+    plan: FeaturePlan,
+    columns: Sequence[int],
+    matrix: Floats,
+    rows: Floats,
+    elsewhere: Floats,
+    kinds: Collection[str] = FAULTS,
 ) -> dict[str, Floats]:
-    """Return rows (n x k) of normal operation with each kind of fault in one variable.
+    """Return rows (n x k) of normal operation with each of these kinds of fault in one variable.
 
     `columns`: those of the variable; `matrix`: normal rows, whose deviation is the unit of the
     sizes, so that they are the same for every model; `elsewhere` (n x k): rows of other times.
@@ -84,11 +89,11 @@ def inject_faults(
     sides = np.resize([side * size for size in _SIZES for side in (1, -1)], len(rows))
     size = sides * np.nanstd(matrix[:, level])
     injected = {}
-    for kind, change in FAULTS.items():
+    for kind in kinds:
         faulty = rows.copy()
         for column in columns:
             cells = _Cells(rows[:, column], elsewhere[:, column], elsewhere[:, level], size)
-            faulty[:, column] = change(plan.layout[column], cells)
+            faulty[:, column] = FAULTS[kind](plan.layout[column], cells)
         injected[kind] = faulty
     return injected
 
