@@ -64,8 +64,10 @@ def life_windows(
     """Return windows (ms, increasing, whole strides) that fit the usual time from one failure or
     replacement to the next failure; empty if none is known. `sampling_ms`: of the variable with
     most readings."""
+    if ends is None:
+        return ()
     lengths: list[int] = []
-    for history in () if ends is None else histories:
+    for history in histories:
         lives = find_lives(ends, history)
         begins = np.unique(lives.begin)
         number = np.searchsorted(begins, lives.end[lives.failed])

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.episodes.remaining_life import RemainingLife
+from alerting.learning.features.life_features import life_columns
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.trained import Estimator, TrainedModel, hash_with, sigmoid
 from alerting.readings.history import Floats, Millis, from_millis
@@ -106,7 +107,7 @@ def hazard_columns(plan: FeaturePlan, intervals: int) -> Columns:
     """Return the columns of the hazard model: the plan's, those of the life, and the interval ahead
     as a number and as a category."""
     levels = tuple(str(i) for i in range(intervals))
-    names = (*plan.columns, *plan.life_columns, *AHEAD)
+    names = (*plan.columns, *life_columns(plan), *AHEAD)
     return Columns(names, {**plan.levels, AHEAD[-1]: levels})
 
 
