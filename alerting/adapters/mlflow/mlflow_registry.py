@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from alerting.deferred import load
 from alerting.definitions.faults import UserError
-from alerting.learning.features.plan import LIFE_AGE
+from alerting.learning.features.life_features import LIFE_AGE
 from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RunState, Swept
 from alerting.readings.history import from_millis, to_millis
 

@@ -22,7 +22,7 @@ from alerting.kinds.protocol import (
     TrainedKind,
     VersionInterval,
 )
-from alerting.learning.features.life_features import build_life_features
+from alerting.learning.features.life_features import build_life_features, life_columns, life_plan
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.buckets import HOUR
@@ -65,7 +65,9 @@ def evaluate_classifier(
         features = _read_life_features(ends, sources, rows, history)
         estimated = estimate_lives(ends, rows.model, matrix, features, rows.at)
         is_known = (rows.unknown == "").tolist()
-        shown = [life if known else None for life, known in zip(estimated, is_known, strict=True)]
+        shown = [
+            life if has_life else None for life, has_life in zip(estimated, is_known, strict=True)
+        ]
         served.append(replace(rows, lives=tuple(shown)))
         lives |= zip(map(from_millis, rows.at.tolist()), shown, strict=True)
 
@@ -89,12 +91,12 @@ def _read_life_features(
     """Return the rows of `build_life_features`, whose windows are longer than those of a history,
     and begin with its life."""
     plan = rows.model.plan
-    of_life = plan.of_life
+    of_life = life_plan(plan)
     if of_life is None or not len(rows.at):
         return build_life_features(plan, ends, history, rows.at, lambda *_: history)
     start = from_millis(int(rows.at[0])) - of_life.lookback
-    wanted = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
-    wide = sources.shared.load(*wanted, with_events=False)
+    part = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
+    wide = sources.shared.load(*part, with_events=False)
     wide = replace(wide, events=history.events, event_types=history.event_types)
 
     def load(start: int, end: int) -> History:
@@ -126,13 +128,13 @@ class ClassifierKind(PredictionKind):
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the probability of the problem for each row and, where it is estimated, low,
-        median and high of the remaining life (hours), from the columns `plan.life_columns`, too, of
-        which any may be missing."""
+        median and high of the remaining life (hours), from the columns `life_columns`, too, any of
+        which may be missing."""
         scored = super().score_rows(model, rows)
         serving = model.refit or model
         if serving.life is None:
             return scored
-        features = rows.reindex(columns=list(serving.plan.life_columns)).to_numpy(np.float64)
+        features = rows.reindex(columns=list(life_columns(serving.plan))).to_numpy(np.float64)
         matrix = serving.estimator.columns.matrix(rows)
         low, median, high, _ = serving.life.times(matrix, features, None).T / HOUR
         return scored.assign(low=low, median=median, high=high)

@@ -51,7 +51,7 @@ from alerting.learning.data.quality import (
     require_both_classes,
 )
 from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_feedback
-from alerting.learning.features.life_features import lives_of_rows
+from alerting.learning.features.life_features import life_columns, lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     MOST_ROWS,
@@ -143,7 +143,7 @@ class Dataset(DatasetRows):
 
     @cached_property
     def life_features(self) -> Floats:
-        """Return the columns of `lives` that a model sees: `plan.life_columns`."""
+        """Return the columns of `lives` that a model sees: `life_columns`."""
         return np.delete(self.lives, (1, 2, 3), axis=1) if self.lives.size else self.lives
 
     @cached_property
@@ -576,6 +576,6 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         else dataset.rows[name]
         for name in dataset.plan.columns
     }
-    features |= dict(zip(dataset.plan.life_columns, dataset.life_features.T, strict=False))
+    features |= dict(zip(life_columns(dataset.plan), dataset.life_features.T, strict=False))
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)

@@ -14,6 +14,27 @@ from alerting.readings.history import Floats, History, Millis
 
 LoadReadings = Callable[[int, int], History]  # of the plan's numbers, in (start, end] (ms)
 
+LIFE_AGE = "life/age"
+
+
+def life_plan(plan: FeaturePlan) -> FeaturePlan | None:
+    """Return the plan of the means that a model of the remaining life sees beside the columns of a
+    plan; None if it sees none."""
+    windows = plan.life_windows_ms
+    numbers = plan.of_process.numbers
+    if not windows or not numbers:
+        return None
+    return FeaturePlan(plan.stride_ms, windows, ("mean",), numbers, delay_ms=plan.delay_ms)
+
+
+def life_columns(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the names of what a model of the remaining life sees beside the columns of a plan: the
+    age of the part (ms), means, and how far each is from that of the first one of the longest
+    windows of the life."""
+    of_life = life_plan(plan)
+    means = tuple(f"life/{name}" for name in of_life.columns) if of_life else ()
+    return (LIFE_AGE, *means, *(f"{name}.from_new" for name in means))
+
 
 def lives_of_rows(
     ends: LifeEnds | None,
@@ -37,16 +58,16 @@ def lives_of_rows(
 def build_life_features(
     plan: FeaturePlan, ends: LifeEnds, history: History, at: Millis, load: LoadReadings
 ) -> Floats:
-    """Return a row per instant (ms, increasing), columns as `plan.life_columns`; missing is NaN.
+    """Return a row per instant (ms, increasing), columns as `life_columns`; missing is NaN.
 
     `history`: with the events, each used from when it is known, and the readings of all windows up
     to these instants. `load`: reads those of the first window of a life: the first one whose values
     were all measured in it, on the grid of the stride. It is known when it is over.
     """
     age = ages(find_lives(ends, history), at)
-    of_life = plan.of_life
+    of_life = life_plan(plan)
     if of_life is None or not len(at):
-        return np.column_stack([age, np.empty((len(at), len(plan.life_columns) - 1))])
+        return np.column_stack([age, np.empty((len(at), len(life_columns(plan)) - 1))])
 
     means = build_features(of_life, history, at).to_numpy(np.float64)
     windows = len(of_life.windows_ms)

@@ -159,31 +159,6 @@ class FeaturePlan(Stored):
         )
 
     @cached_property
-    def of_life(self) -> FeaturePlan | None:
-        """Return the plan of the means that a model of the remaining life sees beside the columns;
-        None if it sees none."""
-        if not self.life_windows_ms or not self.of_process.numbers:
-            return None
-        return FeaturePlan(
-            self.stride_ms,
-            self.life_windows_ms,
-            ("mean",),
-            self.of_process.numbers,
-            delay_ms=self.delay_ms,
-        )
-
-    @cached_property
-    def life_columns(self) -> tuple[str, ...]:
-        """Return the names of what a model of the remaining life sees beside the columns: the age
-        of the part (ms), means, and how far each is from that of the first one of the longest
-        windows of the life."""
-        of_life = self.of_life
-        if of_life is None:
-            return (LIFE_AGE,)
-        means = tuple(f"life/{name}" for name in of_life.columns)
-        return (LIFE_AGE, *means, *(f"{name}.from_new" for name in means))
-
-    @cached_property
     def bucket_ms(self) -> int:
         """Return the largest width that divides the stride and every window."""
         return gcd(self.stride_ms, *self.windows_ms)
@@ -371,7 +346,6 @@ _OMITTED: Mapping[str, tuple[Any, ...]] = {
     "results_over": ((LAST_RESULTS,),),
 }
 RESULTS = ".results"
-LIFE_AGE = "life/age"
 AT_RESULTS = ".at_results"
 
 

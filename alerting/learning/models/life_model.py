@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.episodes.remaining_life import RemainingLife
+from alerting.learning.features.life_features import life_columns
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.trained import Estimator, TrainedModel, hash_with, sigmoid
 from alerting.readings.history import Floats, Millis, from_millis
 
 STATED = 0.8  # share of the time in which the interval should hold
 Rows = npt.NDArray[Any]  # numbers of rows, or of intervals
-AHEAD = ("life/ahead", "life/interval")
+_PREDICTED = ("life/ahead", "life/interval")
 _AT_ONCE = 2_000  # rows that are expanded together
 
 
@@ -106,8 +107,8 @@ def hazard_columns(plan: FeaturePlan, intervals: int) -> Columns:
     """Return the columns of the hazard model: the plan's, those of the life, and the interval ahead
     as a number and as a category."""
     levels = tuple(str(i) for i in range(intervals))
-    names = (*plan.columns, *plan.life_columns, *AHEAD)
-    return Columns(names, {**plan.levels, AHEAD[-1]: levels})
+    names = (*plan.columns, *life_columns(plan), *_PREDICTED)
+    return Columns(names, {**plan.levels, _PREDICTED[-1]: levels})
 
 
 def expand_rows(

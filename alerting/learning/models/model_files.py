@@ -177,20 +177,13 @@ class ModeMeta(_Closed):
 class LifeMeta(_Closed):
     """The model of the remaining life."""
 
-    estimators: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=2)]
+    estimators: Annotated[tuple[EstimatorMeta, ...], Field(max_length=2)] = ()
+    estimator: EstimatorMeta | None = None  # of a model that was stored with one family
     edges_ms: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
     ]
     levels: tuple[Share, Share, Share, Share | None]
     replaced_every_ms: Length
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_one(cls, value: Any) -> Any:  # as it was stored with one family
-        if not isinstance(value, dict) or "estimator" not in value:
-            return value
-        others = {name: part for name, part in value.items() if name != "estimator"}
-        return others | {"estimators": [value["estimator"]]}
 
 
 class ModelMeta(_Closed):
@@ -312,7 +305,9 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         ]
     if (life := model.life) is not None:
         stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
-        fitted_lives = [document(of, f"life-{n}-") for n, of in enumerate(life.estimators)]
+        fitted_lives = [
+            document(estimator, f"life-{n}-") for n, estimator in enumerate(life.estimators)
+        ]
         meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     refit = {} if model.refit is None else model_files(model.refit)
@@ -403,7 +398,8 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
     model = replace(model, hash=hash)
     if (life := meta.life) is not None:
         of_hazards = hazard_columns(plan, len(life.edges_ms))
-        of_life = tuple(read(estimator, of_hazards) for estimator in life.estimators)
+        stored = life.estimators or (life.estimator,)
+        of_life = tuple(read(estimator, of_hazards) for estimator in stored if estimator)
         levels = LifeLevels(*life.levels)
         model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
     modes = (

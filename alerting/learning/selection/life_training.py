@@ -262,7 +262,9 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     lives = rows_of_lives(dataset)
     experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
     every = np.arange(experiment.rows)
-    fitted = (experiment.refit({"family": of.family}, every) for of in twin.estimators)
+    fitted = (
+        experiment.refit({"family": estimator.family}, every) for estimator in twin.estimators
+    )
     return replace(twin, estimators=tuple(fitted))
 
 

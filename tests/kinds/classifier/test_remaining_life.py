@@ -21,7 +21,7 @@ from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, Version
 from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.data.dataset import export_table
-from alerting.learning.features.plan import LIFE_AGE
+from alerting.learning.features.life_features import LIFE_AGE, life_columns
 from alerting.learning.models import model_files
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
@@ -308,11 +308,11 @@ def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     columns = export_table(dataset).tail(50)
     scored = trained_kind_of(definition).score_rows(serving, columns)
     assert {*columns} >= {*column_types(dataset.plan)} > {LIFE_AGE}
-    life = columns[list(dataset.plan.life_columns)].to_numpy()
+    life = columns[list(life_columns(dataset.plan))].to_numpy()
     matrix = columns[list(dataset.plan.columns)].to_numpy()
     expected = serving.refit.life.times(matrix, life, definition.life_ends)[:, :3] / HOUR
     np.testing.assert_array_equal(scored[["low", "median", "high"]], expected)
-    bare = columns.drop(columns=list(dataset.plan.life_columns))
+    bare = columns.drop(columns=list(life_columns(dataset.plan)))
     without = trained_kind_of(definition).score_rows(serving, bare)
     assert without["low"].notna().all()
     assert (without["low"] != scored["low"]).any()

@@ -11,7 +11,11 @@ from alerting.definitions.alert_definition import LifeEnds
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.wording.language import language
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.learning.features.life_features import build_life_features, lives_of_rows
+from alerting.learning.features.life_features import (
+    build_life_features,
+    life_columns,
+    lives_of_rows,
+)
 from alerting.learning.features.lives import ages, find_lives, life_windows, row_lives
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.life_model import level_at, time_to
@@ -208,7 +212,7 @@ def test_a_part_is_compared_with_its_first_window_from_when_that_is_over(offset)
     at_minutes = [120, 130, 170, 180, 190, 300]
     instants = np.array([to_millis(at(minute)) for minute in at_minutes])
     seen = build_life_features(PLAN, ENDS, line, instants, lambda *_: line)
-    assert PLAN.life_columns == (
+    assert life_columns(PLAN) == (
         "life/age",
         "life/moisture.mean.30m",
         "life/moisture.mean.1h",
