@@ -254,8 +254,8 @@ def choose_family(
     shares = {family: float(hits[decisive].mean()) for family, hits in hits_of.items()}
     return FamilyChoice(
         best,
-        f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, of "
-        f"which are found {_describe(shares)} (95 % interval of the difference{gains})",
+        f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
+        f"of which are found {_describe(shares)} (95 % interval of the difference{gains})",
     )
 
 
