@@ -492,6 +492,11 @@ def export_onnx(
         raise UserError(
             f"{definition.name!r} is of kind {definition.kind}, whose models have no ONNX graph"
         )
+    if asset is not None:
+        raise UserError(
+            f"{definition.name!r} is of kind {definition.kind}, which has one model for all "
+            "assets: name none"
+        )
     return onnx_file(model)
 
 

@@ -79,14 +79,17 @@ def inject_faults(
     rows: Floats,
     elsewhere: Floats,
     kinds: Collection[str] = FAULTS,
+    first: int = 0,
 ) -> dict[str, Floats]:
     """Return rows (n x k) of normal operation with each of these kinds of fault in one variable.
 
     `columns`: those of the variable; `matrix`: normal rows, whose deviation is the unit of the
-    sizes, so that they are the same for every model; `elsewhere` (n x k): rows of other times.
+    sizes, so that they are the same for every model; `elsewhere` (n x k): rows of other times;
+    `first`: number of the size with which the rows begin.
     """
     level = columns[0]
-    sides = np.resize([side * size for size in _SIZES for side in (1, -1)], len(rows))
+    every = np.roll([side * size for size in _SIZES for side in (1, -1)], -first)
+    sides = np.resize(every, len(rows))
     size = sides * np.nanstd(matrix[:, level])
     injected = {}
     for kind in kinds:
@@ -109,9 +112,11 @@ def inject_in_turn(
         elsewhere = np.roll(rows, len(rows) // 2, axis=0)
         usable = [columns for columns in groups if not np.isnan(rows[:, columns[0]]).all()]
         order = np.random.default_rng(0).permutation(len(which))
+        usable = [usable[place] for place in evenly(np.arange(len(usable)), len(order))]
         for number, columns in enumerate(usable):
             of_variable = order[number :: len(usable)]
-            injected = inject_faults(plan, columns, rows, rows[of_variable], elsewhere[of_variable])
+            chosen = rows[of_variable], elsewhere[of_variable]
+            injected = inject_faults(plan, columns, rows, *chosen, first=number * len(of_variable))
             kinds = [*injected.values()]
             for place in range(len(kinds)):
                 part = slice(place, None, len(kinds))

@@ -119,13 +119,16 @@ def find_threshold(
     )
 
 
-def known_categories(used: UsedRows, plan: FeaturePlan) -> frozenset[str]:
+def known_categories(
+    used: UsedRows, plan: FeaturePlan, number: int | None = None
+) -> frozenset[str]:
     """Return the categories with at least `LEAST_OF_CATEGORY` fitted rows in every fold, although a
-    fold lacks its unseen time. `plan`: with the stride of the rows."""
+    fold lacks its unseen time. `plan`: with the stride of the rows; `number`: of folds, if it is
+    not that of `count_folds`."""
     learned = frozenset(name for name in used.categories.tolist() if name is not None)
     while learned:
         inside = used.select(are_in(used.categories, learned))
-        folds = NormalExperiment(plan, inside).folds
+        folds = NormalExperiment(plan, inside, number).folds
         fits = [Counter(inside.categories[fold.train].tolist()) for fold in folds]
         few = {name for name in learned if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
         if not few:
@@ -214,7 +217,8 @@ def choose_family(
 
     `plan`: with the stride of the rows; `problems`: rows of problems, which are no normal rows,
     with the `number` of the problem of each. With fewer than five problems injected faults decide,
-    and another family must find no fewer of the problems.
+    and another family must find no fewer of the problems. Rows of a category with too few of them
+    are left out.
     """
     if int((~spread_columns(plan)).sum()) < _LEAST_LEVELS:
         return FamilyChoice(COMPONENTS, "")
@@ -227,9 +231,28 @@ def choose_family(
     every = -(-len(used.at) // _MOST_COMPARED)
     compared = used.select(used.at // plan.stride_ms % every == 0)
     thinned = replace(plan, stride_ms=every * plan.stride_ms)
-    comparison = _Comparison(thinned, compared, problems, number)
+    known = known_categories(compared, thinned, _FEW_FOLDS)
+    if not known:
+        return FamilyChoice(
+            COMPONENTS,
+            "principal components, because too few rows of each category are there to compare "
+            "them with other families",
+        )
+    is_known = are_in(problems.categories, known)
+    numbers, number = np.unique(number[is_known], return_inverse=True)
+    comparison = _Comparison(
+        thinned,
+        compared.select(are_in(compared.categories, known)),
+        problems.select(is_known),
+        number,
+    )
+    by_problems = len(numbers) >= _LEAST_PROBLEMS
     screened = {family: comparison.screen(family) for family in NAMES}
-    promising = [family for family in NAMES if screened[family] > screened[COMPONENTS]]
+    promising = [
+        family
+        for family in NAMES
+        if family != COMPONENTS and (by_problems or screened[family] > screened[COMPONENTS])
+    ]
     if not promising:
         return FamilyChoice(
             COMPONENTS,
@@ -240,14 +263,14 @@ def choose_family(
         family: comparison.find_faults(definition, family) for family in (COMPONENTS, *promising)
     }
     count = comparison.injected
-    by_problems = len(hits_of[COMPONENTS]) - count >= _LEAST_PROBLEMS
     decisive = slice(count, None) if by_problems else slice(0, count)
     best = COMPONENTS
     gains = ""
     for family in promising:
         low, high = _gain_interval(hits_of[family][decisive], hits_of[COMPONENTS][decisive])
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
-        if low > 0 and not fewer and hits_of[family].sum() > hits_of[best].sum():
+        more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
+        if low > 0 and not fewer and more:
             best = family
         gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
     faults = "problems" if by_problems else "faults injected into unseen rows"

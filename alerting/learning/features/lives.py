@@ -1,11 +1,11 @@
 """Lives of a part on each asset: they end with a failure, or with a planned replacement."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.detection.problem_occurrences import match_names
 from alerting.readings.history import (

@@ -9,6 +9,7 @@ ALIKE = 0.9  # least mean likeness between the variables of a group
 FEWEST_ROWS = 100
 # of time: only what moves together within them counts, since slow drifts agree by chance
 BLOCKS = 10
+FEW_LEVELS = 20  # different values of a set-point
 RARE = 0.05  # of the rows: what leaves its usual value less often is like nothing by chance
 # least correlation of a set-point's next step with how far a variable is ahead of it that shows
 # that the set-point answers the variable
@@ -18,10 +19,10 @@ ANSWERS = 0.1
 def group_columns(rows: Floats) -> tuple[tuple[int, ...], ...]:
     """Return the positions of columns that move together, each in at most one group of two or more.
 
-    `rows`: (rows x columns), NaN where missing. The likeness of two columns is the covariance of
-    their ranks by the smaller of both variances, so that a set-point with a few levels is as like
-    as can be to what rises whenever it rises. Groups are those of average linkage. None from fewer
-    than 100 rows.
+    `rows`: (rows x columns), NaN where missing. The likeness of two columns is the correlation of
+    their ranks; of one with few levels the covariance by the smaller of both variances, so that a
+    set-point is as like as can be to what rises whenever it rises. Groups are those of average
+    linkage. None from fewer than 100 rows.
     """
     if len(rows) < FEWEST_ROWS or rows.shape[1] < 2:
         return ()
@@ -34,7 +35,13 @@ def group_columns(rows: Floats) -> tuple[tuple[int, ...], ...]:
     together = centred.T @ centred / len(rows)
     spread = np.diag(together)
     least = RARE * (1 - RARE) * len(rows) ** 2 / 4  # the variance of ranks of a rare switch
-    like = np.abs(together) / np.maximum(np.minimum.outer(spread, spread), least)
+    has_few_levels = pd.DataFrame(rows).nunique().to_numpy() <= FEW_LEVELS
+    scale = np.where(
+        np.logical_or.outer(has_few_levels, has_few_levels),
+        np.minimum.outer(spread, spread),
+        np.sqrt(np.multiply.outer(spread, spread)),
+    )
+    like = np.abs(together) / np.maximum(scale, least)
     apart = squareform(1 - np.minimum(like, 1.0), checks=False)
     number = fcluster(linkage(apart, "average"), 1 - ALIKE, "distance")
     several = np.flatnonzero(np.bincount(number) > 1)
