@@ -457,7 +457,8 @@ def forecast_unseen(
             np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
     experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
-    experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
+    if not definition.has_alarm:  # whose risk is calibrated by itself
+        experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
     return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 
 
