@@ -392,8 +392,6 @@ _BEGINS: Sequence[Params] = (
     {"of": DIFFERENCE, "results": 1},
 )
 
-_WINDOWS = (ALL, "long", "short", "last")
-_SOME = (ALL, "short")
 
 FORECASTERS: Mapping[str, Forecaster] = {
     forecaster.name: forecaster
@@ -416,8 +414,8 @@ FORECASTERS: Mapping[str, Forecaster] = {
             _suggest_ridge,
             begins=[
                 {**begin, "windows": windows}
-                for begin, choices in zip(_BEGINS, (_WINDOWS, _WINDOWS, _SOME, _SOME), strict=True)
-                for windows in choices
+                for begin in _BEGINS
+                for windows in (ALL, "long", "short", "last")
             ],
         ),
         Forecaster(

@@ -397,9 +397,9 @@ class ForecastExperiment(Experiment[Estimator]):
         return mean_of(self.losses(predicted, rows))
 
     def losses(self, predicted: Floats, rows: Positions) -> Floats:
-        """Return the CRPS of each row; between results how far off its median is, because the
-        intervals will be calibrated, and those of trees are too narrow at first."""
-        if self._dataset.plan.results_of:
+        """Return the CRPS of each row; of trees between results how far off the median is, because
+        their intervals are too narrow until they are calibrated."""
+        if self._dataset.plan.results_of and self.family.packages:
             return np.asarray(np.abs(self._future[rows] - predicted[..., MEDIAN]).mean(axis=1))
         return crps(predicted, self._future[rows])
 
@@ -457,7 +457,8 @@ def forecast_unseen(
             np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
     experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
-    experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
+    if not definition.has_alarm:  # whose risk is calibrated by itself
+        experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
     return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 
 
