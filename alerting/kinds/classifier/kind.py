@@ -65,7 +65,9 @@ def evaluate_classifier(
         features = _read_life_features(ends, sources, rows, history)
         estimated = estimate_lives(ends, rows.model, matrix, features, rows.at)
         is_known = (rows.unknown == "").tolist()
-        shown = [life if known else None for life, known in zip(estimated, is_known, strict=True)]
+        shown = [
+            life if is_told else None for life, is_told in zip(estimated, is_known, strict=True)
+        ]
         served.append(replace(rows, lives=tuple(shown)))
         lives |= zip(map(from_millis, rows.at.tolist()), shown, strict=True)
 
@@ -93,8 +95,8 @@ def _read_life_features(
     if of_life is None or not len(rows.at):
         return build_life_features(plan, ends, history, rows.at, lambda *_: history)
     start = from_millis(int(rows.at[0])) - of_life.lookback
-    wanted = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
-    wide = sources.shared.load(*wanted, with_events=False)
+    request = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
+    wide = sources.shared.load(*request, with_events=False)
     wide = replace(wide, events=history.events, event_types=history.event_types)
 
     def load(start: int, end: int) -> History:
