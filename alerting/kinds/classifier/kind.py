@@ -66,7 +66,7 @@ def evaluate_classifier(
         estimated = estimate_lives(ends, rows.model, matrix, features, rows.at)
         is_known = (rows.unknown == "").tolist()
         shown = [
-            life if has_life else None for life, has_life in zip(estimated, is_known, strict=True)
+            life if is_told else None for life, is_told in zip(estimated, is_known, strict=True)
         ]
         served.append(replace(rows, lives=tuple(shown)))
         lives |= zip(map(from_millis, rows.at.tolist()), shown, strict=True)
@@ -95,8 +95,8 @@ def _read_life_features(
     if of_life is None or not len(rows.at):
         return build_life_features(plan, ends, history, rows.at, lambda *_: history)
     start = from_millis(int(rows.at[0])) - of_life.lookback
-    part = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
-    wide = sources.shared.load(*part, with_events=False)
+    request = sources.asset, start, from_millis(int(rows.at[-1])), of_life.variables
+    wide = sources.shared.load(*request, with_events=False)
     wide = replace(wide, events=history.events, event_types=history.event_types)
 
     def load(start: int, end: int) -> History:

@@ -23,7 +23,7 @@ from alerting.readings.history import Floats, Millis, from_millis
 
 STATED = 0.8  # share of the time in which the interval should hold
 Rows = npt.NDArray[Any]  # numbers of rows, or of intervals
-_PREDICTED = ("life/ahead", "life/interval")
+INTERVAL = ("life/ahead", "life/interval")
 _AT_ONCE = 2_000  # rows that are expanded together
 
 
@@ -107,8 +107,8 @@ def hazard_columns(plan: FeaturePlan, intervals: int) -> Columns:
     """Return the columns of the hazard model: the plan's, those of the life, and the interval ahead
     as a number and as a category."""
     levels = tuple(str(i) for i in range(intervals))
-    names = (*plan.columns, *life_columns(plan), *_PREDICTED)
-    return Columns(names, {**plan.levels, _PREDICTED[-1]: levels})
+    names = (*plan.columns, *life_columns(plan), *INTERVAL)
+    return Columns(names, {**plan.levels, INTERVAL[-1]: levels})
 
 
 def expand_rows(

@@ -305,9 +305,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         ]
     if (life := model.life) is not None:
         stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
-        fitted_lives = [
-            document(estimator, f"life-{n}-") for n, estimator in enumerate(life.estimators)
-        ]
+        fitted_lives = [document(e, f"life-{n}-") for n, e in enumerate(life.estimators)]
         meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     refit = {} if model.refit is None else model_files(model.refit)

@@ -262,9 +262,8 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     lives = rows_of_lives(dataset)
     experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
     every = np.arange(experiment.rows)
-    fitted = (
-        experiment.refit({"family": estimator.family}, every) for estimator in twin.estimators
-    )
+    families = [estimator.family for estimator in twin.estimators]
+    fitted = (experiment.refit({"family": family}, every) for family in families)
     return replace(twin, estimators=tuple(fitted))
 
 
