@@ -73,8 +73,8 @@ def _encode(graph: Graph, space: NormalSpace) -> str:
         return encoded
     # each row of the identity becomes the part of its column in what is expected
     parts = space.expect(np.eye(width) * ~uncounted, np.flatnonzero(uncounted).tolist())
-    kept = graph.add("Where", graph.constant(uncounted, np.bool_), graph.constant(0.0), encoded)
-    return graph.add("MatMul", kept, graph.constant(parts))
+    counted = graph.add("Where", graph.constant(uncounted, np.bool_), graph.constant(0.0), encoded)
+    return graph.add("MatMul", counted, graph.constant(parts))
 
 
 def _score(graph: Graph, detector: Detector, rows: str) -> str:
@@ -113,8 +113,8 @@ def _score(graph: Graph, detector: Detector, rows: str) -> str:
 
 
 def _copy(graph: Graph, detector: Autoencoder, rows: str) -> str:
-    reach = detector.reach
-    hidden = graph.add("Clip", rows, graph.constant(-reach), graph.constant(reach))
+    farthest = detector.farthest
+    hidden = graph.add("Clip", rows, graph.constant(-farthest), graph.constant(farthest))
     for weights, bias in detector.hidden_layers():
         product = graph.add("MatMul", hidden, graph.constant(weights))
         hidden = graph.add("Relu", graph.add("Add", product, graph.constant(bias)))

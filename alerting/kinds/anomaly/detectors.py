@@ -162,7 +162,7 @@ class Autoencoder:
     back_bias: Floats
     usual: Floats
     family: ClassVar[str] = "autoencoder"
-    reach: ClassVar[float] = 6.0  # usual deviations beyond which it has learned nothing
+    farthest: ClassVar[float] = 6.0  # usual deviations beyond which it has learned nothing
 
     def score(self, rows: Floats) -> Floats:
         off = (rows - self.copy(rows)) / np.sqrt(self.usual)
@@ -184,7 +184,7 @@ class Autoencoder:
 
     def copy(self, rows: Floats) -> Floats:
         """Return the copy of each row."""
-        hidden = np.clip(rows, -self.reach, self.reach)
+        hidden = np.clip(rows, -self.farthest, self.farthest)
         for weights, bias in self.hidden_layers():
             hidden = np.maximum(product(hidden, weights) + bias, 0.0)
         return product(hidden, self.back) + self.back_bias
@@ -377,7 +377,7 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
     rows = rows[evenly(np.arange(len(rows)), _MOST_FITTED)]
-    rows = np.clip(rows, -Autoencoder.reach, Autoencoder.reach)
+    rows = np.clip(rows, -Autoencoder.farthest, Autoencoder.farthest)
     network = MLPRegressor(
         hidden_layer_sizes=(_HIDDEN, _count_units(rows), _HIDDEN),
         batch_size=min(_BATCH, len(rows)),
@@ -416,18 +416,18 @@ def fit_trees(rows: Floats) -> IsolationTrees:
     trees = [estimator.tree_ for estimator in forest.estimators_]
     counts = [tree.node_count for tree in trees]
     roots = np.cumsum([0, *counts[:-1]])
-    column, cut, left, right, count = (
+    column, cut, lower, higher, count = (
         np.concatenate([np.asarray(getattr(tree, name), np.float64) for tree in trees])
         for name in ("feature", "threshold", "children_left", "children_right", "n_node_samples")
     )
-    is_leaf = left < 0
+    is_leaf = lower < 0
     first = np.repeat(roots, counts)
     level = np.concatenate([tree.compute_node_depths() for tree in trees]) - 1.0
     return IsolationTrees(
         column=np.where(is_leaf, -1.0, column),
         cut=np.where(is_leaf, 0.0, cut),
-        left=np.where(is_leaf, 0.0, first + left),
-        right=np.where(is_leaf, 0.0, first + right),
+        left=np.where(is_leaf, 0.0, first + lower),
+        right=np.where(is_leaf, 0.0, first + higher),
         depth=np.where(is_leaf, level + _usual_path(count), 0.0),
         roots=roots.astype(np.float64),
         usual=_usual_path(np.array([float(forest.max_samples_)])),
@@ -458,8 +458,8 @@ def describe_detector(detector: Detector) -> str:
     if isinstance(detector, IsolationTrees):
         return f"isolation trees ({len(detector.roots)})"
     if isinstance(detector, Autoencoder):
-        columns, units = len(detector.usual), len(detector.middle_bias)
-        return f"autoencoder ({columns} columns through {units} units)"
+        units = len(detector.middle_bias)
+        return f"autoencoder ({len(detector.usual)} columns through {units} units)"
     if not isinstance(detector, LevelsAndSpreads):
         columns, count = arrays_of(detector)["components"].shape
         return f"principal components ({count} of {columns})"

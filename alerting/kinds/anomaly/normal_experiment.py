@@ -236,25 +236,25 @@ def choose_family(
             f"no other family finds more of the faults injected into unseen rows: "
             f"{_describe(screened)}",
         )
-    found = {
+    hits = {
         family: comparison.find_faults(definition, family) for family in (COMPONENTS, *promising)
     }
     count = comparison.injected
-    by_problems = len(found[COMPONENTS]) - count >= _LEAST_PROBLEMS
+    by_problems = len(hits[COMPONENTS]) - count >= _LEAST_PROBLEMS
     decisive = slice(count, None) if by_problems else slice(0, count)
     best = COMPONENTS
     gains = ""
     for family in promising:
-        low, high = _gain_interval(found[family][decisive], found[COMPONENTS][decisive])
-        fewer = found[family][count:].sum() < found[COMPONENTS][count:].sum()
-        if low > 0 and not fewer and found[family].sum() > found[best].sum():
+        low, high = _gain_interval(hits[family][decisive], hits[COMPONENTS][decisive])
+        fewer = hits[family][count:].sum() < hits[COMPONENTS][count:].sum()
+        if low > 0 and not fewer and hits[family][decisive].sum() > hits[best][decisive].sum():
             best = family
         gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
     faults = "problems" if by_problems else "faults injected into unseen rows"
-    shares = {family: float(hits[decisive].mean()) for family, hits in found.items()}
+    shares = {family: float(of_family[decisive].mean()) for family, of_family in hits.items()}
     return FamilyChoice(
         best,
-        f"{NAMES[best]} chosen by {len(found[best][decisive])} {faults} at equal false alarms, of "
+        f"{NAMES[best]} chosen by {len(hits[best][decisive])} {faults} at equal false alarms, of "
         f"which are found {_describe(shares)} (95 % interval of the difference{gains})",
     )
 
@@ -263,9 +263,9 @@ def _describe(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{NAMES[family]} {share:.0%}" for family, share in shares.items())
 
 
-def _gain_interval(found: BoolArray, beside: BoolArray) -> tuple[float, float]:
+def _gain_interval(hits: BoolArray, beside: BoolArray) -> tuple[float, float]:
     """Return the 95 % interval of how much more of the faults is found, by paired bootstrap."""
-    gain = found.astype(np.float64) - beside
+    gain = hits.astype(np.float64) - beside
     draws = np.random.default_rng(0).integers(0, len(gain), (_DRAWS, len(gain)))
     low, high = np.quantile(gain[draws].mean(axis=1), [_CHANCE, 1 - _CHANCE])
     return float(low), float(high)
