@@ -1,5 +1,6 @@
 """Does the detector find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings; and
-problems of three wide simulated lines, where 90 % of the variance instead of 99 % misses the goal.
+problems of simulated lines: three wide ones, where 90 % of the variance instead of 99 % misses the
+goal, three narrow ones, one on a curve, and some with two days of normal time.
 
 Each recording's first 400 rows are normal operation, without their labels; every later row is
 called normal or not. The window was fixed on the 16 recordings of `valve1` (`python -m
