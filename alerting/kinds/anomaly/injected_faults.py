@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerting.kinds.anomaly.normal_rows import group_rows
+from alerting.learning.experiment.folds import evenly
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.readings.history import Floats
 from alerting.readings.variable_series import Labels
