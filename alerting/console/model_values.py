@@ -27,7 +27,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.learning.predicted_and_measured import ServedValues
+from alerting.learning.predicted_and_measured import LEAST_SAMPLES, ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
@@ -381,7 +381,9 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
         "is_no_better_than_mean": graded.is_no_better_than_mean,
         "coverage": language.share(graded.coverage),
         "width": show(graded.width),
-        "explained": language.share(max(np.nan_to_num(graded.explained), 0.0)),
+        "explained": language.share(max(graded.explained, 0.0))
+        if len(graded.at) >= LEAST_SAMPLES and not np.isnan(graded.explained)
+        else None,
         "rows": rows,
     }
 

@@ -231,18 +231,18 @@ def choose_family(
     every = -(-len(used.at) // _MOST_COMPARED)
     compared = used.select(used.at // plan.stride_ms % every == 0)
     thinned = replace(plan, stride_ms=every * plan.stride_ms)
-    known = known_categories(compared, thinned, _FEW_FOLDS)
-    if not known:
+    learned = known_categories(compared, thinned, _FEW_FOLDS)
+    if not learned:
         return FamilyChoice(
             COMPONENTS,
             "principal components, because too few rows of each category are there to compare "
             "them with other families",
         )
-    is_known = are_in(problems.categories, known)
+    is_known = are_in(problems.categories, learned)
     numbers, number = np.unique(number[is_known], return_inverse=True)
     comparison = _Comparison(
         thinned,
-        compared.select(are_in(compared.categories, known)),
+        compared.select(are_in(compared.categories, learned)),
         problems.select(is_known),
         number,
     )

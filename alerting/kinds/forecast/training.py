@@ -116,7 +116,7 @@ class ForecastTraining:
         against chance.
         """
         experiment = ForecastExperiment(dataset, definition, family)
-        first, *others = experiment.find_proven()
+        first, *others = experiment.find_proven(read_time)
         trials = definition.learning.trials if others else 1
         before = [dict(warm_start)] if warm_start else []
         result = experiment.search(
@@ -146,8 +146,8 @@ class ForecastTraining:
 
         If warnings do not exceed chance, or there is nothing to warn of, only the values that the
         best candidate predicts, no baseline, are compared with the last known value and the mean.
-        An estimate between results warns only if it is
-        better than the last result, and if its threshold finds a problem of the validation period.
+        An estimate between results warns only if it is better than the last result, and if its
+        threshold finds a problem of the validation period.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -323,9 +323,9 @@ class ForecastExperiment(Experiment[Estimator]):
                 dataset, definition, family, self.cut.warnings, self._most
             )
 
-    def find_proven(self) -> Sequence[Params]:
+    def find_proven(self, read_time: ReadTime | None) -> Sequence[Params]:
         """Return the proven sets. Those of an estimate between results begin from what is best for
-        the first of them on the folds."""
+        the first of them on the folds, within the ceiling of a search."""
         if not self._dataset.plan.results_of:
             return self.family.proven
         # what a result says against a weight grows with their number
@@ -345,6 +345,7 @@ class ForecastExperiment(Experiment[Estimator]):
         result = values.search(
             Space(values.suggest, begins),
             self._definition.learning.model_copy(update={"trials": len(begins)}),
+            read_time=read_time,
         )
         best = result.best.params if result.best else begins[0]
         return [{**best, **params} for params in proven]
@@ -481,7 +482,7 @@ def choose_candidate(
     alone return the best one that is no baseline: the test period decides."""
     if by_warnings:
         candidates = [candidate for candidate in candidates if candidate.family != MEAN]
-    others = [candidate for candidate in candidates if candidate.family not in _BASELINES]
+    others = [candidate for candidate in candidates if candidate.family not in _BASELINES[:2]]
     best = min(candidates, key=lambda candidate: candidate.metrics["crps"])
     equal = [
         candidate

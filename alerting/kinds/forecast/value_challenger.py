@@ -86,26 +86,35 @@ def _test_values(
     column = Columns.from_plan(dataset.plan).names.index(f"{definition.must_know}.last")
     mean = forecast_in(baselines[1]).quantiles(matrix, rows)[..., MEDIAN]
     is_known = ~np.isnan(future)
-    shares = [share_of_samples(before - loss, block) for before in losses]
+    own_mean = np.nanmean(future, axis=0) if len(rows) else future
+    gain = np.nanmean((future - own_mean) ** 2 - (future - median) ** 2, axis=1)
+    shares = [share_of_samples(more, block) for more in (*(b - loss for b in losses), gain)]
     return ValueTest(
         variable=str(definition.must_know),
         values=int(is_known.sum()),
-        crps=mean_of(loss),
-        last_crps=mean_of(losses[0]),
-        error=mean_of(np.abs(future - median)),
-        last_error=mean_of(np.abs(future - matrix[rows, column][:, None])),
-        coverage=mean_of(covered(quantiles, future)),
+        crps=_figure(loss),
+        last_crps=_figure(losses[0]),
+        error=_figure(np.abs(future - median)),
+        last_error=_figure(np.abs(future - matrix[rows, column][:, None])),
+        coverage=_figure(covered(quantiles, future)),
         share_better=shares[0],
         confidence=definition.promotion.confidence,
-        mean_crps=mean_of(losses[1]),
-        mean_error=mean_of(np.abs(future - mean)),
+        mean_crps=_figure(losses[1]),
+        mean_error=_figure(np.abs(future - mean)),
         better_than_mean=shares[1],
-        explained=explained_share(future[is_known], median[is_known], mean[is_known]),
+        explained=explained_share(
+            future[is_known], median[is_known], np.broadcast_to(own_mean, future.shape)[is_known]
+        ),
+        share_explained=shares[2],
         is_constant=is_constant(future[is_known], median[is_known]),
-        width=mean_of(quantiles[..., HIGHEST] - quantiles[..., LOWEST]),
+        width=_figure(quantiles[..., HIGHEST] - quantiles[..., LOWEST]),
         all_values=int((~np.isnan(dataset.future)).sum()),
         title=name_family(estimator.family),
     )
+
+
+def _figure(values: Floats) -> float:
+    return mean_of(values) if values.size else float("nan")
 
 
 def mean_of(values: Floats) -> float:

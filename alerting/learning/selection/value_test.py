@@ -37,7 +37,8 @@ class ValueTest:
     `values`: number of values that came; `all_values`: number of those of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
-    mean. `explained`: share of the variance around the mean that the median explains (R2).
+    mean. `explained`: share of the variance of the unseen values that the median explains (R2), and
+    `share_explained` the share of block samples in which it is nearer to them than their own mean.
     `coverage`: share of values inside the 90 % interval, and `width` its mean width.
     `share_better`, `better_than_mean`: share of block samples in which the predicted values have
     the lower CRPS than the last known one, and than the mean; None with fewer than two blocks.
@@ -58,6 +59,7 @@ class ValueTest:
     mean_error: float
     better_than_mean: float | None
     explained: float
+    share_explained: float | None
     is_constant: bool
     width: float
     all_values: int
@@ -65,11 +67,12 @@ class ValueTest:
 
     @property
     def least_share(self) -> float | None:
-        """Return the share of block samples in which the predicted values are better than the
-        baseline that is harder to beat; None if it cannot be told."""
-        if self.share_better is None or self.better_than_mean is None:
-            return None
-        return min(self.share_better, self.better_than_mean)
+        """Return the share of block samples in which the predicted values are better than what is
+        hardest to beat: the last known value, the mean, or the own mean of the unseen values; None
+        if it cannot be told."""
+        shares = (self.share_better, self.better_than_mean, self.share_explained)
+        known = [share for share in shares if share is not None]
+        return min(known) if len(known) == len(shares) else None
 
     @property
     def passed(self) -> bool:
@@ -123,7 +126,7 @@ class ValueTest:
         best = self.title.capitalize()
         if self.is_constant:
             return f"{best}, the best candidate, predicts a constant. "
-        is_mean = share == self.better_than_mean
+        is_mean = share != self.share_better
         loss, name = (
             (self.mean_crps, "the mean") if is_mean else (self.last_crps, "the last known value")
         )
@@ -132,10 +135,14 @@ class ValueTest:
             name = name if less <= 0 else "the mean"
             return f"{best}, the best candidate, is no better than {name}. "
         more = self.more_needed
-        needed = f"about {more:,} more values are needed" if more else "more alone hardly help"
+        needed = (
+            f"too few values; about {more:,} more values are needed"
+            if more
+            else "more values alone hardly help"
+        )
         return (
             f"{best}, the best candidate, is {spoken_share(less)} better than {name}, in "
-            f"{10 * share:.0f} of 10 draws of the unseen values (test): too few values; {needed}. "
+            f"{int(10 * share)} of 10 draws of the unseen values (test): {needed}. "
         )
 
     @property
