@@ -54,6 +54,7 @@ from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_f
 from alerting.learning.features.life_features import life_columns, lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
+    MOST_CELLS,
     MOST_ROWS,
     DerivedFeatures,
     derive_features,
@@ -330,7 +331,8 @@ def _limit(
     results; return them, the finding, and the number of rows left out. Such a value without an
     alarm needs but some rows without a result, which are no loss."""
     if plan.results_of and not definition.has_alarm:
-        every = max(1, len(rows.at) // MOST_ROWS)
+        most = max(1, min(MOST_ROWS, MOST_CELLS // len(plan.columns)))
+        every = -(-len(rows.at) // most) or 1
         is_turn = rows.at // plan.stride_ms % every == 0
         rows = rows.select(is_turn | ~np.isnan(rows.future).all(axis=1))
     readings = sum(h.readings.size for h in views)

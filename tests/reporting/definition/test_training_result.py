@@ -54,6 +54,7 @@ VALUES = ValueTest(
     mean_error=0.51,
     better_than_mean=1.0,
     explained=0.734,
+    share_explained=1.0,
     is_constant=False,
     width=1.07,
     all_values=21360,
