@@ -50,18 +50,6 @@ class Carried:
         plain = replace(self, value=None, rate=None, beyond=(), recent=(), bad=False)
         return replace(plain, parts=parts, ended=True)
 
-    def at_earlier(self, at: datetime) -> "Carried | None":
-        """Return what is known to have been carried at an instant; None if nothing is.
-
-        Of a later reading that is the first one of the same value, if it had come by then.
-        """
-        if self.at <= at:
-            return self
-        since = self.same_since
-        if since is None or since > at or self.value is None or self.parts or self.memory:
-            return None
-        return Carried(self.variable, since, self.value, beyond=self.beyond, same_since=since)
-
     def under_another_revision(self) -> "Carried":
         """Return the carried reading without the parts that depend on the limits of the earlier
         revision.

@@ -369,10 +369,7 @@ def with_step(episode: Episode, step: Step, part: VersionInterval) -> Episode:
     made = step.evaluation
     if made is not None and made not in episode.renewals:
         episode = episode.with_renewal(made)
-    if step.kind == "renewed" or (
-        step.kind != "closed"
-        and any(t.kind == step.kind and t.at == step.at for t in episode.transitions)
-    ):
+    if step.kind == "renewed" or (step.kind != "closed" and _contains(episode, step)):
         return episode
     if step.kind == "happening":
         ended = step.prediction_ended_at
@@ -400,6 +397,16 @@ def with_step(episode: Episode, step: Step, part: VersionInterval) -> Episode:
             "severity", step.at, reason, severity=severity, severity_peak=peak
         )
     return episode.with_transition(step.kind, step.at, step.reason)
+
+
+def _contains(episode: Episode, step: Step) -> bool:
+    """Return whether an episode has a step already: a severity unless a correction took it back."""
+    for transition in reversed(episode.transitions):
+        if transition.kind == step.kind and transition.at == step.at:
+            return True
+        if transition.kind == "corrected" and step.severity not in (None, episode.severity):
+            return False
+    return False
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:

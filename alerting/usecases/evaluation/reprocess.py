@@ -65,6 +65,8 @@ _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
+_LOOKBACK = timedelta(days=1)
+"""Before the instant from which a target is evaluated again: a beginning after that is recent."""
 _BACK_TO = timedelta(hours=1)
 """After now: rollups read no further, and other evaluators have announced no later instant."""
 
@@ -109,7 +111,8 @@ def base_states(
     A target whose condition has not changed carries its state of one step earlier; for the other
     targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at
     its beginning, if that is recent, or at its earliest checkpoint. Without any, a target that was
-    evaluated beyond now starts at its present state, without what that has of later instants.
+    evaluated beyond now starts a day before, at its present state without what that has of later
+    instants.
     """
     base = states.take(range(len(states)))
     by_checkpoint = dict[int, datetime]()
@@ -134,10 +137,21 @@ def base_states(
             base.write_state(row, state)
     for row in np.flatnonzero(base.watermark > starts).tolist():
         if (state_ahead := states.state(row)) is not None:
-            base.write_state(row, forget_after(state_ahead, by_checkpoint[row] - _MOMENT))
+            at = _last_known(state_ahead, by_checkpoint[row])
+            base.write_state(row, forget_after(state_ahead, at))
     # it counts rounds that ended unknown, and evaluating earlier times again is no further round
     base.unknown_count = states.unknown_count.copy()
     return base
+
+
+def _last_known(state: ConditionState, before: datetime) -> datetime:
+    """Return an instant before another one, at which a state that was evaluated further tells
+    whether the condition was met: since its last end, at most a day."""
+    closed = state.last_closed_at
+    earliest = before - _LOOKBACK
+    if closed is None:
+        return earliest
+    return max(earliest, closed) if closed < before else before - _MOMENT
 
 
 def _past_states(
@@ -154,7 +168,8 @@ def _past_states(
     nearest = {row: checkpoints.get(targets[row].key) for row in starts}
     missing = [row for row, state in nearest.items() if state is None]
     for row, first in run.first_instants(targets, missing).items():
-        if first is not None and states.watermark[row] - first <= 2 * targets[row].allowed_lateness:
+        lately = states.watermark[row] - 2 * targets[row].allowed_lateness
+        if first is not None and first >= min(lately, to_millis(starts[row] - _LOOKBACK)):
             nearest[row] = _state_at_first(targets[row], from_millis(first))
         else:
             nearest[row] = run.platform.checkpoints.state_after(*targets[row].key, starts[row])

@@ -6,10 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.builders import at
-from tests.helpers.late_line import FIELDS, Line, told
+from tests.helpers.late_line import FIELDS, OWN_TIMES, Line, told
 
 DAY = 24 * 60
 AHEAD = [2, 20, 60, 120, 40 * DAY]
+FOR_ITSELF = {"above": None, "levels": OWN_TIMES, "stale_after": "9m", "no_data": "alert"}
 
 
 def faults(line):
@@ -51,21 +52,36 @@ def test_an_alarm_after_rounds_under_a_clock_that_was_ahead_comes_at_once(ahead,
     assert told(line) == ["raised", "closed"]
 
 
-def run_both(fields, values, wrong):
-    """Return a line whose clock was wrong in some rounds, and one whose clock was right."""
+def run_both(fields, values, wrong, since=0):
+    """Return a line whose clock was wrong in some rounds, and one whose clock was right. `since`:
+    minute from which on readings come again, some hours or days after the first ones."""
     lines = Line(**fields), Line(**fields)
     for line in lines:
         line.live((5, {1: 200, 5: 200}))
+        if since:
+            line.live((since + 5, {since: 200, since + 5: 200}))
     for minute, value in enumerate(values, start=6):
+        now = since + minute
         for line in lines:
             if value is not None:
-                line.feed({minute: value}, minute)
-        lines[0].run(minute + wrong.get(minute, 0))
-        lines[1].run(minute)
-    end = 6 + len(values)
+                line.feed({now: value}, now)
+        lines[0].run(now + wrong.get(minute, 0))
+        lines[1].run(now)
+    end = since + 6 + len(values)
     for line in lines:
         line.live((end + 3,), (end + 5,))
     return lines
+
+
+@pytest.mark.parametrize("ahead", [20, 40 * DAY])
+def test_an_alarm_that_ended_today_stays_when_a_clock_was_ahead(ahead):
+    """Evaluation goes back a day, which is in the middle of that alarm."""
+    fields = {"stale_after": "4m", "no_data": "alert", "allowed_lateness": "0s"}
+    values = [200, 220, 212, None, 220, 212, None, None]
+    found, wanted = run_both(fields, values, {13: ahead}, since=3 * DAY)
+    assert found.condition_intervals() == wanted.condition_intervals()
+    assert found.condition_intervals()[0][:2] == (at(9), at(3 * DAY))
+    assert found.state() == wanted.state()
 
 
 @given(
@@ -76,6 +92,9 @@ def run_both(fields, values, wrong):
     st.sampled_from(["0s", "10m", "1d"]),
 )
 @example({}, [None] * 10, {12: -10}, "0s")  # the value has been the same since before
+@example(FOR_ITSELF, [None] * 14, {8: 5}, "10m")  # critical comes, is taken back, and comes
+@example(FOR_ITSELF, [None] * 14, {8: 5}, "0s")
+@example({"stale_after": "4m"}, [212] * 7 + [220, 212, 220], {13: 40 * DAY, 14: 2}, "0s")
 def test_in_the_end_all_is_as_under_a_clock_that_was_right(fields, values, wrong, lateness):
     found, wanted = run_both(fields | {"allowed_lateness": lateness}, values, wrong)
     assert found.condition_intervals() == wanted.condition_intervals()
