@@ -1,11 +1,11 @@
 """What a model of the remaining life sees of a part beside the columns of the plan: its age, means
 of windows that fit the length of lives, and how far they are from that of the part when new."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.learning.features.lives import ages, find_lives, row_lives
 from alerting.learning.features.plan import FeaturePlan
