@@ -106,9 +106,8 @@ def test_the_signature_has_a_remaining_life_if_the_model_that_scores_has_one(
     files = FILES | dict.fromkeys(beside, b"tree")
     version = models.register(name, run, files, {}, inputs={"life/age": "double"})
     with models._connection.client() as client:
-        model_id = client.get_model_version(name, str(version)).model_id
-        location = client.get_logged_model(model_id).artifact_location
-    assert Model.load(location).signature.outputs.input_names() == outputs
+        location = client.get_model_version(name, str(version)).source
+    assert Model.load(location.removeprefix("file://")).signature.outputs.input_names() == outputs
 
 
 def test_a_version_that_does_not_exist_is_unavailable(models):
