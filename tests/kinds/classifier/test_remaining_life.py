@@ -205,13 +205,29 @@ def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
         (60, "Remaining life: on 1"),
     ],
 )
-def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(lives, expected):
+def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(
+    monkeypatch, lives, expected
+):
+    """Without an interval no window of a life is read."""
     platform, definition, proposal, note = worn(lives)
     assert note.startswith(expected)
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     assert (model.life is None) == note.startswith("No remaining")
     assert model.life is None or model.life.levels.keep is None
     assert proposal.promote
+
+    def read(*request, **settings):
+        requests.append(settings)
+        return load(*request, **settings)
+
+    requests = []
+    load = SharedInputs.load
+    monkeypatch.setattr(SharedInputs, "load", read)
+    end = platform.clock.now()
+    version = str(proposal.challenger_version)
+    evaluate_past(platform, NAME, end - timedelta(hours=2), end, model=version)
+    assert ({"with_events": False} in requests) == (model.life is not None)
+    assert list(platform.scores.for_interval(NAME, end - timedelta(hours=2), end))
 
 
 @pytest.mark.parametrize(
