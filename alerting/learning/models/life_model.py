@@ -66,8 +66,8 @@ class LifeModel:
         hazards = np.mean([hazards_of(e, edges, matrix, life) for e in self.estimators], axis=0)
         age = life[:, 0]
         low, median, high = (
-            time_to(hazards, edges, np.where(np.isnan(age), unknown, known))
-            for unknown, known in zip(self.ageless[:3], self.levels[:3], strict=True)
+            time_to(hazards, edges, np.where(np.isnan(age), ageless, aged))
+            for ageless, aged in zip(self.ageless[:3], self.levels[:3], strict=True)
         )
         keep = np.full(len(age), np.nan)
         if self.levels.keep is not None and ends and ends.planned_ms == self.replaced_every_ms:

@@ -296,13 +296,13 @@ def calibrate(
             for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
         )
         levels.append(LifeLevels(low, median, high, None))
-    known, unknown = levels
+    aged, ageless = levels
     if ends.planned_ms:
         proven = is_known & rows.failed
         latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
         wrong_at = level_at(hazards, edges, latest)
-        known = known._replace(keep=keep_level(wrong_at[proven], rows.life[proven]))
-    return known, unknown
+        aged = aged._replace(keep=keep_level(wrong_at[proven], rows.life[proven]))
+    return aged, ageless
 
 
 class LifeCheck(NamedTuple):
