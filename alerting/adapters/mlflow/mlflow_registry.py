@@ -20,7 +20,6 @@ from urllib.parse import unquote, urlsplit
 
 from alerting.deferred import load
 from alerting.definitions.faults import UserError
-from alerting.learning.features.life_features import LIFE_AGE
 from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RunState, Swept
 from alerting.readings.history import from_millis, to_millis
 
@@ -458,7 +457,9 @@ def _describe(
     from mlflow.types import ColSpec, Schema
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    scored = ("probability", *(("low", "median", "high") if LIFE_AGE in inputs else ()))
+    of_life = "refit-life-" if any(name.startswith("refit-") for name in names) else "life-"
+    has_life = any(name.startswith(of_life) for name in names)
+    scored = ("probability", *(("low", "median", "high") if has_life else ()))
     outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
     signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)

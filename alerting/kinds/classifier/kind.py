@@ -89,7 +89,9 @@ def _read_life_features(
     ends: LifeEnds, sources: EvaluationSources, rows: ScoredRows, history: History
 ) -> Floats:
     """Return the rows of `build_life_features`, whose windows are longer than those of a history,
-    and begin with its life."""
+    and begin with its life; without columns if no model reads them."""
+    if all(part is None or part.life is None for part in (rows.model, rows.model.refit)):
+        return np.empty((len(rows.at), 0))
     plan = rows.model.plan
     of_life = life_plan(plan)
     if of_life is None or not len(rows.at):

@@ -53,17 +53,23 @@ def ages(lives: Lives, at: Millis) -> Floats:
     return np.where(which > 0, at - latest[which], np.nan)
 
 
-_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
+LIFE_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
 _LONGEST_MS = 72 * 3_600_000
 _MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
+# in a window: every evaluation reads the newest one and the first one of the life, 16 MB together
+_MOST_VALUES = 1_000_000
 
 
 def life_windows(
-    ends: LifeEnds | None, histories: Sequence[History], stride_ms: int, sampling_ms: int
+    ends: LifeEnds | None,
+    histories: Sequence[History],
+    stride_ms: int,
+    sampling_ms: int,
+    numbers: int,
 ) -> tuple[int, ...]:
     """Return windows (ms, increasing, whole strides) that fit the usual time from one failure or
     replacement to the next failure; empty if none is known. `sampling_ms`: of the variable with
-    most readings."""
+    most readings; `numbers`: how many variables are read together."""
     if ends is None:
         return ()
     lengths: list[int] = []
@@ -75,7 +81,9 @@ def life_windows(
     if not lengths:
         return ()
     longest = max(_LONGEST_MS, _MOST_READINGS * sampling_ms)
-    windows = (min(share * float(np.median(lengths)), longest) for share in _SHARES)
+    if sampling_ms:
+        longest = min(longest, _MOST_VALUES * sampling_ms // numbers)
+    windows = (min(share * float(np.median(lengths)), longest) for share in LIFE_SHARES)
     return tuple(sorted({max(1, round(window / stride_ms)) * stride_ms for window in windows}))
 
 

@@ -311,6 +311,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             histories,
             duration_millis(definition.stride),
             min((n.sampling_ms for n in numbers if n.sampling_ms), default=0),
+            len(numbers),
         ),
     )
     if not plan.columns:

@@ -24,7 +24,7 @@ from alerting.readings.history import Floats, Millis, from_millis
 STATED = 0.8  # share of the time in which the interval should hold
 Rows = npt.NDArray[Any]  # numbers of rows, or of intervals
 INTERVAL = ("life/ahead", "life/interval")
-_AT_ONCE = 2_000  # rows that are expanded together
+MOST_CELLS = 8_000_000  # of rows that are expanded together: 61 MiB
 
 
 class LifeLevels(NamedTuple):
@@ -43,12 +43,14 @@ class LifeModel:
 
     `estimators`: one, or one of each family, whose hazards are averaged. `edges_ms`: ends of the
     intervals ahead, increasing; the last is the longest time that a life of the training still
-    lasted. `replaced_every_ms`: the plan against which advice is proven, 0 without one.
+    lasted. `levels`: of parts of known age, `ageless`: of others. `replaced_every_ms`: the plan
+    against which advice is proven, 0 without one.
     """
 
     estimators: tuple[Estimator, ...]
     edges_ms: tuple[float, ...]
     levels: LifeLevels
+    ageless: LifeLevels
     replaced_every_ms: int
 
     def times(self, matrix: Floats, life: Floats, ends: LifeEnds | None) -> Floats:
@@ -62,11 +64,15 @@ class LifeModel:
         """
         edges = self.edges_ms
         hazards = np.mean([hazards_of(e, edges, matrix, life) for e in self.estimators], axis=0)
-        low, median, high = (time_to(hazards, edges, level) for level in self.levels[:3])
         age = life[:, 0]
+        low, median, high = (
+            time_to(hazards, edges, np.where(np.isnan(age), ageless, aged))
+            for ageless, aged in zip(self.ageless[:3], self.levels[:3], strict=True)
+        )
         keep = np.full(len(age), np.nan)
         if self.levels.keep is not None and ends and ends.planned_ms == self.replaced_every_ms:
-            bound = np.fmin(time_to(hazards, edges, self.levels.keep), edges[-1])
+            level = np.full(len(age), self.levels.keep)
+            bound = np.fmin(time_to(hazards, edges, level), edges[-1])
             keep = np.where(bound > latest_of(age, ends), bound, np.nan)
         return np.column_stack([np.fmin(low, edges[-1]), median, high, keep])
 
@@ -85,7 +91,8 @@ class LifeModel:
 
 def with_life(model: TrainedModel, life: LifeModel) -> TrainedModel:
     """Return a model without remaining life and modes with this one, and with the hash of both."""
-    stated = [life.edges_ms, life.levels, life.replaced_every_ms]
+    further = [] if life.ageless == life.levels else [life.ageless]
+    stated = [life.edges_ms, life.levels, life.replaced_every_ms, *further]
     return replace(model, life=life, hash=hash_with(model.hash, stated, life.estimators))
 
 
@@ -94,13 +101,19 @@ def hazards_of(
 ) -> Floats:
     """Return the cumulative hazard of each row up to each edge."""
     parts = [np.empty((0, len(edges)))]
-    for first in range(0, len(matrix), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
+    step = rows_at_once(matrix.shape[1] + life.shape[1] + len(INTERVAL), len(edges))
+    for first in range(0, len(matrix), step):
+        some = slice(first, first + step)
         rows, interval = np.indices((len(matrix[some]), len(edges))).reshape(2, -1)
         margin = estimator.margin_of(expand_rows(matrix[some], life[some], rows, interval, edges))
         hazard = np.clip(sigmoid(margin), 1e-9, 1 - 1e-9).reshape(-1, len(edges))
         parts.append(np.cumsum(-np.log1p(-hazard), axis=1))
     return np.concatenate(parts)
+
+
+def rows_at_once(columns: int, intervals: int) -> int:
+    """Return how many rows may be expanded together. `columns`: of the hazard model."""
+    return max(1, MOST_CELLS // (columns * intervals))
 
 
 def hazard_columns(plan: FeaturePlan, intervals: int) -> Columns:
@@ -128,12 +141,13 @@ def level_at(hazards: Floats, edges: tuple[float, ...], after: Floats) -> Floats
     return np.asarray(-np.expm1(-np.asarray(reached)), np.float64)
 
 
-def time_to(hazards: Floats, edges: tuple[float, ...], level: float) -> Floats:
-    """Return the time (ms) after which each row's distribution reaches a level; NaN if it lies
+def time_to(hazards: Floats, edges: tuple[float, ...], level: Floats) -> Floats:
+    """Return the time (ms) after which each row's distribution reaches its level; NaN if it lies
     beyond the last edge."""
-    hazard = -np.log1p(-level) if level < 1 else np.inf
+    with np.errstate(divide="ignore"):  # a level of 1 is never reached
+        pairs = zip(-np.log1p(-level), hazards, strict=True)
     starts = np.append(0.0, edges)
-    times = [np.interp(hazard, np.append(0.0, row), starts, right=np.nan) for row in hazards]
+    times = [np.interp(ends, np.append(0.0, row), starts, right=np.nan) for ends, row in pairs]
     return np.asarray(times, np.float64)
 
 

@@ -183,6 +183,7 @@ class LifeMeta(_Closed):
         tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
     ]
     levels: tuple[Share, Share, Share, Share | None]
+    ageless: tuple[Share, Share, Share, Share | None] | None = None  # not stored: as `levels`
     replaced_every_ms: Length
 
 
@@ -304,7 +305,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
             for number, mode in enumerate(model.modes)
         ]
     if (life := model.life) is not None:
-        stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
+        names = ("edges_ms", "levels", "ageless", "replaced_every_ms")
+        stated = {name: getattr(life, name) for name in names}
         fitted_lives = [document(e, f"life-{n}-") for n, e in enumerate(life.estimators)]
         meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
@@ -398,8 +400,8 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
         of_hazards = hazard_columns(plan, len(life.edges_ms))
         stored = life.estimators or (life.estimator,)
         of_life = tuple(read(estimator, of_hazards) for estimator in stored if estimator)
-        levels = LifeLevels(*life.levels)
-        model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
+        levels = LifeLevels(*life.levels), LifeLevels(*(life.ageless or life.levels))
+        model = with_life(model, LifeModel(of_life, life.edges_ms, *levels, life.replaced_every_ms))
     modes = (
         ModeModel(
             mode.name,

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.experiment import Experiment
 from alerting.learning.experiment.folds import Fold, Positions, cut_by_group
-from alerting.learning.features.lives import mean_by_life
+from alerting.learning.features.lives import LIFE_SHARES, mean_by_life
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
@@ -35,6 +35,7 @@ from alerting.learning.models.life_model import (
     hazards_of,
     latest_of,
     level_at,
+    rows_at_once,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -49,6 +50,7 @@ _ROUNDING = 1e-9
 _MARGIN = 0.5
 _INTERVALS = 30
 _MOST_ROWS = 2_500  # of all lives, evenly spread in each
+_TIMES_AT_ONCE = 4  # as many cells as are expanded together may be fitted on
 _MOST_CHECKED = 20_000
 
 
@@ -149,7 +151,8 @@ class LifeExperiment(Experiment[Estimator]):
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
         """Fit on rows spread over all lives of `fold.train`."""
-        lives = spread_rows(self._lives.select(fold.train))
+        most = _TIMES_AT_ONCE * rows_at_once(len(self._columns.names), len(self._edges))
+        lives = spread_rows(self._lives.select(fold.train), min(_MOST_ROWS, most))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
         features = self._matrix[lives.row]
         matrix = expand_rows(features, lives.features, row, interval, self._edges)
@@ -241,17 +244,25 @@ def train_life(
     choices = [*zip(hazards, zip(fitted, strict=True), strict=True)]
     choices.append((np.mean(hazards, axis=0), tuple(fitted)))  # errors of both partly cancel
     chosen, estimators = min(choices, key=lambda choice: experiment.loss(choice[0], every))
-    levels = calibrate(chosen, seen, edges, ends)
-    model = LifeModel(estimators, edges, levels, ends.planned_ms)
+    model = LifeModel(estimators, edges, *calibrate(chosen, seen, edges, ends), ends.planned_ms)
     times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)
-    message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
+    notes = [f"{fault}; it is left out." for fault in failed]
+    usual = float(median_time_left(seen, np.zeros(1))[0])
+    longest = max(dataset.plan.life_windows_ms, default=np.inf)
+    if longest < LIFE_SHARES[-1] * usual / 2:
+        notes.append(
+            f"It compares means of {spoken_about(timedelta(milliseconds=longest))}, not of a fifth "
+            "of the usual life, which have too many readings for each evaluation; fewer variables "
+            "(`exclude`) allow longer ones."
+        )
+    message = " ".join([check.message, *notes])
     if not check.is_calibrated:
         return None, f"{message} No remaining life is shown: it holds less often than stated."
     if check.error >= check.error_by_age:
         return None, f"{message} No remaining life is shown: the age alone says as much."
-    if levels.keep is not None and check.is_wrong:
-        model = replace(model, levels=levels._replace(keep=None))
+    if model.levels.keep is not None and check.is_wrong:
+        model = replace(model, levels=model.levels._replace(keep=None))
         message = f"{message} The advice is not given."
     return model, message
 
@@ -269,19 +280,29 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
 
 def calibrate(
     hazards: Floats, rows: LifeRows, edges: tuple[float, ...], ends: LifeEnds
-) -> LifeLevels:
-    """Return the levels at which the interval holds, found on hazards out of fold."""
+) -> tuple[LifeLevels, LifeLevels]:
+    """Return the levels at which the interval holds of parts of known and of unknown age, found on
+    hazards out of fold. Those of unknown age are many in a history, where the first life of each
+    asset is one, and few in service; with too few lives of either, both share the levels."""
     level = level_at(hazards, edges, rows.time_left)
-    low, median, high = (
-        level_quantile(level, rows.failed, rows.weight, share, unseen)
-        for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
-    )
-    keep = None
+    is_known = ~np.isnan(rows.age)
+    levels = []
+    for some in (is_known, ~is_known):
+        lives = np.unique(rows.life[some & rows.failed])
+        chosen = np.flatnonzero(some | (len(lives) < FEWEST_LIVES))
+        part = rows.select(chosen)
+        low, median, high = (
+            level_quantile(level[chosen], part.failed, part.weight, share, unseen)
+            for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
+        )
+        levels.append(LifeLevels(low, median, high, None))
+    aged, ageless = levels
     if ends.planned_ms:
+        proven = is_known & rows.failed
         latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
         wrong_at = level_at(hazards, edges, latest)
-        keep = keep_level(wrong_at[rows.failed], rows.life[rows.failed])
-    return LifeLevels(low, median, high, keep)
+        aged = aged._replace(keep=keep_level(wrong_at[proven], rows.life[proven]))
+    return aged, ageless
 
 
 class LifeCheck(NamedTuple):

@@ -151,10 +151,12 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     estimator = experiment.refit({"family": family}, np.arange(experiment.rows))
     settings = (model.estimator, model.calibration, model.threshold, model.plan)
     plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
-    life = replace(model.life, estimators=(estimator,))
+    levels = model.life.levels
+    life = replace(model.life, estimators=(estimator,), levels=levels, ageless=levels)
     files = model_files.model_files(with_life(plain, life))
     stored = model_files.model_from_files(files).life
-    before = json.loads(files["model.json"])  # as models with one family were stored
+    before = json.loads(files["model.json"])  # as models with one family were stored, and levels
+    assert before["life"].pop("ageless") == list(levels)
     (before["life"]["estimator"],) = before["life"].pop("estimators")
     text = json.dumps(before).replace("life-0-", "life-").encode()
     renamed = {name.replace("life-0-", "life-"): data for name, data in files.items()}
@@ -203,13 +205,29 @@ def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
         (60, "Remaining life: on 1"),
     ],
 )
-def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(lives, expected):
+def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(
+    monkeypatch, lives, expected
+):
+    """Without an interval no window of a life is read."""
     platform, definition, proposal, note = worn(lives)
     assert note.startswith(expected)
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     assert (model.life is None) == note.startswith("No remaining")
     assert model.life is None or model.life.levels.keep is None
     assert proposal.promote
+
+    def read(*request, **settings):
+        requests.append(settings)
+        return load(*request, **settings)
+
+    requests = []
+    load = SharedInputs.load
+    monkeypatch.setattr(SharedInputs, "load", read)
+    end = platform.clock.now()
+    version = str(proposal.challenger_version)
+    evaluate_past(platform, NAME, end - timedelta(hours=2), end, model=version)
+    assert ({"with_events": False} in requests) == (model.life is not None)
+    assert list(platform.scores.for_interval(NAME, end - timedelta(hours=2), end))
 
 
 @pytest.mark.parametrize(
@@ -275,6 +293,18 @@ def test_a_family_of_lives_that_cannot_be_fitted_is_left_out_with_its_reason(
     assert sentence in note
     left = None if broken[1:] else ("logistic_regression",)
     assert (life and tuple(e.family for e in life.estimators)) == left
+
+
+def test_windows_that_are_too_short_for_the_lives_are_named():
+    platform, definition, proposal, note = worn()
+    assert "fifth" not in note
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    stride = dataset.plan.stride_ms
+    short = replace(dataset, plan=replace(dataset.plan, life_windows_ms=(stride, 2 * stride)))
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    cutoff = to_millis(model.training_cutoff)
+    _, note = train_life(short, definition.life_ends, definition.learning, cutoff)
+    assert "not of a fifth of the usual life, which have too many readings" in note
 
 
 def test_an_estimate_is_the_same_by_each_way_out(tmp_path):

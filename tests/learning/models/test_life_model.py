@@ -18,10 +18,19 @@ from alerting.learning.features.life_features import (
 )
 from alerting.learning.features.lives import ages, find_lives, life_windows, row_lives
 from alerting.learning.features.plan import FeaturePlan, NumberSource
-from alerting.learning.models.life_model import level_at, time_to
+from alerting.learning.models import life_model
+from alerting.learning.models.life_model import (
+    LifeLevels,
+    LifeModel,
+    hazards_of,
+    level_at,
+    time_to,
+)
 from alerting.learning.selection.life_training import (
+    FEWEST_LIVES,
     LifeExperiment,
     LifeRows,
+    calibrate,
     check_lives,
     interval_edges,
     keep_level,
@@ -96,10 +105,10 @@ def test_levels_and_times_are_inverse_and_beyond_the_longest_life_nothing_is_kno
     hazards = np.cumsum(-np.log1p(-np.array([[0.1, 0.5, 0.5], [1e-9, 1e-9, 1e-9]])), axis=1)
     level = level_at(hazards, edges, np.array([10.0, 15.0]))
     assert level[0] == pytest.approx(0.1)
-    assert time_to(hazards, edges, 0.1)[0] == pytest.approx(10)
-    assert time_to(hazards, edges, 0.55)[0] == pytest.approx(20)
+    assert time_to(hazards, edges, np.array([0.1, 0.1]))[0] == pytest.approx(10)
+    assert time_to(hazards, edges, np.array([0.55, 0.1]))[0] == pytest.approx(20)
     for level in (0.9, 1.0):
-        assert np.isnan(time_to(hazards, edges, level)).all()
+        assert np.isnan(time_to(hazards, edges, np.full(2, level))).all()
     assert level_at(hazards, edges, np.array([40.0, 99.0]))[0] == pytest.approx(0.775)
     longest = interval_edges(np.array([600.0, 1.0]), 10)
     assert (longest[0], longest[-1]) == (pytest.approx(10), pytest.approx(600))
@@ -119,6 +128,42 @@ def test_calibration_takes_the_quantile_of_lives_and_counts_one_that_may_lie_any
     failed = np.array([True, False, True, True])
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.6, 0.0) == 0.3
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.7, 0.0) == 0.4
+
+
+@pytest.mark.parametrize(("unknown", "is_apart"), [(200, True), (FEWEST_LIVES - 1, False)])
+def test_parts_of_unknown_age_have_levels_of_their_own_from_enough_lives_on(unknown, is_apart):
+    """Ends of parts of known age lie in the middle of their distributions, the others anywhere."""
+    level = np.append(np.linspace(0.3, 0.7, 100), np.linspace(0.01, 0.99, unknown))
+    hazards = -np.log1p(-level)[:, None]
+    age = np.where(np.arange(len(level)) < 100, 5.0, np.nan)
+    rows = life_rows(age, np.ones(len(level)), np.arange(len(level)))
+    known, ageless = calibrate(hazards, rows, (1.0,), ENDS)
+    assert known[:3] == pytest.approx((0.34, 0.5, 0.66), abs=0.01)
+    assert known.keep is not None
+    assert ageless.keep is None, "never advice for a part of unknown age"
+    expected = (0.1, 0.5, 0.9) if is_apart else (0.33, 0.5, 0.67)
+    assert ageless[:3] == pytest.approx(expected, abs=0.02)
+    fair = SimpleNamespace(margin_of=lambda matrix: np.zeros(len(matrix)))
+    levels = LifeLevels(0.5, 0.75, 0.75, None), LifeLevels(0.75, 0.75, 0.875, None)
+    model = LifeModel((fair,), (10.0, 20.0, 30.0), *levels, 0)
+    times = model.times(np.zeros((2, 1)), np.array([[5.0], [np.nan]]), ENDS)
+    np.testing.assert_allclose(times[:, :3], [[10, 20, 20], [20, 20, 30]])
+
+
+def test_rows_are_expanded_by_cells_so_that_many_columns_need_no_more_memory(monkeypatch):
+    cells = []
+
+    def margin(matrix):
+        cells.append(matrix.size)
+        return matrix[:, 0] / 100
+
+    matrix = np.arange(300.0).reshape(50, 6)
+    arguments = SimpleNamespace(margin_of=margin), (10.0, 20.0), matrix, np.zeros((50, 2))
+    whole = hazards_of(*arguments)
+    monkeypatch.setattr(life_model, "MOST_CELLS", 100)
+    np.testing.assert_array_equal(hazards_of(*arguments), whole)
+    assert cells[0] == 50 * 2 * 10
+    assert max(cells[1:]) == 100
 
 
 @pytest.mark.parametrize(("lives", "expected"), [(48, None), (49, 0.005), (99, 0.01), (149, 0.015)])
@@ -233,20 +278,26 @@ def test_a_part_is_compared_with_its_first_window_from_when_that_is_over(offset)
 
 
 @pytest.mark.parametrize(
-    ("sampling", "expected"),
-    [(1, (20, 120)), (0.001, (20, 72)), (100, (20, 120))],
+    ("sampling", "numbers", "expected"),
+    [
+        (1, 1, (20, 120)),
+        (0.001, 1, (20, 72)),
+        (0.001, 20, (20, 50)),
+        (0.001, 1_000, (1,)),
+        (100, 1_000, (20, 120)),
+    ],
 )
 def test_windows_fit_the_usual_life_and_have_no_more_readings_than_evaluation_reads(
-    sampling, expected
+    sampling, numbers, expected
 ):
     hours = [0, 600, 1_200, 1_800, 4_000]
     events = [("failure-a", 60 * hour, 60 * hour) for hour in hours]
     line = history([0, 60 * 4_000], events=events, moisture=[1.0, 2.0])
-    found = life_windows(ENDS, [line], 60 * MINUTE, int(sampling * 60 * MINUTE))
+    found = life_windows(ENDS, [line], 60 * MINUTE, int(sampling * 60 * MINUTE), numbers)
     assert found == tuple(hour * 60 * MINUTE for hour in expected)
-    assert life_windows(None, [line], 60 * MINUTE, 0) == ()
+    assert life_windows(None, [line], 60 * MINUTE, 0, 1) == ()
     once = history([0, 60], events=events[:1], moisture=[1.0, 2.0])
-    assert life_windows(ENDS, [once], 60 * MINUTE, 0) == ()
+    assert life_windows(ENDS, [once], 60 * MINUTE, 0, 1) == ()
 
 
 HOUR = timedelta(hours=1)
