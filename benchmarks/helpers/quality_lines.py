@@ -48,15 +48,15 @@ class QualityLine:
 
 
 LINES = (
-    QualityLine("longer-slow", 120, "slow", 600, 81_001),
-    QualityLine("longer-quick", 120, "quick", 400, 81_002, delay_h=3),
-    QualityLine("equal-slow", 12, "slow", 450, 81_003, delay_h=8),
-    QualityLine("equal-quick", 12, "quick", 350, 81_004),
-    QualityLine("shorter-slow", 2, "slow", 300, 81_005, delay_h=3),
-    QualityLine("shorter-quick", 2, "quick", 500, 81_006),
-    QualityLine("few", 120, "slow", 80, 81_007, delay_h=3),
-    QualityLine("interaction", 12, "slow", 500, 81_008, shown="interaction"),
-    QualityLine("nothing", 12, "slow", 400, 81_009, shown="nothing"),
+    QualityLine("longer-slow", 73, "slow", 550, 91_001, delay_h=5),
+    QualityLine("longer-quick", 136, "quick", 520, 91_002),
+    QualityLine("equal-slow", 13, "slow", 550, 91_003, delay_h=5),
+    QualityLine("equal-quick", 12, "quick", 390, 91_004, delay_h=3),
+    QualityLine("shorter-slow", 1.1, "slow", 530, 91_005),
+    QualityLine("shorter-quick", 2.4, "quick", 320, 91_006),
+    QualityLine("few", 73, "slow", 76, 91_007, delay_h=3),
+    QualityLine("interaction", 9, "slow", 580, 91_008, delay_h=5, shown="interaction"),
+    QualityLine("nothing", 10, "slow", 420, 91_009, delay_h=5, shown="nothing"),
 )
 
 
