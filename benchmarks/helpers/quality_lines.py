@@ -48,15 +48,15 @@ class QualityLine:
 
 
 LINES = (
-    QualityLine("longer-slow", 73, "slow", 550, 91_001, delay_h=5),
-    QualityLine("longer-quick", 136, "quick", 520, 91_002),
-    QualityLine("equal-slow", 13, "slow", 550, 91_003, delay_h=5),
-    QualityLine("equal-quick", 12, "quick", 390, 91_004, delay_h=3),
-    QualityLine("shorter-slow", 1.1, "slow", 530, 91_005),
-    QualityLine("shorter-quick", 2.4, "quick", 320, 91_006),
-    QualityLine("few", 73, "slow", 76, 91_007, delay_h=3),
-    QualityLine("interaction", 9, "slow", 580, 91_008, delay_h=5, shown="interaction"),
-    QualityLine("nothing", 10, "slow", 420, 91_009, delay_h=5, shown="nothing"),
+    QualityLine("longer-slow", 194, "slow", 340, 101_001),
+    QualityLine("longer-quick", 101, "quick", 580, 101_002),
+    QualityLine("equal-slow", 14, "slow", 570, 101_003, delay_h=5),
+    QualityLine("equal-quick", 9, "quick", 350, 101_004, delay_h=5),
+    QualityLine("shorter-slow", 3.5, "slow", 420, 101_005, delay_h=8),
+    QualityLine("shorter-quick", 2.7, "quick", 530, 101_006, delay_h=5),
+    QualityLine("few", 89, "slow", 78, 101_007, delay_h=8),
+    QualityLine("interaction", 10, "slow", 580, 101_008, delay_h=3, shown="interaction"),
+    QualityLine("nothing", 9, "slow", 320, 101_009, delay_h=5, shown="nothing"),
 )
 
 

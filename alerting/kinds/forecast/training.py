@@ -443,10 +443,7 @@ def forecast_unseen(
     These have the residuals of `fitted`, which learned from all rows: fewer rows are followed more
     closely, and shifts of narrower intervals would make its own too wide.
     """
-    folds = [
-        replace(fold, test=fold.test[dataset.has_future[fold.test]])
-        for fold in result_folds(dataset, rows, INTERVAL_FOLDS)
-    ]
+    folds = result_folds(dataset, rows, INTERVAL_FOLDS)
     scored = np.concatenate([np.empty(0, np.int64), *(fold.test for fold in folds)])
     if not folds:
         return ForecastsAndValues(

@@ -34,11 +34,12 @@ class ValueTest:
     """Predicted values compared with the last known value, and with the mean of all values, on the
     same unseen rows.
 
-    `values`: number of values that came; `all_values`: number of those of the training's history.
+    `values`: number of rows whose values came; `all_values`: of those of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
     mean. `explained`: share of the variance of the unseen values that the median explains (R2), and
-    `share_explained` the share of block samples in which it is nearer to them than their own mean.
+    `share_explained` the share of block samples in which it is nearer to them than their own mean,
+    which has seen them: None for so few that it is hard to beat.
     `coverage`: share of values inside the 90 % interval, and `width` its mean width.
     `share_better`, `better_than_mean`: share of block samples in which the predicted values have
     the lower CRPS than the last known one, and than the mean; None with fewer than two blocks.
@@ -68,11 +69,12 @@ class ValueTest:
     @property
     def least_share(self) -> float | None:
         """Return the share of block samples in which the predicted values are better than what is
-        hardest to beat: the last known value, the mean, or the own mean of the unseen values; None
-        if it cannot be told."""
-        shares = (self.share_better, self.better_than_mean, self.share_explained)
-        known = [share for share in shares if share is not None]
-        return min(known) if len(known) == len(shares) else None
+        hardest to beat: the last known value, the mean, or the own mean of the unseen values if
+        these are enough; None if it cannot be told."""
+        if self.share_better is None or self.better_than_mean is None:
+            return None
+        own = 1.0 if self.share_explained is None else self.share_explained
+        return min(self.share_better, self.better_than_mean, own)
 
     @property
     def passed(self) -> bool:
