@@ -48,15 +48,15 @@ class QualityLine:
 
 
 LINES = (
-    QualityLine("longer-slow", 194, "slow", 340, 101_001),
-    QualityLine("longer-quick", 101, "quick", 580, 101_002),
-    QualityLine("equal-slow", 14, "slow", 570, 101_003, delay_h=5),
-    QualityLine("equal-quick", 9, "quick", 350, 101_004, delay_h=5),
-    QualityLine("shorter-slow", 3.5, "slow", 420, 101_005, delay_h=8),
-    QualityLine("shorter-quick", 2.7, "quick", 530, 101_006, delay_h=5),
-    QualityLine("few", 89, "slow", 78, 101_007, delay_h=8),
-    QualityLine("interaction", 10, "slow", 580, 101_008, delay_h=3, shown="interaction"),
-    QualityLine("nothing", 9, "slow", 320, 101_009, delay_h=5, shown="nothing"),
+    QualityLine("longer-slow", 174, "slow", 590, 111_001),
+    QualityLine("longer-quick", 216, "quick", 400, 111_002, delay_h=8),
+    QualityLine("equal-slow", 12, "slow", 310, 111_003, delay_h=3),
+    QualityLine("equal-quick", 12, "quick", 520, 111_004, delay_h=3),
+    QualityLine("shorter-slow", 1.1, "slow", 520, 111_005, delay_h=5),
+    QualityLine("shorter-quick", 2.2, "quick", 480, 111_006, delay_h=8),
+    QualityLine("few", 139, "slow", 89, 111_007),
+    QualityLine("interaction", 14, "slow", 460, 111_008, delay_h=5, shown="interaction"),
+    QualityLine("nothing", 16, "slow", 590, 111_009, shown="nothing"),
 )
 
 

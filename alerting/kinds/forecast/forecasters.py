@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import ThreadpoolController
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
@@ -32,7 +33,6 @@ from alerting.readings.history import Floats
 if TYPE_CHECKING:
     import optuna
     from scipy.sparse import csc_matrix
-    from threadpoolctl import ThreadpoolController
 
 Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
@@ -50,9 +50,9 @@ _TO_CHOOSE = {
     "min_data_in_leaf": 30,
     "feature_fraction": 0.5,
 }
-# of values between results: of a few hundred rows finer ones follow chance, and take longer
-_BINS_OF_RESULTS = 31
 _NOT_OF_TREES = ("of", "results", "windows", "rounds")
+# to find the pools of threads of numpy's libraries takes as long as a fit
+_find_pools = cache(ThreadpoolController)
 # level, trend, damping
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
 
@@ -268,7 +268,7 @@ def _solve_ridge(
     rows = None
     weights = []
     intercepts = []
-    with _thread_pools().limit(limits=1):
+    with _find_pools().limit(limits=1):
         for values in target.T:
             # most leads have a value at the same rows, whose products take most of the time
             has_value = ~np.isnan(values)
@@ -284,14 +284,6 @@ def _solve_ridge(
             weights.append(tuple(solution.tolist()))
             intercepts.append(mean - float((centre * solution).sum()))
     return tuple(weights), tuple(intercepts)
-
-
-@cache
-def _thread_pools() -> "ThreadpoolController":
-    """Return the pools of the libraries that numpy uses: finding them takes as long as a fit."""
-    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - only a training needs it
-
-    return ThreadpoolController()
 
 
 def _suggest_trees(trial: "optuna.Trial") -> Params:
@@ -318,7 +310,8 @@ def _fit_trees(
     rows, values = _at_leads(moved(matrix, pairs), strongest, leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in _NOT_OF_TREES}
-        | ({"max_bin": _BINS_OF_RESULTS} if task.anchors else {}),
+        # on the few hundred rows with a result finer bins follow chance, and take longer
+        | ({"max_bin": 31} if task.anchors else {}),
         rows,
         values,
         task.columns.categorical,

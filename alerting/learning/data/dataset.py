@@ -333,8 +333,7 @@ def _limit(
     if plan.results_of and not definition.has_alarm:
         most = max(1, min(MOST_ROWS, MOST_CELLS // len(plan.columns)))
         has_result = ~np.isnan(rows.future).all(axis=1)
-        others = int((~has_result).sum())
-        every = -(-others // max(most - len(rows.at) + others, 1)) or 1
+        every = -(-int((~has_result).sum()) // max(most - int(has_result.sum()), 1)) or 1
         rows = rows.select(has_result | (rows.at // plan.stride_ms % every == 0))
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(

@@ -71,10 +71,9 @@ class ValueTest:
         """Return the share of block samples in which the predicted values are better than what is
         hardest to beat: the last known value, the mean, or the own mean of the unseen values if
         these are enough; None if it cannot be told."""
-        if self.share_better is None or self.better_than_mean is None:
-            return None
         own = 1.0 if self.share_explained is None else self.share_explained
-        return min(self.share_better, self.better_than_mean, own)
+        shares = (self.share_better, self.better_than_mean, own)
+        return None if None in shares else min(share for share in shares if share is not None)
 
     @property
     def passed(self) -> bool:
@@ -110,12 +109,11 @@ class ValueTest:
                 "longer periods.test."
             )
         better = "better" if self.passed else "not clearly better"
-        shown = max(self.explained, 0.0)
         return (
             f"Predicted values of {self.variable} are {better} than the last known one and the "
             f"mean. {self._shortfall}On {self.values:,} unseen values (test) they explain "
-            f"{spoken_share(shown)} of the variance and are off by {self.error:.4g} on average, "
-            f"the last known one by {self.last_error:.4g}, the mean by {self.mean_error:.4g}; the "
+            f"{spoken_share(max(self.explained, 0.0))} of the variance and are off by "
+            f"{self.error:.4g} on average, the last known one by {self.last_error:.4g}, the mean by {self.mean_error:.4g}; the "
             f"90 % interval is {self.width:.4g} wide and holds {spoken_share(self.coverage)}."
         )
 

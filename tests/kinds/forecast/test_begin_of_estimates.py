@@ -165,11 +165,15 @@ def test_every_begin_has_columns_that_are_known_in_time():
     values = history.readings["quality"].dropna()
     known = values[values.index + timedelta(minutes=DELAY) <= instant]
     features = build_features(plan, history, rows).iloc[0]
-    for count, name in ((1, "quality.results.1"), (2, "quality.results.2"), (4, "quality.results")):
-        assert features[name] == pytest.approx(known.iloc[-count:].mean())
+    for number, name in (
+        (1, "quality.results.1"),
+        (2, "quality.results.2"),
+        (4, "quality.results"),
+    ):
+        assert features[name] == pytest.approx(known.iloc[-last:].mean())
     before = history.readings["heat"].shift(1)[known.index]
-    for count, end in ((1, ".1"), (2, ".2"), (4, "")):
-        expected = before.iloc[-count:].mean()
+    for last, end in ((1, ".1"), (2, ".2"), (4, "")):
+        expected = before.iloc[-last:].mean()
         assert features[f"heat.last.at_results{end}"] == pytest.approx(expected)
 
 
