@@ -113,8 +113,9 @@ class ValueTest:
             f"Predicted values of {self.variable} are {better} than the last known one and the "
             f"mean. {self._shortfall}On {self.values:,} unseen values (test) they explain "
             f"{spoken_share(max(self.explained, 0.0))} of the variance and are off by "
-            f"{self.error:.4g} on average, the last known one by {self.last_error:.4g}, the mean by {self.mean_error:.4g}; the "
-            f"90 % interval is {self.width:.4g} wide and holds {spoken_share(self.coverage)}."
+            f"{self.error:.4g} on average, the last known one by {self.last_error:.4g}, the mean "
+            f"by {self.mean_error:.4g}; the 90 % interval is {self.width:.4g} wide and "
+            f"holds {spoken_share(self.coverage)}."
         )
 
     @property

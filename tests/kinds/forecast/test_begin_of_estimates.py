@@ -165,11 +165,8 @@ def test_every_begin_has_columns_that_are_known_in_time():
     values = history.readings["quality"].dropna()
     known = values[values.index + timedelta(minutes=DELAY) <= instant]
     features = build_features(plan, history, rows).iloc[0]
-    for number, name in (
-        (1, "quality.results.1"),
-        (2, "quality.results.2"),
-        (4, "quality.results"),
-    ):
+    for last, end in ((1, ".1"), (2, ".2"), (4, "")):
+        name = f"quality.results{end}"
         assert features[name] == pytest.approx(known.iloc[-last:].mean())
     before = history.readings["heat"].shift(1)[known.index]
     for last, end in ((1, ".1"), (2, ".2"), (4, "")):
