@@ -71,8 +71,8 @@ class ValueTest:
         """Return the share of block samples in which the predicted values are better than what is
         hardest to beat: the last known value, the mean, or the own mean of the unseen values if
         these are enough; None if it cannot be told."""
-        own = 1.0 if self.share_explained is None else self.share_explained
-        shares = (self.share_better, self.better_than_mean, own)
+        explained = 1.0 if self.share_explained is None else self.share_explained
+        shares = (self.share_better, self.better_than_mean, explained)
         return None if None in shares else min(share for share in shares if share is not None)
 
     @property
