@@ -48,15 +48,15 @@ class QualityLine:
 
 
 LINES = (
-    QualityLine("longer-slow", 120, "slow", 600, 81_001),
-    QualityLine("longer-quick", 120, "quick", 400, 81_002, delay_h=3),
-    QualityLine("equal-slow", 12, "slow", 450, 81_003, delay_h=8),
-    QualityLine("equal-quick", 12, "quick", 350, 81_004),
-    QualityLine("shorter-slow", 2, "slow", 300, 81_005, delay_h=3),
-    QualityLine("shorter-quick", 2, "quick", 500, 81_006),
-    QualityLine("few", 120, "slow", 80, 81_007, delay_h=3),
-    QualityLine("interaction", 12, "slow", 500, 81_008, shown="interaction"),
-    QualityLine("nothing", 12, "slow", 400, 81_009, shown="nothing"),
+    QualityLine("longer-slow", 174, "slow", 590, 111_001),
+    QualityLine("longer-quick", 216, "quick", 400, 111_002, delay_h=8),
+    QualityLine("equal-slow", 12, "slow", 310, 111_003, delay_h=3),
+    QualityLine("equal-quick", 12, "quick", 520, 111_004, delay_h=3),
+    QualityLine("shorter-slow", 1.1, "slow", 520, 111_005, delay_h=5),
+    QualityLine("shorter-quick", 2.2, "quick", 480, 111_006, delay_h=8),
+    QualityLine("few", 139, "slow", 89, 111_007),
+    QualityLine("interaction", 14, "slow", 460, 111_008, delay_h=5, shown="interaction"),
+    QualityLine("nothing", 16, "slow", 590, 111_009, shown="nothing"),
 )
 
 

@@ -3,13 +3,14 @@ read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import ThreadpoolController
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
@@ -50,6 +51,8 @@ _TO_CHOOSE = {
     "feature_fraction": 0.5,
 }
 _NOT_OF_TREES = ("of", "results", "windows", "rounds")
+# to find the pools of threads of numpy's libraries takes as long as a fit
+_find_pools = cache(ThreadpoolController)
 # level, trend, damping
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
 
@@ -262,12 +265,10 @@ def _solve_ridge(
     penalty: float, encoded: Floats, target: Floats
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
     """Return weights and intercept of each lead (column of the target)."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
     rows = None
     weights = []
     intercepts = []
-    with threadpool_limits(limits=1):
+    with _find_pools().limit(limits=1):
         for values in target.T:
             # most leads have a value at the same rows, whose products take most of the time
             has_value = ~np.isnan(values)
@@ -308,7 +309,9 @@ def _fit_trees(
         strongest = _strongest_columns(params, task, matrix, future, seed)
     rows, values = _at_leads(moved(matrix, pairs), strongest, leads, target)
     trees = fit_quantiles(
-        {key: value for key, value in params.items() if key not in _NOT_OF_TREES},
+        {key: value for key, value in params.items() if key not in _NOT_OF_TREES}
+        # on the few hundred rows with a result finer bins follow chance, and take longer
+        | ({"max_bin": 31} if task.anchors else {}),
         rows,
         values,
         task.columns.categorical,
@@ -441,16 +444,16 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     **begin,
                     "windows": ALL,
                     "rounds": rounds,
-                    "num_leaves": 4,
-                    "learning_rate": 0.05,
+                    "num_leaves": leaves,
+                    "learning_rate": rate,
                     "min_data_in_leaf": 10,
                     "feature_fraction": share,
                 }
-                for begin, rounds, share in (
-                    (_BEGINS[0], 100, 0.5),
-                    (_BEGINS[1], 100, 0.5),
-                    (_BEGINS[1], 250, 0.3),
-                    (_BEGINS[2], 100, 0.5),
+                for begin, rounds, leaves, rate, share in (
+                    (_BEGINS[0], 100, 4, 0.05, 0.5),
+                    (_BEGINS[1], 100, 4, 0.05, 0.5),
+                    (_BEGINS[1], 200, 7, 0.08, 0.3),
+                    (_BEGINS[2], 100, 4, 0.05, 0.5),
                 )
             ],
             _suggest_trees,

@@ -67,12 +67,12 @@ def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> Forecast
 
 
 def result_folds(dataset: Dataset, chosen: BoolArray, number: int) -> list[Fold]:
-    """Return folds of the chosen rows with equally many values to score (`cut_by_results`). Rows
-    whose label an answer states are not scored, because answers come to some only."""
+    """Return folds of the chosen rows with equally many values to score (`cut_by_results`), whose
+    rows alone are scored; but none whose label an answer states, because answers come to some."""
     rows = np.flatnonzero(chosen)
-    by_data = dataset.label == dataset.label_by_data
+    is_scored = dataset.has_future & (dataset.label == dataset.label_by_data)
     folds = cut_by_results(dataset.at[rows], dataset.has_future[rows], dataset.purge_ms, number)
-    return [replace(f, test=f.test[by_data[f.test]]) for f in folds_among(rows, folds)]
+    return [replace(f, test=f.test[is_scored[f.test]]) for f in folds_among(rows, folds)]
 
 
 def compare_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
+from itertools import chain
 from math import isnan
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,7 +93,6 @@ _LEAST_TRIED = 2_000
 
 _FEW_RESULTS = 70  # to learn from; with fewer the choice of a set follows noise
 _LIKELY = 0.7  # share of the samples in which a set must be better than a simpler one
-_RESULTS_OF_PENALTY = 300  # with fewer a ridge gets more penalty
 
 
 class ForecastTraining:
@@ -116,6 +116,8 @@ class ForecastTraining:
         against chance.
         """
         experiment = ForecastExperiment(dataset, definition, family)
+        # the search of what an estimate begins from uses of the same ceiling
+        used = None if read_time is None else chain([read_time()], iter(read_time, None)).__next__
         first, *others = experiment.find_proven(read_time)
         trials = definition.learning.trials if others else 1
         before = [dict(warm_start)] if warm_start else []
@@ -123,7 +125,7 @@ class ForecastTraining:
             Space(experiment.suggest, [first, *before, *others]),
             definition.learning.model_copy(update={"trials": trials}),
             lambda done: progress(f"trying {family}", done, trials),
-            read_time,
+            used,
         )
         folds = experiment.cut
         candidate = assemble(
@@ -328,14 +330,7 @@ class ForecastExperiment(Experiment[Estimator]):
         the first of them on the folds, within the ceiling of a search."""
         if not self._dataset.plan.results_of:
             return self.family.proven
-        # what a result says against a weight grows with their number
-        fewer = max(1.0, _RESULTS_OF_PENALTY / max(self._results, 1))
-        proven = [
-            {**params, "penalty": min(params["penalty"] * fewer, 10.0)}
-            if "penalty" in params
-            else params
-            for params in self.family.results
-        ]
+        proven = self.family.results
         begins = [{**proven[0], **begin} for begin in self.family.begins]
         if not begins:
             return proven
@@ -448,10 +443,7 @@ def forecast_unseen(
     These have the residuals of `fitted`, which learned from all rows: fewer rows are followed more
     closely, and shifts of narrower intervals would make its own too wide.
     """
-    folds = [
-        replace(fold, test=fold.test[dataset.has_future[fold.test]])
-        for fold in result_folds(dataset, rows, INTERVAL_FOLDS)
-    ]
+    folds = result_folds(dataset, rows, INTERVAL_FOLDS)
     scored = np.concatenate([np.empty(0, np.int64), *(fold.test for fold in folds)])
     if not folds:
         return ForecastsAndValues(

@@ -12,7 +12,11 @@ from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash
-from alerting.learning.predicted_and_measured import explained_share, is_constant
+from alerting.learning.predicted_and_measured import (
+    LEAST_SAMPLES,
+    explained_share,
+    is_constant,
+)
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import (
     importance_by_source,
@@ -91,7 +95,7 @@ def _test_values(
     shares = [share_of_samples(more, block) for more in (*(b - loss for b in losses), gain)]
     return ValueTest(
         variable=str(definition.must_know),
-        values=int(is_known.sum()),
+        values=len(rows),
         crps=_figure(loss),
         last_crps=_figure(losses[0]),
         error=_figure(np.abs(future - median)),
@@ -105,10 +109,10 @@ def _test_values(
         explained=explained_share(
             future[is_known], median[is_known], np.broadcast_to(own_mean, future.shape)[is_known]
         ),
-        share_explained=shares[2],
+        share_explained=shares[2] if len(rows) >= LEAST_SAMPLES else None,
         is_constant=is_constant(future[is_known], median[is_known]),
         width=_figure(quantiles[..., HIGHEST] - quantiles[..., LOWEST]),
-        all_values=int((~np.isnan(dataset.future)).sum()),
+        all_values=int(dataset.has_future.sum()),
         title=name_family(estimator.family),
     )
 

@@ -332,9 +332,9 @@ def _limit(
     alarm needs but some rows without a result, which are no loss."""
     if plan.results_of and not definition.has_alarm:
         most = max(1, min(MOST_ROWS, MOST_CELLS // len(plan.columns)))
-        every = -(-len(rows.at) // most) or 1
-        is_turn = rows.at // plan.stride_ms % every == 0
-        rows = rows.select(is_turn | ~np.isnan(rows.future).all(axis=1))
+        has_result = ~np.isnan(rows.future).all(axis=1)
+        every = -(-int((~has_result).sum()) // max(most - int(has_result.sum()), 1)) or 1
+        rows = rows.select(has_result | (rows.at // plan.stride_ms % every == 0))
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes

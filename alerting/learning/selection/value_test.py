@@ -34,11 +34,12 @@ class ValueTest:
     """Predicted values compared with the last known value, and with the mean of all values, on the
     same unseen rows.
 
-    `values`: number of values that came; `all_values`: number of those of the training's history.
+    `values`: number of rows whose values came; `all_values`: of those of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
     mean. `explained`: share of the variance of the unseen values that the median explains (R2), and
-    `share_explained` the share of block samples in which it is nearer to them than their own mean.
+    `share_explained` the share of block samples in which it is nearer to them than their own mean,
+    which has seen them: None for so few that it is hard to beat.
     `coverage`: share of values inside the 90 % interval, and `width` its mean width.
     `share_better`, `better_than_mean`: share of block samples in which the predicted values have
     the lower CRPS than the last known one, and than the mean; None with fewer than two blocks.
@@ -68,11 +69,11 @@ class ValueTest:
     @property
     def least_share(self) -> float | None:
         """Return the share of block samples in which the predicted values are better than what is
-        hardest to beat: the last known value, the mean, or the own mean of the unseen values; None
-        if it cannot be told."""
-        shares = (self.share_better, self.better_than_mean, self.share_explained)
-        known = [share for share in shares if share is not None]
-        return min(known) if len(known) == len(shares) else None
+        hardest to beat: the last known value, the mean, or the own mean of the unseen values if
+        these are enough; None if it cannot be told."""
+        explained = 1.0 if self.share_explained is None else self.share_explained
+        shares = (self.share_better, self.better_than_mean, explained)
+        return None if None in shares else min(share for share in shares if share is not None)
 
     @property
     def passed(self) -> bool:
@@ -108,13 +109,13 @@ class ValueTest:
                 "longer periods.test."
             )
         better = "better" if self.passed else "not clearly better"
-        shown = max(self.explained, 0.0)
         return (
             f"Predicted values of {self.variable} are {better} than the last known one and the "
             f"mean. {self._shortfall}On {self.values:,} unseen values (test) they explain "
-            f"{spoken_share(shown)} of the variance and are off by {self.error:.4g} on average, "
-            f"the last known one by {self.last_error:.4g}, the mean by {self.mean_error:.4g}; the "
-            f"90 % interval is {self.width:.4g} wide and holds {spoken_share(self.coverage)}."
+            f"{spoken_share(max(self.explained, 0.0))} of the variance and are off by "
+            f"{self.error:.4g} on average, the last known one by {self.last_error:.4g}, the mean "
+            f"by {self.mean_error:.4g}; the 90 % interval is {self.width:.4g} wide and "
+            f"holds {spoken_share(self.coverage)}."
         )
 
     @property

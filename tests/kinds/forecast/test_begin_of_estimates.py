@@ -3,6 +3,7 @@ windows it sees: chosen on the folds, the simplest where results are few."""
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -12,15 +13,17 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS
 from alerting.kinds.forecast.kind import forecast_in
+from alerting.kinds.forecast.model import MEDIAN
 from alerting.kinds.forecast.training import (
     TRAINING,
     ForecastExperiment,
+    calibrated,
     fit_rows,
     forecast_unseen,
 )
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.experiment.experiment import Found
-from alerting.learning.experiment.trials import Trial
+from alerting.learning.experiment.trials import TimeUsed, Trial
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import build_features
 from alerting.ports import silent
@@ -43,24 +46,24 @@ def line(results, memory_h, level, error, response_h, hours=6, seed=0):
     """Return the history of a line with a result every `hours`. `memory_h`: of a level of that
     deviation that nothing shows; `response_h`: of the quality to the process."""
     random = np.random.default_rng(seed)
-    count = (results + 1) * hours * 60 // STEP
-    process = remembering(random, count, np.array([1.0, 4.0, 8.0]))
-    shown = remembering(random, count, np.array([response_h]), process @ [2.0, -1.5, 1.0])[:, 0]
-    quality = 50 + shown + level * remembering(random, count, np.array([memory_h]))[:, 0]
-    minutes = STEP * np.arange(count)
+    rows = (results + 1) * hours * 60 // STEP
+    process = remembering(random, rows, np.array([1.0, 4.0, 8.0]))
+    shown = remembering(random, rows, np.array([response_h]), process @ [2.0, -1.5, 1.0])[:, 0]
+    quality = 50 + shown + level * remembering(random, rows, np.array([memory_h]))[:, 0]
+    minutes = STEP * np.arange(rows)
     index = pd.DatetimeIndex([at(int(minute)) for minute in minutes]).as_unit("ms")
     readings = pd.DataFrame(process, index, list(VARIABLES))
-    measured = quality + error * random.normal(size=count)
+    measured = quality + error * random.normal(size=rows)
     readings["quality"] = np.where((minutes % (60 * hours) == 0) & (minutes > 0), measured, np.nan)
     readings.index.name = "ts"
     return History(LINE, readings)
 
 
-def remembering(random, count, memory_h, moved=None):
+def remembering(random, rows, memory_h, moved=None):
     """Return processes (rows x memories): of unit variance, or the response to what moves them."""
     keep = np.exp(-STEP / 60 / memory_h)
-    out = np.zeros((count, len(memory_h)))
-    for i in range(1, count):
+    out = np.zeros((rows, len(memory_h)))
+    for i in range(1, rows):
         fresh = np.sqrt(1 - keep**2) * random.normal(size=len(keep))
         out[i] = keep * out[i - 1] + (fresh if moved is None else (1 - keep) * moved[i])
     return out
@@ -162,11 +165,12 @@ def test_every_begin_has_columns_that_are_known_in_time():
     values = history.readings["quality"].dropna()
     known = values[values.index + timedelta(minutes=DELAY) <= instant]
     features = build_features(plan, history, rows).iloc[0]
-    for count, name in ((1, "quality.results.1"), (2, "quality.results.2"), (4, "quality.results")):
-        assert features[name] == pytest.approx(known.iloc[-count:].mean())
+    for last, end in ((1, ".1"), (2, ".2"), (4, "")):
+        name = f"quality.results{end}"
+        assert features[name] == pytest.approx(known.iloc[-last:].mean())
     before = history.readings["heat"].shift(1)[known.index]
-    for count, end in ((1, ".1"), (2, ".2"), (4, "")):
-        expected = before.iloc[-count:].mean()
+    for last, end in ((1, ".1"), (2, ".2"), (4, "")):
+        expected = before.iloc[-last:].mean()
         assert features[f"heat.last.at_results{end}"] == pytest.approx(expected)
 
 
@@ -189,6 +193,13 @@ def test_intervals_are_calibrated_from_the_residuals_of_the_model_that_serves():
     unseen = forecast_unseen(dataset, candidate, DEFINITION, train, fitted)
     widths = np.ptp(unseen.quantiles[:, 0], axis=1)
     assert widths == pytest.approx(np.ptp(spread))
+    rows = np.flatnonzero(dataset.measured_in("validation") & dataset.has_future)
+    validation = forecast_in(fitted).quantiles(dataset.matrix, rows)
+    medians = np.concatenate([unseen.quantiles, validation])[:, 0, MEDIAN]
+    values = np.concatenate([unseen.values, dataset.future[rows]])[:, 0]
+    low, high = np.quantile(values - medians, [0.05, 0.95])
+    served = forecast_in(calibrated(fitted, dataset, unseen)).quantiles(dataset.matrix[:1])
+    assert np.ptp(served[0, 0]) == pytest.approx(high - low, rel=0.1)
 
 
 def test_rows_without_a_result_are_thinned_and_make_no_stride_longer(monkeypatch):
@@ -199,4 +210,17 @@ def test_rows_without_a_result_are_thinned_and_make_no_stride_longer(monkeypatch
     thinned = dataset_of(history)
     assert thinned.plan.stride_ms == whole.plan.stride_ms == STEP * 60_000
     assert thinned.has_future.sum() == whole.has_future.sum()
-    assert len(thinned.at) - thinned.has_future.sum() <= 600 < len(whole.at)
+    assert len(thinned.at) <= 500 < len(whole.at)
+
+
+def test_the_search_of_a_begin_and_that_of_a_set_share_one_ceiling():
+    budget = DEFINITION.learning.time_budget.total_seconds()
+    reads = count()
+
+    def read_time():
+        """Take an eighteenth of the budget for each trial: there are sixteen begins."""
+        return TimeUsed(next(reads) * budget / 18, 0.0)
+
+    dataset = dataset_of(line(60, 60.0, 1.0, 0.3, 1.0))
+    candidate = TRAINING.train(dataset, DEFINITION, "ridge", silent, read_time=read_time)
+    assert any("after 1 of 4 trials" in note for note in candidate.notes)

@@ -314,6 +314,8 @@ def test_a_refusal_for_its_values_is_not_said_to_be_chance():
         ({"share_better": 0.6}, False, None),  # 26 times as many would be needed
         ({"share_better": 0.4}, False, None),
         ({"share_better": None}, False, None),
+        ({"share_explained": 0.85}, False, 12_000),
+        ({"share_explained": None}, True, None),  # too few values to be judged by their own mean
         ({"explained": -0.1}, False, None),
         ({"is_constant": True}, False, None),
     ],
