@@ -140,4 +140,4 @@ def test_a_window_over_a_change_is_of_no_value_alone():
 
 def test_a_detector_that_is_trained_no_more_says_what_to_do():
     with pytest.raises(ValueError, match="no local_outliers is trained any more; train the model"):
-        detector_of("local_outliers", {})
+        detector_of("local_outliers", {}, 6)

@@ -231,7 +231,8 @@ def choose_family(
     every = -(-len(used.at) // _MOST_COMPARED)
     compared = used.select(used.at // plan.stride_ms % every == 0)
     thinned = replace(plan, stride_ms=every * plan.stride_ms)
-    learned = known_categories(compared, thinned, _FEW_FOLDS)
+    sorted_rows = None not in compared.categories
+    learned = known_categories(compared, thinned, _FEW_FOLDS) if sorted_rows else {None}
     if not learned:
         return FamilyChoice(
             COMPONENTS,
