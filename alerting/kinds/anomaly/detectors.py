@@ -296,10 +296,11 @@ _LEAST_BESIDE = 4  # columns, and a quarter of them
 _LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
 COMPONENTS = "pca"
 _MOST_FITTED = 4_000  # rows to which a network is fitted
+_VARIANCE_OF_CURVES = 0.95  # share of it that as many components as its narrow layer explain
 _HIDDEN = 32  # units beside its narrow layer
 _BATCH = 64
 # rates of learning and their steps, so that the time of a fit depends on no number of rows
-_STAGES = (0.01, 400), (0.003, 250), (0.001, 150)
+_STAGES = (0.01, 800), (0.003, 500), (0.001, 300)
 _LEAST_ERROR = 1e-4  # squared usual deviations
 _TREES = 50
 
@@ -371,7 +372,7 @@ def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalCompo
 
 def fit_autoencoder(rows: Floats) -> Autoencoder:
     """Fit a network to encoded rows (n x k > 1), in one thread: its narrow layer has as many units
-    as principal components explain 90 % of the variance, but fewer than columns."""
+    as principal components explain 95 % of the variance, but fewer than columns."""
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - only a training needs it
     from sklearn.neural_network import MLPRegressor  # noqa: PLC0415 - only a training needs it
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
@@ -404,7 +405,7 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
 def _count_units(rows: Floats) -> int:
     variances = np.linalg.eigvalsh(rows.T @ rows)[::-1]
     share = np.cumsum(variances) / max(variances.sum(), 1e-9)
-    needed = int(np.searchsorted(share, _VARIANCE_OF_FEW)) + 1
+    needed = int(np.searchsorted(share, _VARIANCE_OF_CURVES)) + 1
     return int(min(max(needed, 2), rows.shape[1] - 1))
 
 

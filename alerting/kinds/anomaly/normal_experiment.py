@@ -16,6 +16,7 @@ from alerting.kinds.anomaly.detectors import (
     Detector,
     IsolationTrees,
     Threshold,
+    fit_components,
     fit_detector,
     threshold_for_rate,
     threshold_for_share,
@@ -39,6 +40,8 @@ _LEAST_PROBLEMS = 5  # with fewer no difference is beyond chance, and injected f
 _DRAWS = 1_000
 _CHANCE = 0.025  # on either side of an interval
 _LEAST_LEVELS = 2  # columns of levels, between which there are relations
+_MOST_SQUARED = 10  # components
+_LEFT_BY_CURVES = 0.8
 _SCREENED = 0.99  # quantile of normal scores of one fold, beyond which faults count first
 NAMES: Mapping[str, str] = {
     COMPONENTS: "principal components",
@@ -184,16 +187,24 @@ class _Comparison(NormalExperiment):
         )
         self.rows = len(self.used.at)
 
-    def screen(self, family: str) -> float:
-        """Return the share of the injected faults of the first fold that are found where one normal
-        row in a hundred is."""
+    def screen(self, family: str) -> bool:
+        """Return whether a family can find more than principal components, by the first fold: a
+        network where levels lie on a curve, another one if it finds more of the injected faults
+        where one normal row in a hundred is found."""
         fold = self.folds[0]
-        params = {"family": family}
-        scores = self.predict(self.fit(params, fold), params, fold.test)
         is_normal = fold.test < self.normal
+        if family == Autoencoder.family:
+            sides = self.used.select(fold.train), self.used.select(fold.test[is_normal])
+            spaces = fit_spaces(sides[0].matrix, sides[0].categories, self._spreads)
+            rows = [encode(spaces, side.matrix, side.categories) for side in sides]
+            return is_curved(*(side[:, ~self._spreads] for side in rows))
         is_injected = ~is_normal & (fold.test < self.normal + self.injected)
-        limit = np.quantile(scores[is_normal], _SCREENED)
-        return float((scores[is_injected] > limit).mean())
+        found = []
+        for params in ({"family": COMPONENTS}, {"family": family}):
+            scores = self.predict(self.fit(params, fold), params, fold.test)
+            limit = np.quantile(scores[is_normal], _SCREENED)
+            found.append(int((scores[is_injected] > limit).sum()))
+        return found[1] > found[0]
 
     def find_faults(self, definition: AnomalyDefinition, family: str) -> BoolArray:
         """Return which faults are found at the false alarms that the definition allows."""
@@ -248,26 +259,25 @@ def choose_family(
         number,
     )
     by_problems = len(numbers) >= _LEAST_PROBLEMS
-    screened = {family: comparison.screen(family) for family in NAMES}
-    promising = [
+    rivals = [
         family
         for family in NAMES
-        if family != COMPONENTS and (by_problems or screened[family] > screened[COMPONENTS])
+        if family != COMPONENTS and (by_problems or comparison.screen(family))
     ]
-    if not promising:
+    if not rivals:
         return FamilyChoice(
             COMPONENTS,
-            f"no other family finds more of the faults injected into unseen rows: "
-            f"{_describe(screened)}",
+            "principal components, because relations are straight, and isolation trees find no "
+            "more of the faults injected into unseen rows",
         )
-    hits_of = {
-        family: comparison.find_faults(definition, family) for family in (COMPONENTS, *promising)
-    }
+    hits_of = {COMPONENTS: comparison.find_faults(definition, COMPONENTS)}
     count = comparison.injected
     decisive = slice(count, None) if by_problems else slice(0, count)
+    if not hits_of[COMPONENTS][decisive].all():  # else none can find more
+        hits_of |= {family: comparison.find_faults(definition, family) for family in rivals}
     best = COMPONENTS
     gains = ""
-    for family in promising:
+    for family in [*hits_of][1:]:
         low, high = _gain_interval(hits_of[family][decisive], hits_of[COMPONENTS][decisive])
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
         more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
@@ -275,16 +285,33 @@ def choose_family(
             best = family
         gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
     faults = "problems" if by_problems else "faults injected into unseen rows"
-    shares = {family: float(hits[decisive].mean()) for family, hits in hits_of.items()}
+    shares = ", ".join(
+        f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
+    )
     return FamilyChoice(
         best,
         f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
-        f"of which are found {_describe(shares)} (95 % interval of the difference{gains})",
+        f"of which are found {shares}"
+        + (f" (95 % interval of the difference{gains})" if gains else ""),
     )
 
 
-def _describe(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{NAMES[family]} {share:.0%}" for family, share in shares.items())
+def is_curved(rows: Floats, unseen: Floats) -> bool:
+    """Return whether encoded levels (n x k) lie on a curve: in unseen rows (m x k) squares and
+    products of their principal components explain a fifth of what is left of one of them beside a
+    straight relation to the components."""
+    components = fit_components(rows).components[:, :_MOST_SQUARED]
+    pairs = np.triu_indices(components.shape[1])
+    left = []
+    for degree in (1, 2):
+        sides = []
+        for side in (rows, unseen):
+            inside = side @ components
+            squares = inside[:, pairs[0]] * inside[:, pairs[1]]
+            sides.append(np.column_stack([np.ones(len(side)), inside, squares][: degree + 1]))
+        weights = np.linalg.lstsq(sides[0], rows, rcond=None)[0]
+        left.append(((unseen - sides[1] @ weights) ** 2).sum(axis=0))
+    return bool((left[1] < _LEFT_BY_CURVES * left[0]).any())
 
 
 def _gain_interval(hits: BoolArray, beside: BoolArray) -> tuple[float, float]:
