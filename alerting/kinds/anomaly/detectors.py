@@ -353,29 +353,25 @@ def count_components(variances: Floats, *, are_spreads: bool) -> int:
 
 
 def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalComponents:
-    """Fit a detector to encoded rows (n x k) of levels, or of spreads, in one thread."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
-    with threadpool_limits(1):
-        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-        values = np.maximum(values[::-1], 1e-9)
-        vectors = np.ascontiguousarray(vectors[:, ::-1])
-        count = count_components(values, are_spreads=are_spreads)
-        vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
-        inverse = 1.0 / values[:count]
-        inside = rows @ vectors
-        t2 = (inside**2 * inverse).sum(axis=1)
-        spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
+    """Fit a detector to encoded rows (n x k) of levels, or of spreads."""
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    values = np.maximum(values[::-1], 1e-9)
+    vectors = np.ascontiguousarray(vectors[:, ::-1])
+    count = count_components(values, are_spreads=are_spreads)
+    vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
+    inverse = 1.0 / values[:count]
+    inside = rows @ vectors
+    t2 = (inside**2 * inverse).sum(axis=1)
+    spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
     limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
     return PrincipalComponents(np.ascontiguousarray(vectors), inverse, limits)
 
 
 def fit_autoencoder(rows: Floats) -> Autoencoder:
-    """Fit a network to encoded rows (n x k > 1), in one thread: its narrow layer has as many units
+    """Fit a network to encoded rows (n x k > 1): its narrow layer has as many units
     as principal components explain 95 % of the variance, but fewer than columns."""
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - only a training needs it
     from sklearn.neural_network import MLPRegressor  # noqa: PLC0415 - only a training needs it
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
     rows = rows[evenly(np.arange(len(rows)), _MOST_FITTED)]
     rows = np.clip(rows, -Autoencoder.clip_at, Autoencoder.clip_at)
@@ -386,7 +382,7 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
         tol=0.0,
         warm_start=True,
     )
-    with threadpool_limits(1), catch_warnings():
+    with catch_warnings():
         simplefilter("ignore", ConvergenceWarning)  # the number of steps ends each stage
         for rate, steps in _STAGES:
             epochs = -(-steps * _BATCH // len(rows))

@@ -24,7 +24,7 @@ from alerting.kinds.anomaly.detectors import (
 from alerting.kinds.anomaly.injected_faults import inject_in_turn
 from alerting.kinds.anomaly.model import spread_columns, usual_clear_for
 from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
-from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces
+from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces, squared_length
 from alerting.learning.experiment.experiment import Experiment
 from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval, evenly
 from alerting.learning.features.plan import FeaturePlan
@@ -42,6 +42,7 @@ _CHANCE = 0.025  # on either side of an interval
 _LEAST_LEVELS = 2  # columns of levels, between which there are relations
 _MOST_SQUARED = 10  # components
 _LEFT_BY_CURVES = 0.8
+_KURTOSIS = 0.8  # times that of a normal distribution
 _SCREENED = 0.99  # quantile of normal scores of one fold, beyond which faults count first
 NAMES: Mapping[str, str] = {
     COMPONENTS: "principal components",
@@ -189,15 +190,19 @@ class _Comparison(NormalExperiment):
 
     def screen(self, family: str) -> bool:
         """Return whether a family can find more than principal components, by the first fold: a
-        network where levels lie on a curve, another one if it finds more of the injected faults
-        where one normal row in a hundred is found."""
+        network where levels lie on a curve, trees where they lie in states apart and trees find
+        more of the injected faults where one normal row in a hundred is found."""
         fold = self.folds[0]
         is_normal = fold.test < self.normal
+        sides = self.used.select(fold.train), self.used.select(fold.test[is_normal])
+        spaces = fit_spaces(sides[0].matrix, sides[0].categories, self._spreads)
+        rows, unseen = (
+            encode(spaces, side.matrix, side.categories)[:, ~self._spreads] for side in sides
+        )
         if family == Autoencoder.family:
-            sides = self.used.select(fold.train), self.used.select(fold.test[is_normal])
-            spaces = fit_spaces(sides[0].matrix, sides[0].categories, self._spreads)
-            rows = [encode(spaces, side.matrix, side.categories) for side in sides]
-            return is_curved(*(side[:, ~self._spreads] for side in rows))
+            return is_curved(rows, unseen)
+        if not are_states_apart(rows):
+            return False
         is_injected = ~is_normal & (fold.test < self.normal + self.injected)
         found = []
         for params in ({"family": COMPONENTS}, {"family": family}):
@@ -267,8 +272,8 @@ def choose_family(
     if not rivals:
         return FamilyChoice(
             COMPONENTS,
-            "principal components, because relations are straight, and isolation trees find no "
-            "more of the faults injected into unseen rows",
+            "principal components, because relations are straight, and no states lie so far apart "
+            "that isolation trees find more",
         )
     hits_of = {COMPONENTS: comparison.find_faults(definition, COMPONENTS)}
     count = comparison.injected
@@ -312,6 +317,15 @@ def is_curved(rows: Floats, unseen: Floats) -> bool:
         weights = np.linalg.lstsq(sides[0], rows, rcond=None)[0]
         left.append(((unseen - sides[1] @ weights) ** 2).sum(axis=0))
     return bool((left[1] < _LEFT_BY_CURVES * left[0]).any())
+
+
+def are_states_apart(rows: Floats) -> bool:
+    """Return whether encoded levels (n x k) lie in states apart: within their principal components
+    the lengths of rows vary less than in one normal distribution (kurtosis, Mardia 1970)."""
+    fitted = fit_components(rows)
+    length = squared_length(rows @ fitted.components * np.sqrt(fitted.inverse))
+    count = len(fitted.inverse)
+    return bool((length**2).mean() < _KURTOSIS * count * (count + 2))
 
 
 def _gain_interval(hits: BoolArray, beside: BoolArray) -> tuple[float, float]:
