@@ -530,7 +530,7 @@ def threshold_for_rate(
     shape, _, size = genpareto.fit(peaks - floor, floc=0.0)
     if not _SHAPES[0] <= shape <= _SHAPES[1]:
         shape = float(np.clip(shape, *_SHAPES))
-        size = float(np.mean(peaks - floor)) * (1 - shape)
+        size = genpareto.fit(peaks - floor, f0=shape, floc=0.0)[2]
     value = floor + float(genpareto.isf(per_week / rate, shape, 0.0, size))
     method = f"peaks over a threshold: generalized Pareto, shape {shape:.2g}, of {len(peaks)} peaks"
     return Threshold(value, method, weeks, per_week)
