@@ -375,8 +375,10 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
 
     rows = rows[evenly(np.arange(len(rows)), _MOST_FITTED)]
     rows = np.clip(rows, -Autoencoder.clip_at, Autoencoder.clip_at)
+    share = np.cumsum(np.linalg.eigvalsh(rows.T @ rows)[::-1])
+    needed = int(np.searchsorted(share, _VARIANCE_OF_CURVES * share[-1])) + 1
     network = MLPRegressor(
-        hidden_layer_sizes=(_HIDDEN, _count_units(rows), _HIDDEN),
+        hidden_layer_sizes=(_HIDDEN, min(max(needed, 2), rows.shape[1] - 1), _HIDDEN),
         batch_size=min(_BATCH, len(rows)),
         random_state=0,
         tol=0.0,
@@ -396,13 +398,6 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
     fitted = Autoencoder(**dict(zip(names, [*layers, np.ones(rows.shape[1])], strict=True)))
     usual = np.mean((rows - fitted.copy(rows)) ** 2, axis=0)
     return replace(fitted, usual=np.maximum(usual, _LEAST_ERROR))
-
-
-def _count_units(rows: Floats) -> int:
-    variances = np.linalg.eigvalsh(rows.T @ rows)[::-1]
-    share = np.cumsum(variances) / max(variances.sum(), 1e-9)
-    needed = int(np.searchsorted(share, _VARIANCE_OF_CURVES)) + 1
-    return int(min(max(needed, 2), rows.shape[1] - 1))
 
 
 def fit_trees(rows: Floats) -> IsolationTrees:

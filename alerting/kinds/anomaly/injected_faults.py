@@ -94,8 +94,7 @@ def inject_faults(
     """
     level = columns[0]
     every = np.roll([side * size for size in sizes for side in (1, -1)], -first)
-    sides = np.resize(every, len(rows))
-    size = sides * np.nanstd(matrix[:, level])
+    size = np.resize(every, len(rows)) * np.nanstd(matrix[:, level])
     injected = {}
     for kind in kinds:
         faulty = rows.copy()

@@ -141,7 +141,7 @@ def known_categories(
     return learned
 
 
-def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
+def are_in(categories: Labels, names: Collection[str | None]) -> BoolArray:
     """Return a mask of the rows that are of one of these categories."""
     return np.array([category in names for category in categories.tolist()], np.bool_)
 
@@ -194,10 +194,10 @@ class _Comparison(NormalExperiment):
         more of the injected faults where one normal row in a hundred is found."""
         fold = self.folds[0]
         is_normal = fold.test < self.normal
-        sides = self.used.select(fold.train), self.used.select(fold.test[is_normal])
-        spaces = fit_spaces(sides[0].matrix, sides[0].categories, self._spreads)
+        components = self.fit({"family": COMPONENTS}, fold)
         rows, unseen = (
-            encode(spaces, side.matrix, side.categories)[:, ~self._spreads] for side in sides
+            encode(components.spaces, side.matrix, side.categories)[:, ~self._spreads]
+            for side in map(self.used.select, (fold.train, fold.test[is_normal]))
         )
         if family == Autoencoder.family:
             return is_curved(rows, unseen)
@@ -205,8 +205,8 @@ class _Comparison(NormalExperiment):
             return False
         is_injected = ~is_normal & (fold.test < self.normal + self.injected)
         found = []
-        for params in ({"family": COMPONENTS}, {"family": family}):
-            scores = self.predict(self.fit(params, fold), params, fold.test)
+        for fitted in (components, self.fit({"family": family}, fold)):
+            scores = self.predict(fitted, {}, fold.test)
             limit = np.quantile(scores[is_normal], _SCREENED)
             found.append(int((scores[is_injected] > limit).sum()))
         return found[1] > found[0]
@@ -306,17 +306,17 @@ def is_curved(rows: Floats, unseen: Floats) -> bool:
     products of their principal components explain a fifth of what is left of one of them beside a
     straight relation to the components."""
     components = fit_components(rows).components[:, :_MOST_SQUARED]
-    pairs = np.triu_indices(components.shape[1])
-    left = []
-    for degree in (1, 2):
-        sides = []
-        for side in (rows, unseen):
-            inside = side @ components
-            squares = inside[:, pairs[0]] * inside[:, pairs[1]]
-            sides.append(np.column_stack([np.ones(len(side)), inside, squares][: degree + 1]))
-        weights = np.linalg.lstsq(sides[0], rows, rcond=None)[0]
-        left.append(((unseen - sides[1] @ weights) ** 2).sum(axis=0))
-    return bool((left[1] < _LEFT_BY_CURVES * left[0]).any())
+    one, other = np.triu_indices(components.shape[1])
+    beside = []
+    terms = []
+    for side in (rows, unseen):
+        inside = side @ components
+        beside.append(side - inside @ components.T)
+        squares = inside[:, one] * inside[:, other]
+        terms.append(np.column_stack([np.ones(len(side)), inside, squares]))
+    weights = np.linalg.lstsq(terms[0], beside[0], rcond=None)[0]
+    left = ((beside[1] - terms[1] @ weights) ** 2).sum(axis=0)
+    return bool((left < _LEFT_BY_CURVES * (beside[1] ** 2).sum(axis=0)).any())
 
 
 def are_states_apart(rows: Floats) -> bool:
