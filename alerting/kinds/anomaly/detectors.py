@@ -178,9 +178,8 @@ class Autoencoder:
 
     def hidden_layers(self) -> Iterator[tuple[Floats, Floats]]:
         """Yield the weights and biases of the layers with ReLU."""
-        yield self.into, self.into_bias
-        yield self.middle, self.middle_bias
-        yield self.out, self.out_bias
+        weights = self.into, self.middle, self.out
+        yield from zip(weights, (self.into_bias, self.middle_bias, self.out_bias), strict=True)
 
     def copy(self, rows: Floats) -> Floats:
         """Return the copy of each row."""
@@ -450,8 +449,8 @@ def describe_detector(detector: Detector) -> str:
     if isinstance(detector, IsolationTrees):
         return f"isolation trees ({len(detector.roots)})"
     if isinstance(detector, Autoencoder):
-        units = len(detector.middle_bias)
-        return f"autoencoder ({len(detector.usual)} columns through {units} units)"
+        columns, units = len(detector.usual), len(detector.middle_bias)
+        return f"autoencoder ({columns} columns through {units} units)"
     if not isinstance(detector, LevelsAndSpreads):
         columns, count = arrays_of(detector)["components"].shape
         return f"principal components ({count} of {columns})"
@@ -525,7 +524,7 @@ def threshold_for_rate(
     shape, _, size = genpareto.fit(peaks - floor, floc=0.0)
     if not _SHAPES[0] <= shape <= _SHAPES[1]:
         shape = float(np.clip(shape, *_SHAPES))
-        size = genpareto.fit(peaks - floor, f0=shape, floc=0.0)[2]
+        size = float(np.mean(peaks - floor)) * (1 - shape)
     value = floor + float(genpareto.isf(per_week / rate, shape, 0.0, size))
     method = f"peaks over a threshold: generalized Pareto, shape {shape:.2g}, of {len(peaks)} peaks"
     return Threshold(value, method, weeks, per_week)

@@ -51,11 +51,6 @@ def _freeze(column: Column, cells: _Cells) -> Floats:
     return cells.level
 
 
-def _break_relation(column: Column, cells: _Cells) -> Floats:
-    del column
-    return cells.elsewhere
-
-
 def _spread(column: Column, cells: _Cells) -> Floats:
     """Readings that swing around their level."""
     size = np.abs(cells.size)
@@ -70,7 +65,7 @@ FAULTS: Mapping[str, Callable[[Column, _Cells], Floats]] = MappingProxyType(
         "step": _step,
         "drift": _drift,
         "freeze": _freeze,
-        "broken relation": _break_relation,
+        "broken relation": lambda _, cells: cells.elsewhere,
         "spread": _spread,
     }
 )
