@@ -449,8 +449,8 @@ def describe_detector(detector: Detector) -> str:
     if isinstance(detector, IsolationTrees):
         return f"isolation trees ({len(detector.roots)})"
     if isinstance(detector, Autoencoder):
-        columns, units = len(detector.usual), len(detector.middle_bias)
-        return f"autoencoder ({columns} columns through {units} units)"
+        units = len(detector.middle_bias)
+        return f"autoencoder ({len(detector.usual)} columns through {units} units)"
     if not isinstance(detector, LevelsAndSpreads):
         columns, count = arrays_of(detector)["components"].shape
         return f"principal components ({count} of {columns})"
