@@ -204,12 +204,12 @@ class _Comparison(NormalExperiment):
         if not are_states_apart(rows):
             return False
         is_injected = ~is_normal & (fold.test < self.normal + self.injected)
-        found = []
+        hits = []
         for fitted in (components, self.fit({"family": family}, fold)):
             scores = self.predict(fitted, {}, fold.test)
             limit = np.quantile(scores[is_normal], _SCREENED)
-            found.append(int((scores[is_injected] > limit).sum()))
-        return found[1] > found[0]
+            hits.append(int((scores[is_injected] > limit).sum()))
+        return hits[1] > hits[0]
 
     def find_faults(self, definition: AnomalyDefinition, family: str) -> BoolArray:
         """Return which faults are found at the false alarms that the definition allows."""
@@ -306,17 +306,17 @@ def is_curved(rows: Floats, unseen: Floats) -> bool:
     products of their principal components explain a fifth of what is left of one of them beside a
     straight relation to the components."""
     components = fit_components(rows).components[:, :_MOST_SQUARED]
-    one, other = np.triu_indices(components.shape[1])
+    pairs = np.triu_indices(components.shape[1])
     beside = []
     terms = []
     for side in (rows, unseen):
         inside = side @ components
         beside.append(side - inside @ components.T)
-        squares = inside[:, one] * inside[:, other]
+        squares = inside[:, pairs[0]] * inside[:, pairs[1]]
         terms.append(np.column_stack([np.ones(len(side)), inside, squares]))
     weights = np.linalg.lstsq(terms[0], beside[0], rcond=None)[0]
-    left = ((beside[1] - terms[1] @ weights) ** 2).sum(axis=0)
-    return bool((left < _LEFT_BY_CURVES * (beside[1] ** 2).sum(axis=0)).any())
+    unexplained = ((beside[1] - terms[1] @ weights) ** 2).sum(axis=0)
+    return bool((unexplained < _LEFT_BY_CURVES * (beside[1] ** 2).sum(axis=0)).any())
 
 
 def are_states_apart(rows: Floats) -> bool:
