@@ -178,9 +178,8 @@ class Autoencoder:
 
     def hidden_layers(self) -> Iterator[tuple[Floats, Floats]]:
         """Yield the weights and biases of the layers with ReLU."""
-        yield self.into, self.into_bias
-        yield self.middle, self.middle_bias
-        yield self.out, self.out_bias
+        weights = self.into, self.middle, self.out
+        yield from zip(weights, (self.into_bias, self.middle_bias, self.out_bias), strict=True)
 
     def copy(self, rows: Floats) -> Floats:
         """Return the copy of each row."""
@@ -296,10 +295,11 @@ _LEAST_BESIDE = 4  # columns, and a quarter of them
 _LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
 COMPONENTS = "pca"
 _MOST_FITTED = 4_000  # rows to which a network is fitted
+_VARIANCE_OF_CURVES = 0.95  # share of it that as many components as its narrow layer explain
 _HIDDEN = 32  # units beside its narrow layer
 _BATCH = 64
 # rates of learning and their steps, so that the time of a fit depends on no number of rows
-_STAGES = (0.01, 400), (0.003, 250), (0.001, 150)
+_STAGES = (0.01, 800), (0.003, 500), (0.001, 300)
 _LEAST_ERROR = 1e-4  # squared usual deviations
 _TREES = 50
 
@@ -352,40 +352,38 @@ def count_components(variances: Floats, *, are_spreads: bool) -> int:
 
 
 def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalComponents:
-    """Fit a detector to encoded rows (n x k) of levels, or of spreads, in one thread."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
-    with threadpool_limits(1):
-        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-        values = np.maximum(values[::-1], 1e-9)
-        vectors = np.ascontiguousarray(vectors[:, ::-1])
-        count = count_components(values, are_spreads=are_spreads)
-        vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
-        inverse = 1.0 / values[:count]
-        inside = rows @ vectors
-        t2 = (inside**2 * inverse).sum(axis=1)
-        spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
+    """Fit a detector to encoded rows (n x k) of levels, or of spreads."""
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    values = np.maximum(values[::-1], 1e-9)
+    vectors = np.ascontiguousarray(vectors[:, ::-1])
+    count = count_components(values, are_spreads=are_spreads)
+    vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
+    inverse = 1.0 / values[:count]
+    inside = rows @ vectors
+    t2 = (inside**2 * inverse).sum(axis=1)
+    spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
     limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
     return PrincipalComponents(np.ascontiguousarray(vectors), inverse, limits)
 
 
 def fit_autoencoder(rows: Floats) -> Autoencoder:
-    """Fit a network to encoded rows (n x k > 1), in one thread: its narrow layer has as many units
-    as principal components explain 90 % of the variance, but fewer than columns."""
+    """Fit a network to encoded rows (n x k > 1): its narrow layer has as many units
+    as principal components explain 95 % of the variance, but fewer than columns."""
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - only a training needs it
     from sklearn.neural_network import MLPRegressor  # noqa: PLC0415 - only a training needs it
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
     rows = rows[evenly(np.arange(len(rows)), _MOST_FITTED)]
     rows = np.clip(rows, -Autoencoder.clip_at, Autoencoder.clip_at)
+    share = np.cumsum(np.linalg.eigvalsh(rows.T @ rows)[::-1])
+    needed = int(np.searchsorted(share, _VARIANCE_OF_CURVES * share[-1])) + 1
     network = MLPRegressor(
-        hidden_layer_sizes=(_HIDDEN, _count_units(rows), _HIDDEN),
+        hidden_layer_sizes=(_HIDDEN, min(max(needed, 2), rows.shape[1] - 1), _HIDDEN),
         batch_size=min(_BATCH, len(rows)),
         random_state=0,
         tol=0.0,
         warm_start=True,
     )
-    with threadpool_limits(1), catch_warnings():
+    with catch_warnings():
         simplefilter("ignore", ConvergenceWarning)  # the number of steps ends each stage
         for rate, steps in _STAGES:
             epochs = -(-steps * _BATCH // len(rows))
@@ -399,13 +397,6 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
     fitted = Autoencoder(**dict(zip(names, [*layers, np.ones(rows.shape[1])], strict=True)))
     usual = np.mean((rows - fitted.copy(rows)) ** 2, axis=0)
     return replace(fitted, usual=np.maximum(usual, _LEAST_ERROR))
-
-
-def _count_units(rows: Floats) -> int:
-    variances = np.linalg.eigvalsh(rows.T @ rows)[::-1]
-    share = np.cumsum(variances) / max(variances.sum(), 1e-9)
-    needed = int(np.searchsorted(share, _VARIANCE_OF_FEW)) + 1
-    return int(min(max(needed, 2), rows.shape[1] - 1))
 
 
 def fit_trees(rows: Floats) -> IsolationTrees:

@@ -14,6 +14,9 @@ from alerting.readings.history import Floats
 from alerting.readings.variable_series import Labels
 
 _SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # in deviations of the variable's level
+_SIZES_IN_TURN = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""From what only a good description of normal operation shows to what each shows: families of
+detectors differ in between, wherever that is on a line."""
 _HOUR_MS = 3_600_000.0
 
 
@@ -48,11 +51,6 @@ def _freeze(column: Column, cells: _Cells) -> Floats:
     return cells.level
 
 
-def _break_relation(column: Column, cells: _Cells) -> Floats:
-    del column
-    return cells.elsewhere
-
-
 def _spread(column: Column, cells: _Cells) -> Floats:
     """Readings that swing around their level."""
     size = np.abs(cells.size)
@@ -67,7 +65,7 @@ FAULTS: Mapping[str, Callable[[Column, _Cells], Floats]] = MappingProxyType(
         "step": _step,
         "drift": _drift,
         "freeze": _freeze,
-        "broken relation": _break_relation,
+        "broken relation": lambda _, cells: cells.elsewhere,
         "spread": _spread,
     }
 )
@@ -80,18 +78,18 @@ def inject_faults(
     rows: Floats,
     elsewhere: Floats,
     kinds: Collection[str] = FAULTS,
+    sizes: Sequence[float] = _SIZES,
     first: int = 0,
 ) -> dict[str, Floats]:
     """Return rows (n x k) of normal operation with each of these kinds of fault in one variable.
 
     `columns`: those of the variable; `matrix`: normal rows, whose deviation is the unit of the
-    sizes, so that they are the same for every model; `elsewhere` (n x k): rows of other times;
+    `sizes`, so that they are the same for every model; `elsewhere` (n x k): rows of other times;
     `first`: number of the size with which the rows begin.
     """
     level = columns[0]
-    every = np.roll([side * size for size in _SIZES for side in (1, -1)], -first)
-    sides = np.resize(every, len(rows))
-    size = sides * np.nanstd(matrix[:, level])
+    every = np.roll([side * size for size in sizes for side in (1, -1)], -first)
+    size = np.resize(every, len(rows)) * np.nanstd(matrix[:, level])
     injected = {}
     for kind in kinds:
         faulty = rows.copy()
@@ -117,7 +115,10 @@ def inject_in_turn(
         for number, columns in enumerate(usable):
             of_variable = order[number :: len(usable)]
             chosen = rows[of_variable], elsewhere[of_variable]
-            injected = inject_faults(plan, columns, rows, *chosen, first=number * len(of_variable))
+            first = number * len(of_variable)
+            injected = inject_faults(
+                plan, columns, rows, *chosen, sizes=_SIZES_IN_TURN, first=first
+            )
             kinds = [*injected.values()]
             for place in range(len(kinds)):
                 part = slice(place, None, len(kinds))

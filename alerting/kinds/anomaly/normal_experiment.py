@@ -16,6 +16,7 @@ from alerting.kinds.anomaly.detectors import (
     Detector,
     IsolationTrees,
     Threshold,
+    fit_components,
     fit_detector,
     threshold_for_rate,
     threshold_for_share,
@@ -23,7 +24,7 @@ from alerting.kinds.anomaly.detectors import (
 from alerting.kinds.anomaly.injected_faults import inject_in_turn
 from alerting.kinds.anomaly.model import spread_columns, usual_clear_for
 from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
-from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces
+from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces, squared_length
 from alerting.learning.experiment.experiment import Experiment
 from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval, evenly
 from alerting.learning.features.plan import FeaturePlan
@@ -39,6 +40,9 @@ _LEAST_PROBLEMS = 5  # with fewer no difference is beyond chance, and injected f
 _DRAWS = 1_000
 _CHANCE = 0.025  # on either side of an interval
 _LEAST_LEVELS = 2  # columns of levels, between which there are relations
+_MOST_SQUARED = 10  # components
+_LEFT_BY_CURVES = 0.8
+_KURTOSIS = 0.8  # times that of a normal distribution
 _SCREENED = 0.99  # quantile of normal scores of one fold, beyond which faults count first
 NAMES: Mapping[str, str] = {
     COMPONENTS: "principal components",
@@ -137,7 +141,7 @@ def known_categories(
     return learned
 
 
-def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
+def are_in(categories: Labels, names: Collection[str | None]) -> BoolArray:
     """Return a mask of the rows that are of one of these categories."""
     return np.array([category in names for category in categories.tolist()], np.bool_)
 
@@ -184,16 +188,28 @@ class _Comparison(NormalExperiment):
         )
         self.rows = len(self.used.at)
 
-    def screen(self, family: str) -> float:
-        """Return the share of the injected faults of the first fold that are found where one normal
-        row in a hundred is."""
+    def screen(self, family: str) -> bool:
+        """Return whether a family can find more than principal components, by the first fold: a
+        network where levels lie on a curve, trees where they lie in states apart and trees find
+        more of the injected faults where one normal row in a hundred is found."""
         fold = self.folds[0]
-        params = {"family": family}
-        scores = self.predict(self.fit(params, fold), params, fold.test)
         is_normal = fold.test < self.normal
+        components = self.fit({"family": COMPONENTS}, fold)
+        rows, unseen = (
+            encode(components.spaces, side.matrix, side.categories)[:, ~self._spreads]
+            for side in map(self.used.select, (fold.train, fold.test[is_normal]))
+        )
+        if family == Autoencoder.family:
+            return is_curved(rows, unseen)
+        if not are_states_apart(rows):
+            return False
         is_injected = ~is_normal & (fold.test < self.normal + self.injected)
-        limit = np.quantile(scores[is_normal], _SCREENED)
-        return float((scores[is_injected] > limit).mean())
+        hits = []
+        for fitted in (components, self.fit({"family": family}, fold)):
+            scores = self.predict(fitted, {}, fold.test)
+            limit = np.quantile(scores[is_normal], _SCREENED)
+            hits.append(int((scores[is_injected] > limit).sum()))
+        return hits[1] > hits[0]
 
     def find_faults(self, definition: AnomalyDefinition, family: str) -> BoolArray:
         """Return which faults are found at the false alarms that the definition allows."""
@@ -231,7 +247,8 @@ def choose_family(
     every = -(-len(used.at) // _MOST_COMPARED)
     compared = used.select(used.at // plan.stride_ms % every == 0)
     thinned = replace(plan, stride_ms=every * plan.stride_ms)
-    learned = known_categories(compared, thinned, _FEW_FOLDS)
+    sorted_rows = None not in compared.categories
+    learned = known_categories(compared, thinned, _FEW_FOLDS) if sorted_rows else {None}
     if not learned:
         return FamilyChoice(
             COMPONENTS,
@@ -247,26 +264,25 @@ def choose_family(
         number,
     )
     by_problems = len(numbers) >= _LEAST_PROBLEMS
-    screened = {family: comparison.screen(family) for family in NAMES}
-    promising = [
+    rivals = [
         family
         for family in NAMES
-        if family != COMPONENTS and (by_problems or screened[family] > screened[COMPONENTS])
+        if family != COMPONENTS and (by_problems or comparison.screen(family))
     ]
-    if not promising:
+    if not rivals:
         return FamilyChoice(
             COMPONENTS,
-            f"no other family finds more of the faults injected into unseen rows: "
-            f"{_describe(screened)}",
+            "principal components, because relations are straight, and no states lie so far apart "
+            "that isolation trees find more",
         )
-    hits_of = {
-        family: comparison.find_faults(definition, family) for family in (COMPONENTS, *promising)
-    }
+    hits_of = {COMPONENTS: comparison.find_faults(definition, COMPONENTS)}
     count = comparison.injected
     decisive = slice(count, None) if by_problems else slice(0, count)
+    if not hits_of[COMPONENTS][decisive].all():  # else none can find more
+        hits_of |= {family: comparison.find_faults(definition, family) for family in rivals}
     best = COMPONENTS
     gains = ""
-    for family in promising:
+    for family in [*hits_of][1:]:
         low, high = _gain_interval(hits_of[family][decisive], hits_of[COMPONENTS][decisive])
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
         more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
@@ -274,16 +290,42 @@ def choose_family(
             best = family
         gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
     faults = "problems" if by_problems else "faults injected into unseen rows"
-    shares = {family: float(hits[decisive].mean()) for family, hits in hits_of.items()}
+    shares = ", ".join(
+        f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
+    )
     return FamilyChoice(
         best,
         f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
-        f"of which are found {_describe(shares)} (95 % interval of the difference{gains})",
+        f"of which are found {shares}"
+        + (f" (95 % interval of the difference{gains})" if gains else ""),
     )
 
 
-def _describe(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{NAMES[family]} {share:.0%}" for family, share in shares.items())
+def is_curved(rows: Floats, unseen: Floats) -> bool:
+    """Return whether encoded levels (n x k) lie on a curve: in unseen rows (m x k) squares and
+    products of their principal components explain a fifth of what is left of one of them beside a
+    straight relation to the components."""
+    components = fit_components(rows).components[:, :_MOST_SQUARED]
+    pairs = np.triu_indices(components.shape[1])
+    beside = []
+    terms = []
+    for side in (rows, unseen):
+        inside = side @ components
+        beside.append(side - inside @ components.T)
+        squares = inside[:, pairs[0]] * inside[:, pairs[1]]
+        terms.append(np.column_stack([np.ones(len(side)), inside, squares]))
+    weights = np.linalg.lstsq(terms[0], beside[0], rcond=None)[0]
+    unexplained = ((beside[1] - terms[1] @ weights) ** 2).sum(axis=0)
+    return bool((unexplained < _LEFT_BY_CURVES * (beside[1] ** 2).sum(axis=0)).any())
+
+
+def are_states_apart(rows: Floats) -> bool:
+    """Return whether encoded levels (n x k) lie in states apart: within their principal components
+    the lengths of rows vary less than in one normal distribution (kurtosis, Mardia 1970)."""
+    fitted = fit_components(rows)
+    length = squared_length(rows @ fitted.components * np.sqrt(fitted.inverse))
+    count = len(fitted.inverse)
+    return bool((length**2).mean() < _KURTOSIS * count * (count + 2))
 
 
 def _gain_interval(hits: BoolArray, beside: BoolArray) -> tuple[float, float]:

@@ -141,23 +141,26 @@ class AnomalyTraining:
     def estimate(
         self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
         period = data.period
         detectors = dict[str, FittedDetector]()
         notes = list[str]()
         without = dict[str, str]()
         left_out = Counter[str]()
         used = 0
-        for history in data.histories:
-            name = history.asset.name
-            learned = fit_asset(name, partial(_learn_detector, definition, history, data))
-            if isinstance(learned, str):
-                without[name] = learned
-                continue
-            fitted, counts, rows = learned
-            detectors[name] = fitted
-            used = used + rows
-            left_out.update(counts)
-            notes += [f"{name}: {sentence}" for sentence in fitted.account]
+        with threadpool_limits(1):  # so that the number of cores changes no bit
+            for history in data.histories:
+                name = history.asset.name
+                learned = fit_asset(name, partial(_learn_detector, definition, history, data))
+                if isinstance(learned, str):
+                    without[name] = learned
+                    continue
+                fitted, counts, rows = learned
+                detectors[name] = fitted
+                used = used + rows
+                left_out.update(counts)
+                notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
             raise TrainingRefused(
                 definition.name,

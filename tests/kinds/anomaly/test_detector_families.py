@@ -21,7 +21,9 @@ from alerting.kinds.anomaly.normal_experiment import (
     NAMES,
     NormalExperiment,
     UsedRows,
+    are_states_apart,
     choose_family,
+    is_curved,
 )
 from alerting.kinds.anomaly.scored_strides import responsible
 from alerting.kinds.anomaly.training import TRAINING
@@ -111,6 +113,19 @@ def test_where_relations_are_straight_principal_components_stay():
     assert "isolation trees" in fitted.account[2]
     short = trained(history_of(linear(300), [f"v{n}" for n in range(8)])).by_asset["line"]
     assert "normal time is shorter than 40 windows" in short.account[2]
+
+
+def test_families_are_tried_where_they_can_win():
+    random = np.random.default_rng(2)
+    corners = 4.0 * random.integers(0, 2, (1500, 4)) + 0.3 * random.normal(size=(1500, 4))
+    lines = {"curve": curve(1500), "straight": linear(1500), "corners": corners}
+    curved = set()
+    apart = set()
+    for name, rows in lines.items():
+        encoded = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+        curved |= {name} if is_curved(encoded[:1000], encoded[1000:]) else set()
+        apart |= {name} if are_states_apart(encoded) else set()
+    assert (curved, apart) == ({"curve"}, {"corners"})
 
 
 PLAN = FeaturePlan(
