@@ -169,6 +169,10 @@ class LifeExperiment(Experiment[Estimator]):
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         """Return the log loss, summed over lives, in which all count alike."""
+        return float(self.losses(predicted, rows).sum())
+
+    def losses(self, predicted: Floats, rows: Positions) -> Floats:
+        """Return the log loss of each life: the mean of its rows."""
         lives = self._lives.select(rows)
         within = np.searchsorted(self._edges, lives.time_left, side="left")
         within = np.minimum(within, len(self._edges) - 1)
@@ -176,7 +180,7 @@ class LifeExperiment(Experiment[Estimator]):
         row = np.arange(len(rows))
         before = reached[row, within]
         ended = np.log(-np.expm1(before - reached[row, within + 1]))
-        return float(((before - np.where(lives.failed, ended, 0.0)) * lives.weight).sum())
+        return mean_by_life(lives.life, before - np.where(lives.failed, ended, 0.0))
 
 
 def level_quantile(
@@ -240,10 +244,13 @@ def train_life(
             failed.append(f"{family} failed ({name_fault(fault)})")
     if not fitted:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
-    choices: list[tuple[Floats, tuple[Estimator, ...]]]
-    choices = [*zip(hazards, zip(fitted, strict=True), strict=True)]
-    choices.append((np.mean(hazards, axis=0), tuple(fitted)))  # errors of both partly cancel
-    chosen, estimators = min(choices, key=lambda choice: experiment.loss(choice[0], every))
+    losses = [experiment.losses(of_fold, every) for of_fold in hazards]
+    best = int(np.argmin([of_lives.sum() for of_lives in losses]))
+    chosen, estimators = hazards[best], (fitted[best],)
+    together = np.mean(hazards, axis=0)  # errors of both partly cancel
+    gain = losses[best] - experiment.losses(together, every)
+    if gains_beyond_chance(gain):
+        chosen, estimators = together, tuple(fitted)
     model = LifeModel(estimators, edges, *calibrate(chosen, seen, edges, ends), ends.planned_ms)
     times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)
@@ -331,12 +338,24 @@ def median_time_left(earlier: LifeRows, age: Floats) -> Floats:
     return np.where(np.isnan(age), np.median(earlier.time_left[earlier.failed]), remaining)
 
 
+def gains_beyond_chance(by_life: Floats) -> bool:
+    """Return whether a loss that is less by these amounts, one for each life, is less for others,
+    too: in fewer than 1 of 20 cases a mean as great comes by chance."""
+    return bool(by_life.mean() > _margin(by_life))
+
+
+def _margin(by_life: Floats) -> float:
+    """Return by how much the mean over lives may exceed the true one by chance, in 1 of 20
+    cases."""
+    deviation = by_life.std(ddof=1) / np.sqrt(len(by_life))
+    return float(t.ppf(1 - _CHANCE, len(by_life) - 1) * deviation)
+
+
 def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows) -> LifeCheck:
     """Compare estimates with lives that ended with a failure. `earlier`: rows of earlier lives."""
     low, median, high, keep = times.T
     time_left = rows.time_left
     share = mean_by_life(rows.life, (low <= time_left) & ~(time_left > high))
-    margin = t.ppf(1 - _CHANCE, len(share) - 1) * share.std(ddof=1) / np.sqrt(len(share))
     guess = np.where(np.isnan(median), low, median)
     error, error_by_age = (
         float(mean_by_life(rows.life, np.abs(estimate - time_left)).mean())
@@ -356,5 +375,5 @@ def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows
             f" Advice to keep the part longer than planned: in {len(advised)} of {len(outlived)} "
             f"lives that lasted longer than the plan, wrong in {wrong} of {len(share)} lives."
         )
-    is_calibrated = bool(share.mean() + margin >= STATED)
+    is_calibrated = bool(share.mean() + _margin(share) >= STATED)
     return LifeCheck(is_calibrated, wrong > WRONG * len(share), error, error_by_age, message)

@@ -32,6 +32,7 @@ from alerting.learning.selection.life_training import (
     LifeRows,
     calibrate,
     check_lives,
+    gains_beyond_chance,
     interval_edges,
     keep_level,
     level_quantile,
@@ -321,3 +322,10 @@ def test_sentences_round_away_from_the_middle_and_name_no_number_beyond_what_was
     assert "do not replace before" in stored.message
     assert "nicht" in language("de").translate(stored.message)
     assert RemainingLife.from_times(at(0), None) is None
+
+
+def test_two_families_are_averaged_only_if_that_is_better_beyond_chance():
+    noise = np.random.default_rng(0).normal(0, 1, 26)
+    assert gains_beyond_chance(noise - noise.mean() + 0.5)
+    assert not gains_beyond_chance(noise - noise.mean() + 0.2)
+    assert not gains_beyond_chance(np.zeros(26))
