@@ -513,4 +513,4 @@ def test_an_asset_without_samples_has_a_dash_for_each_figure_of_its_values():
     rows = re.findall(r"<tr><td>oven-[12]</td>(.*?)</tr>", page.partition("Variance explained")[2])
     cells = [re.findall(r'<td class="n">(.*?)</td>', row) for row in rows[:2]]
     better = '0.25 <strong class="doubt">better</strong>'
-    assert cells == [["40", "0.5", better, "0 %", "90 %", "2"], ["0", *["–"] * 5]]
+    assert cells == [["40", "0.5", better, "0 %", "90 %", "2"], ["0", *["\u2013"] * 5]]

@@ -26,6 +26,7 @@ from alerting.learning.features.lives import LIFE_SHARES, mean_by_life
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
+    MOST_CELLS,
     STATED,
     LifeLevels,
     LifeModel,
@@ -35,7 +36,6 @@ from alerting.learning.models.life_model import (
     hazards_of,
     latest_of,
     level_at,
-    rows_at_once,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -150,13 +150,16 @@ class LifeExperiment(Experiment[Estimator]):
         self._seed = seed
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
-        """Fit on rows spread over all lives of `fold.train`."""
-        most = _TIMES_AT_ONCE * rows_at_once(len(self._columns.names), len(self._edges))
-        lives = spread_rows(self._lives.select(fold.train), min(_MOST_ROWS, most))
+        """Fit on rows spread over all lives of `fold.train`; of the intervals that they survived,
+        some stand for all where all would need too much memory."""
+        lives = spread_rows(self._lives.select(fold.train))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
+        every = -(-len(row) * len(self._columns.names) // (_TIMES_AT_ONCE * MOST_CELLS))
+        is_used = ended | (np.arange(len(row)) % every == 0)
+        row, interval, ended = row[is_used], interval[is_used], ended[is_used]
         features = self._matrix[lives.row]
         matrix = expand_rows(features, lives.features, row, interval, self._edges)
-        weight = lives.weight[row]
+        weight = lives.weight[row] * np.where(ended, 1, every)
         labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
         family = get_family(params["family"])
         of_lives = {**family.defaults, **(family.of_lives or {})}
@@ -246,7 +249,8 @@ def train_life(
         return None, f"No remaining life is estimated: {', '.join(failed)}."
     losses = [experiment.losses(of_fold, every) for of_fold in hazards]
     best = int(np.argmin([of_lives.sum() for of_lives in losses]))
-    chosen, estimators = hazards[best], (fitted[best],)
+    chosen = hazards[best]
+    estimators: tuple[Estimator, ...] = (fitted[best],)
     together = np.mean(hazards, axis=0)  # errors of both partly cancel
     gain = losses[best] - experiment.losses(together, every)
     if gains_beyond_chance(gain):
@@ -260,8 +264,7 @@ def train_life(
     if longest < LIFE_SHARES[-1] * usual / 2:
         notes.append(
             f"It compares means of {spoken_about(timedelta(milliseconds=longest))}, not of a fifth "
-            "of the usual life, which have too many readings for each evaluation; fewer variables "
-            "(`exclude`) allow longer ones."
+            "of the usual life, of which each evaluation would read too much."
         )
     message = " ".join([check.message, *notes])
     if not check.is_calibrated:
@@ -293,8 +296,9 @@ def calibrate(
     asset is one, and few in service; with too few lives of either, both share the levels."""
     level = level_at(hazards, edges, rows.time_left)
     is_known = ~np.isnan(rows.age)
+    is_ageless = ~np.isin(rows.life, rows.life[is_known])
     levels = []
-    for some in (is_known, ~is_known):
+    for some in (is_known, is_ageless):
         lives = np.unique(rows.life[some & rows.failed])
         chosen = np.flatnonzero(some | (len(lives) < FEWEST_LIVES))
         part = rows.select(chosen)

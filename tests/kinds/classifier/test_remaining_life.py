@@ -304,7 +304,7 @@ def test_windows_that_are_too_short_for_the_lives_are_named():
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     cutoff = to_millis(model.training_cutoff)
     _, note = train_life(short, definition.life_ends, definition.learning, cutoff)
-    assert "not of a fifth of the usual life, which have too many readings" in note
+    assert "not of a fifth of the usual life, of which each evaluation would read too much" in note
 
 
 def test_an_estimate_is_the_same_by_each_way_out(tmp_path):

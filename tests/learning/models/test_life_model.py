@@ -26,6 +26,7 @@ from alerting.learning.models.life_model import (
     level_at,
     time_to,
 )
+from alerting.learning.selection import life_training
 from alerting.learning.selection.life_training import (
     FEWEST_LIVES,
     LifeExperiment,
@@ -209,6 +210,18 @@ def test_the_check_counts_by_life_and_names_what_was_wrong():
     assert not check_lives(rows, missed, ENDS, seen).is_calibrated
 
 
+def test_a_failure_that_is_known_late_makes_no_life_of_unknown_age():
+    """The first rows of a part are of unknown age until the failure before it is known."""
+    level = np.append(np.linspace(0.3, 0.7, 100), np.linspace(0.9, 0.99, 100))
+    hazards = -np.log1p(-level)[:, None]
+    age = np.where(np.arange(200) < 100, 5.0, np.nan)
+    rows = life_rows(age, np.ones(200), np.arange(200) % 100)
+    known, ageless = calibrate(hazards, rows, (1.0,), ENDS)
+    assert known[:3] == pytest.approx((0.34, 0.5, 0.66), abs=0.01)
+    pooled = level_quantile(level, rows.failed, rows.weight, 0.5, 0.0)
+    assert ageless.median == pooled < 0.71
+
+
 @pytest.mark.parametrize("failing", [5, 7])
 def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     number = np.repeat(np.arange(8 * failing), 3)
@@ -218,6 +231,37 @@ def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     experiment = LifeExperiment(rows, np.zeros((len(number), 1)), plan, (10.0, 20.0, 30.0), 0)
     hazards = experiment.out_of_fold({"family": "logistic_regression"})
     assert (np.diff(hazards, axis=1) > 0).all()
+
+
+def test_where_memory_is_short_some_intervals_stand_for_all_and_every_life_keeps_its_rows(
+    monkeypatch,
+):
+    number = np.repeat(np.arange(40), 30)
+    time_left = np.tile(np.arange(30.0, 0, -1), 40)
+    rows = life_rows(40 - time_left, time_left, number)
+    plan = replace(PLAN, life_windows_ms=())
+    edges = tuple(np.arange(1.0, 31))
+    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), plan, edges, 0)
+    every = np.arange(len(number))
+    fitted = []
+
+    def fit(params, columns, rows, seed):
+        fitted.append(rows)
+        return "fitted"
+
+    family = SimpleNamespace(fit=fit, defaults={}, of_lives={})
+    monkeypatch.setattr(life_training, "get_family", lambda name: family)
+    for cells in (life_training.MOST_CELLS, 10_000):
+        monkeypatch.setattr(life_training, "MOST_CELLS", cells)
+        experiment.refit({"family": "one"}, every)
+    whole, thin = fitted
+    ended = whole.label == 1
+    assert thin.label.sum() == ended.sum() == len(number), "every end is learned"
+    assert thin.matrix.size < 4 * 10_000 + ended.sum() * whole.matrix.shape[1] < whole.matrix.size
+    share = [rows.weight[rows.label == 1].sum() / rows.weight.sum() for rows in fitted]
+    assert share[1] == pytest.approx(share[0], rel=0.02)
+    age = [np.bincount(rows.matrix[:, 1].astype(int)) > 0 for rows in fitted]
+    assert (age[0] == age[1]).all(), "parts of every age"
 
 
 def test_lives_of_two_assets_are_never_one_however_many_there_are():
