@@ -481,7 +481,10 @@ def refit(
     every = next(
         (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
     )
-    rows = np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
+    kept = dataset.at // dataset.plan.stride_ms % every == 0
+    if dataset.plan.results_of:
+        kept |= dataset.has_future
+    rows = np.asarray(dataset.fit & kept, np.bool_)
     # a problem known at once ends the label of a row early
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
