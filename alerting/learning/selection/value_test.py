@@ -134,13 +134,11 @@ class ValueTest:
         if self.is_constant:
             return f"{best}, the best candidate, predicts a constant. "
         is_own = self.explained <= 0 or share not in (self.share_better, self.better_than_mean)
-        of_mean = (self.mean_crps, "the mean")
-        loss, name = (
-            (self.last_crps, "the last known value") if share == self.share_better else of_mean
-        )
+        loss = self.last_crps if share == self.share_better else self.mean_crps
         less = 1 - self.crps / loss if loss > 0 else 0.0
-        by = "" if is_own else f"{spoken_share(less)} "
+        name = "the last known value" if share == self.share_better else "the mean"
         name = "the mean of the unseen values themselves" if is_own else name
+        by = "" if is_own else f"{spoken_share(less)} "
         if self.explained <= 0 or (less <= 0 and not is_own):
             return f"{best}, the best candidate, is no better than {name}. "
         more = self.more_needed
