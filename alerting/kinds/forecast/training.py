@@ -13,7 +13,7 @@ import numpy as np
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Positions, Task, Visible
+from alerting.kinds.forecast.forecasters import ALL, FORECASTERS, Positions, Task, Visible
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -35,7 +35,7 @@ from alerting.kinds.forecast.result_folds import (
     without_threshold,
 )
 from alerting.kinds.forecast.value_challenger import (
-    has_better_values,
+    fails_value_test,
     mean_of,
     value_challenger,
 )
@@ -51,7 +51,13 @@ from alerting.learning.experiment.chance import ShiftedLabels
 from alerting.learning.experiment.experiment import Assessed, Experiment, Found, Params, Space
 from alerting.learning.experiment.folds import Fold, merge
 from alerting.learning.experiment.trials import ReadTime
-from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
+from alerting.learning.features.plan import (
+    LAST_RESULTS,
+    Columns,
+    Encoding,
+    FeaturePlan,
+    describe_window,
+)
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, TrainedModel, sigmoid
@@ -121,6 +127,8 @@ class ForecastTraining:
         first, *others = experiment.find_proven(read_time)
         trials = definition.learning.trials if others else 1
         before = [dict(warm_start)] if warm_start else []
+        if dataset.plan.results_of:  # what a champion of before there was a choice begins from
+            before = [{"results": LAST_RESULTS, "windows": ALL, **params} for params in before]
         result = experiment.search(
             Space(experiment.suggest, [first, *before, *others]),
             definition.learning.model_copy(update={"trials": trials}),
@@ -148,8 +156,9 @@ class ForecastTraining:
 
         If warnings do not exceed chance, or there is nothing to warn of, only the values that the
         best candidate predicts, no baseline, are compared with the last known value and the mean.
-        An estimate between results warns only if it is better than the last result, and if its
-        threshold finds a problem of the validation period.
+        An estimate between results does not warn if it is shown to be no better than the last
+        result and the mean, or if its threshold finds no problem of the validation period. Values
+        that are then tested after others on the same period must be better in more samples.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -157,28 +166,32 @@ class ForecastTraining:
 
         train: BoolArray = np.asarray(dataset.part == "train")
 
-        def fit(candidate: Candidate) -> Estimator:
+        def fit(candidate: Candidate, has_alarm: bool) -> Estimator:
             with final_fit(candidate.family):
                 fitted = fit_rows(dataset, candidate, definition, train)
                 if not dataset.plan.results_of:
                     return calibrated(fitted, dataset)
-                unseen = forecast_unseen(dataset, candidate, definition, train, fitted)
+                unseen = forecast_unseen(dataset, candidate, definition, train, fitted, has_alarm)
                 return calibrated(fitted, dataset, unseen)
 
-        def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
+        def estimate(
+            candidate: Candidate, fitted: Estimator, has_alarm: bool, tests: int = 1
+        ) -> Challenger:
             recipes = [replace(candidate, family=name, params={}) for name in _BASELINES[:2]]
-            baselines = [fit(recipe) for recipe in recipes]
-            return value_challenger(dataset, definition, candidate, fitted, baselines, matrix)
+            baselines = [fit(recipe, has_alarm) for recipe in recipes]
+            return value_challenger(
+                dataset, definition, candidate, fitted, baselines, matrix, tests
+            )
 
-        def estimate_alone() -> Challenger:
+        def estimate_alone(tests: int = 1) -> Challenger:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
-            return estimate(by_value, fit(by_value))
+            return estimate(by_value, fit(by_value, False), False, tests)
 
         if chance is None or not chance.passed:
             return chance, estimate_alone()
-        estimator = fit(best)
-        if dataset.plan.results_of and not has_better_values(estimate(best, estimator)):
-            return chance, estimate_alone()
+        estimator = fit(best, True)
+        if dataset.plan.results_of and fails_value_test(estimate(best, estimator, True)):
+            return chance, estimate_alone(tests=2)
         with final_fit(best.family):
             model, evidence = finish_challenger(dataset, best, definition, estimator)
         if dataset.plan.results_of and not evidence.events["validation"].n_found:
@@ -200,7 +213,8 @@ class ForecastTraining:
         def fit(rows: BoolArray) -> Estimator:
             fitted = fit_rows(dataset, twin, definition, rows)
             if dataset.plan.results_of and not twin.has_alarm:
-                return _shifted(fitted, forecast_unseen(dataset, twin, definition, rows, fitted))
+                unseen = forecast_unseen(dataset, twin, definition, rows, fitted, False)
+                return _shifted(fitted, unseen)
             model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
             return replace(fitted, model=model)
 
@@ -437,11 +451,13 @@ def forecast_unseen(
     definition: ForecastDefinition,
     rows: BoolArray,
     fitted: Estimator,
+    has_alarm: bool,
 ) -> ForecastsAndValues:
     """Return the values between results of these rows beside forecasts that have not seen them.
 
-    These have the residuals of `fitted`, which learned from all rows: fewer rows are followed more
-    closely, and shifts of narrower intervals would make its own too wide.
+    Those of a model without an alarm have the residuals of `fitted`, which learned from all rows:
+    fewer rows are followed more closely, and shifts of narrower intervals would make its own too
+    wide.
     """
     folds = result_folds(dataset, rows, INTERVAL_FOLDS)
     scored = np.concatenate([np.empty(0, np.int64), *(fold.test for fold in folds)])
@@ -450,7 +466,7 @@ def forecast_unseen(
             np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
     experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
-    if not definition.has_alarm:  # whose risk is calibrated by itself
+    if not has_alarm:  # whose risk is calibrated by itself
         experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
     return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 

@@ -38,10 +38,12 @@ def value_challenger(
     estimator: Estimator,
     baselines: Sequence[Estimator],
     matrix: Floats,
+    tests: int = 1,
 ) -> Challenger:
     """Return the model without an alarm, compared on the test period with the last known value and
-    the mean (`baselines`). All estimators are fitted and calibrated."""
-    test = _test_values(dataset, definition, estimator, baselines, matrix)
+    the mean (`baselines`). All estimators are fitted and calibrated. `tests`: number of models that
+    were tested on this period, with this one; each further one must be better in more samples."""
+    test = _test_values(dataset, definition, estimator, baselines, matrix, tests)
     used = (dataset.part == "train") | (dataset.part == "validation")
     train: BoolArray = np.asarray(dataset.part == "train")
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
@@ -67,8 +69,10 @@ def value_challenger(
     return Challenger(candidate, model, evidence)
 
 
-def has_better_values(challenger: Challenger) -> bool:
-    return isinstance(challenger.evidence, ValueEvidence) and challenger.evidence.test.passed
+def fails_value_test(challenger: Challenger) -> bool:
+    """Return whether the unseen values are enough to tell, and the predicted ones not better."""
+    test = challenger.evidence.test if isinstance(challenger.evidence, ValueEvidence) else None
+    return test is not None and test.least_share is not None and not test.passed
 
 
 def _test_values(
@@ -77,6 +81,7 @@ def _test_values(
     estimator: Estimator,
     baselines: Sequence[Estimator],
     matrix: Floats,
+    tests: int,
 ) -> ValueTest:
     """Compare the forecaster with the last known value and the mean on the test period by CRPS,
     over paired blocks of time (Künsch 1989)."""
@@ -102,7 +107,7 @@ def _test_values(
         last_error=_figure(np.abs(future - matrix[rows, column][:, None])),
         coverage=_figure(covered(quantiles, future)),
         share_better=shares[0],
-        confidence=definition.promotion.confidence,
+        confidence=1 - (1 - definition.promotion.confidence) / tests,
         mean_crps=_figure(losses[1]),
         mean_error=_figure(np.abs(future - mean)),
         better_than_mean=shares[1],

@@ -239,6 +239,7 @@ def build_dataset(
     if definition.must_know is None:
         label = rows.label[rows.part == "train"]
         require_both_classes(definition, label, begun["train"], len(problems), views, oddities)
+    observed = {name: _observe(rows, name, plan.stride_ms) for name in PARTS}
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     parts = [
         build_features(plan, history, rows.at[rows.asset == history.asset.name])
@@ -260,7 +261,7 @@ def build_dataset(
         problems=problems,
         occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
-        observed={name: _observe(rows, name, plan.stride_ms) for name in PARTS},
+        observed=observed,
         counts=dict(sorted(Counter(r for a in assets for r in a.dropped).items())) | left_out,
         answers=used | effects,
         findings=(

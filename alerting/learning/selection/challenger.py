@@ -481,7 +481,9 @@ def refit(
     every = next(
         (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
     )
-    rows = np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
+    has_result = dataset.has_future & bool(dataset.plan.results_of)
+    is_in_turn = dataset.at // dataset.plan.stride_ms % every == 0
+    rows = np.asarray(dataset.fit & (has_result | is_in_turn), np.bool_)
     # a problem known at once ends the label of a row early
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:

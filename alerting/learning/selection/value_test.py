@@ -7,7 +7,7 @@ This module needs no library of frames or models: DAG files and commands import 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil, floor, log10
+from math import ceil, floor, isnan, log10
 from statistics import NormalDist
 from typing import Any
 
@@ -16,6 +16,7 @@ from alerting.definitions.wording.language import spoken_share
 WORSE = "worse than the last known value"
 _NORMAL = NormalDist()
 _MOST_TIMES = 10  # as many values as there are: beyond that more of them are no advice
+_LEAST_VALUES = 6  # unseen: of 40 results, the fewest that are learned from
 
 
 def describe_worse(error: float, last_error: float) -> list[str]:
@@ -37,9 +38,9 @@ class ValueTest:
     `values`: number of rows whose values came; `all_values`: of those of the training's history.
     `crps`, `error`: mean CRPS, and mean absolute error of the median, in the unit of the variable;
     `last_crps`, `last_error`: the same of the last known value; `mean_crps`, `mean_error`: of the
-    mean. `explained`: share of the variance of the unseen values that the median explains (R2), and
-    `share_explained` the share of block samples in which it is nearer to them than their own mean,
-    which has seen them: None for so few that it is hard to beat.
+    mean. `explained`: share of the variance of the unseen values that the median explains (R2), NaN
+    if they do not vary, and `share_explained` the share of block samples in which it is nearer to
+    them than their own mean, which has seen them: None for so few that it is hard to beat.
     `coverage`: share of values inside the 90 % interval, and `width` its mean width.
     `share_better`, `better_than_mean`: share of block samples in which the predicted values have
     the lower CRPS than the last known one, and than the mean; None with fewer than two blocks.
@@ -70,10 +71,13 @@ class ValueTest:
     def least_share(self) -> float | None:
         """Return the share of block samples in which the predicted values are better than what is
         hardest to beat: the last known value, the mean, or the own mean of the unseen values if
-        these are enough; None if it cannot be told."""
+        these are enough; None if it cannot be told: they are fewer than six, in fewer than two
+        blocks, or do not vary."""
         explained = 1.0 if self.share_explained is None else self.share_explained
         shares = (self.share_better, self.better_than_mean, explained)
-        return None if None in shares else min(share for share in shares if share is not None)
+        if self.values < _LEAST_VALUES or isnan(self.explained) or None in shares:
+            return None
+        return min(share for share in shares if share is not None)
 
     @property
     def passed(self) -> bool:
@@ -103,10 +107,12 @@ class ValueTest:
     def message(self) -> str:
         """Describe the result in two or three sentences."""
         if self.least_share is None:
+            is_flat = self.values >= _LEAST_VALUES and isnan(self.explained)
             return (
                 f"Whether predicted values of {self.variable} are better than the last known one "
-                f"cannot be told: {self.values:,} unseen values came. Use a longer history, or a "
-                "longer periods.test."
+                f"cannot be told: {self.values:,} unseen values came"
+                f"{', which do not vary' if is_flat else ''}. Use a longer history, or a longer "
+                "periods.test."
             )
         better = "better" if self.passed else "not clearly better"
         return (
@@ -127,13 +133,13 @@ class ValueTest:
         best = self.title.capitalize()
         if self.is_constant:
             return f"{best}, the best candidate, predicts a constant. "
-        is_mean = share != self.share_better
-        loss, name = (
-            (self.mean_crps, "the mean") if is_mean else (self.last_crps, "the last known value")
-        )
+        is_own = self.explained <= 0 or share not in (self.share_better, self.better_than_mean)
+        loss = self.last_crps if share == self.share_better else self.mean_crps
         less = 1 - self.crps / loss if loss > 0 else 0.0
-        if less <= 0 or not self.explained > 0:
-            name = name if less <= 0 else "the mean"
+        name = "the last known value" if share == self.share_better else "the mean"
+        name = "the mean of the unseen values themselves" if is_own else name
+        by = "" if is_own else f"{spoken_share(less)} "
+        if self.explained <= 0 or (less <= 0 and not is_own):
             return f"{best}, the best candidate, is no better than {name}. "
         more = self.more_needed
         needed = (
@@ -142,7 +148,7 @@ class ValueTest:
             else "more values alone hardly help"
         )
         return (
-            f"{best}, the best candidate, is {spoken_share(less)} better than {name}, in "
+            f"{best}, the best candidate, is {by}better than {name}, in "
             f"{int(10 * share)} of 10 draws of the unseen values (test): {needed}. "
         )
 

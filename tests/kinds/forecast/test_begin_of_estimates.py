@@ -22,6 +22,8 @@ from alerting.kinds.forecast.training import (
     forecast_unseen,
 )
 from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.dataset_rows import THINNED
+from alerting.learning.data.findings import Finding
 from alerting.learning.experiment.experiment import Found
 from alerting.learning.experiment.trials import TimeUsed, Trial
 from alerting.learning.features.plan import FeaturePlan
@@ -81,8 +83,8 @@ DEFINITION = ForecastDefinition.model_validate(
 )
 
 
-def dataset_of(history):
-    return build_dataset(DEFINITION, 1, [history], history.readings.index[-1].to_pydatetime())
+def dataset_of(history, definition=DEFINITION):
+    return build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
 
 
 def chosen(history):
@@ -190,7 +192,7 @@ def test_intervals_are_calibrated_from_the_residuals_of_the_model_that_serves():
     candidate = TRAINING.train(dataset, DEFINITION, "ridge", silent)
     fitted = fit_rows(dataset, candidate, DEFINITION, train)
     [spread] = forecast_in(fitted).core.spread
-    unseen = forecast_unseen(dataset, candidate, DEFINITION, train, fitted)
+    unseen = forecast_unseen(dataset, candidate, DEFINITION, train, fitted, has_alarm=False)
     widths = np.ptp(unseen.quantiles[:, 0], axis=1)
     assert widths == pytest.approx(np.ptp(spread))
     rows = np.flatnonzero(dataset.measured_in("validation") & dataset.has_future)
@@ -202,6 +204,53 @@ def test_intervals_are_calibrated_from_the_residuals_of_the_model_that_serves():
     assert np.ptp(served[0, 0]) == pytest.approx(high - low, rel=0.1)
 
 
+def trained(dataset):
+    families = ("persistence", "mean", "ridge")
+    return [TRAINING.train(dataset, DEFINITION, family, silent) for family in families]
+
+
+def test_values_without_an_alarm_have_the_intervals_of_values_alone():
+    """A limit that is never crossed gives no alarm."""
+    document = DEFINITION.model_dump(exclude={"variable"}, exclude_unset=True)
+    document |= {"problem": {"variable": "quality", "above": 1000}}
+    limited = ForecastDefinition.model_validate(document)
+    dataset = dataset_of(line(120, 60.0, 1.0, 1.0, 1.0), limited)
+    candidates = trained(dataset)
+    plain, guarded = (
+        TRAINING.choose(dataset, definition, candidates)[1].model
+        for definition in (DEFINITION, limited)
+    )
+    assert not guarded.has_alarm
+    assert forecast_in(guarded.estimator).shifts == forecast_in(plain.estimator).shifts
+
+
+def test_a_refit_on_thinned_rows_learns_from_every_result():
+    dataset = dataset_of(line(120, 60.0, 1.0, 1.0, 1.0))
+    twin = TRAINING.choose(dataset, DEFINITION, trained(dataset))[1].model
+    finding = Finding(THINNED, None, 7.0, "left out", "every 7. instant")
+    thinned = replace(dataset, findings=(*dataset.findings, finding))
+    learned, whole = (
+        forecast_in(TRAINING.refit(one, twin, DEFINITION).refit.estimator)
+        for one in (thinned, dataset)
+    )
+    assert learned == whole
+
+
+def test_the_set_of_a_champion_of_before_is_tried_as_it_was(monkeypatch):
+    tried = []
+    ridge = FORECASTERS["ridge"]
+
+    def fit(params, *rest):
+        tried.append(params)
+        return ridge.fit(params, *rest)
+
+    monkeypatch.setitem(FORECASTERS, "ridge", replace(ridge, fit=fit))
+    dataset = dataset_of(line(60, 60.0, 1.0, 0.3, 1.0))
+    before = {"of": "difference", "penalty": 0.7}
+    TRAINING.train(dataset, DEFINITION, "ridge", silent, before)
+    assert {**before, "results": 4, "windows": "all"} in tried
+
+
 def test_rows_without_a_result_are_thinned_and_make_no_stride_longer(monkeypatch):
     history = line(200, 60.0, 1.0, 1.0, 1.0)
     whole = dataset_of(history)
@@ -210,6 +259,7 @@ def test_rows_without_a_result_are_thinned_and_make_no_stride_longer(monkeypatch
     thinned = dataset_of(history)
     assert thinned.plan.stride_ms == whole.plan.stride_ms == STEP * 60_000
     assert thinned.has_future.sum() == whole.has_future.sum()
+    assert thinned.observed == whole.observed
     assert len(thinned.at) <= 500 < len(whole.at)
 
 

@@ -169,10 +169,26 @@ def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
     chance, chosen = TRAINING.choose(dataset, definition, [last, ridge, smooth])
     assert chance.passed
     assert (chosen.candidate.family, chosen.model.has_alarm) == ("ridge", False)
+    # the second one that is tested on the same unseen values
+    assert chosen.evidence.test.confidence == pytest.approx(0.95)
     assert describe_values(chance, chosen.evidence.test).endswith(
         "No alarm is raised: the candidate with the best warnings estimates no better than the "
         "last known value or the mean."
     )
+
+
+def test_an_alarm_is_not_dropped_because_too_few_unseen_values_tell_nothing_of_its_estimate():
+    platform, _ = line(33, 2, above=52.5)
+    decided = trained_at(platform, "quality", TRAINED)
+    dataset = load_dataset(platform.runs, decided.run_id)
+    definition = platform.definitions.newest_revision("quality").definition
+    files, _ = load_candidates(platform.runs, decided.run_id, definition.families)
+    candidates = [candidate_from_files(stored) for stored in files.values()]
+    unseen = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
+    future = dataset.future.copy()
+    future[unseen[2:]] = np.nan
+    _, chosen = TRAINING.choose(replace(dataset, future=future), definition, candidates)
+    assert chosen.model.has_alarm
 
 
 def test_results_that_no_variable_explains_raise_no_alarm():

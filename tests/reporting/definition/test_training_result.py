@@ -4,6 +4,7 @@ may hold."""
 import html
 import re
 from dataclasses import replace
+from math import nan
 
 import pytest
 
@@ -62,6 +63,8 @@ VALUES = ValueTest(
 )
 NO_BETTER = replace(VALUES, share_better=0.4, last_crps=0.14)
 FEW_VALUES = replace(VALUES, values=40, all_values=200, mean_crps=0.18, better_than_mean=0.8)
+FEW_OWN = replace(VALUES, values=40, all_values=200, share_explained=0.8)
+NO_SHARE = replace(VALUES, values=20, share_explained=None, explained=-0.1)
 CONSTANT = replace(VALUES, is_constant=True, explained=-0.02)
 ABOVE = ChanceTest(0.5, 0.2, trials=5, problems=8, share=0.01)
 NO_THRESHOLD = without_threshold(ABOVE, 4)
@@ -208,6 +211,25 @@ TABLE = {
         "and holds 93 %. What may help: a longer history, or variables that move with moisture "
         "before it is known.",
     ),
+    "values too few beside their own mean": (
+        made(refuse(None, FEW_OWN, ""), evidence={"values": FEW_OWN.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is better than the mean of the "
+        "unseen values themselves, in 8 of 10 draws of the unseen values (test): too few values; "
+        "about 270 more values are needed. On 40 unseen values (test) they explain 73 % of the "
+        "variance and are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; "
+        "the 90 % interval is 1.07 wide and holds 93 %. What may help: a longer history, or "
+        "variables that move with moisture before it is known.",
+    ),
+    "values that explain nothing": (
+        made(refuse(None, NO_SHARE, ""), evidence={"values": NO_SHARE.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is no better than the mean of the "
+        "unseen values themselves. On 20 unseen values (test) they explain 0 % of the variance and "
+        "are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % "
+        "interval is 1.07 wide and holds 93 %. What may help: a longer history, or variables that "
+        "move with moisture before it is known.",
+    ),
     "a constant": (
         made(refuse(None, CONSTANT, ""), evidence={"values": CONSTANT.to_document()}),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
@@ -317,12 +339,29 @@ def test_a_refusal_for_its_values_is_not_said_to_be_chance():
         ({"share_explained": 0.85}, False, 12_000),
         ({"share_explained": None}, True, None),  # too few values to be judged by their own mean
         ({"explained": -0.1}, False, None),
+        ({"values": 20, "share_explained": None, "explained": -0.1}, False, None),
+        ({"values": 5, "share_explained": None}, False, None),
+        ({"explained": nan}, False, None),
         ({"is_constant": True}, False, None),
     ],
 )
 def test_values_serve_only_if_they_beat_the_last_one_and_the_mean(changes, passed, more):
     test = replace(VALUES, **changes)
     assert (test.passed, test.more_needed) == (passed, more)
+
+
+@pytest.mark.parametrize(
+    ("changes", "came"),
+    [
+        ({"values": 5, "share_explained": None}, "5 unseen values came. "),
+        ({"values": 1, "explained": nan}, "1 unseen values came. "),
+        ({"explained": nan}, "3,204 unseen values came, which do not vary. "),
+    ],
+)
+def test_too_few_unseen_values_or_those_that_do_not_vary_tell_nothing(changes, came):
+    test = replace(VALUES, **changes)
+    assert f"cannot be told: {came}Use a longer history" in test.message
+    assert "nan" not in test.message
 
 
 @pytest.mark.parametrize("code", ["de", "fr"])
