@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 from warnings import catch_warnings, simplefilter
@@ -33,6 +34,9 @@ class Detector(Protocol):
 
     def score(self, rows: Floats) -> Floats:
         """Return how unlike normal each encoded row is, in the detector's own unit."""
+
+    def check(self, width: int) -> None:
+        """Raise ValueError if its arrays do not fit together and rows of `width` columns."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,13 @@ class PrincipalComponents:
             + beside / self.limits[1]
         )
         return np.asarray(np.sqrt(index))
+
+    def check(self, width: int) -> None:
+        _require_shapes(
+            (self.components, (width, self.inverse.size)),
+            (self.inverse, (self.inverse.size,)),
+            (self.limits, (2,)),
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,14 @@ class LevelsAndSpreads:
 
     def score(self, rows: Floats) -> Floats:
         return largest_score(self, rows)
+
+    def check(self, width: int) -> None:
+        _require_shapes(
+            (self.spreads, (width,)),
+            (self.components, (width, self.inverse.size)),
+            (self.inverse, (self.inverse.size,)),
+            (self.limits, (2, 3)),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,11 +146,14 @@ class IsolationTrees:
     def check(self, width: int) -> None:
         """Raise ValueError if a path through a tree would leave the table, use a column that a row
         does not have, or never end at a leaf."""
-        count = len(self.column)
+        count = self.column.size
         tables = (self.column, self.left, self.right, self.roots)
-        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
-            raise ValueError("the trees have tables of unequal length")
-        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
+        _require_shapes(
+            *((part, (count,)) for part in (*tables[:3], self.cut, self.depth)),
+            (self.roots, (self.roots.size,)),
+            (self.usual, (1,)),
+        )
+        if not all((part == np.floor(part)).all() for part in tables):
             raise ValueError("a node of a tree is no whole number")
         inner = np.flatnonzero(self.column >= 0)
         children = np.stack([self.left[inner], self.right[inner]])
@@ -188,6 +210,16 @@ class Autoencoder:
             hidden = np.maximum(product(hidden, weights) + bias, 0.0)
         return product(hidden, self.back) + self.back_bias
 
+    def check(self, width: int) -> None:
+        layers = [*self.hidden_layers(), (self.back, self.back_bias)]
+        widths = pairwise([width, *(bias.size for _, bias in layers)])
+        _require_shapes(
+            *((weights, sizes) for (weights, _), sizes in zip(layers, widths, strict=True)),
+            *((bias, (bias.size,)) for _, bias in layers),
+            (self.back_bias, (width,)),
+            (self.usual, (width,)),
+        )
+
 
 @dataclass(frozen=True)
 class BesideSpreads:
@@ -225,6 +257,12 @@ class BesideSpreads:
         repaired[:, levels] = self.levels.expect(rows[:, levels], places)
         return repaired
 
+    def check(self, width: int) -> None:
+        _require_shapes((self.is_spread, (width,)), (self.limits, (2,)))
+        count = int((self.is_spread == 0).sum())
+        self.levels.check(count)
+        self.spreads.check(width - count)
+
 
 def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> Floats:
     """Return the largest score of the parts of a detector, each in units of its limit."""
@@ -232,6 +270,12 @@ def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> F
         part.score(rows[:, columns]) / limit for columns, part, limit in detector.parts()
     )
     return np.asarray(np.maximum(levels, spreads))
+
+
+def _require_shapes(*pairs: tuple[Floats, tuple[int, ...]]) -> None:
+    for array, shape in pairs:
+        if array.shape != shape:
+            raise ValueError(f"an array of a detector is {array.shape}, not {shape}")
 
 
 _ROUNDS = 10
@@ -247,6 +291,7 @@ DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     }
 )
 _PARTS = ("levels.", "spreads.")
+_ABOVE_ZERO = ("inverse", "limits", "usual")
 
 
 def arrays_of(detector: Any) -> dict[str, Floats]:
@@ -263,8 +308,19 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 
 def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
     """Return the detector of a family with these arrays, for rows of `width` columns. Raises
-    ValueError for a family that no training fits any more, and for trees that lead nowhere, and
-    TypeError if the arrays are not those of the family."""
+    ValueError for a family that no training fits any more, and for arrays that do not fit together,
+    are not finite, or lead nowhere, and TypeError if they are not those of the family."""
+    detector = _detector_of(family, arrays)
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise ValueError("a number of a detector is not finite")
+    scales = (values for name, values in arrays.items() if name.split(".")[-1] in _ABOVE_ZERO)
+    if not all((values > 0).all() for values in scales):
+        raise ValueError("a variance or a limit of a detector is not above 0")
+    detector.check(width)
+    return detector
+
+
+def _detector_of(family: str, arrays: Arrays) -> Detector:
     if family not in DETECTORS:
         raise ValueError(f"no {family} is trained any more; train the model again")
     if "is_spread" in arrays:
@@ -276,17 +332,13 @@ def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
             }
             for part in _PARTS
         )
-        is_spread = arrays["is_spread"]
         return BesideSpreads(
-            is_spread,
+            arrays["is_spread"],
             arrays["limits"],
-            detector_of(family, levels, int((is_spread == 0).sum())),
+            _detector_of(family, levels),
             PrincipalComponents(**spreads),
         )
-    detector = DETECTORS[family](**arrays)
-    if isinstance(detector, IsolationTrees):
-        detector.check(width)
-    return detector
+    return DETECTORS[family](**arrays)
 
 
 _VARIANCE = 0.99  # share of it that the components of levels explain
@@ -380,7 +432,7 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
         hidden_layer_sizes=(_HIDDEN, min(max(needed, 2), rows.shape[1] - 1), _HIDDEN),
         batch_size=min(_BATCH, len(rows)),
         random_state=0,
-        tol=0.0,
+        n_iter_no_change=_BATCH * sum(steps for _, steps in _STAGES),
         warm_start=True,
     )
     with catch_warnings():
