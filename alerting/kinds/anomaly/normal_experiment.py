@@ -39,7 +39,7 @@ _FOLDS = 10
 _MANY_WINDOWS = 40  # of normal time, from which each of ten folds has several
 _MOST_COMPARED = 4_000  # normal rows on which families are compared
 _MOST_FAULTS = 600
-_LEAST_EXCEEDING = 10  # normal rows: of fewer, a threshold would be the chance of single rows
+_LEAST_EXCEEDING = 10  # windows, at most one in ten: of fewer a threshold would be chance
 _BLOCKS = 40  # of normal time, drawn with their faults
 _DRAWS = 1_000
 _CHANCE = 0.025  # on either side of an interval
@@ -158,15 +158,15 @@ class FamilyChoice(NamedTuple):
 
 
 class FaultScores(NamedTuple):
-    """Scores by one family, out of fold: of `normal` rows (n), and the highest of each of `faults`
-    (m): of those injected, then of problems."""
+    """Scores by one family, out of fold: the highest of each window of `normal` time (n), and of
+    each of `faults` (m): of those injected, then of problems."""
 
     normal: Floats
     faults: Floats
 
     def find(self, exceeding: int, counts: npt.NDArray[np.int64]) -> BoolArray:
-        """Return which faults (d x m) score above all but `exceeding` normal rows, each of which
-        counts so often (`counts`, d x n)."""
+        """Return which faults (d x m) score above all but `exceeding` windows of normal time, each
+        of which counts so often (`counts`, d x n)."""
         order = np.argsort(-self.normal)
         place = (np.cumsum(counts[:, order], axis=1) <= exceeding).sum(axis=1)
         limits = self.normal[order[np.minimum(place, len(order) - 1)]]
@@ -178,8 +178,8 @@ class FamilyComparison(NormalExperiment):
     injected faults of one row each, and then the rows of each problem, of this `number`.
 
     Normal rows and faults of the first fold screen families (`screen`); the others decide.
-    `decisive`: these normal rows; `origin`: which of them the injected faults that decide were;
-    `fault`: number of the fault of each row of faults that decides.
+    `windows`: how many windows of normal time decide; `origin`: the window of each injected fault
+    that decides.
     """
 
     def __init__(
@@ -190,9 +190,12 @@ class FamilyComparison(NormalExperiment):
         in_fold = np.zeros(self.rows, np.int64)
         for place, fold in enumerate(self.folds):
             in_fold[fold.test] = place
-        self.decisive = np.flatnonzero(in_fold > 0)
-        chosen = evenly(self.decisive, _MOST_FAULTS)
-        self.origin = np.searchsorted(self.decisive, chosen)
+        self._decisive = np.flatnonzero(in_fold > 0)
+        cells = used.at[self._decisive] // plan.longest_window_ms
+        _, self._begins, window = np.unique(cells, return_index=True, return_inverse=True)
+        self.windows = len(self._begins)
+        chosen = evenly(self._decisive, _MOST_FAULTS)
+        self.origin = window[np.searchsorted(self._decisive, chosen)]
         screened = evenly(np.flatnonzero(in_fold == 0), _MOST_FAULTS // (_FEW_FOLDS - 1))
         chosen = np.sort(np.concatenate([chosen, screened]))
         groups = [range(block.start, block.stop) for block in plan.number_blocks.values()]
@@ -201,7 +204,7 @@ class FamilyComparison(NormalExperiment):
         of_fault = np.concatenate([in_fold[chosen], number % (len(self.folds) - 1) + 1])
         self._decides = of_fault > 0
         fault = np.concatenate([np.arange(len(chosen)), len(chosen) + number])
-        self.fault = np.unique(fault[self._decides], return_inverse=True)[1]
+        self._fault = np.unique(fault[self._decides], return_inverse=True)[1]
         self._screening, *self.folds = [
             replace(
                 fold,
@@ -241,18 +244,20 @@ class FamilyComparison(NormalExperiment):
     def score_faults(self, family: str) -> FaultScores:
         """Return the scores that a family gives to what decides."""
         scores = self.out_of_fold({"family": family})
-        highest = np.full(int(self.fault.max()) + 1, -np.inf)
-        np.maximum.at(highest, self.fault, scores[self.normal :][self._decides])
-        return FaultScores(scores[self.decisive], highest)
+        highest = np.full(int(self._fault.max()) + 1, -np.inf)
+        np.maximum.at(highest, self._fault, scores[self.normal :][self._decides])
+        return FaultScores(np.maximum.reduceat(scores[self._decisive], self._begins), highest)
 
 
-def count_exceeding(definition: AnomalyDefinition, rows: int, stride_ms: int) -> int:
-    """Return how many of these normal rows may score above the threshold at which families are
-    compared: as many as the definition allows, but at least ten. `stride_ms`: that of the rows."""
+def count_exceeding(definition: AnomalyDefinition, window_ms: int, windows: int) -> int:
+    """Return in how many of these windows of normal time a score may be above the threshold at
+    which families are compared: as many as the definition allows, but at least ten, or one in ten
+    of fewer than a hundred."""
     share = definition.threshold.time_in_alarm
     if share is None:
-        share = definition.false_alarms_per_week * stride_ms / WEEK_MS
-    return min(max(round(rows * share), _LEAST_EXCEEDING), rows - 1)
+        share = definition.false_alarms_per_week * window_ms / WEEK_MS
+    least = max(min(_LEAST_EXCEEDING, windows // 10), 1)
+    return min(max(round(windows * share), least), windows - 1)
 
 
 def choose_family(
@@ -263,7 +268,7 @@ def choose_family(
     number: Positions,
 ) -> FamilyChoice:
     """Return the family of the detector: principal components, unless another one finds more where
-    as many normal rows exceed its threshold, beyond chance.
+    as many windows of normal time exceed its threshold, beyond chance.
 
     `plan`: with the stride of the rows; `problems`: rows of problems, which are no normal rows,
     with the `number` of the problem of each. With too few problems to be beyond chance injected
@@ -304,14 +309,14 @@ def choose_family(
             "principal components, because relations are straight, and no states lie so far apart "
             "that isolation trees find more",
         )
-    rows = len(comparison.decisive)
-    return _decide(comparison, count_exceeding(definition, rows, thinned.stride_ms), rivals)
+    exceeding = count_exceeding(definition, plan.longest_window_ms, comparison.windows)
+    return _decide(comparison, exceeding, rivals)
 
 
 def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str]) -> FamilyChoice:
-    """Return the family that finds most where so many normal rows exceed its threshold."""
+    """Return the family that finds most where so many normal windows exceed its threshold."""
     scores_of = {COMPONENTS: comparison.score_faults(COMPONENTS)}
-    once = np.ones((1, len(comparison.decisive)), np.int64)
+    once = np.ones((1, comparison.windows), np.int64)
     hits_of = {COMPONENTS: scores_of[COMPONENTS].find(exceeding, once)[0]}
     count = len(comparison.origin)
     by_problems = _chance(len(hits_of[COMPONENTS]) - count, 0) <= _CHANCE / len(rivals)
@@ -389,10 +394,11 @@ def _gain_interval(
     """Return the 95 % interval of how much more of the injected faults the first of two families
     finds. Blocks of normal time are drawn with the faults that were injected into them (`origin`),
     so that both thresholds vary as they would on other normal time."""
-    rows = len(sides[0].normal)
-    block = np.arange(rows) * _BLOCKS // rows
-    shares = np.full(_BLOCKS, 1 / _BLOCKS)
-    drawn = np.random.default_rng(0).multinomial(_BLOCKS, shares, _DRAWS)[:, block]
+    windows = len(sides[0].normal)
+    blocks = min(_BLOCKS, windows)
+    block = np.arange(windows) * blocks // windows
+    shares = np.full(blocks, 1 / blocks)
+    drawn = np.random.default_rng(0).multinomial(blocks, shares, _DRAWS)[:, block]
     new, old = (side.find(exceeding, drawn)[:, : len(origin)] for side in sides)
     weights = drawn[:, origin]
     gains = (weights * (new.astype(np.float64) - old)).sum(axis=1) / weights.sum(axis=1)

@@ -173,10 +173,10 @@ DEFINITION = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"]})
 
 
 def choose(monkeypatch, score_faults, problems=0, rivals=("autoencoder",)):
-    """Return the choice where these scores (normal rows, number of problems, family) decide."""
+    """Return the choice where these scores (number of normal windows, family) decide."""
 
     def score(comparison, family):
-        return FaultScores(*score_faults(len(comparison.decisive), family))
+        return FaultScores(*score_faults(comparison.windows, family))
 
     monkeypatch.setattr(FamilyComparison, "screen", lambda _, family: family in rivals)
     monkeypatch.setattr(FamilyComparison, "score_faults", score)
@@ -189,11 +189,11 @@ def choose(monkeypatch, score_faults, problems=0, rivals=("autoencoder",)):
 def test_known_problems_decide_where_all_of_them_would_be_beyond_chance_and_else_injected_faults(
     monkeypatch, injected, problems, family, by
 ):
-    def score_faults(rows, family):
+    def score_faults(windows, family):
         side = int(family == "autoencoder")
         known = [number == "1" for number in problems[side]]
         hits = np.array([*(np.arange(600) < injected[side]), *known])
-        return np.linspace(0, 1, rows), np.where(hits, 2.0, -1.0)
+        return np.linspace(0, 1, windows), np.where(hits, 2.0, -1.0)
 
     choice = choose(monkeypatch, score_faults, len(problems[0]))
     assert choice.family == family
@@ -201,9 +201,9 @@ def test_known_problems_decide_where_all_of_them_would_be_beyond_chance_and_else
 
 
 def test_of_two_rivals_each_must_be_further_beyond_chance(monkeypatch):
-    def score_faults(rows, family):
+    def score_faults(windows, family):
         found = {"autoencoder": 6, "isolation_forest": 6}.get(family, 0)
-        return np.linspace(0, 1, rows), np.where(np.arange(607) < 600 + found, 2.0, -1.0)
+        return np.linspace(0, 1, windows), np.where(np.arange(607) < 600 + found, 2.0, -1.0)
 
     both = choose(monkeypatch, score_faults, 7, ("autoencoder", "isolation_forest"))
     assert (both.family, "sign test" in both.reason) == ("pca", True)
@@ -211,29 +211,29 @@ def test_of_two_rivals_each_must_be_further_beyond_chance(monkeypatch):
 
 
 def test_what_one_block_of_normal_time_decides_by_the_threshold_is_no_gain(monkeypatch):
-    def score_faults(rows, family):
-        normal = np.linspace(0, 1, rows)
-        if family == "pca":  # all faults are hidden by what was high in one block of time
-            normal[300:315] = 3.0
+    def score_faults(windows, family):
+        normal = np.linspace(0, 1, windows)
+        if family == "pca":  # faults are hidden by what was high in two blocks of time
+            normal[[10, 11, 12, 13, 14, 40, 41, 42, 43, 44, 45]] = 3.0
         return normal, np.tile([2.0, 0.2], 300)
 
     assert choose(monkeypatch, score_faults).family == "pca"
 
 
-@pytest.mark.parametrize("threshold", [{}, {"time_in_alarm": 0.05}])
-def test_families_are_compared_where_as_many_normal_rows_are_above_the_threshold(threshold):
+@pytest.mark.parametrize("threshold", [{}, {"time_in_alarm": 0.2}])
+def test_families_are_compared_where_as_many_windows_are_above_the_threshold(threshold):
     used = used_rows(500)
     comparison = FamilyComparison(PLAN, used, used.select(slice(0)), np.arange(0))
     definition = DEFINITION.model_copy(
         update={"threshold": DEFINITION.threshold.model_copy(update=threshold)}
     )
-    rows = len(comparison.decisive)
-    exceeding = count_exceeding(definition, rows, PLAN.stride_ms)
-    assert exceeding == (round(rows * 0.05) if threshold else 10)
+    windows = comparison.windows
+    exceeding = count_exceeding(definition, PLAN.longest_window_ms, windows)
+    assert exceeding == (round(windows * 0.2) if threshold else windows // 10)
     for family in NAMES:
         scores = comparison.score_faults(family)
         as_faults = scores._replace(faults=scores.normal)
-        assert as_faults.find(exceeding, np.ones((1, rows), int)).sum() == exceeding
+        assert as_faults.find(exceeding, np.ones((1, windows), int)).sum() == exceeding
 
 
 def test_what_screened_a_family_does_not_decide_on_it():
