@@ -275,7 +275,7 @@ def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> F
 def _require_shapes(*pairs: tuple[Floats, tuple[int, ...]]) -> None:
     for array, shape in pairs:
         if array.shape != shape:
-            raise ValueError(f"an array of a detector is {array.shape}, not {shape}")
+            raise ValueError(f"an array of a detector or its trees is {array.shape}, not {shape}")
 
 
 _ROUNDS = 10

@@ -175,7 +175,7 @@ class FaultScores(NamedTuple):
 
 class FamilyComparison(NormalExperiment):
     """Rows of faults stand behind `normal` rows, and are scored by a fit that has not seen them:
-    injected faults of one row each, and then the rows of each problem, of this `number`.
+    injected faults of one row each, and then the rows of each problem, of this rising `number`.
 
     Normal rows and faults of the first fold screen families (`screen`); the others decide.
     `windows`: how many windows of normal time decide; `origin`: the window of each injected fault
@@ -191,8 +191,11 @@ class FamilyComparison(NormalExperiment):
         for place, fold in enumerate(self.folds):
             in_fold[fold.test] = place
         self._decisive = np.flatnonzero(in_fold > 0)
-        cells = used.at[self._decisive] // plan.longest_window_ms
-        _, self._begins, window = np.unique(cells, return_index=True, return_inverse=True)
+        _, self._begins, window = np.unique(
+            used.at[self._decisive] // plan.longest_window_ms,
+            return_index=True,
+            return_inverse=True,
+        )
         self.windows = len(self._begins)
         chosen = evenly(self._decisive, _MOST_FAULTS)
         self.origin = window[np.searchsorted(self._decisive, chosen)]
@@ -204,7 +207,7 @@ class FamilyComparison(NormalExperiment):
         of_fault = np.concatenate([in_fold[chosen], number % (len(self.folds) - 1) + 1])
         self._decides = of_fault > 0
         fault = np.concatenate([np.arange(len(chosen)), len(chosen) + number])
-        self._fault = np.unique(fault[self._decides], return_inverse=True)[1]
+        self._first = np.unique(fault[self._decides], return_index=True)[1]
         self._screening, *self.folds = [
             replace(
                 fold,
@@ -244,9 +247,10 @@ class FamilyComparison(NormalExperiment):
     def score_faults(self, family: str) -> FaultScores:
         """Return the scores that a family gives to what decides."""
         scores = self.out_of_fold({"family": family})
-        highest = np.full(int(self._fault.max()) + 1, -np.inf)
-        np.maximum.at(highest, self._fault, scores[self.normal :][self._decides])
-        return FaultScores(np.maximum.reduceat(scores[self._decisive], self._begins), highest)
+        return FaultScores(
+            np.maximum.reduceat(scores[self._decisive], self._begins),
+            np.maximum.reduceat(scores[self.normal :][self._decides], self._first),
+        )
 
 
 def count_exceeding(definition: AnomalyDefinition, window_ms: int, windows: int) -> int:
@@ -315,18 +319,15 @@ def choose_family(
 
 def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str]) -> FamilyChoice:
     """Return the family that finds most where so many normal windows exceed its threshold."""
-    scores_of = {COMPONENTS: comparison.score_faults(COMPONENTS)}
+    scores_of = {family: comparison.score_faults(family) for family in (COMPONENTS, *rivals)}
     once = np.ones((1, comparison.windows), np.int64)
-    hits_of = {COMPONENTS: scores_of[COMPONENTS].find(exceeding, once)[0]}
+    hits_of = {name: scores.find(exceeding, once)[0] for name, scores in scores_of.items()}
     count = len(comparison.origin)
     by_problems = _chance(len(hits_of[COMPONENTS]) - count, 0) <= _CHANCE / len(rivals)
     decisive = slice(count, None) if by_problems else slice(0, count)
-    if not hits_of[COMPONENTS][decisive].all():  # else none can find more
-        scores_of |= {family: comparison.score_faults(family) for family in rivals}
-        hits_of = {name: scores.find(exceeding, once)[0] for name, scores in scores_of.items()}
     best = COMPONENTS
     gains = ""
-    for family in [*hits_of][1:]:
+    for family in rivals:
         sides = hits_of[family], hits_of[COMPONENTS]
         gained, lost = (int((a & ~b)[decisive].sum()) for a, b in (sides, sides[::-1]))
         if by_problems:
@@ -346,11 +347,11 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
     shares = ", ".join(
         f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
     )
-    difference = "sign test" if by_problems else "95 % interval of the difference"
     return FamilyChoice(
         best,
         f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
-        f"of which are found {shares}" + (f" ({difference}{gains})" if gains else ""),
+        f"of which are found {shares} "
+        f"({'sign test' if by_problems else '95 % interval of the difference'}{gains})",
     )
 
 
@@ -402,5 +403,4 @@ def _gain_interval(
     new, old = (side.find(exceeding, drawn)[:, : len(origin)] for side in sides)
     weights = drawn[:, origin]
     gains = (weights * (new.astype(np.float64) - old)).sum(axis=1) / weights.sum(axis=1)
-    low, high = np.quantile(gains, [_CHANCE, 1 - _CHANCE])
-    return float(low), float(high)
+    return float(np.quantile(gains, _CHANCE)), float(np.quantile(gains, 1 - _CHANCE))
