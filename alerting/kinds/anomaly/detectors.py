@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 from warnings import catch_warnings, simplefilter
@@ -35,9 +34,6 @@ class Detector(Protocol):
     def score(self, rows: Floats) -> Floats:
         """Return how unlike normal each encoded row is, in the detector's own unit."""
 
-    def check(self, width: int) -> None:
-        """Raise ValueError if its arrays do not fit together and rows of `width` columns."""
-
 
 @dataclass(frozen=True)
 class PrincipalComponents:
@@ -52,6 +48,7 @@ class PrincipalComponents:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "pca"
+    shapes: ClassVar[str] = "ka a 2"
 
     def score(self, rows: Floats) -> Floats:
         inside = product(rows, self.components)
@@ -61,13 +58,6 @@ class PrincipalComponents:
             + beside / self.limits[1]
         )
         return np.asarray(np.sqrt(index))
-
-    def check(self, width: int) -> None:
-        _require_shapes(
-            (self.components, (width, self.inverse.size)),
-            (self.inverse, (self.inverse.size,)),
-            (self.limits, (2,)),
-        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +75,7 @@ class LevelsAndSpreads:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "levels_and_spreads"
+    shapes: ClassVar[str] = "k ka a 23"
 
     def parts(self) -> Iterator[tuple[Positions, Detector, float]]:
         """Yield the columns, the detector and the limit of levels, and of spreads."""
@@ -100,14 +91,6 @@ class LevelsAndSpreads:
 
     def score(self, rows: Floats) -> Floats:
         return largest_score(self, rows)
-
-    def check(self, width: int) -> None:
-        _require_shapes(
-            (self.spreads, (width,)),
-            (self.components, (width, self.inverse.size)),
-            (self.inverse, (self.inverse.size,)),
-            (self.limits, (2, 3)),
-        )
 
 
 @dataclass(frozen=True)
@@ -128,6 +111,7 @@ class IsolationTrees:
     roots: Floats
     usual: Floats
     family: ClassVar[str] = "isolation_forest"
+    shapes: ClassVar[str] = "n n n n n r 1"
 
     def score(self, rows: Floats) -> Floats:
         column = self.column.astype(np.int64)
@@ -148,11 +132,6 @@ class IsolationTrees:
         does not have, or never end at a leaf."""
         count = self.column.size
         tables = (self.column, self.left, self.right, self.roots)
-        _require_shapes(
-            *((part, (count,)) for part in (*tables[:3], self.cut, self.depth)),
-            (self.roots, (self.roots.size,)),
-            (self.usual, (1,)),
-        )
         if not all((part == np.floor(part)).all() for part in tables):
             raise ValueError("a node of a tree is no whole number")
         inner = np.flatnonzero(self.column >= 0)
@@ -184,6 +163,7 @@ class Autoencoder:
     back_bias: Floats
     usual: Floats
     family: ClassVar[str] = "autoencoder"
+    shapes: ClassVar[str] = "km m mb b bn n nk k k"
     clip_at: ClassVar[float] = 6.0  # usual deviations beyond which it has learned nothing
 
     def score(self, rows: Floats) -> Floats:
@@ -210,16 +190,6 @@ class Autoencoder:
             hidden = np.maximum(product(hidden, weights) + bias, 0.0)
         return product(hidden, self.back) + self.back_bias
 
-    def check(self, width: int) -> None:
-        layers = [*self.hidden_layers(), (self.back, self.back_bias)]
-        widths = pairwise([width, *(bias.size for _, bias in layers)])
-        _require_shapes(
-            *((weights, sizes) for (weights, _), sizes in zip(layers, widths, strict=True)),
-            *((bias, (bias.size,)) for _, bias in layers),
-            (self.back_bias, (width,)),
-            (self.usual, (width,)),
-        )
-
 
 @dataclass(frozen=True)
 class BesideSpreads:
@@ -233,6 +203,7 @@ class BesideSpreads:
     limits: Floats
     levels: Detector
     spreads: PrincipalComponents
+    shapes: ClassVar[str] = "k 2"
 
     @property
     def family(self) -> str:
@@ -257,12 +228,6 @@ class BesideSpreads:
         repaired[:, levels] = self.levels.expect(rows[:, levels], places)
         return repaired
 
-    def check(self, width: int) -> None:
-        _require_shapes((self.is_spread, (width,)), (self.limits, (2,)))
-        count = int((self.is_spread == 0).sum())
-        self.levels.check(count)
-        self.spreads.check(width - count)
-
 
 def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> Floats:
     """Return the largest score of the parts of a detector, each in units of its limit."""
@@ -270,12 +235,6 @@ def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> F
         part.score(rows[:, columns]) / limit for columns, part, limit in detector.parts()
     )
     return np.asarray(np.maximum(levels, spreads))
-
-
-def _require_shapes(*pairs: tuple[Floats, tuple[int, ...]]) -> None:
-    for array, shape in pairs:
-        if array.shape != shape:
-            raise ValueError(f"an array of a detector or its trees is {array.shape}, not {shape}")
 
 
 _ROUNDS = 10
@@ -316,8 +275,25 @@ def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
     scales = (values for name, values in arrays.items() if name.split(".")[-1] in _ABOVE_ZERO)
     if not all((values > 0).all() for values in scales):
         raise ValueError("a variance or a limit of a detector is not above 0")
-    detector.check(width)
+    _check(detector, width)
     return detector
+
+
+def _check(detector: Any, width: int) -> None:
+    """Raise ValueError if the arrays of a detector do not fit together and rows of `width` columns.
+    Its `shapes` name the sizes of each array; a letter is one size, `k` the width."""
+    sizes = {"k": width, "1": 1, "2": 2, "3": 3}
+    for field, letters in zip(fields(detector), detector.shapes.split(), strict=False):
+        shape = getattr(detector, field.name).shape
+        sizes = dict(zip(letters, shape, strict=False)) | sizes
+        if shape != tuple(sizes.get(letter) for letter in letters):
+            raise ValueError(f"{field.name} of a detector, or of its trees, has the shape {shape}")
+    if isinstance(detector, BesideSpreads):
+        levels = int((detector.is_spread == 0).sum())
+        _check(detector.levels, levels)
+        _check(detector.spreads, width - levels)
+    if isinstance(detector, IsolationTrees):
+        detector.check(width)
 
 
 def _detector_of(family: str, arrays: Arrays) -> Detector:
