@@ -183,6 +183,7 @@ def compare_models(
         {
             "subject": "model is",
             "found": summary,
+            "stays": "",
             "lost": ", ".join(lost),
             "least_allowed": LEAST_ALLOWED,
             "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
@@ -203,9 +204,10 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": not new.is_enough,
+        "finds_no_problem": new.problems > 0 and not new.problems_found,
         "fewer_problems": old is not None and new.problems_found < old.problems_found,
         "no_synthetic_time": not new.injected,
-        "finds_no_anomaly": not new.problems_found and (new.problems > 0 or not new.synthetic),
+        "finds_no_anomaly": not new.problems and not new.synthetic,
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
 

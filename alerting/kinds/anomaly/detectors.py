@@ -48,6 +48,7 @@ class PrincipalComponents:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "pca"
+    shapes: ClassVar[str] = "ka a 2"
 
     def score(self, rows: Floats) -> Floats:
         inside = product(rows, self.components)
@@ -74,6 +75,7 @@ class LevelsAndSpreads:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "levels_and_spreads"
+    shapes: ClassVar[str] = "k ka a 23"
 
     def parts(self) -> Iterator[tuple[Positions, Detector, float]]:
         """Yield the columns, the detector and the limit of levels, and of spreads."""
@@ -109,6 +111,7 @@ class IsolationTrees:
     roots: Floats
     usual: Floats
     family: ClassVar[str] = "isolation_forest"
+    shapes: ClassVar[str] = "n n n n n r 1"
 
     def score(self, rows: Floats) -> Floats:
         column = self.column.astype(np.int64)
@@ -127,11 +130,9 @@ class IsolationTrees:
     def check(self, width: int) -> None:
         """Raise ValueError if a path through a tree would leave the table, use a column that a row
         does not have, or never end at a leaf."""
-        count = len(self.column)
+        count = self.column.size
         tables = (self.column, self.left, self.right, self.roots)
-        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
-            raise ValueError("the trees have tables of unequal length")
-        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
+        if not all((part == np.floor(part)).all() for part in tables):
             raise ValueError("a node of a tree is no whole number")
         inner = np.flatnonzero(self.column >= 0)
         children = np.stack([self.left[inner], self.right[inner]])
@@ -162,6 +163,7 @@ class Autoencoder:
     back_bias: Floats
     usual: Floats
     family: ClassVar[str] = "autoencoder"
+    shapes: ClassVar[str] = "km m mb b bn n nk k k"
     clip_at: ClassVar[float] = 6.0  # usual deviations beyond which it has learned nothing
 
     def score(self, rows: Floats) -> Floats:
@@ -201,6 +203,7 @@ class BesideSpreads:
     limits: Floats
     levels: Detector
     spreads: PrincipalComponents
+    shapes: ClassVar[str] = "k 2"
 
     @property
     def family(self) -> str:
@@ -247,6 +250,7 @@ DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     }
 )
 _PARTS = ("levels.", "spreads.")
+_ABOVE_ZERO = ("inverse", "limits", "usual")
 
 
 def arrays_of(detector: Any) -> dict[str, Floats]:
@@ -263,8 +267,36 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 
 def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
     """Return the detector of a family with these arrays, for rows of `width` columns. Raises
-    ValueError for a family that no training fits any more, and for trees that lead nowhere, and
-    TypeError if the arrays are not those of the family."""
+    ValueError for a family that no training fits any more, and for arrays that do not fit together,
+    are not finite, or lead nowhere, and TypeError if they are not those of the family."""
+    detector = _detector_of(family, arrays)
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise ValueError("a number of a detector is not finite")
+    scales = (values for name, values in arrays.items() if name.split(".")[-1] in _ABOVE_ZERO)
+    if not all((values > 0).all() for values in scales):
+        raise ValueError("a variance or a limit of a detector is not above 0")
+    _check(detector, width)
+    return detector
+
+
+def _check(detector: Any, width: int) -> None:
+    """Raise ValueError if the arrays of a detector do not fit together and rows of `width` columns.
+    Its `shapes` name the sizes of each array; a letter is one size, `k` the width."""
+    sizes = {"k": width, "1": 1, "2": 2, "3": 3}
+    for field, letters in zip(fields(detector), detector.shapes.split(), strict=False):
+        shape = getattr(detector, field.name).shape
+        sizes = dict(zip(letters, shape, strict=False)) | sizes
+        if shape != tuple(sizes.get(letter) for letter in letters):
+            raise ValueError(f"{field.name} of a detector, or of its trees, has the shape {shape}")
+    if isinstance(detector, BesideSpreads):
+        levels = int((detector.is_spread == 0).sum())
+        _check(detector.levels, levels)
+        _check(detector.spreads, width - levels)
+    if isinstance(detector, IsolationTrees):
+        detector.check(width)
+
+
+def _detector_of(family: str, arrays: Arrays) -> Detector:
     if family not in DETECTORS:
         raise ValueError(f"no {family} is trained any more; train the model again")
     if "is_spread" in arrays:
@@ -276,17 +308,13 @@ def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
             }
             for part in _PARTS
         )
-        is_spread = arrays["is_spread"]
         return BesideSpreads(
-            is_spread,
+            arrays["is_spread"],
             arrays["limits"],
-            detector_of(family, levels, int((is_spread == 0).sum())),
+            _detector_of(family, levels),
             PrincipalComponents(**spreads),
         )
-    detector = DETECTORS[family](**arrays)
-    if isinstance(detector, IsolationTrees):
-        detector.check(width)
-    return detector
+    return DETECTORS[family](**arrays)
 
 
 _VARIANCE = 0.99  # share of it that the components of levels explain
@@ -380,7 +408,7 @@ def fit_autoencoder(rows: Floats) -> Autoencoder:
         hidden_layer_sizes=(_HIDDEN, min(max(needed, 2), rows.shape[1] - 1), _HIDDEN),
         batch_size=min(_BATCH, len(rows)),
         random_state=0,
-        tol=0.0,
+        n_iter_no_change=_BATCH * sum(steps for _, steps in _STAGES),
         warm_start=True,
     )
     with catch_warnings():

@@ -312,6 +312,8 @@ def _detector(
     space = NormalSpace.from_arrays(by_prefix["space"])
     if space.floors is not None and space.floors.shape != space.centre.shape:
         raise ValueError("the floors of spreads are not those of the columns")
+    if not 0 < settings["limit"] - settings["usual"] < np.inf:
+        raise ValueError("the limit of its score is not above the usual one")
     return FittedDetector(
         plan,
         space,

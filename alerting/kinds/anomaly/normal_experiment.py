@@ -5,13 +5,16 @@ history or by injected faults."""
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
     COMPONENTS,
+    WEEK_MS,
     Autoencoder,
     Detector,
     IsolationTrees,
@@ -36,7 +39,8 @@ _FOLDS = 10
 _MANY_WINDOWS = 40  # of normal time, from which each of ten folds has several
 _MOST_COMPARED = 4_000  # normal rows on which families are compared
 _MOST_FAULTS = 600
-_LEAST_PROBLEMS = 5  # with fewer no difference is beyond chance, and injected faults decide
+_LEAST_EXCEEDING = 10  # windows, at most one in ten: of fewer a threshold would be chance
+_BLOCKS = 40  # of normal time, drawn with their faults
 _DRAWS = 1_000
 _CHANCE = 0.025  # on either side of an interval
 _LEAST_LEVELS = 2  # columns of levels, between which there are relations
@@ -153,28 +157,58 @@ class FamilyChoice(NamedTuple):
     reason: str
 
 
-class _Comparison(NormalExperiment):
+class FaultScores(NamedTuple):
+    """Scores by one family, out of fold: the highest of each window of `normal` time (n), and of
+    each of `faults` (m): of those injected, then of problems."""
+
+    normal: Floats
+    faults: Floats
+
+    def find(self, exceeding: int, counts: npt.NDArray[np.int64]) -> BoolArray:
+        """Return which faults (d x m) score above all but `exceeding` windows of normal time, each
+        of which counts so often (`counts`, d x n)."""
+        order = np.argsort(-self.normal)
+        place = (np.cumsum(counts[:, order], axis=1) <= exceeding).sum(axis=1)
+        limits = self.normal[order[np.minimum(place, len(order) - 1)]]
+        return np.asarray(self.faults > limits[:, None])
+
+
+class FamilyComparison(NormalExperiment):
     """Rows of faults stand behind `normal` rows, and are scored by a fit that has not seen them:
-    `injected` faults of one row each, and then the rows of each problem. `fault`: number of the
-    fault of each of these rows."""
+    injected faults of one row each, and then the rows of each problem, of this rising `number`.
+
+    Normal rows and faults of the first fold screen families (`screen`); the others decide.
+    `windows`: how many windows of normal time decide; `origin`: the window of each injected fault
+    that decides.
+    """
 
     def __init__(
         self, plan: FeaturePlan, used: UsedRows, problems: UsedRows, number: Positions
     ) -> None:
         super().__init__(plan, used, _FEW_FOLDS)
-        self._plan = plan
         self.normal = self.rows
-        chosen = evenly(np.arange(self.rows), _MOST_FAULTS)
-        groups = [range(block.start, block.stop) for block in plan.number_blocks.values()]
-        normal = used.select(chosen)
-        injected = inject_in_turn(plan, groups, normal.matrix, normal.categories)
-        self.injected = len(chosen)
-        self.fault = np.concatenate([np.arange(self.injected), self.injected + number])
         in_fold = np.zeros(self.rows, np.int64)
         for place, fold in enumerate(self.folds):
             in_fold[fold.test] = place
-        of_fault = np.concatenate([in_fold[chosen], number % len(self.folds)])
-        self.folds = [
+        self._decisive = np.flatnonzero(in_fold > 0)
+        _, self._begins, window = np.unique(
+            used.at[self._decisive] // plan.longest_window_ms,
+            return_index=True,
+            return_inverse=True,
+        )
+        self.windows = len(self._begins)
+        chosen = evenly(self._decisive, _MOST_FAULTS)
+        self.origin = window[np.searchsorted(self._decisive, chosen)]
+        screened = evenly(np.flatnonzero(in_fold == 0), _MOST_FAULTS // (_FEW_FOLDS - 1))
+        chosen = np.sort(np.concatenate([chosen, screened]))
+        groups = [range(block.start, block.stop) for block in plan.number_blocks.values()]
+        normal = used.select(chosen)
+        injected = inject_in_turn(plan, groups, normal.matrix, normal.categories)
+        of_fault = np.concatenate([in_fold[chosen], number % (len(self.folds) - 1) + 1])
+        self._decides = of_fault > 0
+        fault = np.concatenate([np.arange(len(chosen)), len(chosen) + number])
+        self._first = np.unique(fault[self._decides], return_index=True)[1]
+        self._screening, *self.folds = [
             replace(
                 fold,
                 test=np.concatenate([fold.test, self.rows + np.flatnonzero(of_fault == place)]),
@@ -192,7 +226,7 @@ class _Comparison(NormalExperiment):
         """Return whether a family can find more than principal components, by the first fold: a
         network where levels lie on a curve, trees where they lie in states apart and trees find
         more of the injected faults where one normal row in a hundred is found."""
-        fold = self.folds[0]
+        fold = self._screening
         is_normal = fold.test < self.normal
         components = self.fit({"family": COMPONENTS}, fold)
         rows, unseen = (
@@ -203,22 +237,31 @@ class _Comparison(NormalExperiment):
             return is_curved(rows, unseen)
         if not are_states_apart(rows):
             return False
-        is_injected = ~is_normal & (fold.test < self.normal + self.injected)
         hits = []
         for fitted in (components, self.fit({"family": family}, fold)):
             scores = self.predict(fitted, {}, fold.test)
             limit = np.quantile(scores[is_normal], _SCREENED)
-            hits.append(int((scores[is_injected] > limit).sum()))
+            hits.append(int((scores[~is_normal] > limit).sum()))
         return hits[1] > hits[0]
 
-    def find_faults(self, definition: AnomalyDefinition, family: str) -> BoolArray:
-        """Return which faults are found at the false alarms that the definition allows."""
+    def score_faults(self, family: str) -> FaultScores:
+        """Return the scores that a family gives to what decides."""
         scores = self.out_of_fold({"family": family})
-        normal = scores[: self.normal]
-        limit = find_threshold(definition, self._plan, self.used.at[: self.normal], normal).value
-        highest = np.full(int(self.fault.max()) + 1, -np.inf)
-        np.maximum.at(highest, self.fault, scores[self.normal :])
-        return np.asarray(highest >= limit)
+        return FaultScores(
+            np.maximum.reduceat(scores[self._decisive], self._begins),
+            np.maximum.reduceat(scores[self.normal :][self._decides], self._first),
+        )
+
+
+def count_exceeding(definition: AnomalyDefinition, window_ms: int, windows: int) -> int:
+    """Return in how many of these windows of normal time a score may be above the threshold at
+    which families are compared: as many as the definition allows, but at least ten, or one in ten
+    of fewer than a hundred."""
+    share = definition.threshold.time_in_alarm
+    if share is None:
+        share = definition.false_alarms_per_week * window_ms / WEEK_MS
+    least = max(min(_LEAST_EXCEEDING, windows // 10), 1)
+    return min(max(round(windows * share), least), windows - 1)
 
 
 def choose_family(
@@ -228,13 +271,13 @@ def choose_family(
     problems: UsedRows,
     number: Positions,
 ) -> FamilyChoice:
-    """Return the family of the detector: principal components, unless another one finds more at
-    equal false alarms, beyond the interval of the difference.
+    """Return the family of the detector: principal components, unless another one finds more where
+    as many windows of normal time exceed its threshold, beyond chance.
 
     `plan`: with the stride of the rows; `problems`: rows of problems, which are no normal rows,
-    with the `number` of the problem of each. With fewer than five problems injected faults decide,
-    and another family must find no fewer of the problems. Rows of a category with too few of them
-    are left out.
+    with the `number` of the problem of each. With too few problems to be beyond chance injected
+    faults decide, and another family must find no fewer of the problems. Rows of a category with
+    too few of them are left out.
     """
     if int((~spread_columns(plan)).sum()) < _LEAST_LEVELS:
         return FamilyChoice(COMPONENTS, "")
@@ -256,39 +299,50 @@ def choose_family(
             "them with other families",
         )
     is_known = are_in(problems.categories, learned)
-    numbers, number = np.unique(number[is_known], return_inverse=True)
-    comparison = _Comparison(
+    number = np.unique(number[is_known], return_inverse=True)[1]
+    comparison = FamilyComparison(
         thinned,
         compared.select(are_in(compared.categories, learned)),
         problems.select(is_known),
         number,
     )
-    by_problems = len(numbers) >= _LEAST_PROBLEMS
-    rivals = [
-        family
-        for family in NAMES
-        if family != COMPONENTS and (by_problems or comparison.screen(family))
-    ]
+    rivals = [family for family in NAMES if family != COMPONENTS and comparison.screen(family)]
     if not rivals:
         return FamilyChoice(
             COMPONENTS,
             "principal components, because relations are straight, and no states lie so far apart "
             "that isolation trees find more",
         )
-    hits_of = {COMPONENTS: comparison.find_faults(definition, COMPONENTS)}
-    count = comparison.injected
+    exceeding = count_exceeding(definition, plan.longest_window_ms, comparison.windows)
+    return _decide(comparison, exceeding, rivals)
+
+
+def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str]) -> FamilyChoice:
+    """Return the family that finds most where so many normal windows exceed its threshold."""
+    scores_of = {family: comparison.score_faults(family) for family in (COMPONENTS, *rivals)}
+    once = np.ones((1, comparison.windows), np.int64)
+    hits_of = {name: scores.find(exceeding, once)[0] for name, scores in scores_of.items()}
+    count = len(comparison.origin)
+    by_problems = _chance(len(hits_of[COMPONENTS]) - count, 0) <= _CHANCE / len(rivals)
     decisive = slice(count, None) if by_problems else slice(0, count)
-    if not hits_of[COMPONENTS][decisive].all():  # else none can find more
-        hits_of |= {family: comparison.find_faults(definition, family) for family in rivals}
     best = COMPONENTS
     gains = ""
-    for family in [*hits_of][1:]:
-        low, high = _gain_interval(hits_of[family][decisive], hits_of[COMPONENTS][decisive])
+    for family in rivals:
+        sides = hits_of[family], hits_of[COMPONENTS]
+        gained, lost = (int((a & ~b)[decisive].sum()) for a, b in (sides, sides[::-1]))
+        if by_problems:
+            chance = _chance(gained, lost)
+            is_beyond = chance <= _CHANCE / len(rivals)
+            gains += f", {NAMES[family]} {gained} more and {lost} fewer, p = {chance:.2g}"
+        else:
+            beside = scores_of[family], scores_of[COMPONENTS]
+            low, high = _gain_interval(beside, exceeding, comparison.origin)
+            is_beyond = low > 0
+            gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
         more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
-        if low > 0 and not fewer and more:
+        if is_beyond and not fewer and more:
             best = family
-        gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
     faults = "problems" if by_problems else "faults injected into unseen rows"
     shares = ", ".join(
         f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
@@ -296,8 +350,8 @@ def choose_family(
     return FamilyChoice(
         best,
         f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
-        f"of which are found {shares}"
-        + (f" (95 % interval of the difference{gains})" if gains else ""),
+        f"of which are found {shares} "
+        f"({'sign test' if by_problems else '95 % interval of the difference'}{gains})",
     )
 
 
@@ -328,9 +382,25 @@ def are_states_apart(rows: Floats) -> bool:
     return bool((length**2).mean() < _KURTOSIS * count * (count + 2))
 
 
-def _gain_interval(hits: BoolArray, beside: BoolArray) -> tuple[float, float]:
-    """Return the 95 % interval of how much more of the faults is found, by paired bootstrap."""
-    gain = hits.astype(np.float64) - beside
-    draws = np.random.default_rng(0).integers(0, len(gain), (_DRAWS, len(gain)))
-    low, high = np.quantile(gain[draws].mean(axis=1), [_CHANCE, 1 - _CHANCE])
-    return float(low), float(high)
+def _chance(gained: int, lost: int) -> float:
+    """Return the probability that of problems of which only one family finds each, at least
+    `gained` are those of one family (exact sign test, one side)."""
+    number = gained + lost
+    return float(sum(comb(number, k) for k in range(gained, number + 1)) / 2**number)
+
+
+def _gain_interval(
+    sides: tuple[FaultScores, FaultScores], exceeding: int, origin: Positions
+) -> tuple[float, float]:
+    """Return the 95 % interval of how much more of the injected faults the first of two families
+    finds. Blocks of normal time are drawn with the faults that were injected into them (`origin`),
+    so that both thresholds vary as they would on other normal time."""
+    windows = len(sides[0].normal)
+    blocks = min(_BLOCKS, windows)
+    block = np.arange(windows) * blocks // windows
+    shares = np.full(blocks, 1 / blocks)
+    drawn = np.random.default_rng(0).multinomial(blocks, shares, _DRAWS)[:, block]
+    new, old = (side.find(exceeding, drawn)[:, : len(origin)] for side in sides)
+    weights = drawn[:, origin]
+    gains = (weights * (new.astype(np.float64) - old)).sum(axis=1) / weights.sum(axis=1)
+    return float(np.quantile(gains, _CHANCE)), float(np.quantile(gains, 1 - _CHANCE))

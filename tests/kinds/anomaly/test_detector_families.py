@@ -8,21 +8,30 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.neural_network import MLPRegressor
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
-from alerting.kinds.anomaly import normal_experiment
 from alerting.kinds.anomaly.detector_graph import detector_graph
-from alerting.kinds.anomaly.detectors import fit_autoencoder, fit_detector, fit_trees
+from alerting.kinds.anomaly.detectors import (
+    BesideSpreads,
+    LevelsAndSpreads,
+    fit_autoencoder,
+    fit_detector,
+    fit_trees,
+)
 from alerting.kinds.anomaly.injected_faults import inject_faults
 from alerting.kinds.anomaly.kind import score_rows
 from alerting.kinds.anomaly.model import from_files, spread_columns, to_files
 from alerting.kinds.anomaly.normal_experiment import (
     NAMES,
+    FamilyComparison,
+    FaultScores,
     NormalExperiment,
     UsedRows,
     are_states_apart,
     choose_family,
+    count_exceeding,
     is_curved,
 )
 from alerting.kinds.anomaly.scored_strides import responsible
@@ -31,6 +40,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.point_in_time import build_features
+from alerting.learning.models.trained import ModelRefused
 from alerting.readings.history import History, to_millis
 from tests.builders import at
 from tests.helpers.long_history import in_memory
@@ -150,33 +160,97 @@ def used_rows(count=1200):
 # what is chosen, and by what
 COMPETITIONS = [
     ((300, 300), ("000000", "111111"), "autoencoder", "6 problems"),
-    ((300, 300), ("000000", "110000"), "pca", "6 problems"),  # not beyond chance
+    ((300, 300), ("000000", "111110"), "pca", "6 problems"),  # five alone may be chance
+    ((300, 300), ("00000000", "11111110"), "autoencoder", "8 problems"),
+    ((300, 300), ("10000000", "01111111"), "pca", "8 problems"),  # chance: 9 in 256
     ((100, 600), ("111111", "111111"), "pca", "6 problems"),
+    ((300, 300), ("00000", "11100"), "pca", "600 faults injected"),
     ((100, 600), ("11", "11"), "autoencoder", "600 faults injected"),
     ((100, 600), ("11", "10"), "pca", "600 faults injected"),  # a known problem is lost
     ((300, 303), ("00", "11"), "pca", "600 faults injected"),
 ]
+DEFINITION = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"]})
+
+
+def choose(monkeypatch, score_faults, problems=0, rivals=("autoencoder",)):
+    """Return the choice where these scores (number of normal windows, family) decide."""
+
+    def score(comparison, family):
+        return FaultScores(*score_faults(comparison.windows, family))
+
+    monkeypatch.setattr(FamilyComparison, "screen", lambda _, family: family in rivals)
+    monkeypatch.setattr(FamilyComparison, "score_faults", score)
+    used = used_rows()
+    number = np.arange(problems)
+    return choose_family(DEFINITION, PLAN, used, used.select(number), number)
 
 
 @pytest.mark.parametrize(("injected", "problems", "family", "by"), COMPETITIONS)
-def test_known_problems_decide_where_there_are_five_and_else_injected_faults(
+def test_known_problems_decide_where_all_of_them_would_be_beyond_chance_and_else_injected_faults(
     monkeypatch, injected, problems, family, by
 ):
-    def find_faults(comparison, definition, family):
+    def score_faults(windows, family):
         side = int(family == "autoencoder")
         known = [number == "1" for number in problems[side]]
-        return np.array([*(np.arange(600) < injected[side]), *known])
+        hits = np.array([*(np.arange(600) < injected[side]), *known])
+        return np.linspace(0, 1, windows), np.where(hits, 2.0, -1.0)
 
-    monkeypatch.setattr(
-        normal_experiment._Comparison, "screen", lambda _, family: family == "autoencoder"
-    )
-    monkeypatch.setattr(normal_experiment._Comparison, "find_faults", find_faults)
-    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"]})
-    used = used_rows()
-    count = len(problems[0])
-    choice = choose_family(definition, PLAN, used, used.select(np.arange(count)), np.arange(count))
+    choice = choose(monkeypatch, score_faults, len(problems[0]))
     assert choice.family == family
     assert f"chosen by {by}" in choice.reason
+
+
+def test_of_two_rivals_each_must_be_further_beyond_chance(monkeypatch):
+    def score_faults(windows, family):
+        found = {"autoencoder": 6, "isolation_forest": 6}.get(family, 0)
+        return np.linspace(0, 1, windows), np.where(np.arange(607) < 600 + found, 2.0, -1.0)
+
+    both = choose(monkeypatch, score_faults, 7, ("autoencoder", "isolation_forest"))
+    assert (both.family, "sign test" in both.reason) == ("pca", True)
+    assert choose(monkeypatch, score_faults, 7).family == "autoencoder"
+
+
+def test_what_one_block_of_normal_time_decides_by_the_threshold_is_no_gain(monkeypatch):
+    def score_faults(windows, family):
+        normal = np.linspace(0, 1, windows)
+        if family == "pca":  # faults are hidden by what was high in two blocks of time
+            normal[[10, 11, 12, 13, 14, 40, 41, 42, 43, 44, 45]] = 3.0
+        return normal, np.tile([2.0, 0.2], 300)
+
+    assert choose(monkeypatch, score_faults).family == "pca"
+
+
+@pytest.mark.parametrize("threshold", [{}, {"time_in_alarm": 0.2}])
+def test_families_are_compared_where_as_many_windows_are_above_the_threshold(threshold):
+    used = used_rows(500)
+    comparison = FamilyComparison(PLAN, used, used.select(slice(0)), np.arange(0))
+    definition = DEFINITION.model_copy(
+        update={"threshold": DEFINITION.threshold.model_copy(update=threshold)}
+    )
+    windows = comparison.windows
+    exceeding = count_exceeding(definition, PLAN.longest_window_ms, windows)
+    assert exceeding == (round(windows * 0.2) if threshold else windows // 10)
+    for family in NAMES:
+        scores = comparison.score_faults(family)
+        as_faults = scores._replace(faults=scores.normal)
+        assert as_faults.find(exceeding, np.ones((1, windows), int)).sum() == exceeding
+
+
+def test_what_screened_a_family_does_not_decide_on_it():
+    used = used_rows()
+    comparison = FamilyComparison(PLAN, used, used.select(np.arange(8)), np.arange(8))
+    scored = {"screened": set(), "decided": set()}
+    side = "screened"
+    predict = comparison.predict
+    comparison.predict = lambda fitted, params, rows: (
+        scored[side].update(rows.tolist()) or predict(fitted, params, rows)
+    )
+    comparison.fit = lambda params, fold: NormalExperiment.fit(comparison, {"family": "pca"}, fold)
+    assert not comparison.screen("isolation_forest")
+    side = "decided"
+    comparison.score_faults("isolation_forest")
+    assert not scored["screened"] & scored["decided"]
+    assert {*range(comparison.rows - 8, comparison.rows)} <= scored["decided"]
 
 
 def test_ten_folds_from_forty_windows_of_normal_time_on_and_four_below():
@@ -210,6 +284,74 @@ def test_fits_are_deterministic_and_those_of_their_library():
         assert fit(rows).score(rows).tobytes() == fit(rows).score(rows).tobytes()
     errors = (fit_autoencoder(rows).copy(rows) - rows).var(axis=0)
     assert errors.max() < 0.5, "it copies what eight variables of three latent ones share"
+
+
+@pytest.mark.parametrize("rows", [70, 400])
+def test_the_number_of_steps_ends_the_fit_of_a_network_and_nothing_before(monkeypatch, rows):
+    lengths = []
+    fit = MLPRegressor.fit
+
+    def counted(network, *given):
+        fitted = fit(network, *given)
+        lengths.append(len(network.loss_curve_))
+        return fitted
+
+    monkeypatch.setattr(MLPRegressor, "fit", counted)
+    fit_autoencoder(np.random.default_rng(0).normal(size=(rows, 4)))
+    epochs = [-(-steps * 64 // rows) for steps in (800, 500, 300)]
+    assert lengths == np.cumsum(epochs).tolist()
+
+
+def longer(values):
+    return np.concatenate([values, values[:1]])
+
+
+def changed(to):
+    """Return what puts a value into the first place of an array."""
+    return lambda values: np.concatenate([[to], values.ravel()[1:]]).reshape(values.shape)
+
+
+BREAKS = {
+    "autoencoder": [
+        *((name, longer) for name in ("levels.into", "levels.middle_bias", "levels.out")),
+        *((name, longer) for name in ("levels.back_bias", "levels.usual")),
+        *((name, changed(np.nan)) for name in ("levels.back", "levels.into_bias")),
+        *(("levels.usual", changed(value)) for value in (0.0, -1.0, np.inf)),
+    ],
+    "isolation_forest": [
+        *((name, longer) for name in ("levels.depth", "levels.usual", "is_spread", "limits")),
+        *((name, changed(np.inf)) for name in ("levels.depth", "levels.cut")),
+        *((name, changed(0.0)) for name in ("levels.usual", "limits")),
+        ("is_spread", changed(2.0)),
+        ("spreads.components", longer),
+        ("spreads.limits", longer),
+    ],
+    "pca": [
+        *((name, longer) for name in ("spreads", "components", "inverse", "limits")),
+        *(("limits", changed(value)) for value in (0.0, np.nan)),
+    ],
+}
+
+
+@pytest.mark.parametrize("family", BREAKS)
+def test_a_file_whose_arrays_do_not_fit_together_is_refused(of_curve, family):
+    rows = np.random.default_rng(0).normal(size=(300, 14))
+    detector = fit_detector(rows, spread_columns(PLAN), family)
+    assert isinstance(detector, LevelsAndSpreads if family == "pca" else BesideSpreads)
+    fitted = replace(of_curve.by_asset["line"], plan=PLAN, detector=detector)
+    whole = replace(of_curve, by_asset={"line": fitted})
+    from_files(to_files(whole))
+    for name, damage in BREAKS[family]:
+        part, _, of_part = name.rpartition(".")
+        inner = getattr(detector, part) if part else detector
+        damaged = replace(inner, **{of_part: damage(getattr(inner, of_part))})
+        damaged = replace(detector, **{part: damaged}) if part else damaged
+        files = to_files(replace(of_curve, by_asset={"line": replace(fitted, detector=damaged)}))
+        with pytest.raises(ModelRefused, match="is damaged"):
+            from_files(files)
+    for limit in (fitted.usual, np.nan):
+        with pytest.raises(ModelRefused, match="is damaged"):
+            from_files(to_files(replace(whole, by_asset={"line": replace(fitted, limit=limit)})))
 
 
 @pytest.mark.parametrize("aggregations", [("mean", "std"), ("mean",)])
