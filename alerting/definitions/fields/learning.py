@@ -48,7 +48,8 @@ def require_family(name: str) -> str:
         )
     if name in BUILT_IN or find_added(name):
         return name
-    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    added = sorted(entry_points(group=GROUP).names)
+    names = [*BUILT_IN, *(n for n in added if n not in OPTIONAL or find_spec(n))]
     hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 

@@ -33,8 +33,9 @@ MOST_NORMAL_VALUES = 100_000
 class NormalSample:
     """A sample of normal training rows. `columns`: of levels; `scale`: their deviations.
 
-    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
-    median. `distances`: of each sampled row to the others, increasing.
+    `rows`: (rows x columns), in deviations from the median, NaN where missing; `centre`: the
+    median. `distances`: of each sampled row to the others, increasing. `asset`: number of each
+    row's asset; empty of a sample that was stored without, whose missing values are 0.
     """
 
     columns: tuple[str, ...]
@@ -42,6 +43,7 @@ class NormalSample:
     scale: tuple[float, ...]
     rows: Floats
     distances: Floats
+    asset: tuple[int, ...] = ()
 
     def distance(self, values: Floats) -> Floats:
         """Return each row's mean distance to the five nearest normal rows; missing values count as
@@ -62,7 +64,7 @@ class NormalSample:
 
     @cached_property
     def _tree(self) -> cKDTree:
-        return _tree_of(self.rows)
+        return _tree_of(np.nan_to_num(self.rows))
 
     def _scaled(self, values: Floats) -> Floats:
         scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
@@ -76,9 +78,14 @@ def _tree_of(rows: Floats) -> cKDTree:
 
 
 def sample_normal(
-    plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
+    plan: FeaturePlan,
+    rows: pd.DataFrame,
+    label: npt.NDArray[np.int8],
+    asset: npt.NDArray[np.object_],
+    seed: int,
 ) -> NormalSample | None:
-    """Draw at most 2,000 normal rows and 100,000 values, by the seed; None if there are too few."""
+    """Draw at most 2,000 normal rows and 100,000 values, by the seed; None if there are too few.
+    `asset`: of each row, of which those of an asset are by time."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
     most = min(MOST_NORMAL_ROWS, MOST_NORMAL_VALUES // max(len(columns), 1))
@@ -94,13 +101,12 @@ def sample_normal(
         round_stored(_deviation(column, middle))
         for column, middle in zip(measured, centre, strict=True)
     ]
-    empty = NormalSample(
-        columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
-    )
-    scaled = np.vectorize(round_stored, otypes=[np.float64])(empty._scaled(values))
-    nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
+    scaled = np.vectorize(round_stored, otypes=[np.float64])((values - centre) / scale)
+    filled = np.nan_to_num(scaled)
+    nearest, _ = _tree_of(filled).query(filled, NEAREST + 1, p=1)  # the nearest is the row itself
     distances = np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
-    return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
+    of_rows = tuple(np.unique(asset[normal].astype(str), return_inverse=True)[1].tolist())
+    return NormalSample(columns, tuple(centre), tuple(scale), scaled, distances, of_rows)
 
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
@@ -387,12 +393,12 @@ class TrainedModel:
     @cached_property
     def together(self) -> tuple[Mapping[str, Floats], ...]:
         """Return the groups of variables that move together in normal operation: by variable, its
-        values in the normal rows, less their median."""
+        values in the normal rows, less their median, NaN where missing."""
         if self.normal is None:
             return ()
         names = [self.plan.source_of(column) for column in self.normal.columns]
         values = (self.normal.rows * self.normal.scale).T
-        groups = group_columns(self.normal.rows)
+        groups = group_columns(self.normal.rows, self.normal.asset)
         return tuple({names[i]: values[i] for i in group} for group in groups)
 
     @cached_property

@@ -320,7 +320,11 @@ def finish_challenger(
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
         normal=sample_normal(
-            dataset.plan, take_levels(dataset.plan, dataset.rows, train), dataset.label[train], seed
+            dataset.plan,
+            take_levels(dataset.plan, dataset.rows, train),
+            dataset.label[train],
+            dataset.asset[train],
+            seed,
         ),
         effects=dataset.effects,
     )
@@ -517,6 +521,7 @@ def refit(
             dataset.plan,
             take_levels(dataset.plan, dataset.rows, rows),
             dataset.label[rows],
+            dataset.asset[rows],
             seed,
         ),
         effects=dataset.effects,

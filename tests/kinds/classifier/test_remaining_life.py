@@ -337,7 +337,7 @@ def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     serving = models.get(definition, version)
     columns = export_table(dataset).tail(50)
     scored = trained_kind_of(definition).score_rows(serving, columns)
-    assert {*columns} >= {*column_types(dataset.plan)} > {LIFE_AGE}
+    assert {*columns} >= {*column_types(dataset.plan, has_life=True)} > {LIFE_AGE}
     life = columns[list(life_columns(dataset.plan))].to_numpy()
     matrix = columns[list(dataset.plan.columns)].to_numpy()
     expected = serving.refit.life.times(matrix, life, definition.life_ends)[:, :3] / HOUR
