@@ -108,21 +108,19 @@ def reasons_by_variable(contributions: Iterable[Contribution]) -> dict[str, tupl
 
 
 def fold_reasons(
-    contributions: Iterable[Contribution],
+    contributions: Sequence[Contribution],
     reasons: Mapping[str, tuple[str, ...]],
     named: Container[str] = (),
 ) -> dict[tuple[str, ...], Contribution]:
     """Return an episode's contributions by reason (`reasons_by_variable`): one with the sum of the
     shares, otherwise that of a variable in `named` if there is one, else the largest."""
-    folded: dict[tuple[str, ...], list[Contribution]] = {}
-    for contribution in contributions:
-        folded.setdefault(reasons[contribution.variable], []).append(contribution)
     return {
         names: replace(
             max(parts, key=lambda part: (part.variable in named, abs(part.share))),
             share=sum(part.share for part in parts),
         )
-        for names, parts in folded.items()
+        for names in dict.fromkeys(reasons[part.variable] for part in contributions)
+        for parts in [[part for part in contributions if reasons[part.variable] == names]]
     }
 
 

@@ -168,7 +168,6 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
     """
     relations = list(asset.relations)
     stated = {relation.variable for relation in relations}
-    of_rows = model.normal.asset if model.normal else ()
     for group in model.together:
         levers = [name for name in group if _is_number_lever(asset, name, limits)]
         if len(levers) != 1 or (model.effects and not model.effects.relief(levers[0])):
@@ -177,7 +176,7 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
             Relation(variable=name, kind="equal", of=levers[0], gain=gain)
             for name, values in group.items()
             if name not in stated | with_drivers(asset, levers) and not asset.is_computed(name)
-            if (gain := gain_within(values, group[levers[0]], of_rows))
+            if model.normal and (gain := gain_within(values, group[levers[0]], model.normal.asset))
         ]
     return asset.model_copy(update={"relations": tuple(relations)})
 

@@ -94,7 +94,11 @@ def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -
     all of its asset.
     """
     candidates = [
-        Similar(past, _likeness(*signatures(episode, past)) * _asset_factor(episode, past))
+        Similar(
+            past,
+            _likeness(signature(episode, past), signature(past, episode))
+            * _asset_factor(episode, past),
+        )
         for past in earlier
         if past.id != episode.id
         and past.definition == episode.definition
@@ -106,36 +110,26 @@ def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -
     return alike[:most]
 
 
-def signatures(first: Episode, second: Episode) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the numbers by which two episodes are compared: shares, levels and statistics at the
-    raise.
+def signature(episode: Episode, other: Episode) -> dict[str, float]:
+    """Return the numbers by which an episode is compared with another one: shares, levels and
+    statistics at the raise.
 
     Variables that are one reason in either are one in both. The numbers are the shares of the
-    contributions by reason and direction (`+` above the usual value,
-    `-` below it, empty if it is no number), scaled to length 1; and how far each variable, and the
-    statistic that its reason names, lies beyond its usual range: -1 to 1, where 1 is half of the
-    range's width or more, and a statistic counts half. A second cause shows in the latter long
-    before its share is large.
+    contributions by reason and direction (`+` above the usual value, `-` below it, empty if it is
+    no number), scaled to length 1; and how far each variable, and the statistic that its reason
+    names, lies beyond its usual range: -1 to 1, where 1 is half of the range's width or more, and a
+    statistic counts half. A second cause shows in the latter long before its share is large.
     """
-    both = (*first.contributions, *second.contributions)
-    reasons = reasons_by_variable(both)
+    both = (*episode.contributions, *other.contributions)
     named = {contribution.variable for contribution in both if contribution.members}
-    one, other = (
-        _signature(fold_reasons(episode.contributions, reasons, named))
-        for episode in (first, second)
-    )
-    return one, other
-
-
-def _signature(contributions: Mapping[tuple[str, ...], Contribution]) -> dict[str, float]:
-    by_reason = [(", ".join(names), contribution) for names, contribution in contributions.items()]
+    folded = fold_reasons(episode.contributions, reasons_by_variable(both), named)
     shares = {
-        reason + _side(contribution): max(contribution.share, 0.0)
-        for reason, contribution in by_reason
+        f"{reason}{_side(contribution)}": max(contribution.share, 0.0)
+        for reason, contribution in folded.items()
     }
     length = sqrt(sum(share * share for share in shares.values())) or 1.0
     beyond = {name: share / length for name, share in shares.items()}
-    for reason, contribution in by_reason:
+    for reason, contribution in folded.items():
         beyond[f"level of {reason}"] = _beyond_usual(contribution)
         if contribution.quantity is not None and contribution.quantity.statistic not in _LEVELS:
             name = f"{contribution.quantity.statistic} of {reason}"

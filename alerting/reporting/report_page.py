@@ -201,13 +201,13 @@ def driver_bars(
     the period before."""
     label = language.say("Mean contribution to the risk of the alarms")
     shares = {d.variable: d.share for d in metrics.drivers}
-    of_bars = {
+    names = {
         d.variable: language.translate(
             join_first([titles.get(name, name.replace("_", " ")) for name in d.names], 2)
         )
         for d in metrics.drivers
     }
-    chart = importance_bars(shares, of_bars, language, label)
+    chart = importance_bars(shares, names, language, label)
     if chart is None:
         return Markup()
     plot = bars_plot(chart, language)

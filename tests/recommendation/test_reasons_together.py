@@ -90,7 +90,8 @@ def group_of(*names, rows=400):
     values = np.column_stack([(k + 1) * moved for k in range(len(names))])
     ones = (1.0,) * len(names)
     near = np.full(rows, 100.0)
-    return NormalSample(tuple(f"{n}.last" for n in names), (0.0,) * len(names), ones, values, near)
+    columns = tuple(f"{n}.last" for n in names)
+    return NormalSample(columns, (0.0,) * len(names), ones, values, near, np.zeros(rows, int))
 
 
 def advise(variables, present, effects=None, relations=(), names=("a", "z")):
@@ -125,7 +126,7 @@ def of_lines(gains, missing=0.0):
     ones = (1.0, 1.0)
     near = np.full(len(a), 1000.0)
     values = np.column_stack([a, z])
-    return NormalSample(("a.last", "z.last"), (0.0, 0.0), ones, values, near, tuple(asset.tolist()))
+    return NormalSample(("a.last", "z.last"), (0.0, 0.0), ones, values, near, asset)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_a_stored_model_knows_the_line_of_each_row_and_what_was_missing():
     model = replace(model, normal=replace(model.normal, rows=rows), refit=None)
     read = model_from_files(model_files(model)).normal
     assert np.array_equal(read.rows, rows, equal_nan=True)
-    assert read.asset == model.normal.asset == (0,) * len(rows)
+    assert read.asset.tolist() == model.normal.asset.tolist() == [0] * len(rows)
     assert np.isfinite(read.distance(rows[3:4] + 0.0)).all()
 
 

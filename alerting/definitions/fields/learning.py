@@ -48,8 +48,11 @@ def require_family(name: str) -> str:
         )
     if name in BUILT_IN or find_added(name):
         return name
-    added = sorted(entry_points(group=GROUP).names)
-    names = [*BUILT_IN, *(n for n in added if n not in OPTIONAL or find_spec(n))]
+    names = [
+        known
+        for known in (*BUILT_IN, *entry_points(group=GROUP).names)
+        if known not in OPTIONAL or find_spec(known)
+    ]
     hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 

@@ -161,13 +161,14 @@ class NormalMeta(_Closed):
             raise ValueError("distances must increase, one for each row")
         if (
             any(len(part) != width for part in (self.centre, self.scale, *self.rows))
+            or len(self.asset) not in (0, len(self.rows))
             or width * len(self.rows) > MOST_NORMAL_VALUES
         ):
-            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+            raise ValueError(
+                "centre, scale, rows and asset do not fit the columns, or are too large"
+            )
         if any(scale <= 0 for scale in self.scale):
             raise ValueError("scale must be above 0")
-        if len(self.asset) not in (0, len(self.rows)):
-            raise ValueError("asset must have one number for each row")
         return self
 
 
@@ -287,9 +288,9 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "normal": None
         if (normal := model.normal) is None
         else {
-            **{name: getattr(normal, name) for name in ("columns", "centre", "scale", "asset")},
-            "rows": np.where(np.isnan(normal.rows), None, normal.rows).tolist(),
-            "distances": normal.distances.tolist(),
+            **{name: getattr(normal, name) for name in ("columns", "centre", "scale")},
+            "rows": np.where(np.isnan(normal.rows), np.array(None), normal.rows).tolist(),
+            **{name: getattr(normal, name).tolist() for name in ("distances", "asset")},
         },
         "effects": None if model.effects is None else asdict(model.effects),
     }
@@ -398,7 +399,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
             meta.normal.scale,
             np.array(meta.normal.rows, np.float64),
             np.array(meta.normal.distances, np.float64),
-            meta.normal.asset,
+            np.array(meta.normal.asset or (0,) * len(meta.normal.rows)),
         ),
         effects=meta.effects,
     )

@@ -246,7 +246,7 @@ def train_life(
         return None, f"No remaining life is estimated: {', '.join(failed)}."
     losses = [experiment.losses(of_fold, every) for of_fold in hazards]
     best = int(np.argmin([of_lives.sum() for of_lives in losses]))
-    chosen, estimators = hazards[best], (fitted[best],)
+    chosen, estimators = hazards[best], tuple(fitted[best : best + 1])
     together = np.mean(hazards, axis=0)  # errors of both partly cancel
     gain = losses[best] - experiment.losses(together, every)
     if gains_beyond_chance(gain):

@@ -243,8 +243,9 @@ class Driver:
 
 def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> tuple[Driver, ...]:
     """Return the strongest drivers, the largest first. `earlier`: of the period before, if any."""
-    every = (*episodes, *(earlier or ()))
-    reasons = reasons_by_variable(c for episode in every for c in episode.contributions)
+    reasons = reasons_by_variable(
+        c for episode in (*episodes, *(earlier or ())) for c in episode.contributions
+    )
     now, counts = _mean_sizes(episodes, reasons)
     before, _ = _mean_sizes(earlier or (), reasons)
     return tuple(
@@ -262,11 +263,10 @@ def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> t
 def _mean_sizes(
     episodes: Sequence[Episode], reasons: Mapping[str, tuple[str, ...]]
 ) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], int]]:
-    explained = [e for e in episodes if e.contributions]
+    explained = [fold_reasons(e.contributions, reasons) for e in episodes if e.contributions]
     sizes: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    for episode in explained:
-        for names, contribution in fold_reasons(episode.contributions, reasons).items():
-            sizes[names].append(abs(contribution.share))
+    for names, reason in (item for folded in explained for item in folded.items()):
+        sizes[names].append(abs(reason.share))
     means = {name: sum(shares) / len(explained) for name, shares in sizes.items()}
     return means, {name: len(shares) for name, shares in sizes.items()}
 

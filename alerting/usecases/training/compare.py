@@ -456,8 +456,14 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    inputs = column_types(model.plan, (model.refit or model).life is not None)
-    version = register_model(platform, run.name, run.id, training.save(model), tags, inputs)
+    version = register_model(
+        platform,
+        run.name,
+        run.id,
+        training.save(model),
+        tags,
+        column_types(model.plan, (model.refit or model).life is not None),
+    )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
         run.id,

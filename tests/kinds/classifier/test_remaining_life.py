@@ -307,6 +307,14 @@ def test_windows_that_are_too_short_for_the_lives_are_named():
     assert "not of a fifth of the usual life, which have too many readings" in note
 
 
+def test_inputs_in_the_registry_have_a_life_where_the_model_that_scores_has_one():
+    platform, _, proposal, _ = worn()
+    plan = load_dataset(platform.runs, proposal.run_id).plan
+    bare = replace(plan, life_windows_ms=())
+    assert {*column_types(bare, has_life=True)} == {*plan.columns, LIFE_AGE}
+    assert {*column_types(plan, has_life=False)} == {*plan.columns}
+
+
 def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     platform, definition, proposal, _ = worn()
     version = proposal.challenger_version

@@ -177,11 +177,12 @@ def get_family(name: str) -> ModelFamily:
     try:
         family = entry.load() if entry else None
     except Exception as fault:  # whatever the code of a package, or of what it imports, raises
-        package = name if name in OPTIONAL else entry.dist.name if entry and entry.dist else name
         raise UserError(
-            f"the package {package}, which brings the family {name!r}, cannot be loaded here "
-            f"({type(fault).__name__}: {fault}); install it again with all that it needs, also "
-            f"libraries of the system such as libgomp1: pip install --force-reinstall {package}"
+            "the package "
+            f"{name if name in OPTIONAL else getattr(entry and entry.dist, 'name', name)}, which "
+            f"brings the family {name!r}, cannot be loaded here "
+            f"({type(fault).__name__}: {fault}); install it again with all that it needs, "
+            "also libraries of the system such as libgomp1"
         ) from fault
     if not isinstance(family, ModelFamily) or family.name != name:
         raise UserError(
