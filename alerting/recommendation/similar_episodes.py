@@ -110,7 +110,7 @@ def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -
     return alike[:most]
 
 
-def signature(episode: Episode, other: Episode) -> dict[str, float]:
+def signature(episode: Episode, second: Episode) -> dict[str, float]:
     """Return the numbers by which an episode is compared with another one: shares, levels and
     statistics at the raise.
 
@@ -120,9 +120,9 @@ def signature(episode: Episode, other: Episode) -> dict[str, float]:
     names, lies beyond its usual range: -1 to 1, where 1 is half of the range's width or more, and a
     statistic counts half. A second cause shows in the latter long before its share is large.
     """
-    both = (*episode.contributions, *other.contributions)
-    named = {contribution.variable for contribution in both if contribution.members}
-    folded = fold_reasons(episode.contributions, reasons_by_variable(both), named)
+    every = (*episode.contributions, *second.contributions)
+    named = {contribution.variable for contribution in every if contribution.members}
+    folded = fold_reasons(episode.contributions, reasons_by_variable(every), named)
     shares = {
         f"{reason}{_side(contribution)}": max(contribution.share, 0.0)
         for reason, contribution in folded.items()

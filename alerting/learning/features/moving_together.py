@@ -32,10 +32,10 @@ def group_columns(rows: Floats, asset: npt.NDArray[np.int64]) -> tuple[tuple[int
     from scipy.spatial.distance import squareform  # noqa: PLC0415
 
     centred = _centre(pd.DataFrame(rows).groupby(asset).rank(pct=True), asset)
-    there = centred.notna().to_numpy(np.float64)
+    has_value = centred.notna().to_numpy(np.float64)
     values = centred.fillna(0.0).to_numpy()
-    spread = (values**2).T @ there  # of a column, in the rows that have the other one, too
-    pairs = there.T @ there
+    spread = (values**2).T @ has_value  # of a column, in the rows that have the other one, too
+    pairs = has_value.T @ has_value
     # of ranks of a rare switch
     least = np.where(pairs < FEWEST_ROWS, np.inf, pairs * RARE * (1 - RARE) / 4)
     has_few_levels = pd.DataFrame(rows).nunique().to_numpy() <= FEW_LEVELS
