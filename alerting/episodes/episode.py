@@ -5,7 +5,7 @@ Metrics count very many episodes at once, by an extract (`Alarm`) of each.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -96,11 +96,32 @@ class Contribution:
         """Return the variables of the reason, the one that its message names first."""
         return tuple(dict.fromkeys((self.variable, *self.members)))
 
-    @property
-    def lead(self) -> str:
-        """Return the variable that stands for the reason in every score, whichever its message
-        names."""
-        return self.members[0] if self.members else self.variable
+
+def reasons_by_variable(contributions: Iterable[Contribution]) -> dict[str, tuple[str, ...]]:
+    """Return the reason of each variable of these contributions, whichever models they are of: the
+    sorted names of all variables that are of one reason with it in any of them."""
+    reasons: dict[str, tuple[str, ...]] = {}
+    for contribution in contributions:
+        joined = {n for name in contribution.names for n in reasons.get(name, (name,))}
+        reasons |= dict.fromkeys(joined, tuple(sorted(joined)))
+    return reasons
+
+
+def fold_reasons(
+    contributions: Sequence[Contribution],
+    reasons: Mapping[str, tuple[str, ...]],
+    named: Container[str] = (),
+) -> dict[tuple[str, ...], Contribution]:
+    """Return an episode's contributions by reason (`reasons_by_variable`): one with the sum of the
+    shares, otherwise that of a variable in `named` if there is one, else the largest."""
+    return {
+        names: replace(
+            max(parts, key=lambda part: (part.variable in named, abs(part.share))),
+            share=sum(part.share for part in parts),
+        )
+        for names in dict.fromkeys(reasons[part.variable] for part in contributions)
+        for parts in [[part for part in contributions if reasons[part.variable] == names]]
+    }
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from math import ceil, floor, inf, isfinite, log10
 from alerting.deferred import np, pd
 from alerting.definitions.asset_documents import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.learning.features.moving_together import slope
+from alerting.learning.features.moving_together import gain_within
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import Floats, History, Millis, duration_millis, in_range, millis
@@ -163,7 +163,8 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
 
     Each follows as in normal operation, unless the asset says what it follows, or what the lever
     follows. Nothing follows one of several levers that moved together, nor one whose effect on the
-    problem variable past data do not tell although they tell effects.
+    problem variable past data do not tell although they tell effects; nor what follows the lever
+    against its sign on another asset.
     """
     relations = list(asset.relations)
     stated = {relation.variable for relation in relations}
@@ -172,11 +173,10 @@ def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, Leve
         if len(levers) != 1 or (model.effects and not model.effects.relief(levers[0])):
             continue
         relations += [
-            Relation(
-                variable=name, kind="equal", of=levers[0], gain=slope(values, group[levers[0]])
-            )
+            Relation(variable=name, kind="equal", of=levers[0], gain=gain)
             for name, values in group.items()
             if name not in stated | with_drivers(asset, levers) and not asset.is_computed(name)
+            if model.normal and (gain := gain_within(values, group[levers[0]], model.normal.asset))
         ]
     return asset.model_copy(update={"relations": tuple(relations)})
 

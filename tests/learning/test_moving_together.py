@@ -3,12 +3,19 @@
 import numpy as np
 import pytest
 
-from alerting.learning.features.moving_together import group_columns, is_answer, slope
+from alerting.learning.features import moving_together
+from alerting.learning.features.moving_together import gain_within, is_answer
 
 pytestmark = pytest.mark.models
 
 N = 2_000
+ONE = np.zeros(N, int)
 RANDOM = np.random.default_rng(0)
+
+
+def group_columns(values, asset=None):
+    asset = np.zeros(len(values), int) if asset is None else asset
+    return moving_together.group_columns(values, asset)
 
 
 def steps(levels, shares=None, length=20):
@@ -51,7 +58,47 @@ def test_an_answer_comes_after_what_it_answers():
     belt = steps([70, 80, 90])
     answered = [20 - np.round(np.roll(wet, later)) for later in (1, 3)]
     followed = [1.5 * np.roll(belt, later) + noise(3) for later in (0, 1, 3)]
-    assert [is_answer(crew, wet) for crew in answered] == [True] * 2
-    assert [is_answer(belt, pressure) for pressure in followed] == [False] * 3
-    assert slope(followed[0], belt) == pytest.approx(1.5, abs=0.05)
-    assert slope(followed[0], np.full(N, 3.0)) == 0.0
+    assert [is_answer(crew, wet, ONE) for crew in answered] == [True] * 2
+    assert [is_answer(belt, pressure, ONE) for pressure in followed] == [False] * 3
+    assert gain_within(followed[0], belt, ONE) == pytest.approx(1.5, abs=0.05)
+    assert gain_within(followed[0], np.full(N, 3.0), ONE) == 0.0
+
+
+def lines(gains, rows, noise_of=0.1):
+    """Return rows of lines one after the other, each at levels of its own, on which the second
+    column follows the first by these gains; and the number of each row's line."""
+    asset = np.repeat(np.arange(len(gains)), rows)
+    moved = RANDOM.normal(0, 1, len(asset))
+    follower = np.array(gains)[asset] * moved + RANDOM.normal(0, noise_of, len(asset))
+    level = RANDOM.permutation(len(gains))[asset]
+    return np.column_stack([10.0 * level + moved, 150 - 50.0 * level + follower]), asset
+
+
+def test_offsets_between_lines_are_no_movement():
+    values, asset = lines((1.0, 1.0), N // 2)
+    assert group_columns(values, asset) == ((0, 1),)
+    assert gain_within(*values.T[::-1], asset) == pytest.approx(1.0, abs=0.02)
+    many, asset = lines((0.0,) * 50, N // 50)
+    assert group_columns(many, asset) == ()
+    assert group_columns(many) == ((0, 1),), "as one line they would be"
+
+
+def test_where_lines_differ_in_sign_nothing_follows_and_a_line_at_rest_does_not_matter():
+    values, asset = lines((1.0,) * 19 + (-1.0,), N // 20)
+    assert gain_within(*values.T[::-1], asset) == 0.0
+    values, asset = lines((1.0,) * 20, N // 20)
+    rest = asset == 7
+    values[rest] = RANDOM.normal(0, 0.1, (rest.sum(), 2))
+    assert gain_within(*values.T[::-1], asset) == pytest.approx(1.0, abs=0.02)
+
+
+def test_rows_without_one_of_both_do_not_count():
+    driver = noise()
+    follower = 1.5 * driver + noise(0.1)
+    for column in (follower, driver):
+        column[RANDOM.random(N) < 0.4] = np.nan
+    assert group_columns(np.column_stack([follower, driver])) == ((0, 1),)
+    assert gain_within(follower, driver, ONE) == pytest.approx(1.5, abs=0.02)
+    follower[~np.isnan(driver)] = np.nan
+    assert gain_within(follower, driver, ONE) == 0.0
+    assert group_columns(np.column_stack([follower, driver])) == ()

@@ -13,6 +13,7 @@ from alerting.definitions.fields.learning import LeverLimits
 from alerting.definitions.wording.language import language
 from alerting.episodes.advice import split_reasons
 from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.learning.models.model_files import model_files, model_from_files
 from alerting.learning.models.trained import NormalSample
 from alerting.readings.history import from_millis
 from alerting.recommendation.explanation import contributions, recommend
@@ -61,7 +62,7 @@ def test_a_member_that_left_its_usual_range_alone_is_what_the_message_names(asse
     clogged = row.assign(**{c: 400.0 for c in row if re.match(r"pressure\.(last|mean)", c)})
     clogged = clogged.assign(**{c: 80.0 for c in row if re.match(r"speed\.(last|mean)", c)})
     group = next(c for c in contributions(extruder.model(), clogged, asset) if c.members)
-    assert (group.lead, group.variable, group.members) == ("speed", "pressure", TOGETHER)
+    assert (group.variable, group.members) == ("pressure", TOGETHER)
     assert group.message.startswith("Melt pressure, Screw speed and Motor current move together: ")
     assert re.search(r"Melt pressure.*, 1\d\d bar above its usual", group.message)
 
@@ -89,7 +90,8 @@ def group_of(*names, rows=400):
     values = np.column_stack([(k + 1) * moved for k in range(len(names))])
     ones = (1.0,) * len(names)
     near = np.full(rows, 100.0)
-    return NormalSample(tuple(f"{n}.last" for n in names), (0.0,) * len(names), ones, values, near)
+    columns = tuple(f"{n}.last" for n in names)
+    return NormalSample(columns, (0.0,) * len(names), ones, values, near, np.zeros(rows, int))
 
 
 def advise(variables, present, effects=None, relations=(), names=("a", "z")):
@@ -109,6 +111,47 @@ def test_what_only_follows_is_lowered_by_its_lever():
     declared = advise(variables, {"a": 6.0, "z": 12.0}, relations=(stated,))
     assert [(c.variable, c.after) for c in declared.changes] == [("a", 5.0)], "as the asset says"
     assert "Should follow" not in declared.message
+
+
+def of_lines(gains, missing=0.0):
+    """Return a normal sample of several lines, each at its own levels, on which `z` follows `a` by
+    these gains."""
+    random = np.random.default_rng(2)
+    n = 600
+    asset = np.repeat(np.arange(len(gains)), n)
+    moved = random.normal(0, 1, len(asset))
+    a = 10.0 * asset + moved
+    z = 200 - 50 * asset + np.array(gains)[asset] * moved + random.normal(0, 0.05, len(asset))
+    z[random.random(len(z)) < missing] = np.nan
+    ones = (1.0, 1.0)
+    near = np.full(len(a), 1000.0)
+    values = np.column_stack([a, z])
+    return NormalSample(("a.last", "z.last"), (0.0, 0.0), ones, values, near, asset)
+
+
+@pytest.mark.parametrize(
+    ("gains", "missing", "moves"),
+    [((1, 1), 0.0, [-4]), ((1, 1), 0.4, [-4]), ((1, 1, -1), 0.0, []), ((1, 1, 0.9), 0.0, [-3.9])],
+)
+def test_what_follows_is_learned_within_each_line_from_rows_that_have_both(gains, missing, moves):
+    made = model_of(lambda a, z: 0.1 if a <= 2 else 0.9, plan(("a", "z")))
+    made = replace(made, normal=of_lines(gains, missing))
+    assert [{*group} for group in made.together] == ([{"a", "z"}] if moves else [])
+    line = history({"a": lever(), "z": Variable()}, {"a": 6.0, "z": 190.0})
+    found = recommend(made, line, AT, 1)
+    assert [(c.variable, c.after) for c in found.changes] == [("a", 2.0)]
+    assert [m.after - m.before for m in found.moves] == [pytest.approx(m, abs=0.1) for m in moves]
+
+
+def test_a_stored_model_knows_the_line_of_each_row_and_what_was_missing():
+    model = extruder.model()
+    rows = model.normal.rows.copy()
+    rows[3, 1] = np.nan
+    model = replace(model, normal=replace(model.normal, rows=rows), refit=None)
+    read = model_from_files(model_files(model)).normal
+    assert np.array_equal(read.rows, rows, equal_nan=True)
+    assert read.asset.tolist() == model.normal.asset.tolist() == [0] * len(rows)
+    assert np.isfinite(read.distance(rows[3:4] + 0.0)).all()
 
 
 def test_nothing_follows_a_lever_whose_part_is_not_known():

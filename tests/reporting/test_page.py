@@ -104,6 +104,16 @@ def test_the_first_screen_answers_whether_to_trust_it_and_the_rest_is_folded(goo
     assert good_page.count(source) == 1
 
 
+def test_the_bar_of_variables_that_move_together_names_them():
+    (first, *others) = GOOD.episodes
+    (reason, *more) = first.contributions
+    members = (reason.variable, "fan_speed", "steam")
+    told = replace(first, contributions=(replace(reason, members=members), *more))
+    page = page_of(replace(GOOD, episodes=[told, *others]))
+    assert re.search(r"\bfan speed, steam and 1 more\b", page)
+    assert "of several that move together, to the risk" in page
+
+
 def test_each_figure_stands_beside_that_of_the_period_before():
     page = page_of(replace(GOOD, previous=replace(GOOD, episodes=ALARMS[:5])))
     before = re.findall(r'<dd class="before">before: (.*?)</dd>', page)

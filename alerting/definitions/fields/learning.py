@@ -48,7 +48,11 @@ def require_family(name: str) -> str:
         )
     if name in BUILT_IN or find_added(name):
         return name
-    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    names = [
+        family
+        for family in (*BUILT_IN, *entry_points(group=GROUP).names)
+        if family not in OPTIONAL or find_spec(family)
+    ]
     hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 

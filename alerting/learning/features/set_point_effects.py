@@ -137,11 +137,16 @@ def _companions(rows: pd.DataFrame, levers: Sequence[str]) -> list[str]:
     they follow it, and explained by them it would have no effect of its own."""
     names = [str(name) for name in rows if name not in ("y", "asset/")]
     companions = []
-    for group in group_columns(rows[names].to_numpy(np.float64)):
+    for group in group_columns(rows[names].to_numpy(np.float64), rows["asset/"].to_numpy(np.int64)):
         first, *others = sorted((names[i] for i in group), key=lambda name: name not in levers)
-        values = rows[[first, *others]].dropna()
+        values = rows[[first, *others, "asset/"]].dropna()
+        values[[first, *others]] -= values.groupby("asset/").transform("mean")
         if first in levers and others[0] not in levers and len(values):
-            companions += [n for n in others if not is_answer(*values[[first, n]].to_numpy().T)]
+            companions += [
+                name
+                for name in others
+                if not is_answer(*values[[first, name, "asset/"]].to_numpy().T)
+            ]
     return companions
 
 

@@ -147,8 +147,12 @@ class NormalMeta(_Closed):
     columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
     centre: Row
     scale: Row
-    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS)]
+    rows: Annotated[
+        tuple[Annotated[tuple[float | None, ...], Field(max_length=MOST_NORMAL_VALUES)], ...],
+        Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS),
+    ]
     distances: Annotated[Row, Field(min_length=1)]
+    asset: Positions = ()  # not stored: not known
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
@@ -157,9 +161,12 @@ class NormalMeta(_Closed):
             raise ValueError("distances must increase, one for each row")
         if (
             any(len(part) != width for part in (self.centre, self.scale, *self.rows))
+            or len(self.asset) not in (0, len(self.rows))
             or width * len(self.rows) > MOST_NORMAL_VALUES
         ):
-            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+            raise ValueError(
+                "centre, scale, rows and asset do not fit the columns, or are too large"
+            )
         if any(scale <= 0 for scale in self.scale):
             raise ValueError("scale must be above 0")
         return self
@@ -282,7 +289,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         if (normal := model.normal) is None
         else {
             **{name: getattr(normal, name) for name in ("columns", "centre", "scale")},
-            **{name: getattr(normal, name).tolist() for name in ("rows", "distances")},
+            "rows": np.where(np.isnan(normal.rows), np.array(None), normal.rows).tolist(),
+            **{name: getattr(normal, name).tolist() for name in ("distances", "asset")},
         },
         "effects": None if model.effects is None else asdict(model.effects),
     }
@@ -391,6 +399,7 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
             meta.normal.scale,
             np.array(meta.normal.rows, np.float64),
             np.array(meta.normal.distances, np.float64),
+            np.array(meta.normal.asset or (0,) * len(meta.normal.rows)),
         ),
         effects=meta.effects,
     )

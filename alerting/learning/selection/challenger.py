@@ -32,7 +32,6 @@ from alerting.learning.models.trained import (
     fit_platt,
     model_hash,
     sample_normal,
-    take_levels,
 )
 from alerting.learning.score_metrics import (
     DAY_MS,
@@ -320,7 +319,7 @@ def finish_challenger(
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
         normal=sample_normal(
-            dataset.plan, take_levels(dataset.plan, dataset.rows, train), dataset.label[train], seed
+            dataset.plan, dataset.rows, train & (dataset.label == 0), dataset.asset, seed
         ),
         effects=dataset.effects,
     )
@@ -516,10 +515,7 @@ def refit(
         ),
         refit=None,
         normal=sample_normal(
-            dataset.plan,
-            take_levels(dataset.plan, dataset.rows, rows),
-            dataset.label[rows],
-            seed,
+            dataset.plan, dataset.rows, rows & (dataset.label == 0), dataset.asset, seed
         ),
         effects=dataset.effects,
     )

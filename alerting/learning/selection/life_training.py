@@ -249,12 +249,11 @@ def train_life(
         return None, f"No remaining life is estimated: {', '.join(failed)}."
     losses = [experiment.losses(of_fold, every) for of_fold in hazards]
     best = int(np.argmin([of_lives.sum() for of_lives in losses]))
-    chosen = hazards[best]
-    estimators: tuple[Estimator, ...] = (fitted[best],)
     together = np.mean(hazards, axis=0)  # errors of both partly cancel
     gain = losses[best] - experiment.losses(together, every)
-    if gains_beyond_chance(gain):
-        chosen, estimators = together, tuple(fitted)
+    is_mean = gains_beyond_chance(gain)
+    chosen = together if is_mean else hazards[best]
+    estimators = tuple(fitted if is_mean else fitted[best : best + 1])
     model = LifeModel(estimators, edges, *calibrate(chosen, seen, edges, ends), ends.planned_ms)
     times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)

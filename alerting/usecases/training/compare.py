@@ -146,7 +146,7 @@ def refresh(
         child,
         training.save(refreshed),
         of_champion | made | refit_tags(refreshed),
-        column_types(refreshed.plan),
+        column_types(refreshed.plan, refreshed.refit.life is not None),
     )
     log_onnx(platform.runs, child, refreshed)
     platform.runs.finish(child)
@@ -457,7 +457,12 @@ def _register(
         ),
     }
     version = register_model(
-        platform, run.name, run.id, training.save(model), tags, column_types(model.plan)
+        platform,
+        run.name,
+        run.id,
+        training.save(model),
+        tags,
+        column_types(model.plan, (model.refit or model).life is not None),
     )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(

@@ -137,10 +137,10 @@ def profile(dataset: Dataset) -> DatasetProfile:
     )
 
 
-def column_types(plan: FeaturePlan) -> dict[str, str]:
+def column_types(plan: FeaturePlan, has_life: bool) -> dict[str, str]:
     """Return columns and their types, as MLflow shows them for the dataset and in the model's
-    signature."""
-    names = (*plan.columns, *(life_columns(plan) if plan.life_windows_ms else ()))
+    signature. `has_life`: whether the dataset has lives, or the model a remaining life."""
+    names = (*plan.columns, *(life_columns(plan) if has_life else ()))
     return {name: "string" if name in plan.levels else "double" for name in names}
 
 

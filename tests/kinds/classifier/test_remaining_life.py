@@ -41,6 +41,7 @@ from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 from alerting.usecases.scoring.predict import predict, sent_readings
 from alerting.usecases.scoring.remaining_lives import describe_lives, newest_lives
+from alerting.usecases.training.compare import compare_run
 from alerting.usecases.training.run_files import column_types, load_dataset, read_proposal
 from alerting.usecases.training.training_steps import train
 from tests.builders import at
@@ -307,6 +308,25 @@ def test_windows_that_are_too_short_for_the_lives_are_named():
     assert "not of a fifth of the usual life, of which each evaluation would read too much" in note
 
 
+@pytest.mark.parametrize(("lives", "has_life"), [(34, False), (60, True)])
+def test_inputs_in_the_registry_have_a_life_where_the_model_that_scores_has_one(
+    monkeypatch, lives, has_life
+):
+    platform, _, proposal, _ = worn(lives)
+    plan = load_dataset(platform.runs, proposal.run_id).plan
+    registered = []
+    monkeypatch.setattr(
+        platform.models, "register", lambda *of, **given: registered.append((of, given)) or 1
+    )
+    compare_run(platform, proposal.run_id)
+    of_life = {*life_columns(plan)} if has_life else set()
+    assert plan.life_windows_ms
+    (((*_, inputs), _),) = registered
+    assert {*inputs} == {*plan.columns, *of_life}
+    bare = replace(plan, life_windows_ms=())
+    assert {*column_types(bare, has_life=True)} == {*plan.columns, LIFE_AGE}
+
+
 def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     platform, definition, proposal, _ = worn()
     version = proposal.challenger_version
@@ -337,7 +357,7 @@ def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     serving = models.get(definition, version)
     columns = export_table(dataset).tail(50)
     scored = trained_kind_of(definition).score_rows(serving, columns)
-    assert {*columns} >= {*column_types(dataset.plan)} > {LIFE_AGE}
+    assert {*columns} >= {*column_types(dataset.plan, has_life=True)} > {LIFE_AGE}
     life = columns[list(life_columns(dataset.plan))].to_numpy()
     matrix = columns[list(dataset.plan.columns)].to_numpy()
     expected = serving.refit.life.times(matrix, life, definition.life_ends)[:, :3] / HOUR

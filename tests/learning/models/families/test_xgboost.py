@@ -83,6 +83,20 @@ def test_where_the_library_is_not_installed_the_fault_says_what_installs_it(monk
         match=r"xgboost is not installed here; .*: pip install 'alerting\[xgboost\]'",
     ):
         parse_definition(document)
+    document["learning"] = {"candidates": ["xgbost"]}
+    with pytest.raises(DocumentRefused, match="families of this platform: ") as refused:
+        parse_definition(document)
+    assert "xgboost" not in str(refused.value)
     get_family.cache_clear()
     with pytest.raises(UserError, match=r"pip install 'alerting\[xgboost\]'"):
+        get_family("xgboost")
+
+
+def test_a_library_that_cannot_be_loaded_is_named_with_what_to_install(monkeypatch):
+    def load(entry):
+        raise OSError("libgomp.so.1: cannot open shared object file")
+
+    get_family.cache_clear()
+    monkeypatch.setattr(learning.EntryPoint, "load", load)
+    with pytest.raises(UserError, match=r"package xgboost.*\(OSError: libgomp.so.1.*libgomp1"):
         get_family("xgboost")
