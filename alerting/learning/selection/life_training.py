@@ -156,7 +156,7 @@ class LifeExperiment(Experiment[Estimator]):
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
         every = -(-len(row) * len(self._columns.names) // (_TIMES_AT_ONCE * MOST_CELLS))
         is_used = ended | (np.arange(len(row)) % every == 0)
-        row, interval, ended = row[is_used], interval[is_used], ended[is_used]
+        row, interval, ended = (part[is_used] for part in (row, interval, ended))
         features = self._matrix[lives.row]
         matrix = expand_rows(features, lives.features, row, interval, self._edges)
         weight = lives.weight[row] * np.where(ended, 1, every)
