@@ -60,6 +60,7 @@ def test_an_answer_comes_after_what_it_answers():
     followed = [1.5 * np.roll(belt, later) + noise(3) for later in (0, 1, 3)]
     assert [is_answer(crew, wet, ONE) for crew in answered] == [True] * 2
     assert [is_answer(belt, pressure, ONE) for pressure in followed] == [False] * 3
+    assert not is_answer(belt, -2 * belt, ONE), "a copy follows"
     assert gain_within(followed[0], belt, ONE) == pytest.approx(1.5, abs=0.05)
     assert gain_within(followed[0], np.full(N, 3.0), ONE) == 0.0
 
@@ -90,6 +91,22 @@ def test_where_lines_differ_in_sign_nothing_follows_and_a_line_at_rest_does_not_
     rest = asset == 7
     values[rest] = RANDOM.normal(0, 0.1, (rest.sum(), 2))
     assert gain_within(*values.T[::-1], asset) == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_line_at_rest_whose_values_drift_does_not_matter():
+    for seed in range(20):
+        drift = np.random.default_rng(seed).normal(0, 1, (2, N // 20)).cumsum(axis=1)
+        values, asset = lines((1.0,) * 20, N // 20)
+        values[asset == 7] = 0.1 * drift.T
+        assert gain_within(*values.T[::-1], asset) == pytest.approx(1.0, abs=0.05)
+
+
+def test_levels_are_counted_within_lines():
+    """A set-point of three levels, at other values on each line, mostly at one of them."""
+    asset = np.repeat(np.arange(10), N // 10)
+    level = steps([0, 10, 20], [0.9, 0.05, 0.05], length=4)
+    values = np.column_stack([level + 100.0 * asset, 1.5 * level + noise()])
+    assert group_columns(values, asset) == ((0, 1),)
 
 
 def test_rows_without_one_of_both_do_not_count():

@@ -306,6 +306,12 @@ def choose_family(
         problems.select(is_known),
         number,
     )
+    if 2 * comparison.windows < _BLOCKS:
+        return FamilyChoice(
+            COMPONENTS,
+            "principal components, because nearly all normal time lies together, and the rest is "
+            "too short to compare them with other families",
+        )
     rivals = [family for family in NAMES if family != COMPONENTS and comparison.screen(family)]
     if not rivals:
         return FamilyChoice(
@@ -323,7 +329,8 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
     once = np.ones((1, comparison.windows), np.int64)
     hits_of = {name: scores.find(exceeding, once)[0] for name, scores in scores_of.items()}
     count = len(comparison.origin)
-    by_problems = _chance(len(hits_of[COMPONENTS]) - count, 0) <= _CHANCE / len(rivals)
+    least_chance = _CHANCE / len(rivals)
+    by_problems = _chance(len(hits_of[COMPONENTS]) - count, 0) <= least_chance
     decisive = slice(count, None) if by_problems else slice(0, count)
     best = COMPONENTS
     gains = ""
@@ -332,11 +339,11 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
         gained, lost = (int((a & ~b)[decisive].sum()) for a, b in (sides, sides[::-1]))
         if by_problems:
             chance = _chance(gained, lost)
-            is_beyond = chance <= _CHANCE / len(rivals)
+            is_beyond = chance <= least_chance
             gains += f", {NAMES[family]} {gained} more and {lost} fewer, p = {chance:.2g}"
         else:
             beside = scores_of[family], scores_of[COMPONENTS]
-            low, high = _gain_interval(beside, exceeding, comparison.origin)
+            low, high = _gain_interval(beside, exceeding, comparison.origin, least_chance)
             is_beyond = low > 0
             gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
@@ -344,6 +351,7 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
         if is_beyond and not fewer and more:
             best = family
     faults = "problems" if by_problems else "faults injected into unseen rows"
+    interval = f"{100 * (1 - 2 * least_chance):g} % interval of the difference"
     shares = ", ".join(
         f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
     )
@@ -351,7 +359,7 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
         best,
         f"{NAMES[best]} chosen by {len(hits_of[best][decisive])} {faults} at equal false alarms, "
         f"of which are found {shares} "
-        f"({'sign test' if by_problems else '95 % interval of the difference'}{gains})",
+        f"({'sign test' if by_problems else interval}{gains})",
     )
 
 
@@ -390,11 +398,12 @@ def _chance(gained: int, lost: int) -> float:
 
 
 def _gain_interval(
-    sides: tuple[FaultScores, FaultScores], exceeding: int, origin: Positions
+    sides: tuple[FaultScores, FaultScores], exceeding: int, origin: Positions, chance: float
 ) -> tuple[float, float]:
-    """Return the 95 % interval of how much more of the injected faults the first of two families
-    finds. Blocks of normal time are drawn with the faults that were injected into them (`origin`),
-    so that both thresholds vary as they would on other normal time."""
+    """Return the interval, with this `chance` on either side, of how much more of the injected
+    faults the first of two families finds. Blocks of normal time are drawn with the faults that
+    were injected into them (`origin`), so that both thresholds vary as they would on other normal
+    time."""
     windows = len(sides[0].normal)
     blocks = min(_BLOCKS, windows)
     block = np.arange(windows) * blocks // windows
@@ -403,4 +412,4 @@ def _gain_interval(
     new, old = (side.find(exceeding, drawn)[:, : len(origin)] for side in sides)
     weights = drawn[:, origin]
     gains = (weights * (new.astype(np.float64) - old)).sum(axis=1) / weights.sum(axis=1)
-    return float(np.quantile(gains, _CHANCE)), float(np.quantile(gains, 1 - _CHANCE))
+    return float(np.quantile(gains, chance)), float(np.quantile(gains, 1 - chance))

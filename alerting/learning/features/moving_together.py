@@ -14,7 +14,7 @@ RARE = 0.05  # of the rows: what leaves its usual value less often is like nothi
 # least correlation of a set-point's next step with how far a variable is ahead of it that shows
 # that the set-point answers the variable
 ANSWERS = 0.1
-CERTAIN = 3.0  # standard errors of a correlation whose sign is no chance
+CERTAIN = 3.0  # standard errors of what moves together, by block, whose sign is no chance
 
 
 def group_columns(rows: Floats, asset: npt.NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
@@ -38,7 +38,8 @@ def group_columns(rows: Floats, asset: npt.NDArray[np.int64]) -> tuple[tuple[int
     pairs = has_value.T @ has_value
     # of ranks of a rare switch
     least = np.where(pairs < FEWEST_ROWS, np.inf, pairs * RARE * (1 - RARE) / 4)
-    has_few_levels = pd.DataFrame(rows).nunique().to_numpy() <= FEW_LEVELS
+    levels = pd.DataFrame(rows).groupby(asset).nunique().max()
+    has_few_levels = levels.to_numpy() <= FEW_LEVELS
     scale = np.where(
         np.logical_or.outer(has_few_levels, has_few_levels),
         np.minimum(spread, spread.T),
@@ -59,22 +60,23 @@ def gain_within(follower: Floats, driver: Floats, asset: npt.NDArray[np.int64]) 
     """
     pairs = pd.DataFrame({"follower": follower + 0 * driver, "driver": driver + 0 * follower})
     y, x = _centre(pairs, asset).to_numpy().T
-    sums = (
-        pd.DataFrame({"xy": x * y, "xx": x * x, "yy": y * y, "n": np.isfinite(x)})
-        .groupby(asset)
-        .sum()
-    )
-    gain = float(sums["xy"].sum() / (sums["xx"].sum() or 1.0))
-    chance = CERTAIN * np.sqrt(sums["xx"] * sums["yy"] / sums["n"].clip(1))
-    return 0.0 if (np.sign(gain) * sums["xy"] < -chance).any() else gain
+    of_block = pd.DataFrame({"xy": x * y, "xx": x * x}).groupby([asset, _blocks(asset)]).sum()
+    gain = float(of_block["xy"].sum() / (of_block["xx"].sum() or 1.0))
+    together = of_block["xy"].groupby(level=0)
+    chance: pd.Series = CERTAIN * together.std() * np.sqrt(together.size())
+    return 0.0 if (np.sign(gain) * together.sum() < -chance).any() else gain
 
 
 def _centre(rows: pd.DataFrame, asset: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Return rows less the mean of their block: ten of an asset, of at least ten rows."""
-    of_asset = rows.groupby(asset)
-    length = (of_asset[rows.columns[0]].transform("size") / BLOCKS).clip(FEWEST_ROWS / BLOCKS)
-    block = of_asset.cumcount() // length
-    return rows - rows.groupby([asset, block]).transform("mean")
+    """Return rows less the mean of their block."""
+    return rows - rows.groupby([asset, _blocks(asset)]).transform("mean")
+
+
+def _blocks(asset: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return the number of each row's block: ten of an asset, of at least ten rows."""
+    of_asset = pd.Series(asset).groupby(asset)
+    length = (of_asset.transform("size") / BLOCKS).clip(FEWEST_ROWS / BLOCKS)
+    return (of_asset.cumcount() // length).to_numpy()
 
 
 def is_answer(set_point: Floats, variable: Floats, asset: npt.NDArray[np.int64]) -> bool:
@@ -84,4 +86,4 @@ def is_answer(set_point: Floats, variable: Floats, asset: npt.NDArray[np.int64])
     ahead = np.sign(gain) * (variable - variable.mean() - gain * (set_point - set_point.mean()))
     step = np.diff(set_point)
     least = ANSWERS * np.linalg.norm(ahead[:-1]) * np.linalg.norm(step)
-    return bool(ahead[:-1] @ step >= least)
+    return gain == 0.0 or bool(ahead[:-1] @ step > least)

@@ -155,7 +155,7 @@ class LifeExperiment(Experiment[Estimator]):
         lives = spread_rows(self._lives.select(fold.train))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
         every = -(-len(row) * len(self._columns.names) // (_TIMES_AT_ONCE * MOST_CELLS))
-        is_used = ended | (np.arange(len(row)) % every == 0)
+        is_used = ended | (np.random.default_rng(self._seed).random(len(row)) * every < 1)
         row, interval, ended = (part[is_used] for part in (row, interval, ended))
         features = self._matrix[lives.row]
         matrix = expand_rows(features, lives.features, row, interval, self._edges)
