@@ -156,6 +156,16 @@ def used_rows(count=1200):
     return UsedRows(instants, matrix, np.full(count, None, object))
 
 
+def test_an_hour_long_after_the_rest_of_normal_time_decides_on_no_family():
+    rows = used_rows()
+    rows.at[-60:] += 200 * 86_400_000
+    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["*"]})
+    none = rows.select(np.arange(0))
+    choice = choose_family(definition, PLAN, rows, none, np.arange(0))
+    assert choice.family == "pca"
+    assert "nearly all normal time lies together" in choice.reason
+
+
 # injected faults of 600 that principal components and a network find, and the problems of each;
 # what is chosen, and by what
 COMPETITIONS = [
