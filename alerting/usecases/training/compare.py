@@ -462,7 +462,8 @@ def _register(
         run.id,
         training.save(model),
         tags,
-        column_types(model.plan, (model.refit or model).life is not None),
+        # a model of a kind that a package adds has none
+        column_types(model.plan, getattr(model.refit or model, "life", None) is not None),
     )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
