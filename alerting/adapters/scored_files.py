@@ -504,7 +504,8 @@ def _score_table(asset: str, rows: ScoredRows, before: str) -> Any:
         if reason == before and len(reason) > _LONG:
             reasons[row] = AS_BEFORE
         before = reason
-    values = np.full((size, 3), np.nan) if rows.values is None else rows.values[:, 0]
+    interval = rows.interval
+    values = np.full((size, 3), np.nan) if interval is None else interval
     columns = {
         "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
         "asset": pa.repeat(asset, size),
@@ -528,5 +529,5 @@ def _score_schema() -> Any:
     return pa.schema([
         *(("time", pa.timestamp("ms", "UTC")), ("asset", text), ("score", number)),
         *(("threshold", number), ("model_version", pa.int64()), ("reason", text)),
-        *((name, number) for name in ("low", "median", "high")),  # of the nearest predicted value
+        *((name, number) for name in ("low", "median", "high")),  # as `ScoredRows.interval`
     ])  # fmt: skip

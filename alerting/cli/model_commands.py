@@ -32,7 +32,7 @@ from alerting.cli.options import DefinitionName, read_instant
 from alerting.definitions.alert_definition import fixed_threshold
 from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import Stated
-from alerting.definitions.wording.language import format_threshold, joined
+from alerting.definitions.wording.language import count_in_english, format_threshold, joined
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -196,18 +196,22 @@ def export(
         str | None,
         typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION"),
     ] = None,
+    asset: Annotated[
+        str | None,
+        typer.Option("--asset", help="Of a detector of several assets, which.", metavar="ASSET"),
+    ] = None,
 ) -> Output:
-    """Write a model as an ONNX file: from a row of its features to its probability, for other
-    runtimes."""
+    """Write a model as an ONNX file: from a row of its features to its probability, or to how
+    unlike normal it is, for other runtimes."""
 
     require_file(out, "model.onnx")
     with platform() as p:
         revision = require_revision(p.definitions, name)
         number = champion(p, revision, model)
-        data = export_onnx(p, revision.definition, number)
+        data = export_onnx(p, revision.definition, number, asset)
     out.write_bytes(data)
     result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
-    return Output(result, [f"version {number} of {name} written to {out} ({len(data)} bytes)"])
+    return Output(result, [f"version {number} of {name} written to {out} ({len(data):,} bytes)"])
 
 
 @command
@@ -330,9 +334,9 @@ def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
         "model_version": rows.model_version,
         "reason": rows.unknown[-1] or None,
     }
-    if rows.values is None or not is_known:
+    if rows.interval is None or not is_known:
         return row
-    return row | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
+    return row | dict(zip(("low", "median", "high"), rows.interval[-1].tolist(), strict=True))
 
 
 @command
@@ -365,14 +369,17 @@ def dataset(
     lines = _lines_of_dataset(content, built.findings, verbose)
     if out is None:
         return Output(content, lines)
-    return Output(content | {"file": str(out)}, [*lines, f"{len(written)} rows written to {out}"])
+    return Output(content | {"file": str(out)}, [*lines, f"{len(written):,} rows written to {out}"])
 
 
 def _lines_of_dataset(
     content: Mapping[str, Any], findings: Sequence[Finding], verbose: bool
 ) -> Iterator[Line]:
-    size = f"{content['columns']} features, {content['problems']} problems known"
-    yield f"{content['definition']}, revision {content['revision']}: {size}"
+    features, problems = (
+        count_in_english(f"{{number}} {noun}", f"{{number}} {noun}s", content[key])
+        for noun, key in (("feature", "columns"), ("problem", "problems"))
+    )
+    yield f"{content['definition']}, revision {content['revision']}: {features}, {problems} known"
     yield OutputTable(content["parts"], ["part", "rows", "positive", "assets", "from", "to"])
     if content["dropped"]:
         dropped = [
@@ -478,8 +485,6 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
     if training["waiting"]:
         text = f"waits for approval: alerting model approve {training['run_id']}"
         yield colored(text, "yellow")
-        if training["alert"]:
-            yield Text(training["alert"].rstrip("\n"))
     yield from _wrapped(decision_text.cut_short_lines(training["leaderboard"]), "yellow")
     if verbose:
         yield from _lines_for_statisticians(
@@ -487,6 +492,7 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
         )
     else:
         yield f"all figures: {_VERBOSE}"
+    yield from _lines_of_alert(training["alert"] if training["waiting"] else "")
     yield ""
 
 
@@ -525,8 +531,6 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     the data, on a first screen; all figures if `verbose`."""
     head = [*_wrapped([decision_text.result_line(result)], "bold")]
     yield from head
-    if alert := decision_text.proposed_alert(result.evidence):
-        yield Text(alert.rstrip("\n"))
     reasons = [*_wrapped(decision_text.result_lines(result))]
     yield from reasons
     notes = [finding.message for finding in result.findings] if verbose else result.dataset.notes
@@ -537,6 +541,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
         yield from _lines_for_statisticians(
             result.leaderboard, decision_text.chance_lines(result.evidence), result.test
         )
+        yield from _lines_of_alert(decision_text.proposed_alert(result.evidence))
         return
     learned = [*_wrapped(decision_text.learned_lines(result.dataset))]
     yield from learned
@@ -548,6 +553,14 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     findings = len(result.findings)
     every = f", and each of the {findings:,} findings" if findings > 1 else ""
     yield f"all figures{every}: {_VERBOSE}"
+    yield from _lines_of_alert(decision_text.proposed_alert(result.evidence))
+
+
+def _lines_of_alert(alert: str) -> Iterator[Line]:
+    """Yield the definition that is ready instead of a model, to be copied from the end; nothing
+    without one."""
+    if alert:
+        yield Text(f"\n{alert.rstrip()}")
 
 
 def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:

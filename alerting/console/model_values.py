@@ -27,7 +27,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.learning.predicted_and_measured import ServedValues
+from alerting.learning.predicted_and_measured import LEAST_SAMPLES, ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform
@@ -377,7 +377,13 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
         "error": show(graded.error),
         "last_error": None if np.isnan(graded.last_error) else show(graded.last_error),
         "is_worse": graded.is_worse_than_last,
+        "is_constant": graded.is_constant,
+        "is_no_better_than_mean": graded.is_no_better_than_mean,
         "coverage": language.share(graded.coverage),
+        "width": show(graded.width),
+        "explained": language.share(max(graded.explained, 0.0))
+        if len(graded.at) >= LEAST_SAMPLES and not np.isnan(graded.explained)
+        else None,
         "rows": rows,
     }
 

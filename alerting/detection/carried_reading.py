@@ -50,6 +50,19 @@ class Carried:
         plain = replace(self, value=None, rate=None, beyond=(), recent=(), bad=False)
         return replace(plain, parts=parts, ended=True)
 
+    def at_earlier(self, at: datetime) -> "Carried | None":
+        """Return what is known to have been carried at an instant; None if nothing is.
+
+        Of a later reading that is its value, if that has been the same since before: one that is
+        not old, as readings of it came until that later one.
+        """
+        if self.at <= at:
+            return self
+        since = self.same_since
+        if since is None or since > at or self.value is None or self.parts or self.memory:
+            return None
+        return Carried(self.variable, at, self.value, beyond=self.beyond, same_since=since)
+
     def under_another_revision(self) -> "Carried":
         """Return the carried reading without the parts that depend on the limits of the earlier
         revision.

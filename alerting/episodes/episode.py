@@ -5,7 +5,7 @@ Metrics count very many episodes at once, by an extract (`Alarm`) of each.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
@@ -76,7 +76,9 @@ class Contribution:
 
     `value`: level of the variable. `usual`: its median over the training rows, or its most frequent
     level; `usual_low`, `usual_high`: its 10 and 90 % quantiles, None if it is no number.
-    `quantity`: the quantity of the variable that the message names.
+    `quantity`: the quantity of the variable that the message names. `members`: of variables that
+    move together, whose share this is, all of them, those that operators can set first; empty for
+    a variable by itself.
     """
 
     variable: str
@@ -87,6 +89,39 @@ class Contribution:
     usual_low: float | None = None
     usual_high: float | None = None
     quantity: Quantity | None = None
+    members: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the variables of the reason, the one that its message names first."""
+        return tuple(dict.fromkeys((self.variable, *self.members)))
+
+
+def reasons_by_variable(contributions: Iterable[Contribution]) -> dict[str, tuple[str, ...]]:
+    """Return the reason of each variable of these contributions, whichever models they are of: the
+    sorted names of all variables that are of one reason with it in any of them."""
+    reasons: dict[str, tuple[str, ...]] = {}
+    for contribution in contributions:
+        joined = {n for name in contribution.names for n in reasons.get(name, (name,))}
+        reasons |= dict.fromkeys(joined, tuple(sorted(joined)))
+    return reasons
+
+
+def fold_reasons(
+    contributions: Sequence[Contribution],
+    reasons: Mapping[str, tuple[str, ...]],
+    named: Container[str] = (),
+) -> dict[tuple[str, ...], Contribution]:
+    """Return an episode's contributions by reason (`reasons_by_variable`): one with the sum of the
+    shares, otherwise that of a variable in `named` if there is one, else the largest."""
+    return {
+        names: replace(
+            max(parts, key=lambda part: (part.variable in named, abs(part.share))),
+            share=sum(part.share for part in parts),
+        )
+        for names in dict.fromkeys(reasons[part.variable] for part in contributions)
+        for parts in [[part for part in contributions if reasons[part.variable] == names]]
+    }
 
 
 @dataclass(frozen=True)
@@ -263,7 +298,8 @@ class Episode:
     reasons and advice of the newest evaluated instant after the raise, None before there is one.
     `modes`: at the raise, which of the named problems it probably is, the most probable first.
     `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
-    `life`: the remaining life of the part at the raise.
+    `life`: the remaining life of the part at the raise. `announced_until`: the end of the
+    prediction window as the raise announced it; `valid_until` moves on while the risk is high.
     """
 
     id: str
@@ -306,6 +342,7 @@ class Episode:
     modes: tuple[ModeShare, ...] = ()
     life: RemainingLife | None = None
     renewals: tuple[Evaluation, ...] = ()
+    announced_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -391,6 +428,14 @@ class Episode:
         life = self.remaining_life if self.phase == "expected" else None
         return "" if life is None else life.message
 
+    def expected_until(self, now: datetime) -> datetime | None:
+        """Return until when the problem is expected: the end that the raise announced, so that it
+        comes nearer; once that has passed, the end by the newest high risk. None without one."""
+        announced = self.announced_until
+        if self.valid_until is None or announced is None or announced <= now:
+            return self.valid_until
+        return min(announced, self.valid_until)
+
     @property
     def advised_at(self) -> datetime:
         """Return the instant for which the newest reasons and advice were computed."""
@@ -412,21 +457,27 @@ def episode_id(definition: str, asset: str, raised_at: datetime) -> str:
 
 @dataclass(frozen=True)
 class ExpectedWindow:
-    """The times between which a problem is expected."""
+    """The times between which a problem is expected. `announced`: the end that the raise announced,
+    if the problem has not come by then; else None."""
 
     start: datetime
     end: datetime
+    announced: datetime | None = None
 
 
-def expected_window(episode: Episode, horizon: timedelta) -> ExpectedWindow | None:
+def expected_window(episode: Episode, horizon: timedelta, now: datetime) -> ExpectedWindow | None:
     """Return when the problem of an episode is expected; None if its phase is another one.
 
-    The window moves with the risk: from the last high score + gap to that + gap + horizon.
+    The window is the one that the raise announced. Once that is over it is that of the risk: from
+    the last high score + gap to that + gap + horizon.
     """
     if episode.phase != "expected" or episode.valid_until is None:
         return None
-    start = max(episode.raised_at, episode.valid_until - horizon)
-    return ExpectedWindow(min(start, episode.valid_until), episode.valid_until)
+    end = episode.expected_until(now) or episode.valid_until
+    start = max(episode.raised_at, end - horizon)
+    announced = episode.announced_until
+    is_over = announced is not None and announced < end
+    return ExpectedWindow(min(start, end), end, announced if is_over else None)
 
 
 TOGETHER = timedelta(minutes=1)

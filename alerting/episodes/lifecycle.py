@@ -280,7 +280,7 @@ def forget_after(state: ConditionState, at: datetime) -> ConditionState:
             if isinstance(value, datetime) and value > at
         }
 
-    carried = state.carried if state.carried is not None and state.carried.at <= at else None
+    carried = None if state.carried is None else state.carried.at_earlier(at)
     levels = tuple(replace(level, **without_later(level)) for level in state.levels)
     changes: dict[str, Any] = {
         **without_later(state),

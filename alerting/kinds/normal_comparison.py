@@ -8,7 +8,11 @@ from statistics import median
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from alerting.definitions.faults import format_duration
-from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.definitions.wording.language import (
+    count_in_english,
+    spoken_number,
+    spoken_share,
+)
 from alerting.detection.evaluation_results_and_texts import StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.normal_definition import NormalDefinition
@@ -28,6 +32,7 @@ from alerting.readings.history import History, LongHistory, to_millis
 EvidenceT = TypeVar("EvidenceT", bound="UnseenEvidence")
 ModelT = TypeVar("ModelT", bound=NormalModel[Any])
 
+_MANY_WEEKS = 10  # whose days are told as whole ones
 MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
 
 
@@ -79,7 +84,8 @@ class UnseenEvidence:
     @property
     def texts(self) -> tuple[str, ...]:
         """Return a text for people for each of `titles`."""
-        return str(self.false_alarms), f"{self.allowed:.2g}", f"{self.in_alarm:.1%}"
+        allowed = spoken_number(self.allowed, ".2g")
+        return f"{self.false_alarms:,}", allowed, spoken_share(self.in_alarm)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -108,7 +114,7 @@ class UnseenEvidence:
         if not self.problems:
             return "no problem to find"
         total = count_in_english("{number} problem", "{number} problems", self.problems)
-        whole = f"{self.problems_found} of {total}"
+        whole = f"{self.problems_found:,} of {total}"
         delays = [abs(lead) for lead in self.leads_s if lead <= 0]
         leads = [lead for lead in self.leads_s if lead > 0]
         after = ahead = ""
@@ -120,6 +126,12 @@ class UnseenEvidence:
         if after and ahead:
             return f"{whole} found: {len(delays)}{after}, {len(leads)}{ahead}"
         return f"{whole}{ahead}" if ahead else f"{whole} found{after}"
+
+
+def spoken_days(weeks: float) -> str:
+    """Return weeks as days: `5.6 days`, `1 day`, `290 days`."""
+    days = f"{7 * weeks:.2g}" if weeks < _MANY_WEEKS else f"{7 * weeks:,.0f}"
+    return f"{days} day{'' if days == '1' else 's'}"
 
 
 def _spoken(seconds: float) -> str:

@@ -460,7 +460,7 @@ def propose_end(
     more = f" About {days} more {'day' if days == 1 else 'days'}"
     if last < period.end:
         return f"{more} of normal operation are needed: write a longer or another `normal`."
-    return f"{more} of readings are needed."
+    return f"{more} of readings {'is' if days == 1 else 'are'} needed."
 
 
 def _written(at: datetime) -> str:

@@ -55,7 +55,7 @@ from alerting.recommendation.explanation import (
     explain_matrix,
     recommend,
 )
-from alerting.reporting.variable_charts import ChartLevel, levels_by_variable, problem_levels
+from alerting.reporting.variable_charts import levels_by_variable, problem_levels, usual_levels
 
 T = TypeVar("T")
 
@@ -314,17 +314,7 @@ class PredictionKind:
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable
             return Charted(variable, problem_levels(definition.problem), scored=True)
-        usual: tuple[ChartLevel, ...] = (
-            (ChartLevel(float(strongest.usual), "usual", is_limit=False),)
-            if isinstance(strongest.usual, int | float)
-            else ()
-        )
-        if strongest.usual_low is not None and strongest.usual_high is not None:
-            usual = (
-                ChartLevel(strongest.usual_low, "usual from", is_limit=False),
-                ChartLevel(strongest.usual_high, "usual to", is_limit=False),
-            )
-        return Charted(strongest.variable, usual, scored=True)
+        return Charted(strongest.variable, usual_levels(strongest), scored=True)
 
     def has_score_each_stride(self, definition: TrainedDefinition) -> bool:
         """Return whether the model gives a score each stride: for the unit just made it scores each

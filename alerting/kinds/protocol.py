@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Definition, Revision, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
@@ -29,12 +30,12 @@ from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts, ModelUnavailable
+from alerting.readings.buckets import HOUR
 from alerting.readings.history import History, Millis, from_millis
 from alerting.readings.variable_series import Series
 from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel, Panel
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from alerting.deferred import pd
@@ -287,6 +288,15 @@ class ScoringKind(Protocol):
         """Explain the last of these scores. `history`: the readings from which it was computed."""
 
 
+@runtime_checkable
+class GraphKind(Protocol):
+    """A kind whose model has an ONNX graph for each asset."""
+
+    def graph(self, model: TrainedModel, asset: str | None) -> bytes:
+        """Return the ONNX file of an asset's part of a model; without an `asset`, of the only one.
+        Raises UserError if there is no such part or graph."""
+
+
 # Reads the readings of a condition's variable after one instant and up to another.
 Read = Callable[[Condition, datetime, datetime], Series]
 
@@ -359,10 +369,10 @@ class Raise:
     """Values at the instant of a raise. Only thresholds have `reading`; only kinds with a model
     have the other fields except `value`.
 
-    `shared`: keeps explanations for other definitions with the same model. `content`: content of
-    the episode, from kinds that know it when they evaluate. `evidence`: computed contents by asset
-    and step, so that an evaluation whose write met a conflict is composed again without another
-    search for advice.
+    `shared`: keeps explanations for other definitions with the same model. `life`: the remaining
+    life, where it is estimated. `content`: content of the episode, from kinds that know it when
+    they evaluate. `evidence`: computed contents by asset and step, so that an evaluation whose
+    write met a conflict is composed again without another search for advice.
     """
 
     value: float | None
@@ -372,6 +382,7 @@ class Raise:
     model_version: int | None = None
     history: History | None = None
     shared: SharedInputs | None = None
+    life: RemainingLife | None = None
     content: RaiseEvidence | None = None
     evidence: dict[tuple[str, Step], RaiseEvidence] = field(
         default_factory=dict, compare=False, repr=False
@@ -430,6 +441,17 @@ class ScoredRows:
     leads_ms: tuple[int, ...] = ()
     has_alarm: bool = True
     lives: tuple[RemainingLife | None, ...] = ()
+
+    @property
+    def interval(self) -> npt.NDArray[np.float64] | None:
+        """Return low, median and high at each instant (rows x 3), NaN where unknown: of the nearest
+        predicted value, or of the remaining life (hours); None if neither is estimated."""
+        if self.values is not None:
+            return self.values[:, 0]
+        if not self.lives:
+            return None
+        times = [(None,) * 3 if life is None else life.times_ms[:3] for life in self.lives]
+        return np.array(times, np.float64) / HOUR
 
     @property
     def threshold(self) -> float:

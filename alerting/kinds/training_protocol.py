@@ -19,8 +19,9 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate, FitFailed, final_fit
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision import PromotionDecision, ValueEvidence
+from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.promotion import ActedWindow
+from alerting.learning.selection.value_test import ValueEvidence
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, LongHistory
 

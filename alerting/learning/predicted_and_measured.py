@@ -19,6 +19,23 @@ from alerting.readings.history import (
     to_millis,
 )
 
+LEAST_SAMPLES = 30  # below which nothing is concluded
+_CONSTANT = 0.02  # of the deviation of measured values, below which predicted ones are a constant
+_BEYOND_CHANCE = 1.28  # standard errors: in 9 of 10 samples
+
+
+def explained_share(values: Floats, predicted: Floats, mean: "Floats | float") -> float:
+    """Return the share of the variance of values around a mean that predicted ones explain (R2);
+    NaN where values have no variance."""
+    variance = float(((values - mean) ** 2).sum())
+    return 1 - float(((values - predicted) ** 2).sum()) / variance if variance > 0 else float("nan")
+
+
+def is_constant(values: Floats, predicted: Floats) -> bool:
+    """Return whether predicted values hardly vary beside those that were measured; false for too
+    few of them."""
+    return bool(len(values) >= LEAST_SAMPLES and predicted.std() < _CONSTANT * values.std())
+
 
 @dataclass(frozen=True)
 class PredictedValues:
@@ -77,6 +94,30 @@ class GradedValues:
         """Return the mean absolute error of the median; NaN without samples."""
         off = np.abs(self.value - self.median)
         return float(off.mean()) if len(off) else float("nan")
+
+    @property
+    def width(self) -> float:
+        """Return the mean width of the 90 % interval; NaN without samples."""
+        return float((self.high - self.low).mean()) if len(self.at) else float("nan")
+
+    @property
+    def explained(self) -> float:
+        """Return the share of the variance of the samples that the median explains (R2)."""
+        return explained_share(self.value, self.median, self.value.mean() if len(self.at) else 0.0)
+
+    @property
+    def is_constant(self) -> bool:
+        """Return whether the median hardly varies beside the samples."""
+        return is_constant(self.value, self.median)
+
+    @property
+    def is_no_better_than_mean(self) -> bool:
+        """Return whether the median is no nearer to the samples than their own mean, beyond chance;
+        false for too few samples."""
+        if len(self.at) < LEAST_SAMPLES:
+            return False
+        gain = (self.value - self.value.mean()) ** 2 - (self.value - self.median) ** 2
+        return bool(gain.mean() <= _BEYOND_CHANCE * gain.std() / np.sqrt(len(gain)))
 
     @property
     def last_error(self) -> float:

@@ -2,13 +2,14 @@
 and advice: the settings that bring the risk well under the threshold.
 
 Advice is a what-if of the model, not of the line: besides the changed variables, only the variables
-that the asset's relations name move with them.
+that the asset's relations name, and those that moved together with a changed one so far, move with
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf, isnan
 from types import MappingProxyType
@@ -19,7 +20,13 @@ import numpy as np
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.learning import LeverLimits
-from alerting.definitions.wording.language import Styled, joined, template, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    joined,
+    template,
+    translatable,
+)
 from alerting.episodes.advice import describe_low_risk
 from alerting.episodes.episode import (
     Alternative,
@@ -34,14 +41,16 @@ from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import Floats, History, column_index, duration_millis, to_millis
-from alerting.recommendation.levers import Lever, find_levers, followers
+from alerting.recommendation.levers import Lever, find_levers, followers, with_companions
 from alerting.recommendation.settings_search import Goal, Search, SearchAnswer
 from alerting.recommendation.variable_text import (
     column_unit,
     describe_advice,
     describe_contribution,
+    describe_followers,
     describe_relief,
     describe_safety,
+    describe_together,
     describe_unusual,
     describe_worst_cases,
     is_unusual,
@@ -67,10 +76,11 @@ class Explanation:
 def contributions(
     model: TrainedModel, row: pd.DataFrame, asset: Asset, explained: Explanation | None = None
 ) -> tuple[Contribution, ...]:
-    """Return each raw variable's share in the score of one row, the largest first.
+    """Return the share of each reason in the score of one row, the largest first: a raw variable,
+    or variables that move together, as one.
 
     Shares add up to the score minus the usual score: the score of the margin that the model expects
-    over its training rows. Variables without any share are left out. `value`, `usual` and its range
+    over its training rows. Reasons without any share are left out. `value`, `usual` and its range
     describe the variable's level; `quantity` and message describe what moved: the unusual column
     with the largest share. `explained`: the explanation of the row, computed if left out. Raises
     UserError if the row lacks columns.
@@ -78,13 +88,19 @@ def contributions(
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
     shares = explained.shares.tolist()
-    by_source = [
+    reasons = [
         _contribution(
-            model, asset, positions, shares, float(explained.shares.take(positions).sum()), values
+            model,
+            asset,
+            positions,
+            shares,
+            float(explained.shares.take(positions).sum()),
+            values,
+            sorted(members, key=lambda name: not _is_lever(asset, name)),
         )
-        for positions in model.plan.positions_by_source
+        for positions, members in model.reasons
     ]
-    return tuple(sorted((c for c in by_source if abs(c.share) > 1e-9), key=lambda c: -abs(c.share)))
+    return tuple(sorted((c for c in reasons if abs(c.share) > 1e-9), key=lambda c: -abs(c.share)))
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
@@ -129,22 +145,40 @@ def _contribution(
     shares: Sequence[float],
     share: float,
     values: Sequence[float | str | None],
+    members: Sequence[str] = (),
 ) -> Contribution:
     layout = model.plan.layout
     named = _named(model, positions, shares, share, values)
-    level = _level(layout, positions, named)
+    if (
+        members
+        and _is_lever(asset, members[0])
+        and not is_unusual(values[named], *_usual(model, layout[named]))
+    ):
+        named = _level(layout, _columns_of(layout, positions, members[0]), named)
+    level = _level(layout, _columns_of(layout, positions, layout[named].source), named)
     low, high = model.usual_ranges.get(layout[level].name, (None, None))
     quantity = _quantity(model, asset, layout[named], values[named])
+    message = describe_contribution(asset, layout[named], quantity, share)
+    names = dict.fromkeys((layout[named].source, *members))
     return Contribution(
         variable=layout[named].source,
         share=share,
         value=values[level],
         usual=model.usual[layout[level].name],
-        message=describe_contribution(asset, layout[named], quantity, share),
+        message=describe_together(asset, [*names], message) if members else message,
         usual_low=low,
         usual_high=high,
         quantity=quantity,
+        members=tuple(members),
     )
+
+
+def _is_lever(asset: Asset, name: str) -> bool:
+    return name in asset.variables and asset.variables[name].controllable
+
+
+def _columns_of(layout: tuple[Column, ...], positions: Sequence[int], source: str) -> list[int]:
+    return [i for i in positions if layout[i].source == source]
 
 
 def _named(
@@ -256,6 +290,7 @@ def recommend(
     """
     instant = to_millis(at)
     view = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
+    view = replace(view, asset=with_companions(view.asset, model, limits))
     base = base_row(model, view, instant)
     risk = float(model.calibration.probability(model.estimator.margin_of(base[None, :]))[0])
     if risk < model.threshold:
@@ -285,7 +320,12 @@ def recommend(
             ),
         )
     return _Advice(
-        situation, levers, view.asset, risk, explained or explain_matrix(model, base)
+        situation,
+        levers,
+        view.asset,
+        risk,
+        explained or explain_matrix(model, base),
+        {r.variable for r in view.asset.relations if r not in history.asset.relations},
     ).find(max_changes, answers)
 
 
@@ -295,13 +335,15 @@ def _none(risk: float, message: str) -> RecommendationResult:
 
 @dataclass(frozen=True)
 class _Advice:
-    """The search for advice in one situation, and its result for people."""
+    """The search for advice in one situation, and its result for people. `assumed`: variables that
+    follow a lever without a relation of the asset that says so."""
 
     situation: AdviceSituation
     levers: Sequence[Lever]
     asset: Asset
     risk: float
     explained: Explanation
+    assumed: Collection[str]
 
     def find(self, max_changes: int, answers: int) -> RecommendationResult:
         """Return the recommendation with its alternatives."""
@@ -375,12 +417,22 @@ class _Advice:
         return tuple(self._alternative(answer, goal.safety) for answer in chosen[1:])
 
     def _alternative(self, answer: SearchAnswer, safety: Safety) -> Alternative:
-        changes = self._changes(answer)
-        message = describe_advice(self.asset, changes, self.risk, answer.risk)
         moves = self._moves(answer)
+        message = self._describe(answer)
+        changes = self._changes(answer)
         return Alternative(
             changes, answer.risk, message, answer.effort, self._unusual(answer), safety, moves
         )
+
+    def _describe(self, answer: SearchAnswer) -> Translatable:
+        """Describe an answer, the present settings in the resolution of the others."""
+        changes = [
+            change if lever.levels else replace(change, before=round(lever.present, lever.digits))
+            for change, (lever, _) in zip(
+                self._changes(answer), self._settings(answer), strict=True
+            )
+        ]
+        return describe_advice(self.asset, changes, self.risk, answer.risk)
 
     def _result(
         self,
@@ -394,14 +446,20 @@ class _Advice:
         changes = self._changes(answer)
         unusual = self._unusual(answer)
         relief, worst = self._effect(answer)
-        parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
+        moves = self._moves(answer)
+        assumed = [move.variable for move in moves if move.variable in self.assumed]
+        parts: list[str] = [self._describe(answer)]
         background = [worst, describe_unusual(unusual)]
         if safety is None:
             parts.insert(
                 0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at)
             )
         else:
-            parts += [describe_safety(safety), relief]
+            parts += [
+                describe_followers(self.asset, assumed),
+                describe_safety(safety),
+                relief,
+            ]
             if unusual is not None and not is_within_normal(unusual):
                 parts.append(background.pop())
         found_by: Literal["least", "best_found"] = "least" if search.complete else "best_found"
@@ -414,7 +472,7 @@ class _Advice:
             effort=answer.effort,
             unusual=unusual,
             safety=safety,
-            moves=self._moves(answer),
+            moves=moves,
             alternatives=others,
             search=None if safety is None else found_by,
             scorings=self.situation.scorings,

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil, floor, inf, isfinite
+from math import ceil, floor, inf, isfinite, log10
 
 from alerting.deferred import np, pd
 from alerting.definitions.asset_documents import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
+from alerting.learning.features.moving_together import gain_within
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import Floats, History, Millis, duration_millis, in_range, millis
+from alerting.recommendation.variable_text import decimals
 
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
+COARSEST = 10  # of the range: a coarser resolution of readings leaves too few settings
+RECENT = 100  # readings that show the resolution
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
 # effort of changing a variable at all, as a share of its range: one larger change before two small
@@ -30,14 +34,15 @@ ROWS_IN_WINDOW = 10  # least number of them in the shortest window of the model
 
 @dataclass(frozen=True)
 class Lever:
-    """A controllable variable: its present setting and the allowed others, increasing.
+    """A controllable variable: its present setting and the allowed others, increasing, in the
+    resolution of its readings or its step.
 
     `low`, `high`: the limits of the machine, within which missed settings stay. `span`: the range,
     of which effort is a share. `rate`: largest change in a millisecond; None for a change at once.
     `levels`: levels of a category; its settings are positions in them. `thinned`: the steps would
     allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`:
     the least distance by which one more unit moves the problem variable away from its limit; 0 if
-    that is not known.
+    that is not known. `digits`: decimals by which the present setting is told.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Lever:
     thinned: bool = False
     parts: int = 1
     relief: float = 0.0
+    digits: int = 9
 
     @property
     def misses(self) -> tuple[float, ...]:
@@ -110,7 +116,12 @@ def find_levers(
             lever = _category_lever(model, name, variable, base)
         else:
             present = present_setting(history, name, instant, model.plan.carry_ms(name))
-            lever = None if present is None else _number_lever(model, name, variable, present)
+            readings = history.readings.get(name, pd.Series(dtype=np.float64)).dropna()
+            lever = (
+                None
+                if present is None
+                else _number_lever(model, name, variable, present, readings.tail(RECENT))
+            )
         if lever is not None:
             levers.append(lever)
     return levers
@@ -145,6 +156,34 @@ def followers(asset: Asset, name: str) -> tuple[str, ...]:
     it."""
     moved = {name, *(relation.variable for relation in following(asset, name))}
     return tuple(sorted(moved.union(asset.computed_of(moved)) - {name}))
+
+
+def with_companions(asset: Asset, model: TrainedModel, limits: Mapping[str, LeverLimits]) -> Asset:
+    """Return the asset with the variables that moved together with a lever so far as its followers.
+
+    Each follows as in normal operation, unless the asset says what it follows, or what the lever
+    follows. Nothing follows one of several levers that moved together, nor one whose effect on the
+    problem variable past data do not tell although they tell effects; nor what follows the lever
+    against its sign on another asset.
+    """
+    relations = list(asset.relations)
+    stated = {relation.variable for relation in relations}
+    for group in model.together:
+        levers = [name for name in group if _is_number_lever(asset, name, limits)]
+        if len(levers) != 1 or (model.effects and not model.effects.relief(levers[0])):
+            continue
+        relations += [
+            Relation(variable=name, kind="equal", of=levers[0], gain=gain)
+            for name, values in group.items()
+            if name not in stated | with_drivers(asset, levers) and not asset.is_computed(name)
+            if model.normal and (gain := gain_within(values, group[levers[0]], model.normal.asset))
+        ]
+    return asset.model_copy(update={"relations": tuple(relations)})
+
+
+def _is_number_lever(asset: Asset, name: str, limits: Mapping[str, LeverLimits]) -> bool:
+    variable = asset.variables.get(name, Variable())
+    return variable.type == "number" and narrow(variable, limits.get(name)).controllable
 
 
 def following(asset: Asset, *names: str) -> list[Relation]:
@@ -216,7 +255,7 @@ def _category_lever(
 
 
 def _number_lever(
-    model: TrainedModel, name: str, variable: Variable, present: float
+    model: TrainedModel, name: str, variable: Variable, present: float, readings: pd.Series
 ) -> Lever | None:
     """Return the lever of a number; None if neither its document nor the training states a
     limit."""
@@ -233,9 +272,11 @@ def _number_lever(
     high = _first_stated(variable.max, variable.high, trained_high)
     if not (isfinite(low) and isfinite(high)):
         return None
+    span = max(high - low, variable.step or 1e-9)
+    step = variable.step or span / DIVISIONS
+    digits = _resolution(readings, span, step)
     largest = variable.max_change or inf
     slack = SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
-    span = max(high - low, variable.step or 1e-9)
     lowest = (
         max(low, present - largest, min(trained_low - slack, present))
         if down
@@ -246,13 +287,14 @@ def _number_lever(
         if up
         else min(high, present)
     )
-    step = variable.step or span / DIVISIONS
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
     if rate is not None:
         lowest = max(lowest, present - rate * longest_ramp(model.plan))
         highest = min(highest, present + rate * longest_ramp(model.plan))
-    anchor = (variable.min or 0.0) if variable.step else present
-    settings, thinned = _settings(present, lowest, highest, step, anchor)
+    anchor = (variable.min or 0.0) if variable.step else round(present, digits)
+    settings, thinned = _settings(
+        present, lowest, highest, step, anchor, 9 if variable.step else digits
+    )
     tolerance = step if variable.tolerance is None else variable.tolerance
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
     return Lever(
@@ -268,22 +310,32 @@ def _number_lever(
         thinned=thinned,
         parts=parts,
         relief=0.0 if model.effects is None else model.effects.relief(name),
+        digits=digits,
     )
 
 
+def _resolution(readings: pd.Series, span: float, step: float) -> int:
+    """Return the decimals of settings: those of the readings, but not so few that the range has
+    less than ten settings, nor more than a tenth of the step needs."""
+    least = max(0, ceil(log10(COARSEST / span)))
+    return min(max([least, *map(decimals, readings)]), max(least, 1 - floor(log10(step))))
+
+
 def _settings(
-    present: float, low: float, high: float, step: float, anchor: float
+    present: float, low: float, high: float, step: float, anchor: float, digits: int
 ) -> tuple[tuple[float, ...], bool]:
-    """Return the whole steps within [low, high] except the present setting, and whether they were
-    thinned."""
+    """Return the whole steps within [low, high], rounded to these decimals, except the present
+    setting, and whether they were thinned."""
     first = ceil((low - anchor) / step - 1e-9)
     last = floor((high - anchor) / step + 1e-9)
     if last < first:
         return (), False
     thinned = last - first + 1 > MOST_SETTINGS
     whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
-    settings = np.round(anchor + step * whole, 9).tolist()
-    return tuple(v for v in settings if abs(v - present) > SAME * step), thinned
+    settings = np.unique(np.round(anchor + step * whole, digits)).tolist()
+    same = max(SAME * step, 0.5 / 10**digits)
+    allowed = (v for v in settings if low - 1e-9 <= v <= high + 1e-9 and abs(v - present) > same)
+    return tuple(allowed), thinned
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:

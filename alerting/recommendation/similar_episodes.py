@@ -22,6 +22,8 @@ from alerting.episodes.episode import (
     Quantity,
     RecommendationResult,
     RecommendationTaken,
+    fold_reasons,
+    reasons_by_variable,
 )
 
 LEAST_ANSWERED = 3
@@ -91,9 +93,12 @@ def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -
     their usual ranges as far, in level and trend. An episode without contributions is similar to
     all of its asset.
     """
-    signature_now = signature(episode)
     candidates = [
-        Similar(past, _likeness(signature_now, signature(past)) * _asset_factor(episode, past))
+        Similar(
+            past,
+            _likeness(signature(episode, past), signature(past, episode))
+            * _asset_factor(episode, past),
+        )
         for past in earlier
         if past.id != episode.id
         and past.definition == episode.definition
@@ -105,36 +110,39 @@ def find_similar(episode: Episode, earlier: Iterable[Episode], most: int = 20) -
     return alike[:most]
 
 
-def signature(episode: Episode) -> dict[str, float]:
-    """Return the numbers by which episodes are compared: shares, levels and statistics at the
-    raise.
+def signature(episode: Episode, second: Episode) -> dict[str, float]:
+    """Return the numbers by which an episode is compared with another one: shares, levels and
+    statistics at the raise.
 
-    These are the shares of the contributions by variable and direction (`+` above the usual value,
-    `-` below it, empty if it is no number), scaled to length 1; and how far each variable, and the
-    statistic that its reason names, lies beyond its usual range: -1 to 1, where 1 is half of the
-    range's width or more, and a statistic counts half. A second cause shows in the latter long
-    before its share is large.
+    Variables that are one reason in either are one in both. The numbers are the shares of the
+    contributions by reason and direction (`+` above the usual value, `-` below it, empty if it is
+    no number), scaled to length 1; and how far each variable, and the statistic that its reason
+    names, lies beyond its usual range: -1 to 1, where 1 is half of the range's width or more, and a
+    statistic counts half. A second cause shows in the latter long before its share is large.
     """
+    every = (*episode.contributions, *second.contributions)
+    named = {contribution.variable for contribution in every if contribution.members}
+    folded = fold_reasons(episode.contributions, reasons_by_variable(every), named)
     shares = {
-        _with_side(contribution): max(contribution.share, 0.0)
-        for contribution in episode.contributions
+        f"{reason}{_side(contribution)}": max(contribution.share, 0.0)
+        for reason, contribution in folded.items()
     }
     length = sqrt(sum(share * share for share in shares.values())) or 1.0
     beyond = {name: share / length for name, share in shares.items()}
-    for contribution in episode.contributions:
-        beyond[f"level of {contribution.variable}"] = _beyond_usual(contribution)
+    for reason, contribution in folded.items():
+        beyond[f"level of {reason}"] = _beyond_usual(contribution)
         if contribution.quantity is not None and contribution.quantity.statistic not in _LEVELS:
-            name = f"{contribution.quantity.statistic} of {contribution.variable}"
+            name = f"{contribution.quantity.statistic} of {reason}"
             beyond[name] = _OF_COURSE * _beyond_usual(contribution.quantity)
     return beyond
 
 
-def _with_side(contribution: Contribution) -> str:
+def _side(contribution: Contribution) -> str:
     if not isinstance(contribution.value, int | float) or not isinstance(
         contribution.usual, int | float
     ):
-        return contribution.variable
-    return contribution.variable + ("+" if contribution.value >= contribution.usual else "-")
+        return ""
+    return "+" if contribution.value >= contribution.usual else "-"
 
 
 def _beyond_usual(shown: Contribution | Quantity) -> float:

@@ -8,6 +8,7 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     Value,
+    join_first,
     join_with_and,
     joined,
     measured,
@@ -52,6 +53,7 @@ _TRENDS = (
 )
 WITHIN_NORMAL = 0.99  # of normal rows that are less unusual
 _NOTICEABLE = 0.05  # of the usual range
+NAMED = 4  # variables of a group; more are counted
 
 
 def title(asset: Asset, variable: str) -> str:
@@ -130,6 +132,26 @@ def describe_unusual(unusual: float | None) -> Translatable:
     return translatable("These settings are outside of all normal operation so far.")
 
 
+def describe_followers(asset: Asset, names: Sequence[str]) -> str:
+    """Describe which variables are assumed to follow a change; empty without any."""
+    return (
+        translatable("Should follow: {names}.", names=_list_titles(asset, names)) if names else ""
+    )
+
+
+def describe_together(asset: Asset, names: Sequence[str], reason: str) -> Translatable:
+    """Describe a reason of several variables: `Screw speed and Melt pressure move together: …`."""
+    names_text = _list_titles(asset, names)
+    return translatable("{names} move together: {reason}", names=names_text, reason=reason)
+
+
+def _list_titles(asset: Asset, names: Sequence[str]) -> str:
+    titles = [title(asset, name) for name in names]
+    if len(titles) > NAMED:
+        return join_first(titles, NAMED)
+    return join_with_and(*([joined(", ", *titles[:-1])] if titles[1:] else []), titles[-1])
+
+
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
     """Describe a change's estimated effect, `relief`, on the problem; empty without one."""
     if relief <= 0:
@@ -167,7 +189,7 @@ def _step(asset: Asset, change: Change) -> Translatable:
             "{name} from {before} to {after}", name=name, before=str(before), after=str(after)
         )
     else:
-        style = f".{max(_decimals(before), _decimals(after))}f"
+        style = f".{max(decimals(before), decimals(after))}f"
         end = measured(after, style, change.unit)
         step = translatable(
             "{name} from {before} to {after}", name=name, before=Styled(before, style), after=end
@@ -181,7 +203,8 @@ def _step(asset: Asset, change: Change) -> Translatable:
     )
 
 
-def _decimals(value: float) -> int:
+def decimals(value: float) -> int:
+    """Return the number of decimals of a reading or setting, at most those of 32 bits."""
     text = f"{value:.7g}"  # a value of 32 bits has no more digits: 7.4 is stored as 7.400000095
     return 0 if "e" in text else len(text.partition(".")[2])
 

@@ -15,6 +15,7 @@ from alerting.definitions.wording.language import (
     Language,
     Styled,
     format_threshold,
+    join_first,
     template,
     translatable,
 )
@@ -87,7 +88,10 @@ def waterfall(
     """Return the steps from the usual score to this one. `titles`: of variables, by name."""
     if score is None or not contributions:
         return None
-    shares = [(titles.get(c.variable, c.variable), c.share) for c in contributions]
+    shares = [
+        (language.translate(join_first([titles.get(n, n) for n in c.names], 2)), c.share)
+        for c in contributions
+    ]
     steps = _largest(shares, SHOWN, language)
     level = usual = score - sum(share for _, share in steps)
     start, end = sorted((0.0, level))

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from alerting.deferred import pd
-from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.definitions.wording.language import ENGLISH, Language, join_first, template
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
@@ -197,10 +197,17 @@ def bars(chart: BarChart | None, language: Language) -> Markup:
 def driver_bars(
     metrics: ReportMetrics, titles: Mapping[str, str], language: Language = ENGLISH
 ) -> Markup:
-    """Draw the mean contribution of each variable, and thin that of the period before."""
+    """Draw the mean contribution of each variable or of those that move together, and thin that of
+    the period before."""
     label = language.say("Mean contribution to the risk of the alarms")
     shares = {d.variable: d.share for d in metrics.drivers}
-    chart = importance_bars(shares, titles, language, label)
+    names = {
+        d.variable: language.translate(
+            join_first([titles.get(name, name.replace("_", " ")) for name in d.names], 2)
+        )
+        for d in metrics.drivers
+    }
+    chart = importance_bars(shares, names, language, label)
     if chart is None:
         return Markup()
     plot = bars_plot(chart, language)

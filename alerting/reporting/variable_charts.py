@@ -31,7 +31,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Contribution, Episode
 from alerting.readings.history import Floats, Millis, duration_millis, from_millis, to_millis
 from alerting.reporting.charts import (
     LimitLine,
@@ -182,6 +182,22 @@ def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
     )
 
 
+def usual_levels(reason: Contribution) -> tuple[ChartLevel, ...]:
+    """Return the ends of the usual range of a reason's variable, or its usual value; none of a
+    text."""
+    usual = reason.usual if isinstance(reason.usual, int | float) else None
+    values = (
+        (translatable("usual from"), reason.usual_low),
+        (translatable("usual to"), reason.usual_high),
+        (translatable("usual"), usual if reason.usual_low is None else None),
+    )
+    return tuple(
+        ChartLevel(float(value), name, is_limit=False)
+        for name, value in values
+        if value is not None
+    )
+
+
 def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[ChartLevel, ...]]:
     """Return the limits of conditions of several variables, by variable as they are written."""
     by_variable: defaultdict[str, tuple[ChartLevel, ...]] = defaultdict(tuple)
@@ -243,8 +259,9 @@ def episode_chart(
     if not filled:
         return None
     drawn_from = max(to_millis(start), min(int(p.at[0]) for p in filled))
-    window_end = episode.valid_until if episode.is_prediction else None
     is_open = episode.condition == "open"
+    expected = episode.expected_until(now) if is_open else episode.valid_until
+    window_end = expected if episode.is_prediction else None
     ends = (
         from_millis(max(int(p.at[-1]) for p in filled)),
         min(window_end, now + (now - start)) if window_end else None,

@@ -50,6 +50,7 @@ from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.scoring.remaining_lives import newest_lives
 from alerting.usecases.training.due import describe_step
 
 MOST_SELECTED = 3_000_000
@@ -70,8 +71,11 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
     muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
-    ahead = _readings_after_now(platform, latest, asset, at)
-    facts = (*explanation.facts, *_record(platform, explanation, covering, at), *muted, *ahead)
+    later = _readings_after_now(platform, latest, asset, at)
+    record = _record(platform, explanation, covering, at)
+    life = newest_lives(platform, latest.definition, at).get(asset_name)
+    stored = [life.message] if life and life.message not in explanation.facts else []
+    facts = (*explanation.facts, *stored, *record, *muted, *later)
     condition = line_condition(platform, latest.definition, asset_name, at)
     reasons = (
         [f"no notification is sent: suppressed by design: {condition.reason}"]

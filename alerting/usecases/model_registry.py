@@ -9,7 +9,8 @@ import hashlib
 import hmac
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from threading import Lock
@@ -20,6 +21,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.normal_definition import NormalDefinition
+from alerting.kinds.protocol import GraphKind
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
     MOST_MODEL_BYTES,
@@ -463,11 +465,14 @@ def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
         runs.log(run_id, files={"model.onnx": data}, folder="onnx")
 
 
-def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -> bytes:
-    """Return a registered version as an ONNX file.
+def export_onnx(
+    platform: RegistryPorts, definition: Definition, version: int, asset: str | None = None
+) -> bytes:
+    """Return a registered version as an ONNX file; of a model with a part for each asset that of
+    the `asset`.
 
-    Raises UserError if its kind or family has no graph, if it cannot be read, and without the
-    library.
+    Raises UserError if its kind or family has no graph, if it cannot be read, if it does not know
+    which asset, and without the library.
     """
     from alerting.learning.models.trained import TrainedModel  # noqa: PLC0415 - loads a library of frames
 
@@ -479,9 +484,18 @@ def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -
         raise UserError(
             f"model {version} of {definition.name!r} cannot be read: {unavailable}"
         ) from unavailable
+    kind = trained_kind_of(definition)
+    if isinstance(kind, GraphKind):
+        with _require_onnx():
+            return kind.graph(model, asset)
     if not isinstance(model, TrainedModel):
         raise UserError(
             f"{definition.name!r} is of kind {definition.kind}, whose models have no ONNX graph"
+        )
+    if asset is not None:
+        raise UserError(
+            f"{definition.name!r} is of kind {definition.kind}, which has one model for all "
+            "assets: name none"
         )
     return onnx_file(model)
 
@@ -489,13 +503,20 @@ def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -
 def onnx_file(model: "TrainedModel") -> bytes:
     """Return the ONNX file of the serving part of a model: of its refit, if it has one. Raises
     UserError if there is no such file."""
-    try:
+    with _require_onnx():
         from alerting.learning.models.onnx_graph import onnx_graph  # noqa: PLC0415 - an optional library
+
+        return onnx_graph(model.refit or model)
+
+
+@contextmanager
+def _require_onnx() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as missing:
         raise UserError(
             f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'"
         ) from missing
-    return onnx_graph(model.refit or model)
 
 
 def with_horizon_in_service(

@@ -45,6 +45,17 @@ def test_the_threshold_for_a_rate_is_passed_that_often_in_as_much_new_time():
     assert 8 <= (again >= found.value).sum() <= 40  # 20 expected
 
 
+def test_the_threshold_of_heavy_tails_is_passed_as_often_as_asked():
+    random = np.random.default_rng(1)
+    at = np.arange(4 * 7 * 24 * 60, dtype=np.int64) * MINUTE
+    limits = [
+        threshold_for_rate(at, random.pareto(0.8, size=len(at)), MINUTE, MINUTE, 0, 5.0).value
+        for _ in range(5)
+    ]
+    again = random.pareto(0.8, size=len(at))
+    assert all(8 <= (again >= limit).sum() <= 40 for limit in limits)  # 20 expected
+
+
 def test_too_little_normal_time_is_stated():
     at = np.arange(50, dtype=np.int64) * MINUTE
     found = threshold_for_rate(at, np.linspace(0, 1, 50), MINUTE, MINUTE, 0, 1.0)
@@ -78,6 +89,8 @@ def test_far_rows_are_left_out_at_most_the_share_and_never_trusted_ones():
     assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(20)]
     assert far_from_others(matrix, 0.02, trusted).sum() == 10
     assert not far_from_others(matrix[20:], 0.1, trusted[20:]).any()
+    alone = random.normal(size=(4_000, 1))
+    assert not far_from_others(alone, 0.1, np.zeros(4_000, np.bool_)).any()
     trusted[:5] = True
     assert np.flatnonzero(far_from_others(matrix, 0.1, trusted)).tolist() == [*range(5, 20)]
 
@@ -140,4 +153,4 @@ def test_a_window_over_a_change_is_of_no_value_alone():
 
 def test_a_detector_that_is_trained_no_more_says_what_to_do():
     with pytest.raises(ValueError, match="no local_outliers is trained any more; train the model"):
-        detector_of("local_outliers", {})
+        detector_of("local_outliers", {}, 6)

@@ -54,11 +54,10 @@ def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     ]
     determine_due_outcomes(line.platform, at(200))
     assert line.episodes[0].outcome_record.outcome == "hit"
-    moisture, belt = chart_of(line.platform, line.episodes[0], at(89)).panels[1:]
-    assert [(p.name, p.levels[0].value) for p in (moisture, belt)] == [
-        ("Moisture", 5),
-        ("belt speed", 1.5),
-    ]
+    panels = chart_of(line.platform, line.episodes[0], at(89)).panels
+    limits = [(p.name, level.value) for p in panels for level in p.levels if level.is_limit]
+    assert limits == [("Risk", 0.5), ("Moisture", 5), ("belt speed", 1.5)]
+    assert [level.label for level in panels[3].levels] == ["usual from", "usual to"]  # the reason
     report = make_report(line.platform, "too-moist", at(0), at(90), at(200))
     assert report.metrics["outcomes"]["hit"] == 1
     assert why(line.platform, "too-moist", "oven-1", at(60)).verdict == "normal"

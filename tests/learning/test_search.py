@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.experiment.trials import SearchFailed
-from alerting.learning.features.plan import ColumnPairs, Columns, Dense
+from alerting.learning.features.column_pairs import ColumnPairs
+from alerting.learning.features.plan import Columns, Dense
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.models.model_files import model_files, model_from_files

@@ -204,3 +204,24 @@ def test_the_advice_that_was_followed_best_counts_and_it_names_what_changed_and_
 def test_nothing_is_proposed_where_nothing_is_known():
     assert recognise([advice()], OVEN, AT_RAISE, readings(belt=[8.0])) is None
     assert recognise([advice(belt=7.4)], OVEN, {"belt": None}, readings(belt=[7.4])) is None
+
+
+def of_group(minute, members, variable="speed", share=0.5):
+    """An episode of a reason of variables that move together."""
+    reason = Contribution(variable, share, 10.0, 0.0, "", -5.0, 5.0, members=members)
+    water = Contribution("water", 0.2, 10.0, 0.0, "", -5.0, 5.0)
+    return closed(episode(minute, contributions=(reason, water)))
+
+
+def test_a_reason_of_several_is_the_same_whichever_an_operator_can_set_and_as_older_single_ones():
+    now = of_group(9, ("speed", "pressure", "current"))
+    other_lever = of_group(1, ("current", "speed", "pressure"))
+    singles = (("pressure", 0.3, 400.0), ("speed", 0.15, 10.0), ("current", 0.05, 3.0))
+    parts = tuple(Contribution(n, s, v, 0.0, "", -5.0, 5.0) for n, s, v in singles)
+    older = closed(episode(2, contributions=(*parts, now.contributions[1])))
+    unlike = like(3, {"dough": 0.5, "water": 0.2})
+    found = find_similar(now, [other_lever, older, unlike])
+    assert [(one.episode.raised_at, round(one.likeness, 2)) for one in found] == [
+        (at(2), 1.0),
+        (at(1), 1.0),
+    ]

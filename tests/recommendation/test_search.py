@@ -209,9 +209,9 @@ def test_levers_that_move_the_same_variable_are_computed_together():
 
 def test_no_answer_is_more_unusual_than_normal_operation_or_the_line_as_it_is():
     diagonal = np.repeat(np.arange(0.0, 10.5, 0.5), 2)[:, None].repeat(2, 1)
-    normal = NormalSample(
-        ("a.last", "b.last"), (0.0, 0.0), (1.0, 1.0), diagonal, np.full(len(diagonal), 1.5)
-    )
+    distances = np.full(len(diagonal), 1.5)
+    of_one = np.zeros(len(diagonal), int)
+    normal = NormalSample(("a.last", "b.last"), (0.0, 0.0), (1.0, 1.0), diagonal, distances, of_one)
     made = model_of(lambda a, b: 0.1 if a >= 8 else 0.9, plan("ab"))
     line = history({"a": lever(), "b": lever()}, {"a": 5.0, "b": 5.0})
     assert changes(recommend(made, line, AT, 2)) == {"a": 8.0}
@@ -340,7 +340,9 @@ def test_a_present_setting_outside_the_engineering_range_is_not_known():
 
 
 def test_models_are_compared_without_their_normal_rows():
-    normal = NormalSample(("a.last",), (0.0,), (1.0,), np.zeros((6, 1)), np.zeros(6))
+    normal = NormalSample(
+        ("a.last",), (0.0,), (1.0,), np.zeros((6, 1)), np.zeros(6), np.zeros(6, int)
+    )
     made = model_of(lambda a: a, plan("a"), normal=normal)
     assert made == replace(made, normal=replace(normal, rows=np.ones((6, 1))))
     assert made != replace(made, horizon=timedelta(1))

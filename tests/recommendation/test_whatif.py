@@ -190,12 +190,18 @@ def test_a_model_keeps_normal_rows_of_its_training_and_says_how_unusual_a_row_is
 def test_normal_rows_are_sampled_by_the_seed_and_bounded(trained):
     data, _ = trained
     many = data.rows.loc[np.repeat(np.arange(len(data.rows)), 5)].reset_index(drop=True)
-    label = np.zeros(len(many), np.int8)
-    one, same, other = (sample_normal(data.plan, many, label, seed) for seed in (1, 1, 2))
+    normal = np.ones(len(many), np.bool_)
+    asset = np.array(["a", "b"], object)[np.arange(len(many)) % 2]
+    many.iloc[:, 0] = np.where(asset == "a", np.nan, many.iloc[:, 0])
+    one, same, other = (sample_normal(data.plan, many, normal, asset, seed) for seed in (1, 1, 2))
     assert len(one.rows) == MOST_NORMAL_ROWS
-    assert np.array_equal(one.rows, same.rows)
-    assert not np.array_equal(one.rows, other.rows)
-    assert sample_normal(data.plan, many, label + 1, 1) is None
+    assert np.array_equal(one.rows, same.rows, equal_nan=True)
+    assert not np.array_equal(one.rows, other.rows, equal_nan=True)
+    assert set(one.asset) == {0, 1}
+    position = [i for i, name in enumerate(one.columns) if name == many.columns[0]]
+    missing = np.isnan(one.rows)
+    assert (missing[:, position] == (one.asset == 0)[:, None]).all()
+    assert sample_normal(data.plan, many, ~normal, asset, 1) is None
 
 
 def test_models_without_normal_rows_load_and_forged_ones_are_refused(trained):
@@ -210,6 +216,10 @@ def test_models_without_normal_rows_load_and_forged_ones_are_refused(trained):
         document = json.dumps(meta | {"normal": sample | changed}).encode()
         with pytest.raises(ModelRefused, match=words):
             model_from_files({**files, META: document})
+    del meta["normal"]["asset"]
+    old = model_from_files({**files, META: json.dumps(meta).encode()})
+    assert old.normal.asset.tolist() == [0] * len(old.normal.rows)
+    assert [[*group] for group in old.together] == [[*group] for group in trained[1].together]
     del meta["normal"]
     assert model_from_files({**files, META: json.dumps(meta).encode()}).normal is None
 

@@ -65,6 +65,9 @@ def test_steps_lead_from_the_usual_score_to_the_risk_and_the_smallest_shares_are
     many = waterfall([reason(str(i), 0.05) for i in range(10)], 0.9, None, {})
     assert (len(many.bars), many.bars[-2].label) == (SHOWN + 3, f"{10 - SHOWN} others")
     assert many.bars[-2].end == pytest.approx(0.9)
+    together = replace(reason("belt", 0.3), members=("oven", "belt", "fan"))
+    (_, bar, _) = waterfall([together], 0.9, None, {"oven": "Oven"}).bars
+    assert bar.label == "belt, Oven and 1 more", "variables that move together are one bar"
     assert waterfall([], 0.9, 0.5, {}) is waterfall([reason("belt", 0.1)], None, 0.5, {}) is None
 
 

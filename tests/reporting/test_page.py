@@ -19,6 +19,7 @@ from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
 from alerting.reporting.definition.decision_reason import DecisionMade, summarise_decision
 from alerting.reporting.definition.operators_and_money import Amount
+from alerting.reporting.definition.period_data import ValueGrade, ValueMetrics
 from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document
 from alerting.reporting.report_page import draw, render_page
@@ -101,6 +102,16 @@ def test_the_first_screen_answers_whether_to_trust_it_and_the_rest_is_folded(goo
         "run-1) · model version 2 (run run-2) · outcome rules 4"
     )
     assert good_page.count(source) == 1
+
+
+def test_the_bar_of_variables_that_move_together_names_them():
+    (first, *others) = GOOD.episodes
+    (reason, *more) = first.contributions
+    members = (reason.variable, "fan_speed", "steam")
+    told = replace(first, contributions=(replace(reason, members=members), *more))
+    page = page_of(replace(GOOD, episodes=[told, *others]))
+    assert re.search(r"\bfan speed, steam and 1 more\b", page)
+    assert "of several that move together, to the risk" in page
 
 
 def test_each_figure_stands_beside_that_of_the_period_before():
@@ -501,3 +512,15 @@ def test_texts_are_stored_in_english_and_said_in_the_language_of_the_page(code, 
     assert (
         json.loads(json.dumps(to_document(metrics)))["event_recall"]["basis"] == "7 of 9 problems"
     )
+
+
+def test_an_asset_without_samples_has_a_dash_for_each_figure_of_its_values():
+    none = ValueGrade(0, None, None, None, None, None, False, False, False)
+    some = ValueGrade(40, 0.5, 0.25, 0.9, 2.0, -0.1, True, False, False)
+    figures = compute_metrics(GOOD)
+    values = ValueMetrics("moisture", "%", 80, some, {"oven-1": some, "oven-2": none})
+    page = render_page(replace(figures, values=values), conclude(figures), draw(figures, GOOD))
+    rows = re.findall(r"<tr><td>oven-[12]</td>(.*?)</tr>", page.partition("Variance explained")[2])
+    cells = [re.findall(r'<td class="n">(.*?)</td>', row) for row in rows[:2]]
+    better = '0.25 <strong class="doubt">better</strong>'
+    assert cells == [["40", "0.5", better, "0 %", "90 %", "2"], ["0", *["\u2013"] * 5]]

@@ -457,11 +457,11 @@ def _describe(
     from mlflow.types import ColSpec, Schema
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    signature = (
-        ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
-        if columns
-        else None
-    )
+    of_life = "refit-life-" if any(name.startswith("refit-") for name in names) else "life-"
+    has_life = any(name.startswith(of_life) for name in names)
+    scored = ("probability", *(("low", "median", "high") if has_life else ()))
+    outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
+    signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
     model.add_flavor(
         "python_function", loader_module=LOADER, python_version=platform.python_version()

@@ -174,7 +174,7 @@ def episode_page(
         "episode.html",
         request,
         e=episode,
-        windows=find_windows([episode], {d.name: d.definition for d in [definition] if d}),
+        windows=find_windows([episode], {d.name: d.definition for d in [definition] if d}, now),
         experience=experience_of(platform.episodes, episode),
         progress=current_progress(platform, episode, now),
         closable=can_be_closed(platform, episode, now),

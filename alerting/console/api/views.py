@@ -207,8 +207,8 @@ _SUMMARY = (
     "condition_started_at"
 )
 _DETAILS = (
-    "valid_until continues inputs contributions recommendation present modes remaining_life "
-    "guidance transitions feedback outcome_record"
+    "valid_until announced_until continues inputs contributions recommendation present modes "
+    "remaining_life guidance transitions feedback outcome_record"
 )
 EpisodeSummary = Annotated[
     Episode,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field
@@ -19,9 +20,12 @@ from alerting.definitions.faults import Duration, name_hint, shown
 from alerting.definitions.fields.names_and_times import Number
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
+# of the platform's own entry points, each with the library that the extra of this name brings
+OPTIONAL = ("xgboost",)
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
 OF_MODES = "lightgbm"  # fits each mode of a problem
+MEAN = "mean"  # of a forecast: the mean of all values, a constant
 SEASONAL = "seasonal_naive"  # of a forecast with a season: repeats the value of one before
 GROUP = "alerting.families"
 _LONGEST = "random_forest"
@@ -37,9 +41,18 @@ def find_added(name: str) -> EntryPoint | None:
 def require_family(name: str) -> str:
     """Return the name if it is that of an installed family. Raises ValueError with the installed
     names for any other."""
+    if name in OPTIONAL and find_spec(name) is None:
+        raise ValueError(
+            f"{name} is not installed here; install it wherever definitions are read, trained or "
+            f"evaluated: pip install 'alerting[{name}]'"
+        )
     if name in BUILT_IN or find_added(name):
         return name
-    names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
+    names = [
+        family
+        for family in (*BUILT_IN, *entry_points(group=GROUP).names)
+        if family not in OPTIONAL or find_spec(family)
+    ]
     hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 

@@ -445,16 +445,18 @@ def spoken_rate(value: float) -> str:
 
 
 def spoken_limits(
-    time_in_alarm: float, false_alarms: float | None, least_precision: float | None, assets: int
+    time_in_alarm: float | None, false_alarms: str | None, least_precision: float | None
 ) -> str:
-    """Describe the limits of a threshold, e.g. `at most 3 false alarms a week and 20 % of the time
-    in alarm`."""
-    time = f"{spoken_share(time_in_alarm)} of the time in alarm"
-    if false_alarms is not None:
-        return f"at most {spoken_false_alarms(false_alarms, assets)} and {time}"
+    """Describe the limits of a threshold that are given, e.g. `at most 3 false alarms a week and
+    20 % of the time in alarm`."""
+    time = ""
+    if time_in_alarm is not None:
+        time = f"{spoken_share(time_in_alarm)} of the time in alarm"
+    least = ""
     if least_precision is not None:
-        return f"at least {spoken_share(least_precision)} right alarms and at most {time}"
-    return f"at most {time}"
+        least = f"at least {spoken_share(least_precision)} right alarms"
+    most = " and ".join(filter(None, (false_alarms, time)))
+    return " and ".join(filter(None, (least, most and f"at most {most}")))
 
 
 def spoken_points(difference: float) -> str:

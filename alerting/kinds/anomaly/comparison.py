@@ -2,7 +2,7 @@
 normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
 swinging around its level."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -10,10 +10,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.definitions.wording.language import (
+    count_in_english,
+    spoken_number,
+    spoken_share,
+)
 from alerting.detection.suppressed_intervals import touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import WEEK_MS, lasting_scores
+from alerting.kinds.anomaly.injected_faults import inject_faults
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
 from alerting.kinds.anomaly.scored_strides import THRESHOLD, status_intervals
@@ -25,26 +30,18 @@ from alerting.kinds.normal_comparison import (
     count_alarms,
     count_unseen,
     propose_more_time,
+    spoken_days,
 )
 from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.score_metrics import poisson_interval, wilson_interval
 from alerting.learning.selection.decision import Objection
-from alerting.readings.history import Floats, LongHistory, duration_millis, to_millis
+from alerting.readings.history import LongHistory, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
 _CHANGED = 24  # instants of each asset and category at which each variable in turn is changed
-_SIZES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of a change, in deviations of the level
-_Effects = Mapping[str, Callable[[Floats, Floats], Floats]]
-_SHIFT: _Effects = {"mean": np.add, "min": np.add, "max": np.add}
-"""Effect on each statistic of shifting all readings of its window by a size."""
-_SWING: _Effects = {
-    "std": np.hypot,
-    "min": lambda values, size: values - np.abs(size),
-    "max": lambda values, size: values + np.abs(size),
-}
-"""Effect on each statistic of readings that swing by a size around their level."""
+_KINDS = "step", "spread"  # of faults: shifted, and swinging around its level
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
 
 
@@ -71,7 +68,7 @@ class AnomalyEvidence(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        synthetic = f"{self.synthetic} of {self.injected}"
+        synthetic = f"{self.synthetic:,} of {self.injected:,}"
         return *super().texts, self.describe_problems(), synthetic
 
     @property
@@ -92,10 +89,10 @@ class AnomalyEvidence(UnseenEvidence):
             )
         if not self.unseen:
             return "no time to count them"
-        return (
-            f"{self.false_alarms / self.unseen:.2g} a week of normal time, "
-            f"{self.allowed / self.unseen:.2g} asked"
+        reached, allowed = (
+            spoken_number(count / self.unseen, ".2g") for count in (self.false_alarms, self.allowed)
         )
+        return f"{reached} a week of normal time, {allowed} asked"
 
     def describe_interval(self, share: float | None) -> str:
         """Return the 95 % interval of the rate for statisticians; empty without normal time."""
@@ -167,16 +164,13 @@ def compare_models(
     new = count(challenger, common)
     old = None if champion is None else count(champion, common)
     added = count(challenger, {*challenger.by_asset} - common)
-    summary = _describe(definition, new, old) + "".join(
+    summary = describe_comparison(definition, new, old) + "".join(
         f" {name} has no new detector: it keeps that in service." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
     longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
     statistics = new.describe_interval(definition.threshold.time_in_alarm)
-    how = (
-        " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
-    )
     return conclude(
         family,
         [new] if old is None else [new, old],
@@ -189,12 +183,13 @@ def compare_models(
         {
             "subject": "model is",
             "found": summary,
+            "stays": "",
             "lost": ", ".join(lost),
             "least_allowed": LEAST_ALLOWED,
             "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
             "on_new_assets": added.false_alarms,
         },
-        summary + ("" if new.problems else how),
+        summary,
         new,
         {**new.to_document(), "statistics": statistics},
         model=model if staying and not same else None,
@@ -209,26 +204,32 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": not new.is_enough,
+        "finds_no_problem": new.problems > 0 and not new.problems_found,
         "fewer_problems": old is not None and new.problems_found < old.problems_found,
         "no_synthetic_time": not new.injected,
-        "finds_no_anomaly": not new.problems_found and (new.problems > 0 or not new.synthetic),
+        "finds_no_anomaly": not new.problems and not new.synthetic,
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
 
 
-def _describe(
+def describe_comparison(
     definition: AnomalyDefinition, new: AnomalyEvidence, old: AnomalyEvidence | None
 ) -> str:
-    beside = (
-        ""
-        if old is None
-        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
-    )
-    alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
-    rate = new.describe_rate(definition.threshold.time_in_alarm)
+    """Describe the evidence on a detector, beside that on the one in service, if there is one."""
+
+    def describe(side: AnomalyEvidence, rate: str = "") -> str:
+        alarms = count_in_english(
+            "{number} false alarm", "{number} false alarms", side.false_alarms
+        )
+        synthetic = f"{side.synthetic:,} of {side.injected:,} synthetic anomalies found"
+        problems = side.describe_problems() if side.problems else ""
+        return "; ".join(filter(None, (problems, alarms + rate, synthetic)))
+
+    rate = f" ({new.describe_rate(definition.threshold.time_in_alarm)})"
+    without = "" if new.problems else "; no problem was there to find"
+    beside = "" if old is None else f" The one in service: {describe(old)}."
     return (
-        f"On {7 * new.unseen:.2g} days of unseen normal time: {alarms} ({rate}); "
-        f"{new.describe_problems()}; {new.synthetic} of {new.injected} synthetic anomalies found."
+        f"On {spoken_days(new.unseen)} of unseen normal time: {describe(new, rate)}{without}."
         f"{beside}"
     )
 
@@ -294,26 +295,18 @@ def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> 
     """Return how many synthetic anomalies in unseen normal time the detector finds, and how many
     there are.
 
-    Each variable in turn is shifted, and swings around its level. Sizes are in deviations of the
-    variable in this time and category, so they are the same for every model.
+    Each variable in turn is shifted, and swings around its level.
     """
     hits = total = 0
     for category, which in group_rows(categories[rows.normal]).items():
         matrix = rows.matrix[rows.normal][which]
         chosen = matrix[:: max(1, len(matrix) // _CHANGED)][:_CHANGED]
-        labels = np.full(len(chosen), category, object)
-        sizes = np.resize([side * size for size in _SIZES for side in (1, -1)], len(chosen))
         for columns in fitted.columns_by_variable.values():
             if np.isnan(matrix[:, columns[0]]).all():
                 continue
-            size = sizes * np.nanstd(matrix[:, columns[0]])
-            for effects in (_SHIFT, _SWING):
-                changed = chosen.copy()
-                for column in columns:
-                    statistic = fitted.plan.layout[column].aggregation
-                    if statistic in effects:
-                        changed[:, column] = effects[statistic](changed[:, column], size)
-                scores = fitted.score(changed, labels)
-                total += int((~np.isnan(scores)).sum())
-                hits += int((scores >= THRESHOLD).sum())
+            injected = inject_faults(fitted.plan, columns, matrix, chosen, chosen, _KINDS)
+            changed = np.concatenate([*injected.values()])
+            scores = fitted.score(changed, np.full(len(changed), category, object))
+            total += int((~np.isnan(scores)).sum())
+            hits += int((scores >= THRESHOLD).sum())
     return hits, total

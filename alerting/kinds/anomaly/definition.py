@@ -126,7 +126,8 @@ class AnomalyDefinition(NormalDefinition):
         None,
         min_length=1,
         max_length=5,
-        description="Statistics of each variable and window; mean and std when left out.",
+        description="Statistics of each variable and window; mean and std when left out, of a "
+        "single variable the mean.",
     )
     stride: Duration | None = Field(
         None,
@@ -190,6 +191,11 @@ class AnomalyDefinition(NormalDefinition):
     def statistics(self) -> tuple[Statistic, ...]:
         """Return the statistics of each variable and window."""
         return USUAL_STATISTICS if self.aggregations is None else self.aggregations
+
+    def statistics_of(self, variables: int) -> tuple[Statistic, ...]:
+        """Return the statistics for a number of variables: of a single one its spread is not looked
+        at unless it is stated, because it adds only false peaks."""
+        return ("mean",) if self.aggregations is None and variables == 1 else self.statistics
 
     @property
     def false_alarms_per_week(self) -> float:

@@ -3,8 +3,7 @@ higher the less the row is like normal; and the threshold of that score from its
 time: for a rate of false alarms, or for a share of time in alarm.
 
 A detector is plain arrays of numbers. The same rows give the same bits, and a row's score has the
-same bits whatever the other rows are. Trainings fit the first two. Scoring needs no library of
-models.
+same bits whatever the other rows are. Scoring needs no library of models.
 
 Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
@@ -12,21 +11,25 @@ generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
 from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
+from alerting.learning.experiment.folds import Positions, evenly
 from alerting.readings.history import BoolArray, Floats, Millis
 
 
 class Detector(Protocol):
     """A fitted detector of one family."""
 
-    family: ClassVar[str]
+    @property
+    def family(self) -> str:
+        """Return the name of its family."""
 
     def score(self, rows: Floats) -> Floats:
         """Return how unlike normal each encoded row is, in the detector's own unit."""
@@ -45,6 +48,7 @@ class PrincipalComponents:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "pca"
+    shapes: ClassVar[str] = "ka a 2"
 
     def score(self, rows: Floats) -> Floats:
         inside = product(rows, self.components)
@@ -71,16 +75,22 @@ class LevelsAndSpreads:
     inverse: Floats
     limits: Floats
     family: ClassVar[str] = "levels_and_spreads"
+    shapes: ClassVar[str] = "k ka a 23"
 
-    def score(self, rows: Floats) -> Floats:
-        scores = np.zeros(len(rows))
-        groups = (self.spreads == 0, self.spreads == 1)
-        for columns, limits in zip(groups, self.limits, strict=True):
+    def parts(self) -> Iterator[tuple[Positions, Detector, float]]:
+        """Yield the columns, the detector and the limit of levels, and of spreads."""
+        for is_spread, limits in enumerate(self.limits):
+            columns = np.flatnonzero(self.spreads == is_spread)
             used = self.components[columns].any(axis=0)
             components = np.ascontiguousarray(self.components[np.ix_(columns, used)])
-            part = PrincipalComponents(components, self.inverse[used], limits[:2])
-            scores = np.maximum(scores, part.score(rows[:, columns]) / limits[2])
-        return scores
+            yield (
+                columns,
+                PrincipalComponents(components, self.inverse[used], limits[:2]),
+                limits[2],
+            )
+
+    def score(self, rows: Floats) -> Floats:
+        return largest_score(self, rows)
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,7 @@ class IsolationTrees:
     roots: Floats
     usual: Floats
     family: ClassVar[str] = "isolation_forest"
+    shapes: ClassVar[str] = "n n n n n r 1"
 
     def score(self, rows: Floats) -> Floats:
         column = self.column.astype(np.int64)
@@ -119,11 +130,9 @@ class IsolationTrees:
     def check(self, width: int) -> None:
         """Raise ValueError if a path through a tree would leave the table, use a column that a row
         does not have, or never end at a leaf."""
-        count = len(self.column)
+        count = self.column.size
         tables = (self.column, self.left, self.right, self.roots)
-        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
-            raise ValueError("the trees have tables of unequal length")
-        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
+        if not all((part == np.floor(part)).all() for part in tables):
             raise ValueError("a node of a tree is no whole number")
         inner = np.flatnonzero(self.column >= 0)
         children = np.stack([self.left[inner], self.right[inner]])
@@ -154,20 +163,81 @@ class Autoencoder:
     back_bias: Floats
     usual: Floats
     family: ClassVar[str] = "autoencoder"
+    shapes: ClassVar[str] = "km m mb b bn n nk k k"
+    clip_at: ClassVar[float] = 6.0  # usual deviations beyond which it has learned nothing
 
     def score(self, rows: Floats) -> Floats:
-        hidden = np.clip(rows, -_FAR, _FAR)
-        for weights, bias in (
-            (self.into, self.into_bias),
-            (self.middle, self.middle_bias),
-            (self.out, self.out_bias),
-        ):
-            hidden = np.maximum(product(hidden, weights) + bias, 0.0)
-        off = (rows - (product(hidden, self.back) + self.back_bias)) / np.sqrt(self.usual)
+        off = (rows - self.copy(rows)) / np.sqrt(self.usual)
         return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
 
+    def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
+        """Return rows in which some columns have the values that the other columns lead to
+        expect: rounds of copies, from the values that they have."""
+        repaired = rows.copy()
+        for _ in range(_ROUNDS):
+            repaired[:, columns] = self.copy(repaired)[:, columns]
+        return repaired
 
-_FAR = 6.0  # usual deviations beyond which a network has learned nothing
+    def hidden_layers(self) -> Iterator[tuple[Floats, Floats]]:
+        """Yield the weights and biases of the layers with ReLU."""
+        weights = self.into, self.middle, self.out
+        yield from zip(weights, (self.into_bias, self.middle_bias, self.out_bias), strict=True)
+
+    def copy(self, rows: Floats) -> Floats:
+        """Return the copy of each row."""
+        hidden = np.clip(rows, -self.clip_at, self.clip_at)
+        for weights, bias in self.hidden_layers():
+            hidden = np.maximum(product(hidden, weights) + bias, 0.0)
+        return product(hidden, self.back) + self.back_bias
+
+
+@dataclass(frozen=True)
+class BesideSpreads:
+    """The larger of two scores, one of levels by any detector and one of spreads by principal
+    components, each in units of the score that one normal row in a hundred exceeds.
+
+    `is_spread` (k): 1 for a column that is a spread, else 0; `limits` (2): of levels, of spreads.
+    """
+
+    is_spread: Floats
+    limits: Floats
+    levels: Detector
+    spreads: PrincipalComponents
+    shapes: ClassVar[str] = "k 2"
+
+    @property
+    def family(self) -> str:
+        return self.levels.family
+
+    def parts(self) -> Iterator[tuple[Positions, Detector, float]]:
+        """Yield the columns, the detector and the limit of levels, and of spreads."""
+        yield np.flatnonzero(self.is_spread == 0), self.levels, self.limits[0]
+        yield np.flatnonzero(self.is_spread == 1), self.spreads, self.limits[1]
+
+    def score(self, rows: Floats) -> Floats:
+        return largest_score(self, rows)
+
+    def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
+        """Return rows in which some levels have the values that the other levels lead to expect,
+        if the detector of levels knows them."""
+        if not isinstance(self.levels, Autoencoder):
+            return rows
+        levels = np.flatnonzero(self.is_spread == 0)
+        repaired = rows.copy()
+        places = np.flatnonzero(np.isin(levels, columns)).tolist()
+        repaired[:, levels] = self.levels.expect(rows[:, levels], places)
+        return repaired
+
+
+def largest_score(detector: LevelsAndSpreads | BesideSpreads, rows: Floats) -> Floats:
+    """Return the largest score of the parts of a detector, each in units of its limit."""
+    levels, spreads = (
+        part.score(rows[:, columns]) / limit for columns, part, limit in detector.parts()
+    )
+    return np.asarray(np.maximum(levels, spreads))
+
+
+_ROUNDS = 10
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     {
         detector.family: detector
@@ -179,21 +249,71 @@ DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
         )
     }
 )
+_PARTS = ("levels.", "spreads.")
+_ABOVE_ZERO = ("inverse", "limits", "usual")
 
 
 def arrays_of(detector: Any) -> dict[str, Floats]:
-    """Return the arrays of a detector by name."""
-    return {
-        field.name: np.asarray(getattr(detector, field.name), np.float64)
-        for field in fields(detector)
-    }
+    """Return the arrays of a detector by name; those of its parts with the name of the part."""
+    arrays = dict[str, Floats]()
+    for field in fields(detector):
+        value = getattr(detector, field.name)
+        if is_dataclass(value):
+            arrays |= {f"{field.name}.{name}": part for name, part in arrays_of(value).items()}
+        else:
+            arrays[field.name] = np.asarray(value, np.float64)
+    return arrays
 
 
-def detector_of(family: str, arrays: Arrays) -> Detector:
-    """Return the detector of a family with these arrays. Raises ValueError for a family that no
-    training fits any more, and TypeError if the arrays are not those of the family."""
+def detector_of(family: str, arrays: Arrays, width: int) -> Detector:
+    """Return the detector of a family with these arrays, for rows of `width` columns. Raises
+    ValueError for a family that no training fits any more, and for arrays that do not fit together,
+    are not finite, or lead nowhere, and TypeError if they are not those of the family."""
+    detector = _detector_of(family, arrays)
+    if not all(np.isfinite(values).all() for values in arrays.values()):
+        raise ValueError("a number of a detector is not finite")
+    scales = (values for name, values in arrays.items() if name.split(".")[-1] in _ABOVE_ZERO)
+    if not all((values > 0).all() for values in scales):
+        raise ValueError("a variance or a limit of a detector is not above 0")
+    _check(detector, width)
+    return detector
+
+
+def _check(detector: Any, width: int) -> None:
+    """Raise ValueError if the arrays of a detector do not fit together and rows of `width` columns.
+    Its `shapes` name the sizes of each array; a letter is one size, `k` the width."""
+    sizes = {"k": width, "1": 1, "2": 2, "3": 3}
+    for field, letters in zip(fields(detector), detector.shapes.split(), strict=False):
+        shape = getattr(detector, field.name).shape
+        sizes = dict(zip(letters, shape, strict=False)) | sizes
+        if shape != tuple(sizes.get(letter) for letter in letters):
+            raise ValueError(f"{field.name} of a detector, or of its trees, has the shape {shape}")
+    if isinstance(detector, BesideSpreads):
+        levels = int((detector.is_spread == 0).sum())
+        _check(detector.levels, levels)
+        _check(detector.spreads, width - levels)
+    if isinstance(detector, IsolationTrees):
+        detector.check(width)
+
+
+def _detector_of(family: str, arrays: Arrays) -> Detector:
     if family not in DETECTORS:
         raise ValueError(f"no {family} is trained any more; train the model again")
+    if "is_spread" in arrays:
+        levels, spreads = (
+            {
+                name.removeprefix(part): values
+                for name, values in arrays.items()
+                if name.startswith(part)
+            }
+            for part in _PARTS
+        )
+        return BesideSpreads(
+            arrays["is_spread"],
+            arrays["limits"],
+            _detector_of(family, levels),
+            PrincipalComponents(**spreads),
+        )
     return DETECTORS[family](**arrays)
 
 
@@ -201,23 +321,43 @@ _VARIANCE = 0.99  # share of it that the components of levels explain
 _VARIANCE_OF_FEW = 0.9  # that of spreads, and of levels of which too few would stay beside them
 _LEAST_BESIDE = 4  # columns, and a quarter of them
 _LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
+COMPONENTS = "pca"
+_MOST_FITTED = 4_000  # rows to which a network is fitted
+_VARIANCE_OF_CURVES = 0.95  # share of it that as many components as its narrow layer explain
+_HIDDEN = 32  # units beside its narrow layer
+_BATCH = 64
+# rates of learning and their steps, so that the time of a fit depends on no number of rows
+_STAGES = (0.01, 800), (0.003, 500), (0.001, 300)
+_LEAST_ERROR = 1e-4  # squared usual deviations
+_TREES = 50
 
 
-def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
-    """Fit a detector to encoded rows (n x k). `spreads` (k): which columns are spreads."""
-    if spreads.all() or not spreads.any():
-        return fit_components(rows, are_spreads=bool(spreads.all()))
-    groups = (~spreads, spreads)
-    parts = [fit_components(rows[:, columns], are_spreads=columns is spreads) for columns in groups]
-    inverse = np.concatenate([part.inverse for part in parts])
-    components = np.zeros((len(spreads), len(inverse)))
-    is_spread = np.repeat([False, True], [len(part.inverse) for part in parts])
-    limits = []
-    for columns, used, part in zip(groups, (~is_spread, is_spread), parts, strict=True):
-        components[np.ix_(columns, used)] = part.components
-        usual = max(float(np.quantile(part.score(rows[:, columns]), _LIMIT)), 1e-9)
-        limits.append([*part.limits, usual])
-    return LevelsAndSpreads(spreads.astype(np.float64), components, inverse, np.array(limits))
+def fit_detector(rows: Floats, spreads: BoolArray, family: str = COMPONENTS) -> Detector:
+    """Fit a detector to encoded rows (n x k). `spreads` (k): which columns are spreads; `family`:
+    that of the detector of levels."""
+    if spreads.all():
+        return fit_components(rows, are_spreads=True)
+    if not spreads.any():
+        return _FITS[family](rows)
+    levels = _FITS[family](rows[:, ~spreads])
+    beside = fit_components(rows[:, spreads], are_spreads=True)
+    limits = [_usual_limit(levels, rows[:, ~spreads]), _usual_limit(beside, rows[:, spreads])]
+    if not isinstance(levels, PrincipalComponents):
+        return BesideSpreads(spreads.astype(np.float64), np.array(limits), levels, beside)
+    counts = [len(part.inverse) for part in (levels, beside)]
+    components = np.zeros((len(spreads), sum(counts)))
+    components[~spreads, : counts[0]] = levels.components
+    components[spreads, counts[0] :] = beside.components
+    return LevelsAndSpreads(
+        spreads.astype(np.float64),
+        components,
+        np.concatenate([levels.inverse, beside.inverse]),
+        np.array([[*levels.limits, limits[0]], [*beside.limits, limits[1]]]),
+    )
+
+
+def _usual_limit(detector: Detector, rows: Floats) -> float:
+    return max(float(np.quantile(detector.score(rows), _LIMIT)), 1e-9)
 
 
 def count_components(variances: Floats, *, are_spreads: bool) -> int:
@@ -240,25 +380,105 @@ def count_components(variances: Floats, *, are_spreads: bool) -> int:
 
 
 def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalComponents:
-    """Fit a detector to encoded rows (n x k) of levels, or of spreads, in one thread."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
-    with threadpool_limits(1):
-        values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-        values = np.maximum(values[::-1], 1e-9)
-        vectors = np.ascontiguousarray(vectors[:, ::-1])
-        count = count_components(values, are_spreads=are_spreads)
-        vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
-        inverse = 1.0 / values[:count]
-        inside = rows @ vectors
-        t2 = (inside**2 * inverse).sum(axis=1)
-        spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
+    """Fit a detector to encoded rows (n x k) of levels, or of spreads."""
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
+    values = np.maximum(values[::-1], 1e-9)
+    vectors = np.ascontiguousarray(vectors[:, ::-1])
+    count = count_components(values, are_spreads=are_spreads)
+    vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
+    inverse = 1.0 / values[:count]
+    inside = rows @ vectors
+    t2 = (inside**2 * inverse).sum(axis=1)
+    spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
     limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
     return PrincipalComponents(np.ascontiguousarray(vectors), inverse, limits)
 
 
+def fit_autoencoder(rows: Floats) -> Autoencoder:
+    """Fit a network to encoded rows (n x k > 1): its narrow layer has as many units
+    as principal components explain 95 % of the variance, but fewer than columns."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - only a training needs it
+    from sklearn.neural_network import MLPRegressor  # noqa: PLC0415 - only a training needs it
+
+    rows = rows[evenly(np.arange(len(rows)), _MOST_FITTED)]
+    rows = np.clip(rows, -Autoencoder.clip_at, Autoencoder.clip_at)
+    share = np.cumsum(np.linalg.eigvalsh(rows.T @ rows)[::-1])
+    needed = int(np.searchsorted(share, _VARIANCE_OF_CURVES * share[-1])) + 1
+    network = MLPRegressor(
+        hidden_layer_sizes=(_HIDDEN, min(max(needed, 2), rows.shape[1] - 1), _HIDDEN),
+        batch_size=min(_BATCH, len(rows)),
+        random_state=0,
+        n_iter_no_change=_BATCH * sum(steps for _, steps in _STAGES),
+        warm_start=True,
+    )
+    with catch_warnings():
+        simplefilter("ignore", ConvergenceWarning)  # the number of steps ends each stage
+        for rate, steps in _STAGES:
+            epochs = -(-steps * _BATCH // len(rows))
+            network.set_params(learning_rate_init=rate, max_iter=epochs).fit(rows, rows)
+    layers = [
+        np.ascontiguousarray(part, np.float64)
+        for pair in zip(network.coefs_, network.intercepts_, strict=True)
+        for part in pair
+    ]
+    names = [field.name for field in fields(Autoencoder)]
+    fitted = Autoencoder(**dict(zip(names, [*layers, np.ones(rows.shape[1])], strict=True)))
+    usual = np.mean((rows - fitted.copy(rows)) ** 2, axis=0)
+    return replace(fitted, usual=np.maximum(usual, _LEAST_ERROR))
+
+
+def fit_trees(rows: Floats) -> IsolationTrees:
+    """Fit trees to encoded rows (n x k), each to a few hundred of them."""
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - only a training needs it
+
+    forest = IsolationForest(n_estimators=_TREES, random_state=0, n_jobs=1).fit(rows)
+    trees = [estimator.tree_ for estimator in forest.estimators_]
+    counts = [tree.node_count for tree in trees]
+    roots = np.cumsum([0, *counts[:-1]])
+    column, cut, lower, higher, count = (
+        np.concatenate([np.asarray(getattr(tree, name), np.float64) for tree in trees])
+        for name in ("feature", "threshold", "children_left", "children_right", "n_node_samples")
+    )
+    is_leaf = lower < 0
+    first = np.repeat(roots, counts)
+    level = np.concatenate([tree.compute_node_depths() for tree in trees]) - 1.0
+    return IsolationTrees(
+        column=np.where(is_leaf, -1.0, column),
+        cut=np.where(is_leaf, 0.0, cut),
+        left=np.where(is_leaf, 0.0, first + lower),
+        right=np.where(is_leaf, 0.0, first + higher),
+        depth=np.where(is_leaf, level + _usual_path(count), 0.0),
+        roots=roots.astype(np.float64),
+        usual=_usual_path(np.array([float(forest.max_samples_)])),
+    )
+
+
+def _usual_path(count: Floats) -> Floats:
+    """Return the mean path length of a random search tree of so many rows."""
+    many = np.maximum(count, 3.0)
+    path = 2.0 * (np.log(many - 1.0) + np.euler_gamma) - 2.0 * (many - 1.0) / many
+    return np.where(count > 2, path, np.maximum(count - 1.0, 0.0))
+
+
+_FITS: Mapping[str, Callable[[Floats], Detector]] = MappingProxyType(
+    {
+        COMPONENTS: fit_components,
+        Autoencoder.family: fit_autoencoder,
+        IsolationTrees.family: fit_trees,
+    }
+)
+
+
 def describe_detector(detector: Detector) -> str:
     """Describe a fitted detector: `principal components of levels (12 of 20) and spreads (…)`."""
+    if isinstance(detector, BesideSpreads):
+        spreads = describe_detector(detector.spreads)
+        return f"{describe_detector(detector.levels)} of levels, {spreads} of spreads"
+    if isinstance(detector, IsolationTrees):
+        return f"isolation trees ({len(detector.roots)})"
+    if isinstance(detector, Autoencoder):
+        units = len(detector.middle_bias)
+        return f"autoencoder ({len(detector.usual)} columns through {units} units)"
     if not isinstance(detector, LevelsAndSpreads):
         columns, count = arrays_of(detector)["components"].shape
         return f"principal components ({count} of {columns})"

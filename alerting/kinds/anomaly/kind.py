@@ -199,6 +199,12 @@ class AnomalyKind(NormalKind):
             {"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index
         )
 
+    def graph(self, model: TrainedModel, asset: str | None) -> bytes:
+        """Return the ONNX file of the detector of an asset, as `detector_graph`."""
+        from alerting.kinds.anomaly.detector_graph import detector_graph  # noqa: PLC0415 - an optional library
+
+        return detector_graph(cast("AnomalyModel", model), asset)
+
     def details(
         self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
     ) -> ScoreDetails:

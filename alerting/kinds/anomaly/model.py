@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -14,7 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from alerting.kinds.anomaly.detectors import Detector, IsolationTrees, arrays_of, detector_of
+from alerting.kinds.anomaly.detectors import (
+    Autoencoder,
+    BesideSpreads,
+    Detector,
+    arrays_of,
+    detector_of,
+)
 from alerting.kinds.anomaly.normal_rows import NormalSpace, group_rows, known_variables
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
@@ -122,6 +128,14 @@ class FittedDetector:
         return enough & (
             known_variables(matrix, [groups[name] for name in self.steady]) == len(self.steady)
         )
+
+    def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
+        """Return encoded rows in which some columns have the values that the other columns lead to
+        expect: by the detector itself if it knows, else by the normal space."""
+        repaired = self.space.expect(rows, columns)
+        if isinstance(self.detector, Autoencoder | BesideSpreads):
+            return self.detector.expect(repaired, columns)
+        return repaired
 
     def silent(self, row: Floats) -> list[str]:
         """Return the steady variables without a value in any window of a row."""
@@ -294,12 +308,12 @@ def _detector(
         for prefix in ("space", "detector")
     }
     plan = FeaturePlan.from_document(document["plan"])
-    detector = detector_of(settings["family"], by_prefix["detector"])
-    if isinstance(detector, IsolationTrees):
-        detector.check(len(plan.layout))
+    detector = detector_of(settings["family"], by_prefix["detector"], len(plan.layout))
     space = NormalSpace.from_arrays(by_prefix["space"])
     if space.floors is not None and space.floors.shape != space.centre.shape:
         raise ValueError("the floors of spreads are not those of the columns")
+    if not 0 < settings["limit"] - settings["usual"] < np.inf:
+        raise ValueError("the limit of its score is not above the usual one")
     return FittedDetector(
         plan,
         space,

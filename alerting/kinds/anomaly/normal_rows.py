@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration
+from alerting.definitions.wording.language import count_in_english
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -117,7 +118,7 @@ def plan_of(
     features = FeaturePlan(
         stride_ms=stride,
         windows_ms=windows,
-        aggregations=definition.statistics,
+        aggregations=definition.statistics_of(len(names)),
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
         delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )
@@ -297,10 +298,9 @@ def _groups(plan: FeaturePlan) -> list[list[int]]:
 def describe_plan(plan: FeaturePlan) -> str:
     """Describe stride and windows of a plan."""
     windows = ", ".join(format_duration(timedelta(milliseconds=w)) for w in plan.windows_ms)
-    return (
-        f"{len(plan.numbers)} variables every "
-        f"{format_duration(timedelta(milliseconds=plan.stride_ms))}, windows {windows}"
-    )
+    variables = count_in_english("{number} variable", "{number} variables", len(plan.numbers))
+    stride = format_duration(timedelta(milliseconds=plan.stride_ms))
+    return f"{variables} every {stride}, windows {windows}"
 
 
 Arrays = Mapping[str, npt.NDArray[np.float64]]
@@ -312,6 +312,7 @@ _SHRINK = 1e-3  # of the covariance towards independent columns
 _LEAST_SCALE = 1e-3  # of the centre: a value that never varied
 _ROUNDS = 10
 _TOUCHED = 4.0  # times the median distance, from which a row is far from the others
+_TOUCHED_ALONE = 7.0  # in a single column: as many deviations (4.7) as in two
 
 
 def product(rows: Floats, weights: Floats) -> Floats:
@@ -454,7 +455,7 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
 
     The distance is measured by the covariance of the central rows, which rounds of concentration
     find (Rousseeuw and Van Driessen 1999); a row is far beyond `_TOUCHED` times the median
-    distance.
+    distance, in a single column `_TOUCHED_ALONE` times.
     """
     if not most or not len(matrix):
         return np.zeros(len(matrix), np.bool_)
@@ -469,9 +470,10 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
         space = NormalSpace.fit(matrix[central])
         rows = space.encode(matrix)
         distance = np.einsum("ij,jk,ik->i", rows, space.precision, rows)
+    touched = _TOUCHED if matrix.shape[1] > 1 else _TOUCHED_ALONE
     far = (
         np.sqrt(np.maximum(distance, 0))
-        > _TOUCHED * np.sqrt(max(_statistic(np.median, distance), 0))
+        > touched * np.sqrt(max(_statistic(np.median, distance), 0))
     ) & ~trusted
     if far.sum() > count:
         far &= distance >= np.sort(distance[far])[-count] if count else False

@@ -88,7 +88,7 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
     repaired = dict[str, Floats]()
     groups = fitted.columns_by_variable
     for variable, columns in groups.items():
-        repaired[variable] = fitted.space.expect(encoded, columns)
+        repaired[variable] = fitted.expect(encoded, columns)
         drops[variable] = max(whole - float(fitted.detector.score(repaired[variable])[0]), 0.0)
     if not any(drops.values()):  # cuts of trees may be so coarse that no sensor changes it
         drops = {

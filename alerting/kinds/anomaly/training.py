@@ -2,11 +2,11 @@
 unseen time."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,22 +14,22 @@ from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import spoken_false_alarms, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.detectors import (
-    Detector,
-    Threshold,
-    describe_detector,
-    fit_detector,
-    threshold_for_rate,
-    threshold_for_share,
-)
+from alerting.kinds.anomaly.detectors import Detector, Threshold, describe_detector
 from alerting.kinds.anomaly.model import (
     AnomalyModel,
     ByCategory,
     FittedDetector,
     spread_columns,
     to_files,
-    usual_clear_for,
     windows_of,
+)
+from alerting.kinds.anomaly.normal_experiment import (
+    NormalExperiment,
+    UsedRows,
+    are_in,
+    choose_family,
+    find_threshold,
+    known_categories,
 )
 from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
 from alerting.kinds.anomaly.normal_rows import (
@@ -39,9 +39,7 @@ from alerting.kinds.anomaly.normal_rows import (
     around_own_level,
     computed_strides,
     describe_plan,
-    encode,
     far_from_others,
-    fit_spaces,
     has_all,
     plan_of,
     rows_of,
@@ -49,6 +47,7 @@ from alerting.kinds.anomaly.normal_rows import (
     steady_variables,
     take_logarithms,
 )
+from alerting.kinds.normal_comparison import spoken_days
 from alerting.kinds.normal_operation import (
     describe_unseen,
     measure_spacing,
@@ -65,98 +64,20 @@ from alerting.kinds.training_protocol import (
     fit_asset,
     name_reasons,
 )
-from alerting.learning.experiment.experiment import Experiment
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval
+from alerting.learning.experiment.folds import Positions
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import long_view
 from alerting.readings.history import (
     BoolArray,
-    Floats,
     LongHistory,
-    Millis,
-    duration_millis,
     to_millis,
 )
-from alerting.readings.variable_series import Labels
+from alerting.readings.variable_series import Labels, WindowCategories
 
 LEAST_ROWS = 100
 _MOST_ROWS = 20_000  # to which a detector is fitted
-_FOLDS = 4
 _SHOWN = 20
 _WEEK = timedelta(days=7)
-
-
-class _Normal(NamedTuple):
-    """A detector, and the space of each category in which it scores rows."""
-
-    spaces: Spaces
-    detector: Detector
-
-
-class NormalExperiment(Experiment[_Normal]):
-    """Rows of normal operation of one asset at increasing instants (ms), each in the space of its
-    category; None for rows that are compared with all others.
-
-    Four folds get short intervals in turn. The null of their scores is a rate of false alarms, for
-    which a threshold is chosen (`find_threshold`).
-    """
-
-    def __init__(self, plan: FeaturePlan, at: Millis, matrix: Floats, categories: Labels) -> None:
-        self.rows = len(at)
-        self.folds = [*cut_by_interval(at, plan.longest_window_ms, _FOLDS)]
-        self._matrix = matrix
-        self._categories = categories
-        self._spreads = spread_columns(plan)
-
-    def fit(self, params: Mapping[str, Any], fold: Fold) -> _Normal:
-        matrix = self._matrix[fold.train]
-        categories = self._categories[fold.train]
-        spaces = fit_spaces(matrix, categories, self._spreads)
-        return _Normal(spaces, fit_detector(encode(spaces, matrix, categories), self._spreads))
-
-    def predict(self, fitted: _Normal, params: Mapping[str, Any], rows: Positions) -> Floats:
-        """Return the raw score of each of these rows."""
-        encoded = encode(fitted.spaces, self._matrix[rows], self._categories[rows])
-        return fitted.detector.score(encoded)
-
-
-def find_threshold(
-    definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
-) -> Threshold:
-    """Return the threshold of raw scores, chosen in the way that the definition states."""
-    if definition.threshold.time_in_alarm is not None:
-        return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
-    apart = (
-        usual_clear_for(plan)
-        if definition.clear_for is None
-        else duration_millis(definition.clear_for)
-    )
-    hold = duration_millis(definition.hold)
-    per_week = definition.false_alarms_per_week
-    return threshold_for_rate(
-        at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week
-    )
-
-
-def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
-    """Return the categories with at least `LEAST_OF_CATEGORY` fitted rows in every fold, although a
-    fold lacks its unseen time."""
-    learned = frozenset(name for name in categories.tolist() if name is not None)
-    while learned:
-        inside = are_in(categories, learned)
-        labels = categories[inside]
-        folds = cut_by_interval(at[inside], window_ms, _FOLDS)
-        fits = [Counter(labels[fold.train].tolist()) for fold in folds]
-        few = {name for name in learned if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
-        if not few:
-            break
-        learned -= few
-    return learned
-
-
-def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
-    """Return a mask of the rows that are of one of these categories."""
-    return np.array([category in names for category in categories.tolist()], np.bool_)
 
 
 def describe_categories(
@@ -188,7 +109,7 @@ def describe_categories(
     others = f"with too little normal time ({_listed(few)}) or never seen" if few else "never seen"
     yield (
         f"a {by} {others} is compared with all rows together: threshold by {together.method}, from "
-        f"{7 * together.weeks:.2g} days"
+        f"{spoken_days(together.weeks)}"
     )
     if changes:
         yield f"unknown in {changes:.0%} of normal time: the {by} changed within the last {window}"
@@ -220,23 +141,26 @@ class AnomalyTraining:
     def estimate(
         self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
         period = data.period
         detectors = dict[str, FittedDetector]()
         notes = list[str]()
         without = dict[str, str]()
         left_out = Counter[str]()
         used = 0
-        for history in data.histories:
-            name = history.asset.name
-            learned = fit_asset(name, partial(_learn_detector, definition, history, data))
-            if isinstance(learned, str):
-                without[name] = learned
-                continue
-            fitted, counts, rows = learned
-            detectors[name] = fitted
-            used = used + rows
-            left_out.update(counts)
-            notes += [f"{name}: {sentence}" for sentence in fitted.account]
+        with threadpool_limits(1):  # so that the number of cores changes no bit
+            for history in data.histories:
+                name = history.asset.name
+                learned = fit_asset(name, partial(_learn_detector, definition, history, data))
+                if isinstance(learned, str):
+                    without[name] = learned
+                    continue
+                fitted, counts, rows = learned
+                detectors[name] = fitted
+                used = used + rows
+                left_out.update(counts)
+                notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
             raise TrainingRefused(
                 definition.name,
@@ -265,13 +189,10 @@ class AnomalyTraining:
     save = staticmethod(to_files)
 
 
-class _UsedRows(NamedTuple):
-    """Rows to learn from: instants (ms), features, and the category of each; one in `every` usable
-    rows."""
+class _Selection(NamedTuple):
+    """Rows to learn from, one in `every` usable rows."""
 
-    at: Millis
-    matrix: Floats
-    categories: Labels
+    used: UsedRows
     every: int
     left_out: Mapping[str, int]
 
@@ -294,28 +215,30 @@ def _learn_detector(
     steady = steady_variables(plan, rows.matrix[rows.normal]) if rows.normal.any() else ()
     normal = rows.normal & has_all(plan, steady, rows.matrix)
     windows = windows_of(rows.categories, rows.at, plan)
-    used = _use(definition, computed, rows, normal & ~windows.changes, windows.values)
-    learned = known_categories(used.at, used.categories, plan.longest_window_ms)
+    selection = _use(definition, computed, rows, normal & ~windows.changes, windows.values)
+    stride = computed.stride_ms
+    thinned = replace(plan, stride_ms=selection.every * stride)
+    learned = known_categories(selection.used, thinned)
     if rows.categories is not None and not learned:
-        used = _use(definition, computed, rows, normal, windows.values)
+        selection = _use(definition, computed, rows, normal, windows.values)
+        thinned = replace(plan, stride_ms=selection.every * stride)
+    used = selection.used
     if len(used.at) < LEAST_ROWS:
         return translatable(
             "it has {rows} rows of normal operation, {least} are needed",
             rows=len(used.at),
             least=LEAST_ROWS,
         )
-    thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
-    nothing = np.full(len(used.at), None, object)
-    experiment = NormalExperiment(plan, used.at, used.matrix, nothing)
-    fitted, _, together = _fit(definition, plan, thinned, used.at, experiment)
+    unsorted = used._replace(categories=np.full(len(used.at), None, object))
+    by_category = used.select(are_in(used.categories, learned)) if learned else unsorted
+    choice = choose_family(
+        definition, thinned, by_category, *_problem_rows(plan, rows, steady, windows, learned)
+    )
+    fitted, _, together = _fit(definition, plan, thinned, unsorted, choice.family)
     of_each_row = together
     if definition.by is not None and learned:
-        inside = are_in(used.categories, learned)
-        categories = used.categories[inside]
-        at = used.at[inside]
-        experiment = NormalExperiment(plan, at, used.matrix[inside], categories)
-        detector, spaces, of_each_row = _fit(definition, plan, thinned, at, experiment)
-        rows_of_each = Counter(categories.tolist())
+        detector, spaces, of_each_row = _fit(definition, plan, thinned, by_category, choice.family)
+        rows_of_each = Counter(by_category.categories.tolist())
         of_each = {name: spaces[name] for name in sorted(learned)}
         by = ByCategory(definition.by, replace(detector, steady=steady), of_each, rows_of_each)
         fitted = replace(fitted, by=by)
@@ -324,9 +247,10 @@ def _learn_detector(
         **rows.left_out,
         "without a variable that is nearly always there": int((rows.normal & ~normal).sum()),
         **({f"over a change of {definition.by}": changes} if learned else {}),
-        **used.left_out,
+        **selection.left_out,
     }
-    account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row)
+    account = _account(fitted.detector, describe_plan(plan), left_out, selection, of_each_row)
+    account += (choice.reason,) if choice.reason else ()
     window = timedelta(milliseconds=plan.windows_ms[0])
     account += (*describe_seldom(planned.seldom, window, definition.include),)
     if strides > 1:
@@ -349,7 +273,7 @@ def _use(
     rows: NormalRows,
     normal: BoolArray,
     categories: Labels,
-) -> _UsedRows:
+) -> _Selection:
     """Return the normal rows to learn from: without rows far from all others, and of a long history
     one in `every`."""
     at = rows.at[normal]
@@ -368,21 +292,46 @@ def _use(
         "far from the others": int(far.sum()),
         "between those that were used": int((~used).sum()),
     }
-    return _UsedRows(at[used], matrix[used], labels[used], every, left_out)
+    return _Selection(UsedRows(at[used], matrix[used], labels[used]), every, left_out)
+
+
+def _problem_rows(
+    plan: FeaturePlan,
+    rows: NormalRows,
+    steady: Sequence[str],
+    windows: WindowCategories,
+    learned: Collection[str],
+) -> tuple[UsedRows, Positions]:
+    """Return the rows within problems of which a score is known, and the number of the problem of
+    each. `learned`: the categories that count, if any."""
+    usable = rows.enough & has_all(plan, steady, rows.matrix) & ~windows.changes
+    if learned:
+        usable &= are_in(windows.values, learned)
+    inside = [
+        np.flatnonzero(usable & (rows.at >= begin) & (rows.at <= end))
+        for begin, end in rows.problems
+    ]
+    inside = [positions for positions in inside if len(positions)]
+    chosen = np.concatenate([np.empty(0, np.int64), *inside])
+    labels = windows.values if learned else np.full(len(rows.at), None, object)
+    number = np.repeat(np.arange(len(inside)), [len(positions) for positions in inside])
+    return UsedRows(rows.at, rows.matrix, labels).select(chosen), number
 
 
 def _fit(
     definition: AnomalyDefinition,
     plan: FeaturePlan,
     thinned: FeaturePlan,
-    at: Millis,
-    experiment: NormalExperiment,
+    used: UsedRows,
+    family: str,
 ) -> tuple[FittedDetector, Spaces, Threshold]:
-    """Fit a detector to all rows of an experiment; return it with its spaces and its threshold, by
+    """Fit a detector of a family to all these rows; return it with its spaces and its threshold, by
     the scores out of fold. `thinned`: the plan with the stride of these rows."""
-    scores = experiment.out_of_fold({})
-    threshold = find_threshold(definition, thinned, at, scores)
-    spaces, detector = experiment.refit({}, np.arange(experiment.rows))
+    experiment = NormalExperiment(thinned, used)
+    params = {"family": family}
+    scores = experiment.out_of_fold(params)
+    threshold = find_threshold(definition, thinned, used.at, scores)
+    spaces, detector = experiment.refit(params, np.arange(experiment.rows))
     usual = float(np.median(scores))
     limit = max(threshold.value, usual + 1e-9)
     space = next(iter(spaces.values()))
@@ -396,7 +345,7 @@ def _account(
     detector: Detector,
     plan: str,
     left_out: Mapping[str, int],
-    used: _UsedRows,
+    selection: _Selection,
     threshold: Threshold,
 ) -> tuple[str, ...]:
     expected = threshold.expected
@@ -404,14 +353,16 @@ def _account(
     rate = threshold.not_reached or rate
     without = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
     thinned = (
-        f", one in {used.every} so that they are at most {_MOST_ROWS:,}" if used.every > 1 else ""
+        f", one in {selection.every} so that they are at most {_MOST_ROWS:,}"
+        if selection.every > 1
+        else ""
     )
     return (
         f"{describe_detector(detector)}; {plan}; "
-        f"{len(used.at):,} rows of normal operation"
+        f"{len(selection.used.at):,} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
-        f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "
+        f"threshold by {threshold.method}, from {spoken_days(threshold.weeks)} that the fits had "
         f"not seen{'; ' * bool(rate)}{rate}",
     )
 

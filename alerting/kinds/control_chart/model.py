@@ -22,7 +22,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.wording.language import spoken_duration, template, translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    spoken_duration,
+    template,
+    translatable,
+)
 from alerting.kinds.control_chart.definition import MOST_POINTS, RULES, RuleName, violated
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
@@ -258,8 +263,9 @@ class FittedChart:
         if chart.coefficients:
             coefficients = ", ".join(f"{c:.3g}" for c in chart.coefficients)
             order = len(chart.coefficients)
+            before = "one before it" if order == 1 else f"{order} before it"
             yield (
-                f"{asset}: readings depend on the {order} before them: residuals are charted (AR "
+                f"{asset}: a reading depends on the {before}: residuals are charted (AR "
                 f"coefficients {coefficients})"
             )
         often = spoken_duration(
@@ -270,7 +276,12 @@ class FittedChart:
             f"({often}), all rules together"
         )
         if self.outliers:
-            yield f"{asset}: {self.outliers} single readings far from the others are left out"
+            yield count_in_english(
+                "{asset}: {number} single reading far from the others is left out",
+                "{asset}: {number} single readings far from the others are left out",
+                self.outliers,
+                asset=asset,
+            )
         for stretch in self.left_out[:_SHOWN]:
             start = from_millis(stretch.start)
             end = from_millis(stretch.end)

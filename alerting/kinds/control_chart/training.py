@@ -26,6 +26,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
+    spoken_number,
     translatable,
 )
 from alerting.detection.problem_occurrences import problem_intervals
@@ -93,6 +94,7 @@ class Signals(UnseenEvidence):
         "false alarms allowed there",
         "unseen points in alarm",
         "unseen points",
+        "problems found",
     )
     size: ClassVar[str] = "points"
     unseen: int = 0
@@ -100,7 +102,7 @@ class Signals(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return *super().texts, str(self.unseen)
+        return *super().texts, f"{self.unseen:,}", self.describe_problems()
 
     def to_document(self) -> dict[str, Any]:
         """Return the counts, with the 95 % interval of the number of signals for statisticians;
@@ -134,8 +136,13 @@ class Signals(UnseenEvidence):
         signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
         return (
             f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
-            f"allows {self.allowed:.2g}.{problems}"
+            f"allows {spoken_number(self.allowed, '.2g')}.{problems}"
         )
+
+    def describe_found(self) -> str:
+        """Describe signals and problems found, to stand beside those of another version."""
+        signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
+        return f"{signals}; {self.describe_problems()}" if self.problems else signals
 
 
 class ControlChartTraining:
@@ -217,6 +224,7 @@ class ControlChartTraining:
             common = estimated.by_asset.keys() & watched.keys()
             models = (estimated.select_assets(common), champion.select_assets(common))
             counted = [_count_signals(definition, model, data) for model in models]
+        beside = "" if champion is None else f" Those in service: {counted[1].describe_found()}."
         stays = "".join(
             f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
             for text in moved.values()
@@ -241,6 +249,7 @@ class ControlChartTraining:
                 "moved": all_moved,
                 "lasting_signals": new.in_alarm > MOST_IN_ALARM,
                 "too_many_signals": new.is_too_many,
+                "finds_no_problem": new.problems > 0 and not new.problems_found,
                 "too_few_points": not new.is_enough and (champion is not None or not new.unseen),
                 "too_few_points_of_first": not new.is_enough,
             },
@@ -248,10 +257,10 @@ class ControlChartTraining:
                 "subject": "limits are",
                 "moved": "; ".join(moved.values()),
                 "new": "newly estimated",
-                "found": f"{new.describe()}{longer}",
+                "found": f"{new.describe()}{beside}{longer}",
                 "stays": stays,
             },
-            stays + new.describe(),
+            stays + new.describe() + beside,
             new,
             new.to_document(),
             few,

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Problem, TrainedDefinition, de
 from alerting.definitions.asset_documents import Asset, EventType, VariableName
 from alerting.definitions.faults import Duration, Fault, format_duration, shown
 from alerting.definitions.fields.definition_checks import feature_faults, training_faults
-from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL, Learning
+from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL, Learning
 from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, variable_title
 from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import Styled, translatable
@@ -33,7 +33,8 @@ class ForecastLearning(Learning):
         min_length=1,
         max_length=3,
         description=(
-            "Forecasters to try. persistence is always among them, with `season` seasonal_naive."
+            "Forecasters to try. persistence and mean are always among them, with `season` "
+            "seasonal_naive."
         ),
     )
     trials: int = Field(
@@ -123,7 +124,8 @@ class ForecastDefinition(TrainedDefinition):
 
     @property
     def families(self) -> tuple[str, ...]:
-        return (PERSISTENCE, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
+        seasonal = (SEASONAL,) if self.season else ()
+        return (PERSISTENCE, MEAN, *seasonal, *self.learning.candidates)
 
     def question_fields(self) -> dict[str, Any]:
         """Return the question fields of every trained definition, and the season, which adds a

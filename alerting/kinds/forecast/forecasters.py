@@ -3,16 +3,17 @@ read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import ThreadpoolController
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
+from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.kinds.forecast.model import (
     FILE,
     QUANTILES,
@@ -23,7 +24,7 @@ from alerting.kinds.forecast.model import (
     Smoothing,
     moved,
 )
-from alerting.learning.features.plan import Columns, Dense, median_of
+from alerting.learning.features.plan import LAST_RESULTS, Columns, Dense, median_of
 from alerting.learning.models.families.contract import Params
 from alerting.learning.models.families.quantile_trees import PACKAGES, QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
+ALL = "all"  # windows
 _READ = TypeAdapter(FittedForecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
 # fewer columns fit faster, and follow chance less: on 1,000 noisy ones losses are 4 to 11 % less
@@ -48,8 +50,28 @@ _TO_CHOOSE = {
     "min_data_in_leaf": 30,
     "feature_fraction": 0.5,
 }
+_NOT_OF_TREES = ("of", "results", "windows", "rounds")
+# to find the pools of threads of numpy's libraries takes as long as a fit
+_find_pools = cache(ThreadpoolController)
 # level, trend, damping
 _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
+
+
+class Anchor(NamedTuple):
+    """The value to which a difference is added: its position, and the pairs of columns of which a
+    difference is seen."""
+
+    position: int
+    pairs: tuple[tuple[int, int], ...]
+
+
+class Visible(NamedTuple):
+    """What a parameter set sees of a task: an anchor (None for the level itself), the pairs of
+    columns that are subtracted, and the positions of the columns that it may use."""
+
+    anchor: int | None
+    pairs: tuple[tuple[int, int], ...]
+    columns: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -60,8 +82,8 @@ class Task:
     first, `step_ms` apart. `seasonal`: for each lead, position of the value one season before;
     empty without a season. `strongest`: the columns that trees use, as `Forecaster.strongest`
     chooses them on the same rows with the same seed; None if each fit chooses its columns.
-    `anchor`: position of the value to which a difference is added, if it is not the last known one;
-    `moved`: pairs of columns of which a difference is seen.
+    Of an estimate between results: `anchors`, by the number of results whose mean it begins from;
+    `windows`: by their choice, the positions of the columns that it may see.
     """
 
     columns: Columns
@@ -73,18 +95,24 @@ class Task:
     above: float | None
     below: float | None
     strongest: Positions | None = field(default=None, compare=False)
-    anchor: int | None = None
-    moved: tuple[tuple[int, int], ...] = ()
+    anchors: Mapping[int, Anchor] = field(default_factory=dict)
+    windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
         """Return the fitted forecaster around a core model."""
         return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
 
-    def target_and_columns(self, kind: str) -> tuple[int | None, tuple[tuple[int, int], ...]]:
-        """Return the anchor of a target, and the pairs of columns that are subtracted."""
-        if kind == LEVEL:
-            return None, ()
-        return (self.last if self.anchor is None else self.anchor), self.moved
+    def see(self, params: Mapping[str, Any]) -> Visible:
+        """Return what a parameter set sees. `of`: the level or the difference from an anchor; of an
+        estimate between results also `results`, the number of results of the anchor, and
+        `windows`."""
+        columns = self.windows.get(params.get("windows", ALL), range(len(self.columns.names)))
+        if params["of"] == LEVEL:
+            means = [anchor.position for anchor in self.anchors.values()]
+            return Visible(None, (), tuple(sorted({*columns, *means})))
+        anchor = self.anchors.get(params.get("results", LAST_RESULTS), Anchor(self.last, ()))
+        pairs = tuple(pair for pair in anchor.pairs if pair[0] in columns)
+        return Visible(anchor.position, pairs, tuple(columns))
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which replaces a missing last value."""
@@ -97,9 +125,10 @@ class Forecaster:
     model.
 
     `proven`: parameter sets in the order in which a search tries them; `results`: those for a
-    value that is estimated between its results. `packages`: the libraries that scoring needs,
-    besides numpy and pandas. `strongest`: returns the columns that its fits use, which depend on no
-    parameter but `of`; None if they use all columns.
+    value that is estimated between its results; `begins`: what such an estimate may begin from and
+    which windows it may see, the simplest first, tried before the sets. `packages`: the libraries
+    that scoring needs, besides numpy and pandas. `strongest`: returns the columns that its fits
+    use, which depend on what a set sees alone; None if they use all columns.
     """
 
     name: str
@@ -108,7 +137,8 @@ class Forecaster:
     results: Sequence[Params] = ({},)
     suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
     packages: Sequence[str] = ()
-    strongest: Callable[[str, Task, Floats, Floats, int], Positions] | None = None
+    strongest: Callable[[Mapping[str, Any], Task, Floats, Floats, int], Positions] | None = None
+    begins: Sequence[Params] = ()
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
         """Read the forecaster in files that `FittedForecast.files` wrote. Raises ModelRefused if a
@@ -184,6 +214,17 @@ def _fit_naive(
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
+def _fit_mean(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> FittedForecast:
+    """Fit a constant for each lead, which no column moves."""
+    nothing = Dense.fit(task.columns, matrix, scaled=True, chosen=())
+    present = [column[~np.isnan(column)] for column in future.T]
+    means = tuple(float(values.mean()) if len(values) else 0.0 for values in present)
+    core = LinearForecaster(nothing, ((),) * len(means), means, None, 0.0, ())
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
+
+
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
@@ -210,10 +251,10 @@ def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
-    last, pairs = task.target_and_columns(params["of"])
+    last, pairs, seen = task.see(params)
     usual = task.usual(matrix)
     rows = moved(matrix, pairs)
-    dense = Dense.fit(task.columns, rows, scaled=True)
+    dense = Dense.fit(task.columns, rows, scaled=True, chosen=seen)
     target = _target(future, matrix, last, usual)
     weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(rows), target)
     core = LinearForecaster(dense, weights, intercepts, last, usual, (), pairs)
@@ -224,12 +265,10 @@ def _solve_ridge(
     penalty: float, encoded: Floats, target: Floats
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
     """Return weights and intercept of each lead (column of the target)."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
     rows = None
     weights = []
     intercepts = []
-    with threadpool_limits(limits=1):
+    with _find_pools().limit(limits=1):
         for values in target.T:
             # most leads have a value at the same rows, whose products take most of the time
             has_value = ~np.isnan(values)
@@ -261,16 +300,18 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
-    last, pairs = task.target_and_columns(params["of"])
+    last, pairs, _ = task.see(params)
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual)
     strongest = task.strongest
     if strongest is None:
-        strongest = _strongest_columns(params["of"], task, matrix, future, seed)
+        strongest = _strongest_columns(params, task, matrix, future, seed)
     rows, values = _at_leads(moved(matrix, pairs), strongest, leads, target)
     trees = fit_quantiles(
-        {key: value for key, value in params.items() if key not in ("of", "rounds")},
+        {key: value for key, value in params.items() if key not in _NOT_OF_TREES}
+        # on the few hundred rows with a result finer bins follow chance, and take longer
+        | ({"max_bin": 31} if task.anchors else {}),
         rows,
         values,
         task.columns.categorical,
@@ -282,23 +323,24 @@ def _fit_trees(
 
 
 def _strongest_columns(
-    kind: str, task: Task, matrix: Floats, future: Floats, seed: int
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Positions:
     """Return the positions of the columns from which a short fit of the median gains most, in
-    increasing order; all columns if there are few."""
-    width = matrix.shape[1]
-    if width <= _MOST_COLUMNS:
-        return np.arange(width)
-    last, pairs = task.target_and_columns(kind)
+    increasing order; all columns that a parameter set sees if these are few."""
+    last, pairs, columns = task.see(params)
+    seen = np.array(columns)
+    if len(seen) <= (2 if task.anchors else 1) * _MOST_COLUMNS:  # results are few: quick fits
+        return seen
     target = _target(future, matrix, last, task.usual(matrix))
     matrix = moved(matrix, pairs)
     every = -(-target.size // _ROWS_TO_CHOOSE)
     some = slice(None, None, every)
-    rows, values = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
+    rows, values = _at_leads(matrix[some], seen, task.leads_ms, target[some])
     short = fit_quantiles(
         _TO_CHOOSE, rows, values, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
     )
-    return np.sort(np.argsort(-short.importance(0)[:width], kind="stable")[:_MOST_COLUMNS])
+    gains = short.importance(0)[seen]
+    return np.sort(seen[np.argsort(-gains, kind="stable")[:_MOST_COLUMNS]])
 
 
 def _at_leads(
@@ -345,12 +387,22 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     )
 
 
+# from the simplest on: the mean of four results hides most noise of their measurement
+_BEGINS: Sequence[Params] = (
+    {"of": DIFFERENCE, "results": LAST_RESULTS},
+    {"of": LEVEL, "results": LAST_RESULTS},
+    {"of": DIFFERENCE, "results": 2},
+    {"of": DIFFERENCE, "results": 1},
+)
+
+
 FORECASTERS: Mapping[str, Forecaster] = {
     forecaster.name: forecaster
     for forecaster in (
         Forecaster(
             PERSISTENCE, partial(_fit_naive, lambda task: (task.last,) * len(task.leads_ms))
         ),
+        Forecaster(MEAN, _fit_mean),
         Forecaster(SEASONAL, partial(_fit_naive, lambda task: task.seasonal)),
         Forecaster("smoothing", _fit_smoothing),
         Forecaster(
@@ -361,8 +413,13 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for penalty in (0.01, 0.1, 0.001)
                 for kind in (DIFFERENCE, LEVEL)
             ],
-            [{"of": DIFFERENCE, "penalty": penalty} for penalty in (0.1, 0.3, 0.03, 1.0)],
+            [{"penalty": penalty} for penalty in (0.3, 0.1, 1.0, 0.03)],
             _suggest_ridge,
+            begins=[
+                {**begin, "windows": windows}
+                for begin in _BEGINS
+                for windows in (ALL, "long", "short", "last")
+            ],
         ),
         Forecaster(
             "boosted_trees",
@@ -384,14 +441,20 @@ FORECASTERS: Mapping[str, Forecaster] = {
             ],
             [
                 {
-                    "of": kind,
-                    "rounds": 100,
-                    "num_leaves": 4,
-                    "learning_rate": 0.05,
+                    **begin,
+                    "windows": ALL,
+                    "rounds": rounds,
+                    "num_leaves": leaves,
+                    "learning_rate": rate,
                     "min_data_in_leaf": 10,
-                    "feature_fraction": 0.5,
+                    "feature_fraction": share,
                 }
-                for kind in (DIFFERENCE, LEVEL)
+                for begin, rounds, leaves, rate, share in (
+                    (_BEGINS[0], 100, 4, 0.05, 0.5),
+                    (_BEGINS[1], 100, 4, 0.05, 0.5),
+                    (_BEGINS[1], 200, 7, 0.08, 0.3),
+                    (_BEGINS[2], 100, 4, 0.05, 0.5),
+                )
             ],
             _suggest_trees,
             PACKAGES,

@@ -2,6 +2,7 @@
 folds with as many results each, the columns that are compared with those at the last results, and
 the alarm that its problems cannot set."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -11,9 +12,10 @@ import numpy as np
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import ForecastDefinition
+from alerting.kinds.forecast.forecasters import Anchor
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.folds import Fold, cut_by_results, folds_among
-from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
+from alerting.learning.features.plan import AT_RESULTS, Column, FeaturePlan, over_results
 from alerting.learning.selection.candidates import usable_folds, walk_forward_folds
 from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
 from alerting.readings.history import BoolArray
@@ -65,28 +67,42 @@ def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> Forecast
 
 
 def result_folds(dataset: Dataset, chosen: BoolArray, number: int) -> list[Fold]:
-    """Return folds of the chosen rows with equally many values to score (`cut_by_results`). Rows
-    whose label an answer states are not scored, because answers come to some only."""
+    """Return folds of the chosen rows with equally many values to score (`cut_by_results`), whose
+    rows alone are scored; but none whose label an answer states, because answers come to some."""
     rows = np.flatnonzero(chosen)
-    by_data = dataset.label == dataset.label_by_data
+    is_scored = dataset.has_future & (dataset.label == dataset.label_by_data)
     folds = cut_by_results(dataset.at[rows], dataset.has_future[rows], dataset.purge_ms, number)
-    return [replace(f, test=f.test[by_data[f.test]]) for f in folds_among(rows, folds)]
+    return [replace(f, test=f.test[is_scored[f.test]]) for f in folds_among(rows, folds)]
 
 
 def compare_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return anchor and pairs of columns of a task whose rows are compared with the last
-    results."""
+    """Return what an estimate between results may begin from, by the number of results, and the
+    columns that it may see, by the choice of its windows; empty for any other value."""
     if not plan.results_of:
         return {}
-    anchor = names.index(f"{plan.results_of}{RESULTS}")
-    pairs = [
-        (names.index(name.removesuffix(AT_RESULTS)), position)
-        for position, name in enumerate(names)
-        if name.endswith(AT_RESULTS)
-    ]
-    results = [i for i, name in enumerate(names) if plan.source_of(name) == plan.results_of]
-    pairs += [(position, anchor) for position in results if position != anchor]
-    return {"anchor": anchor, "moved": tuple(pairs)}
+    of_anchor = over_results(plan.results_over[-1], AT_RESULTS)
+    process = [c for c in plan.of_process.layout if f"{c.name}{of_anchor}" in names]
+    results = [i for i, c in enumerate(plan.layout) if c.source == plan.results_of]
+    anchors = {}
+    for count in plan.results_over:
+        anchor = names.index(f"{plan.results_of}{over_results(count)}")
+        suffix = over_results(count, AT_RESULTS)
+        pairs = [(names.index(c.name), names.index(f"{c.name}{suffix}")) for c in process]
+        pairs += [(position, anchor) for position in results if position != anchor]
+        anchors[count] = Anchor(anchor, tuple(pairs))
+    half = plan.windows_ms[(len(plan.windows_ms) - 1) // 2]
+    unseen: dict[str, Callable[[Column], bool]] = {
+        "all": lambda _: False,
+        "long": lambda column: column.aggregation == "last" or (column.window_ms or 0) <= half,
+        "short": lambda column: column.aggregation != "last" and (column.window_ms or 0) > half,
+        "last": lambda column: column.aggregation != "last",
+    }
+    beside = [c.name for c in plan.layout if c.aggregation in ("results", "at_results")]
+    windows = {}
+    for choice, is_unseen in unseen.items():
+        left_out = {*beside, *(c.name for c in process if is_unseen(c))}
+        windows[choice] = tuple(i for i, name in enumerate(names) if name not in left_out)
+    return {"anchors": anchors, "windows": windows}
 
 
 @dataclass(frozen=True)

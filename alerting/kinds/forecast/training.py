@@ -4,30 +4,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
+from itertools import chain
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
+from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Positions, Task
+from alerting.kinds.forecast.forecasters import ALL, FORECASTERS, Positions, Task, Visible
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
     QUANTILES,
     Floats,
+    Naive,
+    Rows,
     conformal_shifts,
     covered,
     crps,
+    in_order,
 )
 from alerting.kinds.forecast.result_folds import (
     INTERVAL_FOLDS,
+    ForecastFolds,
     compare_with_results,
     forecast_folds,
     result_folds,
     without_threshold,
+)
+from alerting.kinds.forecast.value_challenger import (
+    fails_value_test,
+    mean_of,
+    value_challenger,
 )
 from alerting.kinds.forecast.verification import (
     ForecastsAndValues,
@@ -38,13 +48,19 @@ from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of
 from alerting.learning.experiment.chance import ShiftedLabels
-from alerting.learning.experiment.experiment import Assessed, Experiment, Params, Space
+from alerting.learning.experiment.experiment import Assessed, Experiment, Found, Params, Space
 from alerting.learning.experiment.folds import Fold, merge
 from alerting.learning.experiment.trials import ReadTime
-from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
+from alerting.learning.features.plan import (
+    LAST_RESULTS,
+    Columns,
+    Encoding,
+    FeaturePlan,
+    describe_window,
+)
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
-from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
+from alerting.learning.models.trained import Estimator, TrainedModel, sigmoid
 from alerting.learning.selection.candidates import (
     Candidate,
     assemble,
@@ -53,110 +69,36 @@ from alerting.learning.selection.candidates import (
 )
 from alerting.learning.selection.challenger import (
     finish_challenger,
-    importance_by_source,
-    ordinary_ranges,
     refit,
     sample_shares,
-    training_cutoff,
-    usual_values,
 )
 from alerting.learning.selection.choice import (
     LEAST_PROBLEMS,
     ChanceTest,
     compare_best,
     evaluate_onset,
+    name_family,
 )
 from alerting.learning.selection.classifier_search import SearchProgress
-from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
+from alerting.learning.selection.value_test import describe_worse
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
-_NO_ALARM = Platt(1.0, 0.0)
+if TYPE_CHECKING:
+    import optuna
 
 
-def value_challenger(
-    dataset: Dataset,
-    definition: ForecastDefinition,
-    candidate: Candidate,
-    estimator: Estimator,
-    last: Estimator,
-    matrix: Floats,
-) -> Challenger:
-    """Return the model without an alarm, compared on the test period with `last`, the forecast that
-    the last known value stays. Both estimators are fitted and calibrated."""
-    rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
-    test = _test_values(dataset, definition, estimator, last, matrix, rows)
-    used = (dataset.part == "train") | (dataset.part == "validation")
-    train: BoolArray = np.asarray(dataset.part == "train")
-    ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
-    model = TrainedModel(
-        definition=definition.name,
-        revision=dataset.revision,
-        plan=dataset.plan,
-        estimator=estimator,
-        calibration=_NO_ALARM,
-        threshold=1.0,
-        training_cutoff=training_cutoff(dataset, used),
-        as_of=dataset.as_of,
-        horizon=definition.horizon,
-        gap=definition.gap,
-        usual=usual_values(dataset.plan, dataset.rows, train),
-        ranges=ranges,
-        usual_ranges=usual_ranges,
-        hash=model_hash(estimator, _NO_ALARM, 1.0, dataset.plan, has_alarm=False),
-        params=candidate.params,
-        has_alarm=False,
-    )
-    evidence = ValueEvidence(test, importance_by_source(dataset.plan, estimator), candidate.notes)
-    return Challenger(candidate, model, evidence)
-
-
-def _has_better_values(challenger: Challenger) -> bool:
-    return isinstance(challenger.evidence, ValueEvidence) and challenger.evidence.test.passed
-
-
-def _test_values(
-    dataset: Dataset,
-    definition: ForecastDefinition,
-    estimator: Estimator,
-    last: Estimator,
-    matrix: Floats,
-    rows: Positions,
-) -> ValueTest:
-    """Compare the forecaster and the last known value on these rows by CRPS, over paired blocks of
-    time (Künsch 1989)."""
-    name = str(definition.must_know)
-    confidence = definition.promotion.confidence
-    if not len(rows):
-        none = np.nan
-        return ValueTest(name, 0, none, none, none, none, none, None, confidence)
-    future = dataset.future[rows]
-    quantiles = forecast_in(estimator).quantiles(matrix, rows)
-    loss = crps(quantiles, future)
-    persistence_loss = crps(forecast_in(last).quantiles(matrix, rows), future)
-    block = dataset.time_blocks(rows)
-    column = Columns.from_plan(dataset.plan).names.index(f"{name}.last")
-    known_values = matrix[rows, column][:, None]
-    return ValueTest(
-        variable=name,
-        values=int((~np.isnan(future)).sum()),
-        crps=float(loss.mean()),
-        last_crps=float(persistence_loss.mean()),
-        error=float(np.nanmean(np.abs(future - quantiles[..., MEDIAN]))),
-        last_error=float(np.nanmean(np.abs(future - known_values))),
-        coverage=float(np.nanmean(covered(quantiles, future))),
-        share_better=share_of_samples(persistence_loss - loss, block),
-        confidence=confidence,
-    )
-
-
-_BASELINES = (PERSISTENCE, SEASONAL)
+_BASELINES = (PERSISTENCE, MEAN, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 # a trial is fitted on fewer rows of a fold, evenly: each row counts once for each lead, and
 # together they are about _MOST_TRIED, unless those are less than _LEAST_TRIED rows
 _MOST_TRIED = 16_000
 _LEAST_TRIED = 2_000
+
+
+_FEW_RESULTS = 70  # to learn from; with fewer the choice of a set follows noise
+_LIKELY = 0.7  # share of the samples in which a set must be better than a simpler one
 
 
 class ForecastTraining:
@@ -180,28 +122,31 @@ class ForecastTraining:
         against chance.
         """
         experiment = ForecastExperiment(dataset, definition, family)
-        first, *others = experiment.proven
+        # the search of what an estimate begins from uses of the same ceiling
+        used = None if read_time is None else chain([read_time()], iter(read_time, None)).__next__
+        first, *others = experiment.find_proven(read_time)
         trials = definition.learning.trials if others else 1
         before = [dict(warm_start)] if warm_start else []
+        if dataset.plan.results_of:  # what a champion of before there was a choice begins from
+            before = [{"results": LAST_RESULTS, "windows": ALL, **params} for params in before]
         result = experiment.search(
-            Space(experiment.family.suggest, [first, *before, *others]),
+            Space(experiment.suggest, [first, *before, *others]),
             definition.learning.model_copy(update={"trials": trials}),
             lambda done: progress(f"trying {family}", done, trials),
-            read_time,
+            used,
         )
         folds = experiment.cut
         candidate = assemble(
             family, dataset, folds.warnings, result, trials, folds.notes, dict(warm_start or {})
         )
-        losses = [
-            crps(predicted, dataset.future[fold.test])
-            for fold, predicted in zip(folds.values, result.predicted, strict=True)
-        ]
-        return replace(
-            candidate,
-            metrics={**candidate.metrics, "crps": result.loss},
-            loss=merge(folds.values, losses, experiment.rows),
-        )
+        predicted = merge(folds.values, result.predicted, experiment.rows)
+        scored = ~np.isnan(predicted[:, 0, 0])
+        if dataset.plan.results_of:  # compared with the intervals that it will have
+            shifts = conformal_shifts(predicted[scored], dataset.future[scored])
+            predicted = in_order(predicted + shifts)
+        loss = crps(predicted, dataset.future)
+        metrics = {"crps": mean_of(loss) if dataset.plan.results_of else result.loss}
+        return replace(candidate, metrics={**candidate.metrics, **metrics}, loss=loss)
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -209,9 +154,11 @@ class ForecastTraining:
         """Choose the candidate with the least CRPS among those whose warnings are not worse beyond
         chance, and calibrate it.
 
-        If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value. An estimate between results warns only if it is
-        better than the last result, and if its threshold finds a problem of the validation period.
+        If warnings do not exceed chance, or there is nothing to warn of, only the values that the
+        best candidate predicts, no baseline, are compared with the last known value and the mean.
+        An estimate between results does not warn if it is shown to be no better than the last
+        result and the mean, or if its threshold finds no problem of the validation period. Values
+        that are then tested after others on the same period must be better in more samples.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -219,27 +166,32 @@ class ForecastTraining:
 
         train: BoolArray = np.asarray(dataset.part == "train")
 
-        def fit(candidate: Candidate) -> Estimator:
+        def fit(candidate: Candidate, has_alarm: bool) -> Estimator:
             with final_fit(candidate.family):
                 fitted = fit_rows(dataset, candidate, definition, train)
                 if not dataset.plan.results_of:
                     return calibrated(fitted, dataset)
-                unseen = forecast_unseen(dataset, candidate, definition, train)
+                unseen = forecast_unseen(dataset, candidate, definition, train, fitted, has_alarm)
                 return calibrated(fitted, dataset, unseen)
 
-        def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
-            [last] = (c for c in candidates if c.family == PERSISTENCE)
-            return value_challenger(dataset, definition, candidate, fitted, fit(last), matrix)
+        def estimate(
+            candidate: Candidate, fitted: Estimator, has_alarm: bool, tests: int = 1
+        ) -> Challenger:
+            recipes = [replace(candidate, family=name, params={}) for name in _BASELINES[:2]]
+            baselines = [fit(recipe, has_alarm) for recipe in recipes]
+            return value_challenger(
+                dataset, definition, candidate, fitted, baselines, matrix, tests
+            )
 
-        def estimate_alone() -> Challenger:
+        def estimate_alone(tests: int = 1) -> Challenger:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
-            return estimate(by_value, fit(by_value))
+            return estimate(by_value, fit(by_value, False), False, tests)
 
         if chance is None or not chance.passed:
             return chance, estimate_alone()
-        estimator = fit(best)
-        if dataset.plan.results_of and not _has_better_values(estimate(best, estimator)):
-            return chance, estimate_alone()
+        estimator = fit(best, True)
+        if dataset.plan.results_of and fails_value_test(estimate(best, estimator, True)):
+            return chance, estimate_alone(tests=2)
         with final_fit(best.family):
             model, evidence = finish_challenger(dataset, best, definition, estimator)
         if dataset.plan.results_of and not evidence.events["validation"].n_found:
@@ -261,7 +213,8 @@ class ForecastTraining:
         def fit(rows: BoolArray) -> Estimator:
             fitted = fit_rows(dataset, twin, definition, rows)
             if dataset.plan.results_of and not twin.has_alarm:
-                return _shifted(fitted, forecast_unseen(dataset, twin, definition, rows))
+                unseen = forecast_unseen(dataset, twin, definition, rows, fitted, False)
+                return _shifted(fitted, unseen)
             model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
             return replace(fitted, model=model)
 
@@ -349,7 +302,8 @@ def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
 class ForecastExperiment(Experiment[Estimator]):
     """The values ahead, by one family. Its rows without a value ahead are not fitted on.
 
-    `most`: rows of a fit, in `folds`; without these a search's, on fewer rows, in those of `cut`.
+    `spread`: quantiles of residuals that each fit gets, if not its own. `most`: rows of a fit, in
+    `folds`; without these a search's, on fewer rows, in those of `cut`.
     Raises UserError if no fold has values on both sides.
     """
 
@@ -363,24 +317,69 @@ class ForecastExperiment(Experiment[Estimator]):
     ) -> None:
         self.family = FORECASTERS[family]
         self.rows = len(dataset.at)
-        self.proven = self.family.results if dataset.plan.results_of else self.family.proven
         self._dataset = dataset
         self._future = dataset.future
         self._matrix = dataset.matrix
         self._seed = definition.learning.seed
         self._task = task_of(definition, dataset.plan)
         self._most = most
-        self._strongest = dict[tuple[int, str], Positions]()
+        self._definition = definition
+        self._results = int(dataset.has_future[dataset.part == "train"].sum())
+        self._strongest = dict[tuple[int, Visible], Positions]()
+        self.spread: Rows | None = None
+        self.cut = ForecastFolds(folds or [], [], [])
         if folds is None:
             self.cut = forecast_folds(dataset, definition)
             self._shifted = ShiftedLabels(dataset, self.cut.warnings, self._seed)
             self._most = max(_LEAST_TRIED, _MOST_TRIED // self._future.shape[1])
-        self.folds = self.cut.values if folds is None else folds
+        self.folds = self.cut.values
         self._of_warnings = self
         if folds is None and self.cut.warnings is not self.folds:
             self._of_warnings = ForecastExperiment(
                 dataset, definition, family, self.cut.warnings, self._most
             )
+
+    def find_proven(self, read_time: ReadTime | None) -> Sequence[Params]:
+        """Return the proven sets. Those of an estimate between results begin from what is best for
+        the first of them on the folds, within the ceiling of a search."""
+        if not self._dataset.plan.results_of:
+            return self.family.proven
+        proven = self.family.results
+        begins = [{**proven[0], **begin} for begin in self.family.begins]
+        if not begins:
+            return proven
+        values = ForecastExperiment(
+            self._dataset, self._definition, self.family.name, self.folds, self._most
+        )
+        result = values.search(
+            Space(values.suggest, begins),
+            self._definition.learning.model_copy(update={"trials": len(begins)}),
+            read_time=read_time,
+        )
+        best = result.best.params if result.best else begins[0]
+        return [{**best, **params} for params in proven]
+
+    def suggest(self, trial: "optuna.Trial") -> Params:
+        """Return a parameter set; of an estimate between results with what it begins from."""
+        params = self.family.suggest(trial)
+        if self._dataset.plan.results_of and "of" in params:
+            params["results"] = trial.suggest_categorical("results", [*self._task.anchors])
+            params["windows"] = trial.suggest_categorical("windows", [*self._task.windows])
+        return params
+
+    def is_better(self, loss: float, predicted: Sequence[Floats], result: Found) -> bool:
+        """Return whether a set replaces the best one so far: between results only if it is so in
+        most samples, and of few results in nearly all, for the simplest is tried first."""
+        if result.best is None or not self._dataset.plan.results_of:
+            return super().is_better(loss, predicted, result)
+        gains = [
+            self.losses(before, fold.test) - self.losses(now, fold.test)
+            for fold, before, now in zip(self.folds, result.predicted, predicted, strict=True)
+        ]
+        rows = np.concatenate([fold.test for fold in self.folds])
+        blocks = self._dataset.time_blocks(rows)
+        needed = _CONFIDENCE if self._results < _FEW_RESULTS else _LIKELY
+        return (share_of_samples(np.concatenate(gains), blocks) or 0.0) >= needed
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
         used = fold.train[self._dataset.has_future[fold.train]]
@@ -390,12 +389,14 @@ class ForecastExperiment(Experiment[Estimator]):
         task = self._task
         if self.family.strongest is not None and fold.number:
             # of 100 columns the choice takes .12 of the 2.1 CPU s of a fit, of 400 .49 of 2.5
-            key = (fold.number, params["of"])
+            key = (fold.number, task.see(params))
             if key not in self._strongest:
-                chosen = self.family.strongest(params["of"], task, rows, future, self._seed)
+                chosen = self.family.strongest(params, task, rows, future, self._seed)
                 self._strongest[key] = chosen
             task = replace(task, strongest=self._strongest[key])
         model = self.family.fit(params, task, rows, future, self._seed)
+        if self.spread is not None:
+            model = replace(model, core=replace(cast("Naive", model.core), spread=self.spread))
         return Estimator(self.family.name, model, task.columns, Encoding())
 
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
@@ -403,7 +404,14 @@ class ForecastExperiment(Experiment[Estimator]):
         return forecast_in(fitted).quantiles(self._matrix, rows)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
-        return _mean(crps(predicted, self._future[rows]))
+        return mean_of(self.losses(predicted, rows))
+
+    def losses(self, predicted: Floats, rows: Positions) -> Floats:
+        """Return the CRPS of each row; of trees between results how far off the median is, because
+        their intervals are too narrow until they are calibrated."""
+        if self._dataset.plan.results_of and self.family.packages:
+            return np.asarray(np.abs(self._future[rows] - predicted[..., MEDIAN]).mean(axis=1))
+        return crps(predicted, self._future[rows])
 
     def assess(
         self,
@@ -442,18 +450,24 @@ def forecast_unseen(
     recipe: Candidate | TrainedModel,
     definition: ForecastDefinition,
     rows: BoolArray,
+    fitted: Estimator,
+    has_alarm: bool,
 ) -> ForecastsAndValues:
-    """Return the values between results of these rows beside forecasts that have not seen them."""
-    folds = [
-        replace(fold, test=fold.test[dataset.has_future[fold.test]])
-        for fold in result_folds(dataset, rows, INTERVAL_FOLDS)
-    ]
+    """Return the values between results of these rows beside forecasts that have not seen them.
+
+    Those of a model without an alarm have the residuals of `fitted`, which learned from all rows:
+    fewer rows are followed more closely, and shifts of narrower intervals would make its own too
+    wide.
+    """
+    folds = result_folds(dataset, rows, INTERVAL_FOLDS)
     scored = np.concatenate([np.empty(0, np.int64), *(fold.test for fold in folds)])
     if not folds:
         return ForecastsAndValues(
             np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
     experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
+    if not has_alarm:  # whose risk is calibrated by itself
+        experiment.spread = getattr(forecast_in(fitted).core, "spread", None)
     return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 
 
@@ -468,16 +482,15 @@ def fit_rows(
     return experiment.refit(recipe.params, np.flatnonzero(rows))
 
 
-def _mean(values: Floats) -> float:
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if len(present) else 0.0
-
-
 def choose_candidate(
     dataset: Dataset, candidates: Sequence[Candidate], by_warnings: bool = True
 ) -> Candidate:
     """Return the candidate with the least CRPS, of equal ones the one with the best warnings; a
-    baseline if no other is better than it."""
+    baseline if no other is better than it, but not the mean, which warns of nothing. Of values
+    alone return the best one that is no baseline: the test period decides."""
+    if by_warnings:
+        candidates = [candidate for candidate in candidates if candidate.family != MEAN]
+    others = [candidate for candidate in candidates if candidate.family not in _BASELINES[:2]]
     best = min(candidates, key=lambda candidate: candidate.metrics["crps"])
     equal = [
         candidate
@@ -488,25 +501,25 @@ def choose_candidate(
     if by_warnings and not isnan(best.ap):
         chosen = max(simple or equal, key=lambda candidate: candidate.ap)
     else:
-        chosen = min(simple or equal, key=lambda candidate: candidate.metrics["crps"])
+        remaining = simple or equal if by_warnings else others or candidates
+        chosen = min(remaining, key=lambda candidate: candidate.metrics["crps"])
     baseline = min(
         (candidate for candidate in candidates if candidate.family in _BASELINES),
         key=lambda candidate: candidate.metrics["crps"],
     )
-    others = ", ".join(
-        f"{_title(candidate)} {candidate.metrics['crps']:.4g}"
+    compared = ", ".join(
+        f"{name_family(candidate.family)} {candidate.metrics['crps']:.4g}"
         for candidate in candidates
         if candidate is not chosen
     )
     skill = ""
     if chosen is not baseline and baseline.metrics["crps"] > 0:
-        skill = (
-            f", {1 - chosen.metrics['crps'] / baseline.metrics['crps']:.0%} less than "
-            f"{_title(baseline)}"
-        )
+        less = 1 - chosen.metrics["crps"] / baseline.metrics["crps"]
+        more_or_less = "less" if less >= 0 else "more"
+        skill = f", {abs(less):.0%} {more_or_less} than {name_family(baseline.family)}"
     note = (
-        f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} "
-        f"({others})"
+        f"{name_family(chosen.family)} was chosen: its CRPS out of fold is "
+        f"{chosen.metrics['crps']:.4g}{skill} ({compared})"
     )
     if by_warnings and not isnan(chosen.ap):
         note += f", its average precision as a warning {chosen.ap:.3f}"
@@ -520,10 +533,6 @@ def share_worse(dataset: Dataset, candidate: Candidate, best: Candidate) -> floa
     return share_of_samples(lead[rows], dataset.time_blocks(rows)) or 0.0
 
 
-def _title(candidate: Candidate) -> str:
-    return candidate.family.replace("_", " ")
-
-
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
@@ -534,9 +543,9 @@ def _describe_test(
     future = dataset.future[rows]
     quantiles = model.quantiles(matrix, rows)
     last = matrix[rows, task_of(definition, dataset.plan).last][:, None]
-    inside = _mean(covered(quantiles, future))
-    error = _mean(np.abs(future - quantiles[..., MEDIAN]))
-    naive = _mean(np.abs(future - last))
+    inside = mean_of(covered(quantiles, future))
+    error = mean_of(np.abs(future - quantiles[..., MEDIAN]))
+    naive = mean_of(np.abs(future - last))
     leads = future.shape[1]
     which = f" at all {leads} times ahead" if leads > 1 else ""
     graded = "; a report grades the values of the nearest time alone" if leads > 1 else ""

@@ -51,9 +51,11 @@ from alerting.learning.data.quality import (
     require_both_classes,
 )
 from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_feedback
-from alerting.learning.features.lives import lives_of_rows
+from alerting.learning.features.life_features import life_columns, lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
+    MOST_CELLS,
+    MOST_ROWS,
     DerivedFeatures,
     derive_features,
     describe_results,
@@ -109,7 +111,7 @@ class Dataset(DatasetRows):
     asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
-    where they are not known. `lives`: of each row the columns of `row_lives`; none without a
+    where they are not known. `lives`: of each row the columns of `lives_of_rows`; none without a
     remaining life. `purge_ms`: length purged before every border. `hash`: over the content of rows,
     labels and parts; the same in every process.
     """
@@ -139,6 +141,11 @@ class Dataset(DatasetRows):
         categories it is `rows` itself, stored by column; a selection of its rows is a copy stored
         by row."""
         return Columns.from_plan(self.plan).view(self.rows)
+
+    @cached_property
+    def life_features(self) -> Floats:
+        """Return the columns of `lives` that a model sees: `life_columns`."""
+        return np.delete(self.lives, (1, 2, 3), axis=1) if self.lives.size else self.lives
 
     @cached_property
     def has_future(self) -> BoolArray:
@@ -232,6 +239,7 @@ def build_dataset(
     if definition.must_know is None:
         label = rows.label[rows.part == "train"]
         require_both_classes(definition, label, begun["train"], len(problems), views, oddities)
+    observed = {name: _observe(rows, name, plan.stride_ms) for name in PARTS}
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     parts = [
         build_features(plan, history, rows.at[rows.asset == history.asset.name])
@@ -242,7 +250,7 @@ def build_dataset(
     used = {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets)}
     leaks = leak_suspects(definition, plan, training, features, rows)
     beside: dict[str, Any] = {name: getattr(rows, name) for name in HASHED}
-    beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
+    beside["lives"] = lives_of_rows(definition.life_ends, plan, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -253,7 +261,7 @@ def build_dataset(
         problems=problems,
         occurrences=pd.concat([a.occurrences for a in assets], ignore_index=True),
         predicts=question,
-        observed={name: _observe(rows, name, plan.stride_ms) for name in PARTS},
+        observed=observed,
         counts=dict(sorted(Counter(r for a in assets for r in a.dropped).items())) | left_out,
         answers=used | effects,
         findings=(
@@ -321,7 +329,13 @@ def _limit(
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
     """Thin the rows to the limits, but not those with a result of a value that is estimated between
-    results; return them, the finding, and the number of rows left out."""
+    results; return them, the finding, and the number of rows left out. Such a value without an
+    alarm needs but some rows without a result, which are no loss."""
+    if plan.results_of and not definition.has_alarm:
+        most = max(1, min(MOST_ROWS, MOST_CELLS // len(plan.columns)))
+        has_result = ~np.isnan(rows.future).all(axis=1)
+        every = -(-int((~has_result).sum()) // max(most - int(has_result.sum()), 1)) or 1
+        rows = rows.select(has_result | (rows.at // plan.stride_ms % every == 0))
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
@@ -547,7 +561,8 @@ def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
 def export_table(dataset: Dataset) -> pd.DataFrame:
     """Return a table with one row per instant that is fitted on or measured.
 
-    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names.
+    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names,
+    those of a life last.
     Part is train, validation, test, purged (too near to a border) or excluded (operators' feedback
     puts the label in doubt). Categories are text. Sorted by asset and time.
     """
@@ -564,5 +579,6 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         else dataset.rows[name]
         for name in dataset.plan.columns
     }
+    features |= dict(zip(life_columns(dataset.plan), dataset.life_features.T, strict=False))
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)

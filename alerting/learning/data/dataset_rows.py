@@ -505,9 +505,9 @@ def limit_rows(
             break
         if selected.sum() <= max_rows:
             message = (
-                f"Only every {every}. instant of the training period was kept ({len(thinned)} of "
-                f"{int(train.sum())} rows): "
-                f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
+                f"Only every {every}. instant of the training period was kept ({len(thinned):,} of "
+                f"{int(train.sum()):,} rows): "
+                f"the dataset has {len(at):,} rows, and {max_rows:,} are allowed ({reason})."
             )
             return selected, Finding(THINNED, None, float(every), "left out", message)
     raise TrainingRefused(

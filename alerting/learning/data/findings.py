@@ -50,9 +50,10 @@ def impossible_values(variable: str, count: int, example: float, exception: str 
         variable,
         count,
         "left out",
-        f"{variable} has {count} values such as {example:.6g} in the training period, more "
-        f"than anything measures, which usually stand for no value: they are left out{exception}; "
-        "import them again with --missing, or let their source leave them out.",
+        f"{variable} has {count:,} {'value' if count == 1 else 'values'} such as {example:.6g} in "
+        "the training period, more than anything measures, which usually stand for no value: they "
+        f"are left out{exception}; import them again with --missing, or let their source leave "
+        "them out.",
     )
 
 

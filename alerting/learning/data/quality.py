@@ -21,7 +21,14 @@ from alerting.deferred import pd
 from alerting.definitions.alert_definition import Problem, TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.problem import describe_problem
-from alerting.definitions.wording.language import joined, spoken_about, template, translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    joined,
+    spoken_about,
+    spoken_share,
+    template,
+    translatable,
+)
 from alerting.detection.problem_occurrences import find_problems, match_names
 from alerting.learning.data.findings import Finding, impossible_values
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -167,8 +174,8 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
                 number.name,
                 flat / total,
                 "kept",
-                f"{number.name} repeats one value {longest} times in a row, and {flat} of its "
-                f"{total} values are in such runs, although it varies otherwise: its sensor was "
+                f"{number.name} repeats one value {longest:,} times in a row, and {flat:,} of its "
+                f"{total:,} values are in such runs, although it varies otherwise: its sensor was "
                 "probably stuck; the values are kept.",
             )
 
@@ -239,7 +246,8 @@ class _Gaps:
     @property
     def message(self) -> str:
         gaps = "a gap" if self.number == 1 else f"{self.number} gaps"
-        return f"{gaps} of up to {_about(self.longest)}, {self.share:.0%} of the training period"
+        share = spoken_share(self.share)
+        return f"{gaps} of up to {_about(self.longest)}, {share} of the training period"
 
 
 def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
@@ -303,9 +311,16 @@ def _out_of_range(
                 name,
                 count,
                 "left out",
-                f"{name} has {count} values outside its engineering range in the training "
-                f"period: they are left out of every feature{exception}; correct them or the "
-                "range.",
+                count_in_english(
+                    "{name} has {number} value outside its engineering range in the training "
+                    "period: it is left out of every feature{exception}; correct it or the range.",
+                    "{name} has {number} values outside its engineering range in the training "
+                    "period: they are left out of every feature{exception}; correct them or the "
+                    "range.",
+                    count,
+                    name=name,
+                    exception=exception,
+                ),
             )
 
 
@@ -324,8 +339,15 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
                 name,
                 share,
                 "left out",
-                f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
-                "all: they have no value, and count as missing in every feature and label.",
+                count_in_english(
+                    "{name} has {number} sample of bad quality in the training period, {share} of "
+                    "all: it has no value, and counts as missing in every feature and label.",
+                    "{name} has {number} samples of bad quality in the training period, {share} of "
+                    "all: they have no value, and count as missing in every feature and label.",
+                    bad,
+                    name=name,
+                    share=spoken_share(share),
+                ),
             )
 
 
@@ -360,7 +382,13 @@ def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> It
                 part,
                 problems[part],
                 "kept",
-                f"Only {problems[part]} problems began in the {name} period: {consequence}.",
+                count_in_english(
+                    "Only {number} problem began in the {name} period: {consequence}.",
+                    "Only {number} problems began in the {name} period: {consequence}.",
+                    problems[part],
+                    name=name,
+                    consequence=consequence,
+                ),
             )
 
 

@@ -357,11 +357,11 @@ def describe_feedback(counts: dict[str, int]) -> str:
         return ""
     changed = sum(counts[kind] for kind in _EFFECTS)
     parts = ", ".join(
-        f"{counts[kind]} {effect}" for kind, effect in _EFFECTS.items() if counts[kind]
+        f"{counts[kind]:,} {effect}" for kind, effect in _EFFECTS.items() if counts[kind]
     )
-    summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (
+    summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed:,} rows" + (
         f": {parts}" if parts else ""
     )
     if counts["confirmed"]:
-        summary += f"; {counts['confirmed']} rows stay negative after the operators' verdicts"
+        summary += f"; {counts['confirmed']:,} rows stay negative after the operators' verdicts"
     return summary + "."

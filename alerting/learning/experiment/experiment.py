@@ -55,7 +55,8 @@ class Space(NamedTuple):
 
 @dataclass
 class Found:
-    """The result of a search. `best`: the set with the least `loss`, of equal ones the earlier;
+    """The result of a search. `best`: the set with the least `loss`, of equal ones the earlier (or
+    as `Experiment.is_better` says);
     `predicted` and `scores`, by fold, are its own. `tried`: all trials. `end`: how it ended.
     `chance`: the largest figure of all trials on each draw of the null."""
 
@@ -92,6 +93,11 @@ class Experiment(ABC, Generic[FittedT]):
     def compared(self, fold: Fold) -> Positions:
         """Return the rows on which trials are compared."""
         return fold.test
+
+    def is_better(self, loss: float, predicted: Sequence[Floats], result: Found) -> bool:
+        """Return whether a set with this loss replaces the best one so far, if there is one.
+        `predicted`: of the rows of each fold."""
+        return result.best is None or loss < result.loss
 
     def complete(self, params: Params, fitted: Sequence[FittedT]) -> Params:
         """Return a set with the parameters that the folds decide together."""
@@ -186,7 +192,7 @@ class Experiment(ABC, Generic[FittedT]):
             result.tried.append(replace(tried, state="pruned"))
             raise optuna.TrialPruned
         result.tried.append(tried)
-        if result.best is None or loss < result.loss:
+        if self.is_better(loss, predicted, result):
             result.best = tried
             result.loss = loss
             result.predicted = predicted

@@ -43,7 +43,8 @@ class Trial:
 def describe_failed(tried: Sequence[Trial]) -> str:
     """Return how many trials failed, and why the first did; empty without one."""
     faults = [trial.state for trial in tried if trial.fault]
-    return f"{len(faults)} of {len(tried)} trials {faults[0]}" if faults else ""
+    noun = "trial" if len(tried) == 1 else "trials"
+    return f"{len(faults)} of {len(tried)} {noun} {faults[0]}" if faults else ""
 
 
 class TimeUsed(NamedTuple):

@@ -1,11 +1,11 @@
 """Lives of a part on each asset: they end with a failure, or with a planned replacement."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.detection.problem_occurrences import match_names
 from alerting.readings.history import (
@@ -53,14 +53,38 @@ def ages(lives: Lives, at: Millis) -> Floats:
     return np.where(which > 0, at - latest[which], np.nan)
 
 
-def lives_of_rows(
-    ends: LifeEnds | None, histories: Sequence[History], at: Millis, asset: npt.NDArray[np.object_]
-) -> Floats:
-    """Return of each row the columns of `row_lives`; the rows are sorted by asset as the histories.
-    Without columns if no remaining life is asked for."""
+LIFE_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
+_LONGEST_MS = 72 * 3_600_000
+_MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
+# in a window: every evaluation reads the newest one and the first one of the life, 16 MB together
+_MOST_VALUES = 1_000_000
+
+
+def life_windows(
+    ends: LifeEnds | None,
+    histories: Sequence[History],
+    stride_ms: int,
+    sampling_ms: int,
+    numbers: int,
+) -> tuple[int, ...]:
+    """Return windows (ms, increasing, whole strides) that fit the usual time from one failure or
+    replacement to the next failure; empty if none is known. `sampling_ms`: of the variable with
+    most readings; `numbers`: how many variables are read together."""
     if ends is None:
-        return np.empty((len(at), 0))
-    return np.concatenate([row_lives(ends, h, at[asset == h.asset.name]) for h in histories])
+        return ()
+    lengths: list[int] = []
+    for history in histories:
+        lives = find_lives(ends, history)
+        begins = np.unique(lives.begin)
+        number = np.searchsorted(begins, lives.end[lives.failed])
+        lengths += (begins[number[number > 0]] - begins[number[number > 0] - 1]).tolist()
+    if not lengths:
+        return ()
+    longest = max(_LONGEST_MS, _MOST_READINGS * sampling_ms)
+    if sampling_ms:
+        longest = min(longest, _MOST_VALUES * sampling_ms // numbers)
+    windows = (min(share * float(np.median(lengths)), longest) for share in LIFE_SHARES)
+    return tuple(sorted({max(1, round(window / stride_ms)) * stride_ms for window in windows}))
 
 
 def row_lives(ends: LifeEnds, history: History, at: Millis) -> Floats:

@@ -8,7 +8,7 @@ which they were taken: what moved since then moves the estimate.
 from collections.abc import Callable
 
 from alerting.deferred import np
-from alerting.learning.features.plan import AT_RESULTS, LAST_RESULTS, FeaturePlan
+from alerting.learning.features.plan import AT_RESULTS, LAST_RESULTS, FeaturePlan, over_results
 from alerting.learning.features.reading_counts import AssetReadings
 from alerting.readings.history import Floats, Millis, duration_millis
 
@@ -38,8 +38,13 @@ def fill_results(
     statistics = np.empty((len(instants), len(process.columns)), order="F")
     if len(instants):
         fill_numbers(process, readings, instants * plan.stride_ms, statistics)
-    names = [c.name.removesuffix(AT_RESULTS) for c in plan.layout if c.aggregation == "at_results"]
-    chosen = [process.columns.index(name) for name in names]
+    where = [i for i, c in enumerate(plan.layout) if c.aggregation in ("results", "at_results")]
+    filled = np.array_split(where, len(plan.results_over))
+    names = [
+        plan.columns[i].removesuffix(over_results(plan.results_over[0], AT_RESULTS))
+        for i in filled[0]
+    ]
+    chosen = [process.columns.index(name) for name in names[1:]]
     columns = np.column_stack([samples.values[first:last], statistics[of_result][:, chosen]])
     total = np.zeros((len(at), columns.shape[1]))
     count = np.zeros(total.shape)
@@ -49,5 +54,6 @@ def fill_results(
         has_value = ~np.isnan(values)
         total[rows] += np.where(has_value, values, 0.0)
         count[rows] += has_value
-    where = [i for i, c in enumerate(plan.layout) if c.aggregation in ("results", "at_results")]
-    out[:, where] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        if back in plan.results_over:
+            positions = filled[plan.results_over.index(back)]
+            out[:, positions] = np.where(count > 0, total / np.maximum(count, 1), np.nan)

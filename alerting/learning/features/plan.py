@@ -3,11 +3,11 @@ estimators. Both are fixed at training and stored with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from itertools import accumulate, combinations, pairwise
+from itertools import accumulate, pairwise
 from math import gcd
 from typing import Annotated, Any, Literal
 
@@ -15,11 +15,13 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError, format_duration
+from alerting.learning.features.column_pairs import NO_PAIRS, ColumnPairs
 from alerting.readings.history import Floats, column_index
 
 # How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
 # of their annotations.
 STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+LAST_RESULTS = 4  # at most; with one the noise of its measurement is in full in each estimate
 _TEN_YEARS = 3660 * 86_400_000
 _MOST_SOURCES = 20_000
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -95,7 +97,9 @@ class FeaturePlan(Stored):
     usual counts of readings; with less than half of them an instant is not scored. `only_last`:
     numbers measured too seldom for statistics of windows, such as laboratory values; only their
     last and lagged values are columns. `results_of`: such a number whose last results each row is
-    compared with, or empty.
+    compared with, or empty; `results_over`: over how many of them means are taken.
+    `life_windows_ms`: windows, increasing, whose means a model of the remaining life sees beside
+    the columns; empty if it sees none.
     """
 
     stride_ms: Annotated[Length, Field(ge=1)]
@@ -115,6 +119,12 @@ class FeaturePlan(Stored):
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
     only_last: _Names = ()
     results_of: Annotated[str, Field(max_length=1000)] = ""
+    life_windows_ms: Annotated[
+        tuple[Annotated[Length, Field(ge=1)], ...], Field(max_length=10)
+    ] = ()
+    results_over: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=LAST_RESULTS)], ...], Field(max_length=LAST_RESULTS)
+    ] = (LAST_RESULTS,)
 
     @property
     def longest_window_ms(self) -> int:
@@ -280,14 +290,20 @@ class FeaturePlan(Stored):
         if not self.results_of:
             return []
         name = self.results_of
-        return [
-            Column(f"{name}{RESULTS}", name, "variable", "results"),
-            *(
-                replace(column, name=f"{column.name}{AT_RESULTS}", aggregation="at_results")
-                for column in self.of_process.layout
-                if column.aggregation not in ("lag", "age", "missing")
-            ),
+        process = [
+            column
+            for column in self.of_process.layout
+            if column.aggregation not in ("lag", "age", "missing")
         ]
+        columns = []
+        for count in self.results_over:
+            columns.append(Column(f"{name}{over_results(count)}", name, "variable", "results"))
+            suffix = over_results(count, AT_RESULTS)
+            columns += [
+                replace(column, name=f"{column.name}{suffix}", aggregation="at_results")
+                for column in process
+            ]
+        return columns
 
     def _event_columns(self, event: str) -> list[Column]:
         counts = [
@@ -314,9 +330,7 @@ class FeaturePlan(Stored):
     def to_document(self) -> dict[str, Any]:
         """Return the plan as JSON values, without its empty optional fields."""
         return {
-            key: value
-            for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged", "usual", "only_last", "results_of")
+            key: value for key, value in asdict(self).items() if value not in _OMITTED.get(key, ())
         }
 
     @staticmethod
@@ -326,9 +340,18 @@ class FeaturePlan(Stored):
 
 
 _PLAN = TypeAdapter(FeaturePlan)
+_OMITTED: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("carried_forward", "lagged", "usual", "only_last", "life_windows_ms"), ((),)),
+    "results_of": ("",),
+    "results_over": ((LAST_RESULTS,),),
+}
 RESULTS = ".results"
 AT_RESULTS = ".at_results"
-LAST_RESULTS = 4  # with one the noise of its measurement is in full in each estimate
+
+
+def over_results(count: int, suffix: str = RESULTS) -> str:
+    """Return the end of the name of a column over the last `count` results."""
+    return suffix if count == LAST_RESULTS else f"{suffix}.{count}"
 
 
 def describe_window(span_ms: int) -> str:
@@ -431,15 +454,21 @@ class Dense(Stored):
     scale: _Numbers
 
     @staticmethod
-    def fit(columns: Columns, matrix: Floats, scaled: bool) -> Dense:
-        """Learn medians, flags and, if `scaled`, scales from the training rows alone."""
-        numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
+    def fit(
+        columns: Columns, matrix: Floats, scaled: bool, chosen: Sequence[int] | None = None
+    ) -> Dense:
+        """Learn medians, flags and, if `scaled`, scales from the training rows alone. `chosen`:
+        positions of the columns that are encoded, all by default."""
+        every = range(len(columns.names)) if chosen is None else chosen
+        numbers = tuple(i for i in every if columns.names[i] not in columns.levels)
         plain = Dense(
             numbers=numbers,
             medians=tuple(median_of(matrix[:, i]) for i in numbers),
             flagged=tuple(i for i in numbers if np.isnan(matrix[:, i]).any()),
             categories=tuple(
-                (i, len(columns.levels[columns.names[i]])) for i in columns.categorical
+                (i, len(columns.levels[columns.names[i]]))
+                for i in columns.categorical
+                if i in every
             ),
             mean=(),
             scale=(),
@@ -494,51 +523,6 @@ class Dense(Stored):
         part = matrix[:, self.numbers]
         np.copyto(part, np.asarray(self.medians), where=np.isnan(part))
         return part
-
-
-@dataclass(frozen=True)
-class ColumnPairs:
-    """Products and differences of pairs of columns, which trees can only approximate.
-
-    Expanded columns, in order: the matrix itself, the product of every pair, the first minus the
-    second of every pair.
-    """
-
-    positions: tuple[tuple[int, int], ...] = ()
-
-    @staticmethod
-    def choose(columns: Columns, telling: Floats, most: int) -> ColumnPairs:
-        """Return all pairs of the `most` number columns with the largest contributions."""
-        numbers = [
-            i
-            for i, name in enumerate(columns.names)
-            if name not in columns.levels and telling[i] > 0
-        ]
-        chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
-        return ColumnPairs(tuple(combinations(chosen, 2)))
-
-    def expand(self, matrix: Floats) -> Floats:
-        """Return the matrix with products and differences appended, which are missing where either
-        column is."""
-        return np.hstack([matrix, self.combine(matrix)]) if self.positions else matrix
-
-    def combine(self, matrix: Floats) -> Floats:
-        """Return the products and differences alone."""
-        first = matrix[:, [position for position, _ in self.positions]]
-        second = matrix[:, [position for _, position in self.positions]]
-        return np.hstack([first * second, first - second])
-
-    def by_column(self, values: Floats, columns: int) -> Floats:
-        """Return a value per column: each column of a pair gets half of the pair's value."""
-        shares = values[:columns].copy()
-        for k, pair in enumerate(self.positions):
-            half = (values[columns + k] + values[columns + len(self.positions) + k]) / 2
-            for column in pair:
-                shares[column] += half
-        return shares
-
-
-NO_PAIRS = ColumnPairs()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from math import ceil
+from math import ceil, log
 from statistics import median_low
 
 from alerting.deferred import np, pd
@@ -14,7 +14,9 @@ from alerting.definitions.faults import TrainingRefused, format_duration, shown
 from alerting.definitions.fields.learning import Aggregation
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names
+from alerting.learning.features.lives import life_windows
 from alerting.learning.features.plan import (
+    LAST_RESULTS,
     CarryForward,
     CategorySource,
     FeaturePlan,
@@ -27,6 +29,7 @@ from alerting.readings.variable_series import distances, sampling_ms
 
 LONGEST_WINDOW = timedelta(hours=72)
 WINDOWS = 3  # derived at most
+MOST_BETWEEN_RESULTS = 6  # windows
 MOST_ROWS = 20_000  # of a training period; more cost time in proportion, and hardly improve a model
 MOST_CELLS = 10_000_000  # of a training period: rows times columns
 MOST_IN_A_HORIZON = 60  # rows before one problem; closer ones are nearly the same
@@ -71,13 +74,14 @@ def derive(
     columns: int,
     units: timedelta | None = None,
     process: Sequence[timedelta] = (),
+    spacing: timedelta = timedelta(0),
 ) -> DerivedFeatures | None:
     """Derive what the definition does not state; None where it states both.
 
     `sampling`: of each number that the model may see. `observed`: length of the training period,
     all assets together. `columns`: number of columns of a row. `units`: for rows of one unit each,
     the distance between neighbouring rows. `process`: for a value estimated between results, the
-    sampling of the other variables.
+    sampling of the other variables, and `spacing` the distance of the results.
     """
     stated = definition.features
     if stated.stride and stated.windows:
@@ -88,7 +92,9 @@ def derive(
         )
         reason = "each row is one unit"
     elif process:
-        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, observed, columns)
+        # for values alone rows without a result are thinned, so they set no limit
+        limiting = observed if definition.has_alarm else timedelta(0)
+        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, limiting, columns)
         stride = min(stride, definition.horizon)
         reason = (
             f"{definition.problem.variable} is measured seldom, so its value is estimated at each "
@@ -103,15 +109,29 @@ def derive(
             "usual sampling"
         )
     windows = stated.windows or (
-        [times * _shortest(process) for times in (1, 2, 4, 8)]
+        windows_between_results(process, spacing)
         if process
         else default_windows(definition.horizon, stride, sampling)
     )
     return DerivedFeatures(stride, tuple(windows), reason)
 
 
+def windows_between_results(
+    process: Sequence[timedelta], spacing: timedelta
+) -> tuple[timedelta, ...]:
+    """Return windows for an estimate between results: from five samplings (fewer if results are
+    near) to about the spacing of the results, each about three times the one before."""
+    sampling = median_low(process)
+    first = min(max(2, ceil(spacing / 8 / sampling)), 5) * sampling
+    first = max(ceil(first / _MINUTE), 1) * _MINUTE
+    ratio = max(min(spacing, LONGEST_WINDOW) / first, 1.0)
+    steps = min(ceil(log(ratio, 3)), MOST_BETWEEN_RESULTS - 1)
+    return tuple(sorted({round(ratio ** (i / max(steps, 1))) * first for i in range(steps + 1)}))
+
+
 def _shortest(process: Sequence[timedelta]) -> timedelta:
-    """Return the shortest window for an estimate between results: half an hour or one sampling."""
+    """Return the length that gives the stride of an estimate between results: half an hour or one
+    sampling."""
     return max(timedelta(minutes=30), median_low(process))
 
 
@@ -278,12 +298,20 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
         ),
         results_of=str(definition.problem.variable) if is_present else "",
+        results_over=ANCHORS if is_present else (LAST_RESULTS,),
         # the predicted variable, and what comes less than once in the longest window
         only_last=tuple(
             n.name
             for n in numbers
             if is_present
             and (n.name == definition.problem.variable or (n.sampling_ms or 0) > windows[-1])
+        ),
+        life_windows_ms=life_windows(
+            definition.life_ends,
+            histories,
+            duration_millis(definition.stride),
+            min((n.sampling_ms for n in numbers if n.sampling_ms), default=0),
+            len(numbers),
         ),
     )
     if not plan.columns:
@@ -307,6 +335,7 @@ OF_FEW_RESULTS: tuple[Aggregation, ...] = (
     "last",
 )  # more columns than results would follow chance
 LAGS_OF_RESULTS = 3  # earlier results beside the last one
+ANCHORS = (1, 2, LAST_RESULTS)  # results whose mean an estimate may begin from
 
 
 def present_spacings(
@@ -316,13 +345,19 @@ def present_spacings(
     that is measured seldom beside them, as a laboratory value is: then its present value is
     estimated at each stride. Empty otherwise."""
     name = definition.problem.variable
-    spacing = next((n.sampling_ms for n in numbers if n.name == name), None)
+    spacing = spacing_of(definition, numbers)
     if not spacing or len(definition.leads(timedelta(milliseconds=spacing))) != 1:
         return []
     others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
     process = [sampling for sampling in others if sampling * SELDOM <= spacing]
     is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
     return [timedelta(milliseconds=sampling) for sampling in process] if is_seldom else []
+
+
+def spacing_of(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> int:
+    """Return the distance (ms) of the values of the problem's variable; 0 when unknown."""
+    name = definition.problem.variable
+    return next((n.sampling_ms or 0 for n in numbers if n.name == name), 0)
 
 
 def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
@@ -339,8 +374,7 @@ def describe_results(
     if not present_spacings(definition, numbers):
         return ""
     name = str(definition.problem.variable)
-    spacing = next(n.sampling_ms or 0 for n in numbers if n.name == name)
-    spacing = max(round(spacing / _QUARTER_MS), 1) * _QUARTER_MS
+    spacing = max(round(spacing_of(definition, numbers) / _QUARTER_MS), 1) * _QUARTER_MS
     facts: dict[str, str | int] = {
         "variable": name,
         "results": count_results(definition, histories),
@@ -416,7 +450,8 @@ def derive_features(
         timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
     )
     process = present_spacings(definition, numbers)
-    return derive(definition, sampling, observed, of_each * len(numbers), units, process)
+    spacing = timedelta(milliseconds=spacing_of(definition, numbers))
+    return derive(definition, sampling, observed, of_each * len(numbers), units, process, spacing)
 
 
 def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:

@@ -4,8 +4,8 @@ A model of the risk overrates small changes if operators mostly changed set-poin
 as far as needed. So the effect is estimated apart from the risk: a partially linear model (Robinson
 1988), in which trees explain outcome and set-points by all other measurements, on other blocks of
 time than those they predict (Chernozhukov et al. 2018, double machine learning); the remaining
-movement of the outcome is regressed on the remaining movement of the set-points. Errors are robust
-within blocks.
+movement of the outcome is regressed on the remaining movement of the set-points. What moves
+together with a set-point, as its follower, is no explanation. Errors are robust within blocks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from alerting.deferred import lightgbm, np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, in_order
 from alerting.detection.problem_occurrences import find_problems
+from alerting.learning.features.moving_together import group_columns, is_answer
 from alerting.learning.features.plan import MOST_COLUMNS, FeaturePlan, Name, Stored
 from alerting.readings.history import Floats, History, duration_millis, in_range
 
@@ -113,7 +114,7 @@ def estimate_effects(
     rows = _rows(definition, plan, histories, problem.variable, levers, controls)
     if len(rows) < FEWEST_ROWS:
         return None
-    effects = _regress(rows, levers)
+    effects = _regress(rows.drop(columns=_companions(rows, levers)), levers)
     needed = float(np.quantile(beyond, MOST_PROBLEMS))
     return (
         SetPointEffects(problem.variable, side, round_stored(needed), effects, limit)
@@ -129,6 +130,24 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
             moved.add(relation.variable)
     moved |= set(asset.computed_of(moved))
     return moved - set(names)
+
+
+def _companions(rows: pd.DataFrame, levers: Sequence[str]) -> list[str]:
+    """Return the controls that move together with a single set-point and are not what it answers:
+    they follow it, and explained by them it would have no effect of its own."""
+    names = [str(name) for name in rows if name not in ("y", "asset/")]
+    companions = []
+    for group in group_columns(rows[names].to_numpy(np.float64), rows["asset/"].to_numpy(np.int64)):
+        first, *others = sorted((names[i] for i in group), key=lambda name: name not in levers)
+        values = rows[[first, *others, "asset/"]].dropna()
+        values[[first, *others]] -= values.groupby("asset/").transform("mean")
+        if first in levers and others[0] not in levers and len(values):
+            companions += [
+                name
+                for name in others
+                if not is_answer(*values[[first, name, "asset/"]].to_numpy().T)
+            ]
+    return companions
 
 
 def _peaks(

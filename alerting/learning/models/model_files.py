@@ -29,10 +29,10 @@ from pydantic import (
 from alerting.definitions.asset_documents import VariableName
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.modes import MOST_MODES
+from alerting.learning.features.column_pairs import ColumnPairs
 from alerting.learning.features.plan import (
     MOST_COLUMNS,
     STORED,
-    ColumnPairs,
     Columns,
     Dense,
     Encoding,
@@ -44,7 +44,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.families.contract import Learner, get_family
-from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns, with_life
+from alerting.learning.models.life_model import LifeLevels, LifeModel, hazard_columns, with_life
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
@@ -71,7 +71,7 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
 # before the names that a family gives its files
-PREFIX = re.compile(r"^(?:life|mode-\d+)-")
+PREFIX = re.compile(r"^(?:life(?:-\d+)?|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -147,8 +147,12 @@ class NormalMeta(_Closed):
     columns: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
     centre: Row
     scale: Row
-    rows: Annotated[tuple[Row, ...], Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS)]
+    rows: Annotated[
+        tuple[Annotated[tuple[float | None, ...], Field(max_length=MOST_NORMAL_VALUES)], ...],
+        Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS),
+    ]
     distances: Annotated[Row, Field(min_length=1)]
+    asset: Positions = ()  # not stored: not known
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
@@ -157,9 +161,12 @@ class NormalMeta(_Closed):
             raise ValueError("distances must increase, one for each row")
         if (
             any(len(part) != width for part in (self.centre, self.scale, *self.rows))
+            or len(self.asset) not in (0, len(self.rows))
             or width * len(self.rows) > MOST_NORMAL_VALUES
         ):
-            raise ValueError("centre, scale and rows do not fit the columns, or are too large")
+            raise ValueError(
+                "centre, scale, rows and asset do not fit the columns, or are too large"
+            )
         if any(scale <= 0 for scale in self.scale):
             raise ValueError("scale must be above 0")
         return self
@@ -177,11 +184,13 @@ class ModeMeta(_Closed):
 class LifeMeta(_Closed):
     """The model of the remaining life."""
 
-    estimator: EstimatorMeta
+    estimators: Annotated[tuple[EstimatorMeta, ...], Field(max_length=2)] = ()
+    estimator: EstimatorMeta | None = None  # of a model that was stored with one family
     edges_ms: Annotated[
         tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
     ]
     levels: tuple[Share, Share, Share, Share | None]
+    ageless: tuple[Share, Share, Share, Share | None] | None = None  # not stored: as `levels`
     replaced_every_ms: Length
 
 
@@ -280,7 +289,8 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         if (normal := model.normal) is None
         else {
             **{name: getattr(normal, name) for name in ("columns", "centre", "scale")},
-            **{name: getattr(normal, name).tolist() for name in ("rows", "distances")},
+            "rows": np.where(np.isnan(normal.rows), np.array(None), normal.rows).tolist(),
+            **{name: getattr(normal, name).tolist() for name in ("distances", "asset")},
         },
         "effects": None if model.effects is None else asdict(model.effects),
     }
@@ -303,8 +313,10 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
             for number, mode in enumerate(model.modes)
         ]
     if (life := model.life) is not None:
-        stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
-        meta["life"] = {**stated, "estimator": document(life.estimator, "life-")}
+        names = ("edges_ms", "levels", "ageless", "replaced_every_ms")
+        stated = {name: getattr(life, name) for name in names}
+        fitted_lives = [document(e, f"life-{n}-") for n, e in enumerate(life.estimators)]
+        meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | beside | {REFIT + name: data for name, data in refit.items()}
@@ -316,7 +328,8 @@ def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, An
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file with the installed versions of the libraries that score the model."""
-    beside = [*(mode.estimator for mode in model.modes), model.life and model.life.estimator]
+    of_life = model.life.estimators if model.life else ()
+    beside = [*(mode.estimator for mode in model.modes), *of_life]
     families = {model.family, *(estimator.family for estimator in beside if estimator)}
     needed = (package for family in families for package in get_family(family).packages)
     return {
@@ -386,15 +399,18 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], Learner])
             meta.normal.scale,
             np.array(meta.normal.rows, np.float64),
             np.array(meta.normal.distances, np.float64),
+            np.array(meta.normal.asset or (0,) * len(meta.normal.rows)),
         ),
         effects=meta.effects,
     )
     hash = model_hash(estimator, model.calibration, model.threshold, plan, model.has_alarm)
     model = replace(model, hash=hash)
     if (life := meta.life) is not None:
-        of_life = read(life.estimator, life_columns(columns, len(life.edges_ms)))
-        levels = LifeLevels(*life.levels)
-        model = with_life(model, LifeModel(of_life, life.edges_ms, levels, life.replaced_every_ms))
+        of_hazards = hazard_columns(plan, len(life.edges_ms))
+        stored = life.estimators or (life.estimator,)
+        of_life = tuple(read(estimator, of_hazards) for estimator in stored if estimator)
+        levels = LifeLevels(*life.levels), LifeLevels(*(life.ageless or life.levels))
+        model = with_life(model, LifeModel(of_life, life.edges_ms, *levels, life.replaced_every_ms))
     modes = (
         ModeModel(
             mode.name,

@@ -7,7 +7,7 @@ needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with 64-bit numbers), s
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.features.plan import FARTHEST, Dense, Encoding
 from alerting.learning.models.trained import (
     CATEGORICAL,
@@ -32,7 +33,7 @@ INPUT = "features"
 OUTPUT = "probability"
 _ML = "ai.onnx.ml"
 # numbers of modes and of an aggregation of TreeEnsemble
-_AT_MOST = 0
+AT_MOST = 0
 _MEMBER = 6
 _SUM = 1
 
@@ -53,7 +54,7 @@ def onnx_graph(model: TrainedModel) -> bytes:
     its level, a missing value NaN. Output `probability`: (rows x 1). The properties of the file
     name the columns, their levels and the threshold.
     """
-    graph = _Graph()
+    graph = Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
     scaled = graph.add(
         "Mul",
@@ -63,10 +64,20 @@ def onnx_graph(model: TrainedModel) -> bytes:
     small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-model.calibration.intercept)))
     unity = graph.constant(1.0)
     graph.add("Div", unity, graph.add("Add", small, unity), name=OUTPUT)
-    return graph.to_bytes(model)
+    columns = model.estimator.columns
+    properties = {
+        "definition": model.definition,
+        "revision": str(model.revision),
+        "hash": model.hash,
+        "training_cutoff": model.training_cutoff.isoformat(),
+        "threshold": repr(model.threshold),
+        "columns": json.dumps(columns.names),
+        "levels": json.dumps({name: list(levels) for name, levels in columns.levels.items()}),
+    }
+    return graph.to_bytes(len(columns.names), OUTPUT, properties)
 
 
-class _Graph:
+class Graph:
     """Nodes and constants under construction."""
 
     def __init__(self) -> None:
@@ -96,39 +107,44 @@ class _Graph:
         """Add the choice of some columns of a matrix."""
         return self.add("Gather", matrix, self.constant(positions, np.int64), axis=1)
 
-    def to_bytes(self, model: TrainedModel) -> bytes:
-        """Return the finished graph of a model as a file."""
-        names = model.estimator.columns.names
+    def add_trees(
+        self, matrix: str, integers: Mapping[str, npt.ArrayLike], tensors: Mapping[str, Any]
+    ) -> str:
+        """Add the sum of the leaves, of one target, in which each row ends: attributes of
+        `TreeEnsemble` by name."""
+        attributes: dict[str, Any] = {
+            name: np.asarray(values, np.int64).tolist() for name, values in integers.items()
+        }
+        attributes |= {
+            name: numpy_helper.from_array(array, name) for name, array in tensors.items()
+        }
+        attributes["leaf_targetids"] = [0] * len(tensors["leaf_weights"])
+        return self.add(
+            "TreeEnsemble", matrix, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes
+        )
+
+    def to_bytes(self, width: int, result: str, properties: Mapping[str, str]) -> bytes:
+        """Return the finished graph as a file: from `features` (rows x width) to a `result`
+        (rows x 1). `properties`: texts by name."""
         ends = (
-            [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", len(names)])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, ["rows", 1])],
+            [helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["rows", width])],
+            [helper.make_tensor_value_info(result, TensorProto.DOUBLE, ["rows", 1])],
         )
         graph = helper.make_graph(self._nodes, "alerting", *ends, self._constants)
         opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_ML, 5)]
         made = helper.make_model(
             graph, opset_imports=opsets, ir_version=10, producer_name="alerting"
         )
-        properties = {
-            "definition": model.definition,
-            "revision": str(model.revision),
-            "hash": model.hash,
-            "training_cutoff": model.training_cutoff.isoformat(),
-            "threshold": repr(model.threshold),
-            "columns": json.dumps(names),
-            "levels": json.dumps(
-                {name: list(levels) for name, levels in model.estimator.columns.levels.items()}
-            ),
-        }
-        helper.set_model_props(made, properties)
+        helper.set_model_props(made, dict(properties))
         onnx.checker.check_model(made)
         return bytes(made.SerializeToString())
 
 
-def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
+def _member_margin(graph: Graph, member: Estimator, matrix: str) -> str:
     if not isinstance(member.model, WithFormula):
         raise UserError(
-            f"a model of family {member.family} has no ONNX graph; only trees and weighted sums "
-            "have one"
+            f"a model of family {member.family} has no ONNX graph; those of these families have: "
+            f"{', '.join(BUILT_IN)}"
         )
     formula = member.model.formula
     encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))
@@ -139,7 +155,7 @@ def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     return graph.add("Add", total, graph.constant(formula.intercept))
 
 
-def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
+def _encode(graph: Graph, encoding: Encoding, matrix: str, width: int) -> str:
     if encoding.columns is not None:
         matrix = graph.columns(matrix, encoding.columns)
         width = len(encoding.columns)
@@ -158,7 +174,7 @@ def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
     )
 
 
-def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
+def _expand(graph: Graph, dense: Dense, matrix: str, full: str) -> str:
     """Add what `Dense.encode` does. `full`: the matrix with medians for missing numbers."""
     parts = [graph.columns(full, dense.numbers)]
     if dense.flagged:
@@ -182,7 +198,7 @@ def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
     return graph.add("Clip", scaled, graph.constant(-FARTHEST), graph.constant(FARTHEST))
 
 
-def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
+def _trees(graph: Graph, trees: Trees, encoded: str) -> str:
     if trees.single:
         encoded = graph.add(
             "Cast", graph.add("Cast", encoded, to=TensorProto.FLOAT), to=TensorProto.DOUBLE
@@ -230,12 +246,11 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         "nodes_trueleafs": [*left_leaf, *(none + 1)],
         "nodes_falsenodeids": [*right_children, *alone],
         "nodes_falseleafs": [*right_leaf, *(none + 1)],
-        "leaf_targetids": [0] * len(values),
     }
     tensors = {
         "nodes_splits": np.array([*np.where(is_category, 0.0, trees.threshold), *none], np.float64),
         "nodes_modes": np.array(
-            [*np.where(is_category, _MEMBER, _AT_MOST), *(none + _AT_MOST)], np.uint8
+            [*np.where(is_category, _MEMBER, AT_MOST), *(none + AT_MOST)], np.uint8
         ),
         "leaf_weights": np.asarray(values, np.float64),
     }
@@ -245,10 +260,4 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
             is_left = (words[:, None] >> np.arange(32)) & 1
             members += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
         tensors["membership_values"] = np.array(members, np.float64)
-    attributes: dict[str, Any] = {
-        name: [int(value) for value in values] for name, values in integers.items()
-    }
-    attributes |= {name: numpy_helper.from_array(array, name) for name, array in tensors.items()}
-    return graph.add(
-        "TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes
-    )
+    return graph.add_trees(encoded, integers, tensors)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
+from alerting.learning.features.moving_together import group_columns
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored, median_of
 from alerting.learning.features.set_point_effects import SetPointEffects, round_stored
 from alerting.readings.history import Floats
@@ -32,8 +33,9 @@ MOST_NORMAL_VALUES = 100_000
 class NormalSample:
     """A sample of normal training rows. `columns`: of levels; `scale`: their deviations.
 
-    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
-    median. `distances`: of each sampled row to the others, increasing.
+    `rows`: (rows x columns), in deviations from the median, NaN where missing; `centre`: the
+    median. `distances`: of each sampled row to the others, increasing. `asset`: number of each
+    row's asset; all 0 of a sample that was stored without, whose missing values are 0, too.
     """
 
     columns: tuple[str, ...]
@@ -41,6 +43,7 @@ class NormalSample:
     scale: tuple[float, ...]
     rows: Floats
     distances: Floats
+    asset: npt.NDArray[np.int64]
 
     def distance(self, values: Floats) -> Floats:
         """Return each row's mean distance to the five nearest normal rows; missing values count as
@@ -61,7 +64,7 @@ class NormalSample:
 
     @cached_property
     def _tree(self) -> cKDTree:
-        return _tree_of(self.rows)
+        return _tree_of(np.nan_to_num(self.rows))
 
     def _scaled(self, values: Floats) -> Floats:
         scaled = (values - np.asarray(self.centre)) / np.asarray(self.scale)
@@ -75,17 +78,22 @@ def _tree_of(rows: Floats) -> cKDTree:
 
 
 def sample_normal(
-    plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
+    plan: FeaturePlan,
+    rows: pd.DataFrame,
+    is_normal: npt.NDArray[np.bool_],
+    asset: npt.NDArray[np.object_],
+    seed: int,
 ) -> NormalSample | None:
-    """Draw at most 2,000 normal rows and 100,000 values, by the seed; None if there are too few."""
+    """Draw at most 2,000 normal rows and 100,000 values, by the seed; None if there are too few.
+    `asset`: of each row, of which those of an asset are by time."""
     columns = level_columns(plan)
-    normal = np.flatnonzero(label == 0)
+    normal = np.flatnonzero(is_normal)
     most = min(MOST_NORMAL_ROWS, MOST_NORMAL_VALUES // max(len(columns), 1))
     if not columns or min(len(normal), most) <= NEAREST:
         return None
     if len(normal) > most:
         normal = np.sort(np.random.default_rng(seed).choice(normal, most, replace=False))
-    values = rows[list(columns)].to_numpy(np.float64)[normal]
+    values = rows[list(columns)].iloc[normal].to_numpy(np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
     measured = [column[~np.isnan(column)] for column in values.T]
     centre = [round_stored(median_of(column)) for column in values.T]
@@ -93,13 +101,18 @@ def sample_normal(
         round_stored(_deviation(column, middle))
         for column, middle in zip(measured, centre, strict=True)
     ]
-    empty = NormalSample(
-        columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
-    )
-    scaled = np.vectorize(round_stored, otypes=[np.float64])(empty._scaled(values))
-    nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
+    scaled = np.vectorize(round_stored, otypes=[np.float64])((values - centre) / scale)
+    filled = np.nan_to_num(scaled)
+    nearest, _ = _tree_of(filled).query(filled, NEAREST + 1, p=1)  # the nearest is the row itself
     distances = np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
-    return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
+    return NormalSample(
+        columns,
+        tuple(centre),
+        tuple(scale),
+        scaled,
+        distances,
+        np.unique(asset[normal].astype(str), return_inverse=True)[1],
+    )
 
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
@@ -114,11 +127,6 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
             ):
                 levels.setdefault(column.source, column.name)
     return tuple(levels[number.name] for number in plan.numbers if number.name in levels)
-
-
-def take_levels(plan: FeaturePlan, rows: pd.DataFrame, used: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """Return the level columns of the used rows, without a copy of the others."""
-    return rows[list(level_columns(plan))][used]
 
 
 def _deviation(values: Floats, middle: float) -> float:
@@ -382,6 +390,31 @@ class TrainedModel:
     def family(self) -> str:
         """Return the name of the model's family."""
         return self.estimator.family
+
+    @cached_property
+    def together(self) -> tuple[Mapping[str, Floats], ...]:
+        """Return the groups of variables that move together in normal operation: by variable, its
+        values in the normal rows, less their median, NaN where missing."""
+        if self.normal is None:
+            return ()
+        names = [self.plan.source_of(column) for column in self.normal.columns]
+        values = (self.normal.rows * self.normal.scale).T
+        groups = group_columns(self.normal.rows, self.normal.asset)
+        return tuple({names[i]: values[i] for i in group} for group in groups)
+
+    @cached_property
+    def reasons(self) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
+        """Return the positions of the columns of each reason, and its variables if it has several:
+        those that move together are one."""
+        groups = {("variable", name): tuple(group) for group in self.together for name in group}
+        positions: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for position, column in enumerate(self.plan.layout):
+            names = groups.get((column.kind, column.source), (column.source,))
+            positions.setdefault((column.kind, names), []).append(position)
+        return tuple(
+            (tuple(of_reason), names if len(names) > 1 else ())
+            for (_, names), of_reason in positions.items()
+        )
 
     def serving(self, at: datetime) -> TrainedModel:
         """Return the model that scores an instant: the refit after its cutoff, else this."""

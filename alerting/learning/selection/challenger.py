@@ -32,7 +32,6 @@ from alerting.learning.models.trained import (
     fit_platt,
     model_hash,
     sample_normal,
-    take_levels,
 )
 from alerting.learning.score_metrics import (
     DAY_MS,
@@ -320,7 +319,7 @@ def finish_challenger(
         hash=model_hash(estimator, calibration, choice.threshold, dataset.plan),
         params=candidate.params,
         normal=sample_normal(
-            dataset.plan, take_levels(dataset.plan, dataset.rows, train), dataset.label[train], seed
+            dataset.plan, dataset.rows, train & (dataset.label == 0), dataset.asset, seed
         ),
         effects=dataset.effects,
     )
@@ -481,7 +480,9 @@ def refit(
     every = next(
         (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
     )
-    rows = np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
+    has_result = dataset.has_future & bool(dataset.plan.results_of)
+    is_in_turn = dataset.at // dataset.plan.stride_ms % every == 0
+    rows = np.asarray(dataset.fit & (has_result | is_in_turn), np.bool_)
     # a problem known at once ends the label of a row early
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
@@ -514,10 +515,7 @@ def refit(
         ),
         refit=None,
         normal=sample_normal(
-            dataset.plan,
-            take_levels(dataset.plan, dataset.rows, rows),
-            dataset.label[rows],
-            seed,
+            dataset.plan, dataset.rows, rows & (dataset.label == 0), dataset.asset, seed
         ),
         effects=dataset.effects,
     )

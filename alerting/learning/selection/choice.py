@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
+from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
@@ -101,7 +101,11 @@ def _rank(candidate: Candidate) -> float:
     return -candidate.ap
 
 
-_REPEATED = {PERSISTENCE: "the last known value", SEASONAL: "the value one season before"}
+_REPEATED = {
+    PERSISTENCE: "the last known value",
+    MEAN: "the mean of all values",
+    SEASONAL: "the value one season before",
+}
 
 
 def name_family(family: str) -> str:
@@ -345,9 +349,9 @@ class ChanceTest:
         rows = (
             f"{'Its' if self.is_above else 'The best'} average precision out of fold, "
             f"{self.ap:.3f}, "
-            f"{'exceeds' if self.is_above else 'does not exceed'} what the best of {self.trials} "
-            f"trials reaches by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time "
-            f"{SHIFTS} times)."
+            f"{'exceeds' if self.is_above else 'does not exceed'} what "
+            f"{'one trial' if self.trials == 1 else f'the best of {self.trials:,} trials'} reaches "
+            f"by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time {SHIFTS} times)."
         )
         if self.is_above or not self.is_confirmed:
             return rows

@@ -1,16 +1,14 @@
 """The result of a training and the decision on it: its proposal, as it is stored on the run and
-shown to people; the evidence for predicted values that serve without an alarm; and the table of
-rules that decides.
+shown to people; and the table of rules that decides.
 
 Objections are facts of a comparison. A kind states which objections hold; the first row of the
 table whose objection holds gives the verdict. This module needs no library of frames or models: DAG
 files and commands import it.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import NAME_LENGTH
-from alerting.definitions.wording.language import spoken_share, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
@@ -165,116 +163,6 @@ class Proposal(_Frozen):
             ) from fault
 
 
-WORSE = "worse than the last known value"
-
-
-def describe_worse(error: float, last_error: float) -> list[str]:
-    """Return a sentence if, on average over the test period, the median of predicted values is
-    farther off than the last known value; empty otherwise."""
-    if not error > last_error:
-        return []
-    return [
-        f"On the test period its median is {WORSE}: off by {error:.4g} on average, that one by "
-        f"{last_error:.4g}."
-    ]
-
-
-@dataclass(frozen=True)
-class ValueTest:
-    """Predicted values compared with the last known value on the same unseen rows.
-
-    `values`: number of values that came. `crps`, `error`: mean CRPS, and mean absolute error of the
-    median, in the unit of the variable; `last_crps`, `last_error`: the same of the last known
-    value. `coverage`: share of values inside the 90 % interval. `share_better`: share of block
-    samples in which the predicted values have the lower CRPS; None with fewer than two blocks.
-    `confidence`: the least share required.
-    """
-
-    variable: str
-    values: int
-    crps: float
-    last_crps: float
-    error: float
-    last_error: float
-    coverage: float
-    share_better: float | None
-    confidence: float
-
-    @property
-    def passed(self) -> bool:
-        """Return whether the predicted values are better than the last known one."""
-        return self.share_better is not None and self.share_better >= self.confidence
-
-    @property
-    def message(self) -> str:
-        """Describe the result in two sentences."""
-        if self.share_better is None:
-            return (
-                f"Whether predicted values of {self.variable} are better than the last known one "
-                f"cannot be told: {self.values:,} unseen values came. Use a longer history, or a "
-                "longer periods.test."
-            )
-        better = "better than" if self.passed else "not better than"
-        return (
-            f"Predicted values of {self.variable} are {better} the last known one: on "
-            f"{self.values:,} unseen values (test) they are off by {self.error:.4g} on average, "
-            f"the last known one by {self.last_error:.4g}; the 90 % interval holds "
-            f"{spoken_share(self.coverage)}."
-        )
-
-    @property
-    def statistics(self) -> str:
-        """Describe the comparison in figures for statisticians."""
-        if self.share_better is None:
-            return ""
-        return (
-            f"CRPS of the predicted values of {self.variable} {self.crps:.4g}, of the last known "
-            f"one {self.last_crps:.4g}; less in {spoken_share(self.share_better)} of the samples "
-            f"({spoken_share(self.confidence)} needed)."
-        )
-
-    @property
-    def remedy(self) -> str:
-        """Return what may lead to a model after a test that was not passed."""
-        return (
-            f"What may help: a longer history, or variables that move with {self.variable} before "
-            "it is known."
-        )
-
-    def to_document(self) -> dict[str, Any]:
-        """Return figures, result and sentence; JSON-able."""
-        document = {**asdict(self), "passed": self.passed, "message": self.message}
-        return document | {"statistics": self.statistics}
-
-
-@dataclass(frozen=True)
-class ValueEvidence:
-    """Evidence of a model whose values serve without an alarm. `importance`: by raw variable, its
-    share of what the predicted median depends on."""
-
-    test: ValueTest
-    importance: Mapping[str, float]
-    notes: Sequence[str]
-    shap: None = None
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Return the figures of the test period, flat."""
-        names = ("values", "crps", "last_crps", "error", "last_error", "coverage")
-        return {f"test_{name}": float(getattr(self.test, name)) for name in names}
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Return the test and the notes; JSON-able."""
-        return {"value": self.test.to_document(), "notes": list(self.notes)}
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """Return summary and importance as JSON files."""
-        documents = {"summary": self.summary, "importance": dict(self.importance)}
-        return {f"{name}.json": json.dumps(d, indent=1).encode() for name, d in documents.items()}
-
-
 Objection = Literal[
     "not_above_chance", "same_model", "same_estimate", "unreadable_champion", "no_champion",
     "first_values",
@@ -285,12 +173,16 @@ Objection = Literal[
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "fixed_finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
-    "finds_few", "last_value_serves", "finds_no_anomaly", "constant",
+    "finds_few", "last_value_serves", "finds_no_anomaly", "finds_no_problem", "constant",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
 _APPROVED_ALL = "go into service only if a person approves."
 _CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
+_WAITS = re.compile(
+    r"[.,:] (?:[Ss]o )?(?:a person decides|(?:[Ii]t|The [a-z ]+) go(?:es)? into service only if a "
+    r"person approves)\."
+)
 _DECIDES = re.compile(r"a person decides( \(`[^`]*`\))?")
 
 
@@ -428,6 +320,10 @@ RULES: tuple[DecisionRule, ...] = (
         "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
         f"allowed in it.{{alone}} It {_APPROVED}",
     ),
+    DecisionRule(
+        "finds_no_problem", "provisional", True,
+        f"{{stays}}{{found}} Nothing shows yet that it finds a problem. It {_APPROVED}",
+    ),
     DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
     DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),
     DecisionRule(
@@ -500,6 +396,12 @@ def met_condition(reason: str) -> str:
     tense."""
     reason = _DECIDES.sub("a person had to decide", reason)
     return _CONDITION.sub("could go into service only by approval", reason)
+
+
+def without_condition(reason: str) -> str:
+    """Return the reason of a promotion that waits without the sentences that a person decides,
+    which its headline says."""
+    return _WAITS.sub(".", reason)
 
 
 def decide(

@@ -20,22 +20,22 @@ from alerting.definitions.faults import name_fault
 from alerting.definitions.fields.learning import BUILT_IN, Learning
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.experiment import Experiment, Found, Space
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_group, merge
-from alerting.learning.experiment.trials import SearchFailed
-from alerting.learning.features.lives import mean_by_life
-from alerting.learning.features.plan import Columns
+from alerting.learning.experiment.experiment import Experiment
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_group
+from alerting.learning.features.lives import LIFE_SHARES, mean_by_life
+from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
+    MOST_CELLS,
     STATED,
     LifeLevels,
     LifeModel,
     Rows,
     expand_rows,
+    hazard_columns,
     hazards_of,
     latest_of,
     level_at,
-    life_columns,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -50,16 +50,18 @@ _ROUNDING = 1e-9
 _MARGIN = 0.5
 _INTERVALS = 30
 _MOST_ROWS = 2_500  # of all lives, evenly spread in each
+_TIMES_AT_ONCE = 4  # as many cells as are expanded together may be fitted on
 _MOST_CHECKED = 20_000
 
 
 class LifeRows(NamedTuple):
-    """Rows of lives. `row`: positions among the rows of a dataset; `age`, `time_left` (ms),
-    `failed`: as in `row_lives`. `life`: number of the life; `ends_at`: instant (ms) of its end, or
-    of the last reading. `is_test`: whether a row is of the test period."""
+    """Rows of lives. `row`: positions among the rows of a dataset; `features`: as of
+    `build_life_features`; `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the
+    life; `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of
+    the test period."""
 
     row: Positions
-    age: Floats
+    features: Floats
     time_left: Floats
     failed: BoolArray
     life: npt.NDArray[np.int64]
@@ -71,6 +73,11 @@ class LifeRows(NamedTuple):
         return LifeRows(*(part[rows] for part in self))
 
     @property
+    def age(self) -> Floats:
+        """Return the age of the part (ms), NaN where it is not known."""
+        return self.features[:, 0]
+
+    @property
     def weight(self) -> Floats:
         """Return the weight of each row, so that all lives count alike; together the number of
         lives."""
@@ -80,12 +87,13 @@ class LifeRows(NamedTuple):
 
 def rows_of_lives(dataset: Dataset) -> LifeRows:
     """Return the rows of a dataset that live evaluation would score, by their lives."""
-    age, time_left, failed, number = dataset.lives.T
+    time_left, failed, number = dataset.lives[:, 1:4].T
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
     _, life = np.unique(np.column_stack([asset, number]), axis=0, return_inverse=True)
     is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + time_left.astype(np.int64)
-    rows = LifeRows(np.arange(len(age)), age, time_left, failed == 1, life, ends_at, is_test)
+    row = np.arange(len(number))
+    rows = LifeRows(row, dataset.life_features, time_left, failed == 1, life, ends_at, is_test)
     return rows.select(time_left > 0)
 
 
@@ -129,7 +137,7 @@ class LifeExperiment(Experiment[Estimator]):
         self,
         lives: LifeRows,
         matrix: Floats,
-        columns: Columns,
+        plan: FeaturePlan,
         edges: tuple[float, ...],
         seed: int,
     ) -> None:
@@ -137,17 +145,21 @@ class LifeExperiment(Experiment[Estimator]):
         self.folds = cut_by_group(lives.life, lives.failed, _FOLDS)
         self._lives = lives
         self._matrix = matrix
-        self._columns = life_columns(columns, len(edges))
+        self._columns = hazard_columns(plan, len(edges))
         self._edges = edges
         self._seed = seed
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
-        """Fit on rows spread over all lives of `fold.train`."""
+        """Fit on rows spread over all lives of `fold.train`; of the intervals that they survived,
+        some stand for all where all would need too much memory."""
         lives = spread_rows(self._lives.select(fold.train))
         row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
+        every = -(-len(row) * len(self._columns.names) // (_TIMES_AT_ONCE * MOST_CELLS))
+        is_used = ended | (np.random.default_rng(self._seed).random(len(row)) * every < 1)
+        row, interval, ended = (part[is_used] for part in (row, interval, ended))
         features = self._matrix[lives.row]
-        matrix = expand_rows(features, lives.age, row, interval, self._edges)
-        weight = lives.weight[row]
+        matrix = expand_rows(features, lives.features, row, interval, self._edges)
+        weight = lives.weight[row] * np.where(ended, 1, every)
         labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
         family = get_family(params["family"])
         of_lives = {**family.defaults, **(family.of_lives or {})}
@@ -156,10 +168,14 @@ class LifeExperiment(Experiment[Estimator]):
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
         """Return the cumulative hazards (rows x intervals)."""
         lives = self._lives.select(rows)
-        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.age)
+        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.features)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         """Return the log loss, summed over lives, in which all count alike."""
+        return float(self.losses(predicted, rows).sum())
+
+    def losses(self, predicted: Floats, rows: Positions) -> Floats:
+        """Return the log loss of each life: the mean of its rows."""
         lives = self._lives.select(rows)
         within = np.searchsorted(self._edges, lives.time_left, side="left")
         within = np.minimum(within, len(self._edges) - 1)
@@ -167,16 +183,7 @@ class LifeExperiment(Experiment[Estimator]):
         row = np.arange(len(rows))
         before = reached[row, within]
         ended = np.log(-np.expm1(before - reached[row, within + 1]))
-        return float(((before - np.where(lives.failed, ended, 0.0)) * lives.weight).sum())
-
-    def search_families(self, learning: Learning) -> Found:
-        """Try each family once. Raises SearchFailed if none could be fitted."""
-        families = [family for family in BUILT_IN if get_family(family).of_lives is not None]
-        space = Space(
-            lambda trial: {"family": trial.suggest_categorical("family", families)},
-            [{"family": family} for family in families],
-        )
-        return self.search(space, learning.model_copy(update={"trials": len(families)}))
+        return mean_by_life(lives.life, before - np.where(lives.failed, ended, 0.0))
 
 
 def level_quantile(
@@ -226,37 +233,45 @@ def train_life(
     seen = spread_rows(seen, _MOST_CHECKED)
     unseen = spread_rows(unseen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(seen, dataset.matrix, columns, edges, learning.seed)
-    try:
-        search = experiment.search_families(learning)
-    except SearchFailed as fault:
-        search = Found(tried=[*fault.trials])
-    failed = [f"{t.params['family']} failed ({t.fault})" for t in search.tried if t.fault]
-    ranked = sorted((t for t in search.tried if not t.fault), key=lambda trial: -trial.ap)
-    for rank, trial in enumerate(ranked):
+    experiment = LifeExperiment(seen, dataset.matrix, dataset.plan, edges, learning.seed)
+    every = np.arange(experiment.rows)
+    hazards: list[Floats] = []
+    fitted: list[Estimator] = []
+    failed: list[str] = []
+    for family in [name for name in BUILT_IN if get_family(name).of_lives is not None]:
         try:
-            if rank:
-                hazards = experiment.out_of_fold(trial.params)
-            else:
-                hazards = merge(experiment.folds, search.predicted, experiment.rows)
-            levels = calibrate(hazards, seen, edges, ends)
-            estimator = experiment.refit(trial.params, np.arange(experiment.rows))
-            model = LifeModel(estimator, edges, levels, ends.planned_ms)
-            times = model.times(dataset.matrix[unseen.row], unseen.age, ends)
-            break
+            of_fold = experiment.out_of_fold({"family": family})
+            fitted.append(experiment.refit({"family": family}, every))
+            hazards.append(of_fold)
         except Exception as fault:
-            failed.append(f"{trial.params['family']} failed ({name_fault(fault)})")
-    else:
+            failed.append(f"{family} failed ({name_fault(fault)})")
+    if not fitted:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
+    losses = [experiment.losses(of_fold, every) for of_fold in hazards]
+    best = int(np.argmin([of_lives.sum() for of_lives in losses]))
+    together = np.mean(hazards, axis=0)  # errors of both partly cancel
+    gain = losses[best] - experiment.losses(together, every)
+    is_mean = gains_beyond_chance(gain)
+    chosen = together if is_mean else hazards[best]
+    estimators = tuple(fitted if is_mean else fitted[best : best + 1])
+    model = LifeModel(estimators, edges, *calibrate(chosen, seen, edges, ends), ends.planned_ms)
+    times = model.times(dataset.matrix[unseen.row], unseen.features, ends)
     check = check_lives(unseen, times, ends, seen)
-    message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
+    notes = [f"{fault}; it is left out." for fault in failed]
+    usual = float(median_time_left(seen, np.zeros(1))[0])
+    longest = max(dataset.plan.life_windows_ms, default=np.inf)
+    if longest < LIFE_SHARES[-1] * usual / 2:
+        notes.append(
+            f"It compares means of {spoken_about(timedelta(milliseconds=longest))}, not of a fifth "
+            "of the usual life, of which each evaluation would read too much."
+        )
+    message = " ".join([check.message, *notes])
     if not check.is_calibrated:
         return None, f"{message} No remaining life is shown: it holds less often than stated."
     if check.error >= check.error_by_age:
         return None, f"{message} No remaining life is shown: the age alone says as much."
-    if levels.keep is not None and check.is_wrong:
-        model = replace(model, levels=levels._replace(keep=None))
+    if model.levels.keep is not None and check.is_wrong:
+        model = replace(model, levels=model.levels._replace(keep=None))
         message = f"{message} The advice is not given."
     return model, message
 
@@ -265,27 +280,39 @@ def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     """Return the twin's model of the remaining life fitted on all lives; intervals and levels are
     the twin's."""
     lives = rows_of_lives(dataset)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(lives, dataset.matrix, columns, twin.edges_ms, seed)
-    family = {"family": twin.estimator.family}
-    return replace(twin, estimator=experiment.refit(family, np.arange(experiment.rows)))
+    experiment = LifeExperiment(lives, dataset.matrix, dataset.plan, twin.edges_ms, seed)
+    every = np.arange(experiment.rows)
+    families = [estimator.family for estimator in twin.estimators]
+    fitted = (experiment.refit({"family": family}, every) for family in families)
+    return replace(twin, estimators=tuple(fitted))
 
 
 def calibrate(
     hazards: Floats, rows: LifeRows, edges: tuple[float, ...], ends: LifeEnds
-) -> LifeLevels:
-    """Return the levels at which the interval holds, found on hazards out of fold."""
+) -> tuple[LifeLevels, LifeLevels]:
+    """Return the levels at which the interval holds of parts of known and of unknown age, found on
+    hazards out of fold. Those of unknown age are many in a history, where the first life of each
+    asset is one, and few in service; with too few lives of either, both share the levels."""
     level = level_at(hazards, edges, rows.time_left)
-    low, median, high = (
-        level_quantile(level, rows.failed, rows.weight, share, unseen)
-        for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
-    )
-    keep = None
+    is_known = ~np.isnan(rows.age)
+    is_ageless = ~np.isin(rows.life, rows.life[is_known])
+    levels = []
+    for some in (is_known, is_ageless):
+        lives = np.unique(rows.life[some & rows.failed])
+        chosen = np.flatnonzero(some | (len(lives) < FEWEST_LIVES))
+        part = rows.select(chosen)
+        low, median, high = (
+            level_quantile(level[chosen], part.failed, part.weight, share, unseen)
+            for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
+        )
+        levels.append(LifeLevels(low, median, high, None))
+    aged, ageless = levels
     if ends.planned_ms:
+        proven = is_known & rows.failed
         latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
         wrong_at = level_at(hazards, edges, latest)
-        keep = keep_level(wrong_at[rows.failed], rows.life[rows.failed])
-    return LifeLevels(low, median, high, keep)
+        aged = aged._replace(keep=keep_level(wrong_at[proven], rows.life[proven]))
+    return aged, ageless
 
 
 class LifeCheck(NamedTuple):
@@ -314,12 +341,24 @@ def median_time_left(earlier: LifeRows, age: Floats) -> Floats:
     return np.where(np.isnan(age), np.median(earlier.time_left[earlier.failed]), remaining)
 
 
+def gains_beyond_chance(by_life: Floats) -> bool:
+    """Return whether a loss that is less by these amounts, one for each life, is less for others,
+    too: in fewer than 1 of 20 cases a mean as great comes by chance."""
+    return bool(by_life.mean() > _margin(by_life))
+
+
+def _margin(by_life: Floats) -> float:
+    """Return by how much the mean over lives may exceed the true one by chance, in 1 of 20
+    cases."""
+    deviation = by_life.std(ddof=1) / np.sqrt(len(by_life))
+    return float(t.ppf(1 - _CHANCE, len(by_life) - 1) * deviation)
+
+
 def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows) -> LifeCheck:
     """Compare estimates with lives that ended with a failure. `earlier`: rows of earlier lives."""
     low, median, high, keep = times.T
     time_left = rows.time_left
     share = mean_by_life(rows.life, (low <= time_left) & ~(time_left > high))
-    margin = t.ppf(1 - _CHANCE, len(share) - 1) * share.std(ddof=1) / np.sqrt(len(share))
     guess = np.where(np.isnan(median), low, median)
     error, error_by_age = (
         float(mean_by_life(rows.life, np.abs(estimate - time_left)).mean())
@@ -339,5 +378,5 @@ def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows
             f" Advice to keep the part longer than planned: in {len(advised)} of {len(outlived)} "
             f"lives that lasted longer than the plan, wrong in {wrong} of {len(share)} lives."
         )
-    is_calibrated = bool(share.mean() + margin >= STATED)
+    is_calibrated = bool(share.mean() + _margin(share) >= STATED)
     return LifeCheck(is_calibrated, wrong > WRONG * len(share), error, error_by_age, message)

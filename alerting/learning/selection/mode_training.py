@@ -214,11 +214,13 @@ def _describe_test(
     missed = [[n] for n, at, m in numbers for _ in np.setdiff1d(at[rows & m], at[announced])]
     metrics = count_modes(names.tolist(), alarms, problems, missed)
     return [
-        f"The probable mode was right in {sum(m.right for m in metrics)} of "
-        f"{sum(bool(alarm.came) for alarm in alarms)} right alarms of the test period.",
+        f"Of {sum(bool(alarm.came) for alarm in alarms):,} alarms of the test period whose problem "
+        f"came, {sum(m.right for m in metrics):,} named its mode.",
         *(
-            f"{m.mode}: named by {m.alarms} alarms, rightly by {m.right} of the {m.of_right} whose "
-            f"problem came; {m.missed} of {m.problems} problems missed."
+            f"{m.mode}: {count_in_english('{number} alarm', '{number} alarms', m.alarms)}, "
+            f"{m.right:,} right, {m.alarms - m.of_right:,} false"
+            f"{f', {m.of_right - m.right:,} before another mode' * (m.of_right > m.right)}; "
+            f"{m.missed:,} of {m.problems:,} of its problems missed."
             for m, mode in zip(metrics, modes, strict=True)
             if mode.estimator is not None
         ),

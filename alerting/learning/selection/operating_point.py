@@ -15,6 +15,7 @@ from alerting.deferred import pd
 from alerting.definitions.alert_definition import OperatingPoint
 from alerting.definitions.wording.language import (
     count_in_english,
+    spoken_false_alarms,
     spoken_limits,
     spoken_number,
     spoken_rate,
@@ -46,6 +47,7 @@ MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
+_THOUSAND = 1000
 _LOW = 0.5  # a risk below which most alarms are false if it is right
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 VALIDATION = "the validation period"
@@ -269,7 +271,7 @@ def choose_threshold(
         met = evaluate_threshold(observed, score, threshold, seed, CURVE_SAMPLES)
         cost = _cost(met, goal)
         loss = -(met.event_recall or 0.0) if cost is None else cost
-        return _ThresholdOption(threshold, met, loss, _is_within(met, goal))
+        return _ThresholdOption(threshold, met, loss, not _exceeded_limits(met, goal))
 
     weighed = [weigh(threshold) for threshold in _thresholds(score)]
     allowed = [w for w in weighed if w.allowed]
@@ -288,7 +290,8 @@ def choose_threshold(
     observed_s = sum(observed.observed_s.values())
     is_of_unit = observed.gap_ms < 0 and observed_s > 0
     parts_a_week = len(observed.at) * WEEK_S / observed_s if is_of_unit else None
-    reason = _reason(best.met, goal, finds, period, parts_a_week)
+    limits = _describe_limits(_deciding_limits(weighed, best, goal), goal, best.met, parts_a_week)
+    reason = _reason(best.met, goal, finds, period, parts_a_week, limits)
     if finds and period == VALIDATION:
         reason += _stricter(weighed, best, parts_a_week)
     choice = ThresholdChoice(best.threshold, finds, reason, curve, period)
@@ -402,22 +405,30 @@ def _cost(met: EventMetrics, goal: OperatingPoint) -> float | None:
     ) * goal.cost_of_miss + met.n_false_alarms * goal.cost_of_false_alarm
 
 
-def _is_within(met: EventMetrics, goal: OperatingPoint) -> bool:
-    """Return whether the limits are met; without observed time only a threshold that raises no
-    episode meets them."""
+def _exceeded_limits(met: EventMetrics, goal: OperatingPoint) -> frozenset[str]:
+    """Return the metrics that are beyond a limit; without observed time only a threshold that
+    raises no episode is within all."""
     if not met.n_episodes:
-        return True
-    if met.false_alarms_per_week is None or met.time_in_alarm is None:
-        return False
+        return frozenset()
     most = goal.most_false_alarms
     least = goal.least_precision
-    return (
-        met.time_in_alarm <= goal.max_time_in_alarm
-        and (most is None or met.false_alarms_per_week <= most)
-        and (
-            least is None or (met.episode_precision is not None and met.episode_precision >= least)
-        )
-    )
+    weekly = met.false_alarms_per_week
+    beyond = {
+        "time_in_alarm": met.time_in_alarm is None or met.time_in_alarm > goal.max_time_in_alarm,
+        "false_alarms_per_week": weekly is None or (most is not None and weekly > most),
+        "episode_precision": least is not None and not (met.episode_precision or 0.0) >= least,
+    }
+    return frozenset(name for name, is_beyond in beyond.items() if is_beyond)
+
+
+def _deciding_limits(
+    weighed: Sequence[_ThresholdOption], best: _ThresholdOption, goal: OperatingPoint
+) -> frozenset[str]:
+    """Return the limits without which a threshold better than the best one would be taken: those
+    that the better ones exceed which exceed the fewest."""
+    exceeded = [_exceeded_limits(w.met, goal) for w in weighed if w.loss < best.loss]
+    fewest = min(map(len, exceeded), default=0)
+    return frozenset().union(*(names for names in exceeded if len(names) == fewest))
 
 
 def _point(weighed: _ThresholdOption, goal: OperatingPoint) -> dict[str, Any]:
@@ -479,45 +490,59 @@ def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
     return f"{counts}, {alarms}, {spoken_share(met.episode_precision or 0.0)} of the alarms right"
 
 
-def _describe_limits(goal: OperatingPoint, assets: int, parts_a_week: float | None) -> str:
-    """Describe the limits of a threshold; of parts without weeks, which may be invented."""
+def _describe_limits(
+    names: frozenset[str], goal: OperatingPoint, met: EventMetrics, parts_a_week: float | None
+) -> str:
+    """Describe these limits of a threshold; of parts without weeks, which may be invented."""
     most = goal.most_false_alarms
-    if parts_a_week is None or most is None:
-        return spoken_limits(goal.max_time_in_alarm, most, goal.least_precision, assets)
-    allowed = spoken_rate(1000 * most * max(assets, 1) / parts_a_week)
-    time = spoken_share(goal.max_time_in_alarm)
-    return f"at most {allowed} false alarms in 1,000 parts and {time} of them in alarm"
+    alarms = None
+    if most is not None and "false_alarms_per_week" in names:
+        alarms = spoken_false_alarms(most, met.n_assets)
+        if parts_a_week is not None:
+            allowed = spoken_rate(1000 * most * max(met.n_assets, 1) / parts_a_week)
+            alarms = f"{allowed} false alarms in 1,000 parts"
+    return spoken_limits(
+        goal.max_time_in_alarm if "time_in_alarm" in names else None,
+        alarms,
+        goal.least_precision if "episode_precision" in names else None,
+    )
 
 
 def _reason(
-    met: EventMetrics, goal: OperatingPoint, finds: bool, period: str, parts_a_week: float | None
+    met: EventMetrics,
+    goal: OperatingPoint,
+    finds: bool,
+    period: str,
+    parts_a_week: float | None,
+    limits: str,
 ) -> str:
     if not met.n_events:
         return (
             f"no problem occurs in {period}, so nothing shows which threshold finds one; one above "
             "all its scores was taken, which raises no alarm there"
         )
-    limits = _describe_limits(goal, met.n_assets, parts_a_week)
+    within = f"with {limits}" if limits else ""
     if goal.cost_of_miss is not None and goal.cost_of_false_alarm is not None:
         costs = (goal.cost_of_miss, goal.cost_of_false_alarm)
-        return _reason_of_cost(met, *costs, limits, period)
+        return _reason_of_cost(met, *costs, within, period)
     if finds:
         reached = _describe_alarms(met, parts_a_week)
         in_alarm = f"{spoken_share(met.time_in_alarm or 0.0)} of the time in alarm"
-        return f"in {period} {reached}, {in_alarm}; no other finds more with {limits}"
+        more = " ".join(filter(None, ("; no other finds more", within)))
+        return f"in {period} {reached}, {in_alarm}{more if met.n_found < met.n_events else ''}"
     late = count_in_english(
         " ({number} alarm came with the problem itself: right, but too late)",
         " ({number} alarms came with the problem itself: right, but too late)",
         met.n_with_problem,
     )
     return (
-        f"with {limits}, no threshold finds a problem in {period}"
-        f"{late if met.n_with_problem else ''}; the lowest within these limits was taken"
+        f"{within}{', ' * bool(within)}no threshold finds a problem in {period}"
+        f"{late if met.n_with_problem else ''}; the lowest within the limits was taken"
     )
 
 
 def _reason_of_cost(
-    met: EventMetrics, miss: float, false_alarm: float, limits: str, period: str
+    met: EventMetrics, miss: float, false_alarm: float, within: str, period: str
 ) -> str:
     missed = met.n_events - met.n_found
     cost = missed * miss + met.n_false_alarms * false_alarm
@@ -526,16 +551,21 @@ def _reason_of_cost(
         "{missed} of {number} problems missed at {cost} each",
         met.n_events,
         missed=f"{missed:,}",
-        cost=spoken_number(miss),
+        cost=_spoken_cost(miss),
     )
     alarms = count_in_english(
         "{number} false alarm at {cost}",
         "{number} false alarms at {cost} each",
         met.n_false_alarms,
-        cost=spoken_number(false_alarm),
+        cost=_spoken_cost(false_alarm),
     )
     sums = f"{misses} and {alarms}"
     if met.n_episodes:
-        return f"the least cost with {limits}: {spoken_number(cost)} in {period}, {sums}"
-    none = f"no episode is raised: with {limits} that costs least in {period}"
-    return f"{none}: {spoken_number(cost)}, {sums}"
+        least = " ".join(filter(None, ("the least cost", within)))
+        return f"{least}: {_spoken_cost(cost)} in {period}, {sums}"
+    none = " ".join(filter(None, ("no episode is raised:", within, "that costs least in", period)))
+    return f"{none}: {_spoken_cost(cost)}, {sums}"
+
+
+def _spoken_cost(value: float) -> str:
+    return f"{value:,.0f}" if value >= _THOUSAND else spoken_number(value)

@@ -340,7 +340,7 @@ def _verdict(
             for name, view in bounds.items()
         },
     }
-    accepted = f"It is clearly better than the champion: {summary}."
+    accepted = f"It ranks clearly better than the champion: {summary}."
     return decide(objections, facts, accepted, evidence)
 
 

@@ -18,11 +18,11 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
+from alerting.learning.predicted_and_measured import LEAST_SAMPLES
 from alerting.learning.score_metrics import wilson_interval
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.period_data import (
     LEAST_COVERAGE,
-    LEAST_SAMPLES,
     ValueMetrics,
     describe_value,
     value_trust,
@@ -131,8 +131,9 @@ def conclude(metrics: ReportMetrics) -> Judgement:
 def _conclude_values(values: ValueMetrics | None) -> Judgement:
     trust = value_trust(values)
     rule = translatable(
-        "Trusted means: off by less than the last known value, and at least {share} of the samples "
-        "in the 90 % interval. Cannot tell: fewer than {number} samples came.",
+        "Trusted means: off by less than the last known value, nearer to the samples than their "
+        "mean beyond chance, and at least {share} of the samples in the 90 % interval. Cannot "
+        "tell: fewer than {number} samples came.",
         share=Styled(LEAST_COVERAGE, "share"),
         number=LEAST_SAMPLES,
     )
@@ -142,8 +143,8 @@ def _conclude_values(values: ValueMetrics | None) -> Judgement:
     advice = {
         "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
         "no": translatable(
-            "The last known value alone is as good: give the model variables that move with it, "
-            "and train again."
+            "The last known value or the mean alone is as good: give the model variables that move "
+            "with the value, and train again."
         ),
         "with_care": translatable("The intervals are too narrow: train again."),
         "yes": "",

@@ -121,6 +121,7 @@ _OBJECTIONS: Mapping[str, str] = {
     "finds_no_anomaly": template(
         "In the time that it has not seen it finds neither a problem nor a synthetic anomaly."
     ),
+    "finds_no_problem": template("In the time that it has not seen it finds none of the problems."),
     "constant": template("A variable never changes, so nothing shows what a usual value is."),
     "nothing_to_find": template(
         "It ranks better than chance, but no problem occurs in the validation period, so nothing "
@@ -252,7 +253,7 @@ def _without_challenger(evidence: Mapping[str, Any]) -> Translatable:
             "alert at the limit says as much, without a model."
         )
     if "values" in evidence and (chance is None or _is_beyond(chance)):
-        return translatable("No candidate was better than the last known value.")
+        return translatable("No candidate was better than the last known value and the mean.")
     return translatable("No candidate was better than chance.")
 
 
@@ -288,7 +289,7 @@ def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) 
         case {"values": _}:
             text = template(
                 "First model of this value. On readings that it had not seen it was better than "
-                "the last known value; it raises no alarm."
+                "the last known value and the mean; it raises no alarm."
             )
         case {"finds_nothing": _} if actor != _PLATFORM:
             text = template(

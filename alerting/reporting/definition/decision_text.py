@@ -11,7 +11,12 @@ from alerting.definitions.wording.language import (
     spoken_threshold,
 )
 from alerting.learning.score_metrics import merge_metrics
-from alerting.learning.selection.decision import CandidateSummary, DatasetProfile, Proposal
+from alerting.learning.selection.decision import (
+    CandidateSummary,
+    DatasetProfile,
+    Proposal,
+    without_condition,
+)
 from alerting.reporting.definition.decision_reason import COUNTED
 from alerting.reporting.definition.unseen_text import count_in_parts, describe_test
 from alerting.reporting.phrases import seconds
@@ -70,6 +75,8 @@ def decision_markdown(proposal: Proposal) -> str:
         "page/decision.md",
         p=proposal,
         headline=_headline(proposal),
+        reason=without_condition(proposal.reason) if proposal.waiting else proposal.reason,
+        count=count_in_english,
         comparison=side_by_side(proposal),
         chance=chance_lines({**proposal.evidence, "statistics": None}),
         alert=proposed_alert(proposal.evidence),
@@ -215,9 +222,13 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 
 
 def result_line(proposal: Proposal) -> str:
-    """Return the decision and its reason."""
+    """Return the decision and its reason: one verdict, which says whether to rely on the model."""
     headline = _headline(proposal)
+    test = proposal.test
+    if proposal.promote and not proposal.waiting and test.get("n_events") and not test["n_found"]:
+        headline += ", but do not rely on it yet: it announced no problem on unseen data"
     reason = proposal.reason.removeprefix(_FIRST_PREFIX)
+    reason = without_condition(reason) if proposal.waiting else reason
     if reason.startswith(headline):
         return reason
     return f"{headline}. {reason.removesuffix(f' {headline}.')}"
@@ -237,12 +248,8 @@ def result_lines(proposal: Proposal) -> list[str]:
     """Return what a decision rests on, and what to do, for engineers."""
     waits = f"alerting model approve {proposal.run_id}"
     decide = [f"To decide: {waits}  (or with --reject REASON)"] if proposal.waiting else []
-    test = proposal.test
-    is_blind = proposal.promote and test.get("n_events") and not test.get("n_found")
-    blind = ["Do not rely on it yet: it announced no problem on unseen data."] if is_blind else []
     return [
-        *unseen_lines(test),
-        *blind,
+        *unseen_lines(proposal.test),
         *cut_short_lines(proposal.leaderboard),
         *proposal.failures,
         *decide,
@@ -327,7 +334,9 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         if round(counted) > test["n_episodes"]
         else ""
     )
+    late = test.get("n_with_problem", 0)
     return {
+        "episode_precision": f", {late:,} of them with the problem itself" if late else "",
         "event_recall": f", {test['n_found']:,} of {test['n_events']:,}{outside}",
         "false_alarms_per_week": f", {test['n_false_alarms']:,} in {episodes}{repeated}{on_all}",
     }

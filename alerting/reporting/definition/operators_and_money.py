@@ -2,7 +2,7 @@
 money: the costs of problems, alarms and interventions, as far as `costs` states them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import Styled, template, templates, translatable
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, fold_reasons, reasons_by_variable
 from alerting.episodes.lifecycle import consensus
 from alerting.reporting.estimates import Cases, Estimate, share
 from alerting.reporting.phrases import number
@@ -226,34 +226,47 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
 
 @dataclass(frozen=True)
 class Driver:
-    """A variable with the mean size of its contribution (SHAP) over the episodes of a period.
+    """A variable, or several that move together, with the mean size of the contribution (SHAP) over
+    the episodes of a period.
 
-    `episodes`: those with the variable among their contributions. `before`: the mean of the period
-    before; None without episodes there. The mean is over all episodes with contributions: a
-    variable absent from one counts as 0 in it.
+    `variable`: the names, joined by commas; `names`: one by one. `episodes`: those with the reason
+    among their contributions. `before`: the mean of the period before; None without episodes there.
+    The mean is over all episodes with contributions: a reason absent from one counts as 0 in it.
     """
 
     variable: str
     share: float
     episodes: int
     before: float | None
+    names: tuple[str, ...]
 
 
 def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> tuple[Driver, ...]:
     """Return the strongest drivers, the largest first. `earlier`: of the period before, if any."""
-    now, counts = _mean_sizes(episodes)
-    before, _ = _mean_sizes(earlier or ())
+    reasons = reasons_by_variable(
+        c for episode in (*episodes, *(earlier or ())) for c in episode.contributions
+    )
+    now, counts = _mean_sizes(episodes, reasons)
+    before, _ = _mean_sizes(earlier or (), reasons)
     return tuple(
-        Driver(name, now[name], counts[name], before.get(name, 0.0) if before else None)
-        for name in sorted(now, key=lambda name: (-now[name], name))[:10]
+        Driver(
+            ", ".join(names),
+            now[names],
+            counts[names],
+            before.get(names, 0.0) if before else None,
+            names,
+        )
+        for names in sorted(now, key=lambda names: (-now[names], names))[:10]
     )
 
 
-def _mean_sizes(episodes: Sequence[Episode]) -> tuple[dict[str, float], dict[str, int]]:
-    explained = [e for e in episodes if e.contributions]
-    sizes: dict[str, list[float]] = defaultdict(list)
-    for contribution in (c for e in explained for c in e.contributions):
-        sizes[contribution.variable].append(abs(contribution.share))
+def _mean_sizes(
+    episodes: Sequence[Episode], reasons: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], int]]:
+    explained = [fold_reasons(e.contributions, reasons) for e in episodes if e.contributions]
+    sizes: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for names, reason in (item for folded in explained for item in folded.items()):
+        sizes[names].append(abs(reason.share))
     means = {name: sum(shares) / len(explained) for name, shares in sizes.items()}
     return means, {name: len(shares) for name, shares in sizes.items()}
 

@@ -18,6 +18,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.names_and_times import Interval, find_gaps, length, merge
 from alerting.definitions.wording.language import (
     Styled,
+    joined,
     measured,
     template,
     templates,
@@ -30,7 +31,7 @@ from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, 
 from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.data.row_labels import label_modes
 from alerting.learning.features.point_in_time import point_in_time_view
-from alerting.learning.predicted_and_measured import GradedValues, ServedValues
+from alerting.learning.predicted_and_measured import LEAST_SAMPLES, GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     OpenAlarm,
     ProblemIntervals,
@@ -415,21 +416,26 @@ def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[Mod
     return count_modes(modes, alarms, [*came.values()], missed)
 
 
-LEAST_SAMPLES = 30  # below which nothing is concluded
 LEAST_COVERAGE = 0.85  # of 90 % intervals
 
 
 @dataclass(frozen=True)
 class ValueGrade:
     """How good the values of some assets were: mean absolute error of the median, and of the last
-    known value, in the unit of the variable, and the share of samples in the 90 % interval. None
-    without samples. `is_worse`: than the last known value, where there was one."""
+    known value, in the unit of the variable; the share of samples in the 90 % interval, and its
+    mean width; the share of their variance that the median explains. None without samples.
+    `is_worse`: than the last known value, where there was one; `is_no_better_than_mean`: than that
+    of the samples, beyond chance."""
 
     samples: int
     error: float | None
     last_error: float | None
     coverage: float | None
-    is_worse: bool = False
+    width: float | None
+    explained: float | None
+    is_worse: bool
+    is_no_better_than_mean: bool
+    is_constant: bool
 
 
 @dataclass(frozen=True)
@@ -462,10 +468,15 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
 
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
-
-    figures = (graded.error, graded.last_error, graded.coverage)
-    error, last_error, coverage = [None if np.isnan(f) else f for f in figures]
-    return ValueGrade(len(graded.at), error, last_error, coverage, graded.is_worse_than_last)
+    names = ("error", "last_error", "coverage", "width", "explained")
+    figures = {name: getattr(graded, name) for name in names}
+    return ValueGrade(
+        len(graded.at),
+        **{name: None if np.isnan(figure) else figure for name, figure in figures.items()},
+        is_worse=graded.is_worse_than_last,
+        is_no_better_than_mean=graded.is_no_better_than_mean,
+        is_constant=graded.is_constant,
+    )
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:
@@ -473,6 +484,8 @@ def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no"
     grade = None if values is None else values.total
     if grade is None or grade.samples < LEAST_SAMPLES or grade.coverage is None:
         return "cannot_tell"
+    if grade.is_constant or grade.is_no_better_than_mean:
+        return "no"
     if grade.last_error is not None and (grade.error or 0.0) >= grade.last_error:
         return "no"
     return "yes" if grade.coverage >= LEAST_COVERAGE else "with_care"
@@ -492,16 +505,22 @@ def describe_value(values: ValueMetrics | None) -> str:
         "error": measured(grade.error, ".3g", values.unit),
         "share": Styled(grade.coverage, "share"),
         "samples": Styled(grade.samples, ".0f"),
+        "width": measured(grade.width or 0.0, ".3g", values.unit),
+        "explained": Styled(max(grade.explained or 0.0, 0.0), "share"),
     }
     if grade.last_error is None:
-        return translatable(
-            "The predicted value was off by {error} on average; its 90 % interval held {share} of "
-            "{samples} samples.",
+        sentence = translatable(
+            "The predicted value was off by {error} on average and explained {explained} of the "
+            "variance; its 90 % interval, {width} wide, held {share} of {samples} samples.",
             **facts,
         )
-    return translatable(
-        "The predicted value was off by {error} on average, the last known value by {last}; its "
-        "90 % interval held {share} of {samples} samples.",
-        last=measured(grade.last_error, ".3g", values.unit),
-        **facts,
-    )
+    else:
+        sentence = translatable(
+            "The predicted value was off by {error} on average, the last known value by {last}, "
+            "and explained {explained} of the variance; its 90 % interval, {width} wide, held "
+            "{share} of {samples} samples.",
+            last=measured(grade.last_error, ".3g", values.unit),
+            **facts,
+        )
+    constant = translatable("The predicted value is a constant.")
+    return joined(" ", sentence, constant) if grade.is_constant else sentence

@@ -15,7 +15,7 @@ from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.learning.selection.decision import WORSE
+from alerting.learning.selection.value_test import WORSE
 from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Document
 
 

@@ -346,6 +346,7 @@ def _raise_episode(
         closed_at=None,
         evaluation=replace(evidence.evaluation, cause=step.cause),
         valid_until=result.valid_until.get(step.at, window_end) if is_predicted else None,
+        announced_until=window_end if is_predicted else None,
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
         inputs=evidence.inputs,

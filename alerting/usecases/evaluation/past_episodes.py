@@ -30,6 +30,7 @@ _EVALUATED = (
     "evaluation",
     "closed_at",
     "valid_until",
+    "announced_until",
     "is_prediction",
     "happening_at",
     "prediction_ended_at",

@@ -168,8 +168,11 @@ def _past_states(
     nearest = {row: checkpoints.get(targets[row].key) for row in starts}
     missing = [row for row, state in nearest.items() if state is None]
     for row, first in run.first_instants(targets, missing).items():
-        lately = states.watermark[row] - 2 * targets[row].allowed_lateness
-        if first is not None and first >= min(lately, to_millis(starts[row] - _LOOKBACK)):
+        lateness = targets[row].allowed_lateness
+        lately = states.watermark[row] - 2 * lateness
+        if not lateness or states.watermark[row] > to_millis(run.as_of + SKEW):  # no checkpoints
+            lately = to_millis(starts[row] - _LOOKBACK)
+        if first is not None and first >= lately:
             nearest[row] = _state_at_first(targets[row], from_millis(first))
         else:
             nearest[row] = run.platform.checkpoints.state_after(*targets[row].key, starts[row])

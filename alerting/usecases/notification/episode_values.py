@@ -26,7 +26,7 @@ from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
 from alerting.reporting.phrases import clock_time, format_minutes, local_times
-from alerting.reporting.sentences import advice_shown
+from alerting.reporting.sentences import advice_shown, reasons
 from alerting.reporting.variable_charts import (
     AT_RAISE,
     ChartLevel,
@@ -39,6 +39,7 @@ from alerting.reporting.variable_charts import (
     episode_image,
     new_panel,
     sparkline,
+    usual_levels,
 )
 from alerting.stores.reports import Reports
 from alerting.usecases.definitions.versions import find_revision
@@ -89,7 +90,8 @@ def chart_of(
     None without numbers.
 
     For a model's episode: the risk with its threshold, the variable of the problem with its limit,
-    and each variable that the advice changes with the advised value. The number of readings is
+    that of the first reason with its usual range, and each variable that the advice changes with
+    the advised value. The number of readings is
     bounded; beyond it the chart shows the newest part, as `cut` states.
     """
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
@@ -117,7 +119,13 @@ def chart_of(
         for shown in (charted, *charted.others)
         if (name := shown.variable) is not None
     ]
-    for variable, value in _find_advised(episode).items():
+    changes = _find_advised(episode)
+    drawn = {charted.variable, *changes, *(shown.variable for shown in charted.others)}
+    for reason in reasons(episode)[0][:1]:
+        if charted.scored and reason.variable not in drawn:
+            why = Charted(reason.variable, usual_levels(reason))
+            panels.append(_make_panel(platform.readings, asset, reason.variable, start, stop, why))
+    for variable, value in changes.items():
         if variable != charted.variable:
             advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
             panels.append(_make_panel(platform.readings, asset, variable, start, stop, advised))

@@ -187,7 +187,12 @@ def message(
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "contributions": [
-            {"variable": c.variable, "share": c.share, "message": c.message}
+            {
+                "variable": c.variable,
+                "members": [*c.members],
+                "share": c.share,
+                "message": c.message,
+            }
             for c in (*strongest, *weaker)
         ],
         "recommendation": advice
@@ -341,11 +346,8 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
     since = reader.moment(episode.raised_at)
-    expected = (
-        episode.valid_until
-        if episode.is_prediction and episode.valid_until != episode.raised_at
-        else None
-    )
+    until = episode.expected_until(reader.now)
+    expected = until if episode.is_prediction and until != episode.raised_at else None
     if episode.happening_at is not None:
         return _expectation_lines(episode, reader)[:1]
     if expected:
@@ -363,9 +365,9 @@ def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
     since = reader.moment(episode.raised_at)
     reason = reader.full(episode.evaluation.reason)
     lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reason)]
-    if episode.valid_until is not None and episode.valid_until != episode.raised_at:
-        expected = reader.clock(episode.valid_until)
-        lines.append(reader.say("Expected by {expected}.", expected=expected))
+    until = episode.expected_until(reader.now)
+    if until is not None and until != episode.raised_at:
+        lines.append(reader.say("Expected by {expected}.", expected=reader.clock(until)))
     return lines
 
 

@@ -176,14 +176,14 @@ def read_shift(
     )
     listed = (
         ("done", language.say("What was done"), [line for _, line in reversed(deeds)]),
-        ("open", language.say("Open"), _alarms(still, plant, language, people)),
+        ("open", language.say("Open"), _alarms(still, plant, now, language, people)),
         ("notes", language.say("Notes"), _notes(platform, plant, chosen, people)),
         (
             "left",
             language.say("Unanswered, of earlier shifts"),
-            _alarms(unanswered, plant, language, people),
+            _alarms(unanswered, plant, now, language, people),
         ),
-        ("over", language.say("Ended in this shift"), _alarms(over, plant, language, people)),
+        ("over", language.say("Ended in this shift"), _alarms(over, plant, now, language, people)),
         ("muted", language.say("Muted"), [Line(text) for text in muted]),
     )
     return ShiftAccount(
@@ -338,6 +338,7 @@ def _describe_mutes(
 def _alarms(
     episodes: Sequence[Episode],
     plant: KnownPlant,
+    now: datetime,
     language: Language,
     people: Mapping[str, str],
 ) -> list[Line]:
@@ -350,7 +351,7 @@ def _alarms(
             lines.append(Line(text, cause.first.id, cause.size))
         else:
             lines += [
-                Line(_describe_alarm(e, plant, language, people), e.id)
+                Line(_describe_alarm(e, plant, now, language, people), e.id)
                 for e in sorted(cause.episodes, key=_urgency)
             ]
     return lines
@@ -379,7 +380,11 @@ def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
 
 
 def _describe_alarm(
-    e: Episode, plant: KnownPlant, language: Language, people: Mapping[str, str]
+    e: Episode,
+    plant: KnownPlant,
+    now: datetime,
+    language: Language,
+    people: Mapping[str, str],
 ) -> str:
     values = {
         "severity": language.translate(SEVERITY_NAMES[e.severity_peak or e.severity]),
@@ -397,12 +402,15 @@ def _describe_alarm(
             end=e.closed_at.isoformat(),
         )
     )
-    return ", ".join([text, *_state(e, language, people)])
+    return ", ".join([text, *_state(e, now, language, people)])
 
 
-def _state(e: Episode, language: Language, people: Mapping[str, str]) -> Iterator[str]:
-    if e.phase == "expected" and e.valid_until is not None:
-        yield language.say("expected by {when}", when=e.valid_until.isoformat())
+def _state(
+    e: Episode, now: datetime, language: Language, people: Mapping[str, str]
+) -> Iterator[str]:
+    until = e.expected_until(now)
+    if e.phase == "expected" and until is not None:
+        yield language.say("expected by {when}", when=until.isoformat())
     if e.assigned_to:
         yield language.say(
             "taken over by {person}", person=people.get(e.assigned_to, e.assigned_to)

@@ -213,7 +213,7 @@ def read_now(
         target_count=len(plant.targets),
         more_open=len(newest) > OPEN_READ,
         more_over=len(over) > OVER_READ,
-        windows=find_windows(shows, definitions),
+        windows=find_windows(shows, definitions, now),
         values=values,
         mutes=tuple(
             mute
@@ -293,14 +293,14 @@ def find_definitions(
 
 
 def find_windows(
-    episodes: Iterable[Episode], definitions: Mapping[str, Definition]
+    episodes: Iterable[Episode], definitions: Mapping[str, Definition], now: datetime
 ) -> dict[str, ExpectedWindow]:
     """Return when the problem of each episode is expected, by its id."""
     windows = {}
     for episode in episodes:
         definition = definitions.get(episode.definition)
         horizon = timedelta(0) if definition is None else definition.horizon
-        window = expected_window(episode, horizon)
+        window = expected_window(episode, horizon, now)
         if window is not None:
             windows[episode.id] = window
     return windows

@@ -17,6 +17,7 @@ from alerting.definitions.sources import HttpSource
 from alerting.definitions.wording.language import with_command
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.kinds.protocol import (
     LoadedModels,
     ScoreDetails,
@@ -85,6 +86,7 @@ class Prediction:
     model_version: int | None
     contributions: tuple[Contribution, ...] = ()
     forecast: tuple[PredictedValue, ...] = ()
+    remaining_life: RemainingLife | None = None
 
 
 _MOMENT = timedelta(milliseconds=1)
@@ -251,7 +253,12 @@ class PredictionBatch:
             else self._kind.details(asset, evaluated.history, scored, shared)
         )
         ahead = tuple(PredictedValue(*value) for value in details.forecast)
-        prediction = replace(prediction, contributions=details.contributions, forecast=ahead)
+        prediction = replace(
+            prediction,
+            contributions=details.contributions,
+            forecast=ahead,
+            remaining_life=scored.lives[-1] if scored.lives else None,
+        )
         if not scored.has_alarm:
             return prediction
         return replace(prediction, score=score, would_raise=score >= scored.threshold)

@@ -9,7 +9,7 @@ from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.episodes.remaining_life import RemainingLife
 from alerting.learning.features.lives import find_lives
 from alerting.learning.models.life_model import STATED
-from alerting.ports import ReportPorts
+from alerting.ports import EvaluationPorts, ReportPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import to_millis
 
@@ -18,7 +18,7 @@ _FRESH = timedelta(hours=1)
 
 
 def newest_lives(
-    platform: ReportPorts, definition: Definition, now: datetime
+    platform: EvaluationPorts | ReportPorts, definition: Definition, now: datetime
 ) -> dict[str, RemainingLife]:
     """Return the newest estimate of each asset that has one now."""
     if not isinstance(definition, TrainedDefinition) or definition.life_ends is None:
@@ -42,7 +42,9 @@ def describe_lives(
     planned = failures = 0
     for asset in matching_assets(definition, platform.assets.all()):
         lives = find_lives(ends, platform.readings.load(asset, start, end, []))
-        ended = lives.failed[lives.end > to_millis(start)]
+        span = platform.readings.span(asset.name)
+        begin = start if span is None else max(start, span[0])  # before, no part was in service
+        ended = lives.failed[lives.end > to_millis(begin)]
         failures += int(ended.sum())
         planned += int((~ended).sum())
         stored = platform.scores.for_interval(definition.name, start, end, asset.name)

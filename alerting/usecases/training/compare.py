@@ -31,10 +31,10 @@ from alerting.learning.selection.decision import (
     DatasetProfile,
     PromotionDecision,
     Proposal,
-    ValueEvidence,
     decide,
     threshold_alert,
 )
+from alerting.learning.selection.value_test import ValueEvidence
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.use_cases import id_logger
 from alerting.reporting import model_charts as charts_of
@@ -146,7 +146,7 @@ def refresh(
         child,
         training.save(refreshed),
         of_champion | made | refit_tags(refreshed),
-        column_types(refreshed.plan),
+        column_types(refreshed.plan, refreshed.refit.life is not None),
     )
     log_onnx(platform.runs, child, refreshed)
     platform.runs.finish(child)
@@ -457,7 +457,13 @@ def _register(
         ),
     }
     version = register_model(
-        platform, run.name, run.id, training.save(model), tags, column_types(model.plan)
+        platform,
+        run.name,
+        run.id,
+        training.save(model),
+        tags,
+        # a model of a kind that a package adds has none
+        column_types(model.plan, getattr(model.refit or model, "life", None) is not None),
     )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(

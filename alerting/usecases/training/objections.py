@@ -7,16 +7,14 @@ from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.selection.choice import ChanceTest, describe_chance, name_family
 from alerting.learning.selection.decision import (
-    WORSE,
     Objection,
     PromotionDecision,
-    ValueEvidence,
-    ValueTest,
     add_objection,
     decide,
     describe_ready_alert,
 )
 from alerting.learning.selection.operating_point import VALIDATION
+from alerting.learning.selection.value_test import WORSE, ValueEvidence, ValueTest
 
 
 def object_to_threshold(
@@ -81,5 +79,8 @@ def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
         return values.message
     why = f"{describe_chance(chance)} {chance.remedy}"
     if chance.passed:
-        why = "the candidate with the best warnings estimates no better than the last known value."
+        why = (
+            "the candidate with the best warnings estimates no better than the last known value "
+            "or the mean."
+        )
     return f"{values.message} No alarm is raised: {why}"

@@ -29,6 +29,7 @@ from alerting.kinds.training_protocol import (
 )
 from alerting.learning.data.dataset import Dataset, dataset_from_files
 from alerting.learning.data.findings import Finding, describe_findings, impossible_values
+from alerting.learning.features.life_features import life_columns
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
@@ -136,10 +137,11 @@ def profile(dataset: Dataset) -> DatasetProfile:
     )
 
 
-def column_types(plan: FeaturePlan) -> dict[str, str]:
+def column_types(plan: FeaturePlan, has_life: bool) -> dict[str, str]:
     """Return columns and their types, as MLflow shows them for the dataset and in the model's
-    signature."""
-    return {name: "string" if name in plan.levels else "double" for name in plan.columns}
+    signature. `has_life`: whether the dataset has lives, or the model a remaining life."""
+    names = (*plan.columns, *(life_columns(plan) if has_life else ()))
+    return {name: "string" if name in plan.levels else "double" for name in names}
 
 
 def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:

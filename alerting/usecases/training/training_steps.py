@@ -203,7 +203,7 @@ def _prepare_rows(
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
-        columns=column_types(dataset.plan),
+        columns=column_types(dataset.plan, dataset.lives.size > 0),
     )
 
 

@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from mlflow.models import Model
 
 from alerting.adapters.mlflow import mlflow_registry as model_files
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels, RegistryUnavailable
@@ -85,6 +86,28 @@ def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
         models.set_alias(name, "champion", version)
         champions.append(models.alias(name, "champion"))
     assert champions == [first, second, None, None]
+
+
+@pytest.mark.parametrize(
+    ("beside", "outputs"),
+    [
+        ((), ["probability"]),
+        (("life-0-booster.txt",), ["probability", "low", "median", "high"]),
+        (("life-0-booster.txt", "refit-meta.json"), ["probability"]),
+        (("refit-meta.json", "refit-life-0-a.txt"), ["probability", "low", "median", "high"]),
+    ],
+)
+def test_the_signature_has_a_remaining_life_if_the_model_that_scores_has_one(
+    models, beside, outputs
+):
+    """The plan of each has the columns of a life."""
+    name = f"press.{len(beside)}-{len(outputs)}"
+    run = models.start_run(name, "train", {})
+    files = FILES | dict.fromkeys(beside, b"tree")
+    version = models.register(name, run, files, {}, inputs={"life/age": "double"})
+    with models._connection.client() as client:
+        location = client.get_model_version(name, str(version)).source
+    assert Model.load(location.removeprefix("file://")).signature.outputs.input_names() == outputs
 
 
 def test_a_version_that_does_not_exist_is_unavailable(models):

@@ -41,7 +41,7 @@ def loaded(served, store, monkeypatch):
     plan = trained_kind_of(definition).plan_of(model, asset)
     files = platform.models.model_files(name, 1)
     tags = platform.models.version_tags(name, 1)
-    inputs = column_types(plan) if kind == CLASSIFIER else None
+    inputs = column_types(plan, has_life=False) if kind == CLASSIFIER else None
     run = registry.start_run(name, "training", {})
     registry.set_alias(name, "champion", registry.register(name, run, files, tags, inputs=inputs))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

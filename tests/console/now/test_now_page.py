@@ -145,6 +145,25 @@ def test_people_are_named_as_they_call_themselves(plant, browser, alarm):
     assert "Acknowledged by Anna Bauer" in text_of(browser.get(f"/episodes/{other.id}"))
 
 
+def test_the_expected_time_of_a_card_counts_down_from_what_the_raise_announced(plant, browser):
+    predicted = {"is_prediction": True, "announced_until": at(620), "valid_until": at(629)}
+    one = episode(590, "oven-1", "open", **predicted)
+    plant.episodes.insert(one)
+    pages = {}
+    for minute in (599, 605, 625):
+        plant.clock.instant = at(minute)
+        pages[minute] = [text_of(browser.get(path)) for path in ("/", f"/episodes/{one.id}")]
+    times = {
+        599: "expected by today 10:20 (in 21 min)",
+        605: "expected by today 10:20 (in 15 min)",
+        625: "expected by today 10:29 (in 4 min)",
+    }
+    for minute, shown in times.items():
+        assert [lacks(page, shown) for page in pages[minute]] == [[], []]
+        late = ["was expected by today 10:20" in page for page in pages[minute]]
+        assert late == [minute == 625] * 2
+
+
 def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plant, browser):
     predicted = {"is_prediction": True, "valid_until": at(620)}
     plant.episodes.insert(episode(590, "oven-1", "open", severity="critical"))

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import matplotlib.image
 import pytest
 
+from alerting.definitions.asset_documents import Variable
+from alerting.episodes.episode import Contribution
 from alerting.ports import ReadingRow, Score
 from alerting.reporting.variable_charts import describe
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -110,6 +112,25 @@ def test_of_a_risk_its_scores_with_threshold_and_variable_of_the_problem_with_it
     picture = draw_episode(platform, risky, raised + timedelta(minutes=40))
     assert picture.png.startswith(b"\x89PNG")
     assert picture.description.startswith("Risk 0 % to 70 %, last 70 %, alarm at ")
+
+
+def test_variable_of_the_first_reason_is_drawn_with_its_usual_range_beside_the_advised_one():
+    platform, risky = risky_line(210.0, lambda m: 3.0 + m / 100)
+    platform.assets.store_assets([oven(humidity=Variable())])
+    start = risky.raised_at - timedelta(hours=2)
+    rows = [
+        ReadingRow("oven-1", start + timedelta(minutes=m), {"humidity": 9.0 + m / 100})
+        for m in range(180)
+    ]
+    add_readings(platform, rows, start)
+    because = Contribution("humidity", 0.5, 10.8, 8.0, "", 7.0, 9.0, members=("humidity", "fan"))
+    risky = replace(risky, contributions=(because, *risky.contributions))
+    chart = chart_of(platform, risky, risky.raised_at + timedelta(minutes=40))
+    assert [(p.name, [level.value for level in p.levels]) for p in chart.panels][1:] == [
+        ("moisture", [4.5]),
+        ("humidity", [7.0, 9.0]),
+        ("Zone 2 temperature", [210.0]),
+    ]
 
 
 def test_a_spike_of_one_reading_among_many_is_drawn(hot):

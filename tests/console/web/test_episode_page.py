@@ -149,6 +149,14 @@ def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, b
     assert lacks(page, *moved, "56.55") == ["56.55"]
 
 
+def test_a_reason_of_variables_that_move_together_names_all_of_them(platform, browser):
+    found = Contribution(
+        "moisture", 0.26, 56.5, 50.0, "high", 45.1, 56.6, members=("fan", "moisture")
+    )
+    platform.episodes.insert(episode(1, contributions=(found,)))
+    assert "<strong>moisture, fan</strong>" in browser.get(f"/episodes/{episode(1).id}").text
+
+
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
     stamp = at(700).isoformat()
     known = f"the outcome is known at {stamp}"

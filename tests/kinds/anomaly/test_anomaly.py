@@ -15,7 +15,7 @@ from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
 from alerting.kinds.registry import parse_definition
 from alerting.learning.models.trained import ModelRefused
 from alerting.usecases.explain import why
-from alerting.usecases.model_registry import load_model
+from alerting.usecases.model_registry import export_onnx, load_model
 from alerting.usecases.notification.episode_values import chart_of
 from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.promote import model_history
@@ -69,11 +69,12 @@ def broken(platform):
 
 
 def test_its_model_says_what_it_is_and_how_its_threshold_was_set(platform):
-    what, threshold = model_of(platform).by_asset[ASSET].account
+    what, threshold, family = model_of(platform).by_asset[ASSET].account
     assert what.startswith(
         "principal components of levels (1 of 4) and of spreads (1 of 4); 4 variables every 10m"
     )
     assert threshold.startswith("threshold by peaks over a threshold: generalized Pareto")
+    assert "principal components" in family
     champions = model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")
     assert champions == (1, 1)
 
@@ -161,6 +162,18 @@ def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
         from_files(files | {FILE: json.dumps(changed).encode()})
     with pytest.raises(ModelRefused, match="is damaged"):
         from_files(files | {NUMBERS: files[NUMBERS][:-8]})
+
+
+def test_a_registered_version_is_exported_as_an_onnx_file_of_its_asset(platform):
+    pytest.importorskip("onnx", reason="pip install onnx")
+    from alerting.kinds.anomaly.detector_graph import detector_graph
+
+    definition = platform.definitions.newest_revision(NAME).definition
+    exported = detector_graph(model_of(platform))
+    assert export_onnx(platform, definition, 1) == exported
+    assert export_onnx(platform, definition, 1, ASSET) == exported
+    with pytest.raises(UserError, match="learned nothing of fan-9, only of fan-1"):
+        export_onnx(platform, definition, 1, "fan-9")
 
 
 # end of the fixed dates, what the result says of the unseen time, and its days

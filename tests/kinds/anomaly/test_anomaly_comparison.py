@@ -52,7 +52,8 @@ TABLE = [
     (replace(GOOD, synthetic=48), GOOD, set()),  # one in twenty fewer
     (SHORT, None, {"too_little_time"}),  # a first model
     (replace(SHORT, unseen=0.5, allowed=0.5), None, set()),
-    (replace(GOOD, leads_s=()), None, {"finds_no_anomaly"}),
+    (replace(GOOD, leads_s=()), None, {"finds_no_problem"}),  # but synthetic anomalies
+    (replace(GOOD, leads_s=(), synthetic=0), None, {"finds_no_problem"}),
     (replace(SHORT, unseen=0.5, allowed=0.5, synthetic=0), None, {"finds_no_anomaly"}),
     # normal has moved, or a fault goes on
     (GOOD, replace(GOOD, false_alarms=5), {"champion_raises_too_many"}),

@@ -1,6 +1,7 @@
 """The remaining life of a tool: the training prints what live evaluation gives, which is the same
 in one go, in chunks, live and in a backtest; it is refused where nothing proves it."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -8,31 +9,40 @@ from operator import attrgetter
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from alerting.adapters.scored_files import write_scores
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.faults import UserError
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.learning.features.plan import Columns
+from alerting.learning.data.dataset import export_table
+from alerting.learning.features.life_features import LIFE_AGE, life_columns
 from alerting.learning.models import model_files
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
-from alerting.learning.selection import life_training
 from alerting.learning.selection.life_training import LifeExperiment, rows_of_lives, train_life
+from alerting.ports import EventRow
+from alerting.readings.buckets import HOUR
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
+from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.scoring.past_scores import plan_scoring, score_past
+from alerting.usecases.scoring.predict import predict, sent_readings
 from alerting.usecases.scoring.remaining_lives import describe_lives, newest_lives
-from alerting.usecases.training.run_files import load_dataset, read_proposal
+from alerting.usecases.training.compare import compare_run
+from alerting.usecases.training.run_files import column_types, load_dataset, read_proposal
 from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.helpers.learning.stored_platforms import stored_platform
@@ -63,7 +73,14 @@ def test_the_training_prints_what_evaluation_of_its_test_period_gives():
     after = platform.clock.now()
     sentence = describe_lives(platform, definition, start, after)
     assert f"lay in its interval {share} % of the time (80 % stated), on {lives} lives" in sentence
-    assert re.search(r"\d of \d+ planned replacements gave away about [\d.]+ h in all", sentence)
+    planned = r"\d of (\d+) planned replacements gave away about [\d.]+ h in all"
+    assert re.search(planned, sentence)
+    first = platform.readings.span("oven-1")[0]
+    # a first part that is put in before any reading replaces none
+    add_events(platform, [EventRow("oven-1", "replaced", first, None, "test")], after)
+    begun = describe_lives(platform, definition, first - timedelta(days=1), after)
+    whole = describe_lives(platform, definition, first, after)
+    assert re.search(planned, begun)[1] == re.search(planned, whole)[1]
     beyond = {"life": (1, None, None, None)}
     scores = SimpleNamespace(
         for_interval=lambda *of: [s | beyond for s in platform.scores.for_interval(*of)]
@@ -118,7 +135,7 @@ def test_one_go_and_chunks_give_the_same_lives_and_a_changed_file_is_refused():
     files = platform.models.model_files(NAME, proposal.challenger_version)
     assert sum(name.startswith(("life-", "refit-life-")) for name in files) > 1
     changed = files["model.json"].replace(b'"levels": [\n   0.', b'"levels": [\n   0.0')
-    (weights,) = [name for name in files if name.startswith("life-")]
+    (weights, *_) = [name for name in files if name.startswith("life-")]
     of_refit = {weights: files["refit-" + weights]}  # a model of a life, but not this one's
     for change in ({"model.json": changed}, of_refit):
         with pytest.raises(ModelRefused, match="do not fit their hash"):
@@ -131,19 +148,27 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     dataset = load_dataset(platform.runs, proposal.run_id)
     rows = rows_of_lives(dataset)
-    columns = Columns.from_plan(dataset.plan)
-    experiment = LifeExperiment(rows, dataset.matrix, columns, model.life.edges_ms, 0)
+    experiment = LifeExperiment(rows, dataset.matrix, dataset.plan, model.life.edges_ms, 0)
     estimator = experiment.refit({"family": family}, np.arange(experiment.rows))
     settings = (model.estimator, model.calibration, model.threshold, model.plan)
     plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
-    life = replace(model.life, estimator=estimator)
-    stored = model_files.model_from_files(model_files.model_files(with_life(plain, life))).life
+    levels = model.life.levels
+    life = replace(model.life, estimators=(estimator,), levels=levels, ageless=levels)
+    files = model_files.model_files(with_life(plain, life))
+    stored = model_files.model_from_files(files).life
+    before = json.loads(files["model.json"])  # as models with one family were stored, and levels
+    assert before["life"].pop("ageless") == list(levels)
+    (before["life"]["estimator"],) = before["life"].pop("estimators")
+    text = json.dumps(before).replace("life-0-", "life-").encode()
+    renamed = {name.replace("life-0-", "life-"): data for name, data in files.items()}
+    old = model_files.model_from_files(renamed | {"model.json": text}).life
     row = rows.select(np.arange(20))
     times = [
-        part.times(dataset.matrix[row.row], row.age, definition.life_ends)
-        for part in (stored, life)
+        part.times(dataset.matrix[row.row], row.features, definition.life_ends)
+        for part in (stored, old, life)
     ]
-    np.testing.assert_array_equal(*times)
+    np.testing.assert_array_equal(times[0], times[2])
+    np.testing.assert_array_equal(times[1], times[2])
 
 
 def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
@@ -170,7 +195,8 @@ def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
     (newest,) = newest_lives(platform, definition, expected["ts"]).values()
     assert list(newest.times_ms) == expected["life"]
     assert newest_lives(platform, definition, at(minute + 600)) == {}
-    assert any("The part still lasts" in f for f in why(platform, NAME, "oven-1", newest.at).facts)
+    facts = why(platform, NAME, "oven-1", newest.at).facts
+    assert [fact.count(newest.sentence) for fact in facts if "still lasts" in fact] == [1]
 
 
 @pytest.mark.parametrize(
@@ -180,13 +206,29 @@ def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
         (60, "Remaining life: on 1"),
     ],
 )
-def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(lives, expected):
+def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(
+    monkeypatch, lives, expected
+):
+    """Without an interval no window of a life is read."""
     platform, definition, proposal, note = worn(lives)
     assert note.startswith(expected)
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     assert (model.life is None) == note.startswith("No remaining")
     assert model.life is None or model.life.levels.keep is None
     assert proposal.promote
+
+    def read(*request, **settings):
+        requests.append(settings)
+        return load(*request, **settings)
+
+    requests = []
+    load = SharedInputs.load
+    monkeypatch.setattr(SharedInputs, "load", read)
+    end = platform.clock.now()
+    version = str(proposal.challenger_version)
+    evaluate_past(platform, NAME, end - timedelta(hours=2), end, model=version)
+    assert ({"with_events": False} in requests) == (model.life is not None)
+    assert list(platform.scores.for_interval(NAME, end - timedelta(hours=2), end))
 
 
 @pytest.mark.parametrize(
@@ -210,12 +252,12 @@ def test_a_family_of_lives_whose_last_fit_fails_gives_way_with_its_reason(
         calls.append(arguments)
         if len(calls) <= broken:
             raise ValueError("Input X contains infinity")
-        return calibrate(*arguments)
+        return refit(*arguments)
 
     calls = []
-    calibrate = life_training.calibrate
+    refit = LifeExperiment.refit
     platform, definition, proposal, _ = worn()
-    monkeypatch.setattr(life_training, "calibrate", fail)
+    monkeypatch.setattr(LifeExperiment, "refit", fail)
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     dataset = load_dataset(platform.runs, proposal.run_id)
     cutoff = to_millis(model.training_cutoff)
@@ -250,4 +292,77 @@ def test_a_family_of_lives_that_cannot_be_fitted_is_left_out_with_its_reason(
     cutoff = to_millis(model.training_cutoff)
     life, note = train_life(dataset, definition.life_ends, definition.learning, cutoff)
     assert sentence in note
-    assert (life and life.estimator.family) == (None if broken[1:] else "logistic_regression")
+    left = None if broken[1:] else ("logistic_regression",)
+    assert (life and tuple(e.family for e in life.estimators)) == left
+
+
+def test_windows_that_are_too_short_for_the_lives_are_named():
+    platform, definition, proposal, note = worn()
+    assert "fifth" not in note
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    stride = dataset.plan.stride_ms
+    short = replace(dataset, plan=replace(dataset.plan, life_windows_ms=(stride, 2 * stride)))
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    cutoff = to_millis(model.training_cutoff)
+    _, note = train_life(short, definition.life_ends, definition.learning, cutoff)
+    assert "not of a fifth of the usual life, of which each evaluation would read too much" in note
+
+
+@pytest.mark.parametrize(("lives", "has_life"), [(34, False), (60, True)])
+def test_inputs_in_the_registry_have_a_life_where_the_model_that_scores_has_one(
+    monkeypatch, lives, has_life
+):
+    platform, _, proposal, _ = worn(lives)
+    plan = load_dataset(platform.runs, proposal.run_id).plan
+    registered = []
+    monkeypatch.setattr(
+        platform.models, "register", lambda *of, **given: registered.append((of, given)) or 1
+    )
+    compare_run(platform, proposal.run_id)
+    of_life = {*life_columns(plan)} if has_life else set()
+    assert plan.life_windows_ms
+    (((*_, inputs), _),) = registered
+    assert {*inputs} == {*plan.columns, *of_life}
+    bare = replace(plan, life_windows_ms=())
+    assert {*column_types(bare, has_life=True)} == {*plan.columns, LIFE_AGE}
+
+
+def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
+    platform, definition, proposal, _ = worn()
+    version = proposal.challenger_version
+    end = platform.clock.now()
+    start = end - timedelta(hours=12)
+    evaluate_past(platform, NAME, start, end, model=str(version))
+    stored = {s["ts"]: s["life"] for s in platform.scores.for_interval(NAME, start, end)}
+    hours = np.array([life[:3] for life in stored.values()], np.float64) / HOUR
+    file = tmp_path / "scores.parquet"
+    write_scores(file, score_past(platform, plan_scoring(platform, NAME, start, end, str(version))))
+    table = pd.read_parquet(file)
+    table = table[table["score"].notna()]
+    assert list(table["time"]) == list(stored)
+    np.testing.assert_array_equal(table[["low", "median", "high"]], hours)
+    newest = RemainingLife.from_times(max(stored), stored[max(stored)])
+    # not in service then, but evaluated
+    explained = why(platform, NAME, "oven-1", newest.at)
+    assert explained.verdict == "unknown"
+    assert [newest.sentence in fact for fact in explained.facts if "lasts" in fact] == [True]
+    models = ModelCache(platform)
+    readings = platform.readings.load(platform.assets.get("oven-1"), None, end).readings
+    rows = [{"ts": ts.isoformat(), "values": dict(row)} for ts, row in readings.iterrows()]
+    sent = sent_readings(platform, "oven-1", rows)
+    predicted = predict(platform, models, NAME, "oven-1", newest.at, sent)
+    assert predicted.remaining_life == newest
+    # from a row of features, as MLflow serves it
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    serving = models.get(definition, version)
+    columns = export_table(dataset).tail(50)
+    scored = trained_kind_of(definition).score_rows(serving, columns)
+    assert {*columns} >= {*column_types(dataset.plan, has_life=True)} > {LIFE_AGE}
+    life = columns[list(life_columns(dataset.plan))].to_numpy()
+    matrix = columns[list(dataset.plan.columns)].to_numpy()
+    expected = serving.refit.life.times(matrix, life, definition.life_ends)[:, :3] / HOUR
+    np.testing.assert_array_equal(scored[["low", "median", "high"]], expected)
+    bare = columns.drop(columns=list(life_columns(dataset.plan)))
+    without = trained_kind_of(definition).score_rows(serving, bare)
+    assert without["low"].notna().all()
+    assert (without["low"] != scored["low"]).any()

@@ -48,4 +48,4 @@ def test_a_figure_below_its_bound_makes_no_challenger_if_no_later_problem_ranks_
     assert chance.may_pass
     assert not chance.is_confirmed
     assert chosen is None
-    assert "does not exceed what the best of 1 trials reaches by chance" in chance.message
+    assert "does not exceed what one trial reaches by chance" in chance.message

@@ -193,6 +193,22 @@ def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lastin
     assert said in decided.reason
 
 
+@pytest.mark.parametrize("points", [20, 9000])
+@pytest.mark.parametrize("served", [None, {"press-1": FITTED}])
+@pytest.mark.parametrize(("leads", "waits"), [((), True), ((-60.0,), False)])
+def test_limits_that_find_none_of_the_known_problems_wait_for_a_person(
+    monkeypatch, points, served, leads, waits
+):
+    signals = training.Signals(0, points, points / 370, 0, problems=4, leads_s=leads)
+    monkeypatch.setattr(training, "_count_signals", lambda *_: signals)
+    decided = compared(unseen(5, "press-1"), served, {"press-1": NARROWER}).decision
+    few_beside_a_champion = points < 185 and served is not None
+    assert decided.promote
+    assert decided.by_person == (waits or few_beside_a_champion)
+    assert ("Nothing shows yet that it finds a problem." in decided.reason) == waits
+    assert ("0 of 4 problems found." in decided.reason) == waits
+
+
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():
     platform = in_memory_platform()
     line = Asset(name="line", variables={"speed": Variable()})

@@ -90,16 +90,19 @@ def check_text(platform, minute):
     return describe_features(platform, definition, at(minute))
 
 
-@pytest.mark.parametrize("hours", [2, 12])
-def test_the_present_value_is_estimated_at_each_stride(hours):
+@pytest.mark.parametrize(
+    ("hours", "windows", "derived"),
+    [(2, [20, 40, 120], "20m, 40m, 2h"), (12, [50, 100, 300, 700], "50m, 1h40m, 5h, 11h40m")],
+)
+def test_the_present_value_is_estimated_at_each_stride(hours, windows, derived):
     days = 33
     platform, truth = line(days, hours)
     announced = check_text(platform, TRAINED)
     decided = trained_at(platform, "quality", TRAINED)
     assert (decided.verdict, decided.promote) == ("provisional", True), decided.reason
     model = load_model(platform, platform.definitions.newest_revision("quality").definition, 1)
-    assert "windows 30m, 1h, 2h, 4h were derived" in announced
-    assert [window // 60_000 for window in model.plan.windows_ms] == [30, 60, 120, 240]
+    assert f"windows {derived} were derived" in announced
+    assert [window // 60_000 for window in model.plan.windows_ms] == windows
     assert f"one every {hours}h; 40 are needed" in announced
     evaluated(platform, (days * DAY - 1,))
     scored = platform.scores.for_interval("quality", at(TRAINED), at(days * DAY))
@@ -159,17 +162,33 @@ def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
     dataset = load_dataset(platform.runs, run)
     definition = platform.definitions.newest_revision("quality").definition
     files, _ = load_candidates(platform.runs, run, definition.families)
-    last, ridge = (candidate_from_files(stored) for stored in files.values())
+    last, _, ridge = (candidate_from_files(stored) for stored in files.values())
     # equally good out of fold with better warnings, but it only smooths the results
     metrics = ridge.metrics | {"crps": ridge.metrics["crps"] * 1.001, "ap": ridge.ap + 0.01}
     smooth = replace(ridge, family="smoothing", params={}, metrics=metrics)
     chance, chosen = TRAINING.choose(dataset, definition, [last, ridge, smooth])
     assert chance.passed
     assert (chosen.candidate.family, chosen.model.has_alarm) == ("ridge", False)
+    # the second one that is tested on the same unseen values
+    assert chosen.evidence.test.confidence == pytest.approx(0.95)
     assert describe_values(chance, chosen.evidence.test).endswith(
         "No alarm is raised: the candidate with the best warnings estimates no better than the "
-        "last known value."
+        "last known value or the mean."
     )
+
+
+def test_an_alarm_is_not_dropped_because_too_few_unseen_values_tell_nothing_of_its_estimate():
+    platform, _ = line(33, 2, above=52.5)
+    decided = trained_at(platform, "quality", TRAINED)
+    dataset = load_dataset(platform.runs, decided.run_id)
+    definition = platform.definitions.newest_revision("quality").definition
+    files, _ = load_candidates(platform.runs, decided.run_id, definition.families)
+    candidates = [candidate_from_files(stored) for stored in files.values()]
+    unseen = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
+    future = dataset.future.copy()
+    future[unseen[2:]] = np.nan
+    _, chosen = TRAINING.choose(replace(dataset, future=future), definition, candidates)
+    assert chosen.model.has_alarm
 
 
 def test_results_that_no_variable_explains_raise_no_alarm():
@@ -199,7 +218,7 @@ def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
 def test_each_fold_chooses_its_columns_on_its_own_rows(monkeypatch):
     chosen_on = []
 
-    def strongest(of, task, rows, future, seed):
+    def strongest(params, task, rows, future, seed):
         chosen_on.append(len(rows))
         return np.arange(rows.shape[1])
 

@@ -93,7 +93,7 @@ def fitted(name, matrix, future, **changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
+    "name", ["persistence", "mean", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
 )
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(
     name, monkeypatch
@@ -150,7 +150,7 @@ def test_trees_on_many_columns_use_the_few_that_tell_most_also_chosen_before_a_f
     for of in ("difference", "level"):
         params = {**family.proven[0], "of": of, "rounds": 7}
         forecast = family.fit(params, task, wide, future, seed=1)
-        before = replace(task, strongest=family.strongest(of, task, wide, future, 1))
+        before = replace(task, strongest=family.strongest(params, task, wide, future, 1))
         assert family.fit(params, before, wide, future, seed=1).files() == forecast.files()
     assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
     forecast = family.fit({**family.proven[0], "of": "level"}, task, wide, future, seed=1)
@@ -206,11 +206,12 @@ def test_leads_lags_and_candidates_follow_the_document():
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
-    assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
+    assert plain.families == ("persistence", "mean", "smoothing", "ridge", "boosted_trees")
     assert parse_definition(
         FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}
     ).families == (
         "persistence",
+        "mean",
         "seasonal_naive",
         "ridge",
     )

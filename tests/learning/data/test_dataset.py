@@ -139,8 +139,8 @@ def test_notes_say_what_is_odd_and_what_follows():
         "batch is a category with 360 values in training, more than 100: it is left out.",
         "No event type matches 'err*'",
         "Only 3 problems began in the training period",
-        "Only 1 problems began in the validation period: the threshold rests on few cases.",
-        "Only 1 problems began in the test period: its figures are uncertain.",
+        "Only 1 problem began in the validation period: the threshold rests on few cases.",
+        "Only 1 problem began in the test period: its figures are uncertain.",
     )
     assert [words for words in expected if words not in notes] == []
 

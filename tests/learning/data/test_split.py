@@ -160,9 +160,9 @@ def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
     assert fewer.label.tolist() == data.label[kept].tolist()
     assert fewer.counts["row_limit"] == train - left.sum()
     assert [note for note in fewer.notes if note.startswith("Only every")] == [
-        f"Only every 2. instant of the training period was kept ({left.sum()} of {train} rows): "
-        "the dataset has "
-        f"{len(data.label)} rows, and {limit} are allowed (set by ALERTING_MAX_TRAINING_ROWS)."
+        f"Only every 2. instant of the training period was kept ({left.sum():,} of {train:,} "
+        "rows): the dataset has "
+        f"{len(data.label):,} rows, and {limit:,} are allowed (set by ALERTING_MAX_TRAINING_ROWS)."
     ]
     assert fewer.hash != data.hash == dataset_within(len(data.label)).hash, "what fits stays"
     assert dataset_from_files(dataset_files(fewer)).hash == fewer.hash

@@ -1,5 +1,6 @@
 """Remaining lives: ends, censoring, levels and calibration with known answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -7,27 +8,51 @@ import numpy as np
 import pytest
 
 from alerting.definitions.alert_definition import LifeEnds
-from alerting.definitions.asset_documents import EventType
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.wording.language import language
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.learning.features.lives import ages, find_lives, lives_of_rows, row_lives
-from alerting.learning.features.plan import Columns
-from alerting.learning.models.life_model import level_at, time_to
+from alerting.learning.features.life_features import (
+    build_life_features,
+    life_columns,
+    lives_of_rows,
+)
+from alerting.learning.features.lives import ages, find_lives, life_windows, row_lives
+from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.models import life_model
+from alerting.learning.models.life_model import (
+    LifeLevels,
+    LifeModel,
+    hazards_of,
+    level_at,
+    time_to,
+)
+from alerting.learning.selection import life_training
 from alerting.learning.selection.life_training import (
+    FEWEST_LIVES,
     LifeExperiment,
     LifeRows,
+    calibrate,
     check_lives,
+    gains_beyond_chance,
     interval_edges,
     keep_level,
     level_quantile,
     person_periods,
     rows_of_lives,
 )
-from alerting.readings.history import to_millis
-from tests.builders import at, history
+from alerting.readings.history import no_events, to_millis
+from tests.builders import at, history, oven
 
 MINUTE = 60_000
 ENDS = LifeEnds("failure-*", 30 * MINUTE, "replaced", 240 * MINUTE)
+PLAN = FeaturePlan(
+    10 * MINUTE,
+    (10 * MINUTE,),
+    ("last",),
+    (NumberSource("moisture", 10 * MINUTE),),
+    delay_ms=20 * MINUTE,
+    life_windows_ms=(30 * MINUTE, 60 * MINUTE),
+)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +83,7 @@ def test_a_life_ends_with_a_failure_or_a_planned_replacement_and_age_is_what_was
     np.testing.assert_array_equal(row, expected)
     before = ENDS._replace(replaced_by=None)
     assert row_lives(before, line, np.array([to_millis(at(300))]))[0, 1] == 300 * MINUTE
-    assert lives_of_rows(None, [line], np.array([0]), np.array(["a"])).shape == (1, 0)
+    assert lives_of_rows(None, PLAN, [line], np.array([0]), np.array(["a"])).shape == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +107,10 @@ def test_levels_and_times_are_inverse_and_beyond_the_longest_life_nothing_is_kno
     hazards = np.cumsum(-np.log1p(-np.array([[0.1, 0.5, 0.5], [1e-9, 1e-9, 1e-9]])), axis=1)
     level = level_at(hazards, edges, np.array([10.0, 15.0]))
     assert level[0] == pytest.approx(0.1)
-    assert time_to(hazards, edges, 0.1)[0] == pytest.approx(10)
-    assert time_to(hazards, edges, 0.55)[0] == pytest.approx(20)
+    assert time_to(hazards, edges, np.array([0.1, 0.1]))[0] == pytest.approx(10)
+    assert time_to(hazards, edges, np.array([0.55, 0.1]))[0] == pytest.approx(20)
     for level in (0.9, 1.0):
-        assert np.isnan(time_to(hazards, edges, level)).all()
+        assert np.isnan(time_to(hazards, edges, np.full(2, level))).all()
     assert level_at(hazards, edges, np.array([40.0, 99.0]))[0] == pytest.approx(0.775)
     longest = interval_edges(np.array([600.0, 1.0]), 10)
     assert (longest[0], longest[-1]) == (pytest.approx(10), pytest.approx(600))
@@ -107,6 +132,42 @@ def test_calibration_takes_the_quantile_of_lives_and_counts_one_that_may_lie_any
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.7, 0.0) == 0.4
 
 
+@pytest.mark.parametrize(("unknown", "is_apart"), [(200, True), (FEWEST_LIVES - 1, False)])
+def test_parts_of_unknown_age_have_levels_of_their_own_from_enough_lives_on(unknown, is_apart):
+    """Ends of parts of known age lie in the middle of their distributions, the others anywhere."""
+    level = np.append(np.linspace(0.3, 0.7, 100), np.linspace(0.01, 0.99, unknown))
+    hazards = -np.log1p(-level)[:, None]
+    age = np.where(np.arange(len(level)) < 100, 5.0, np.nan)
+    rows = life_rows(age, np.ones(len(level)), np.arange(len(level)))
+    known, ageless = calibrate(hazards, rows, (1.0,), ENDS)
+    assert known[:3] == pytest.approx((0.34, 0.5, 0.66), abs=0.01)
+    assert known.keep is not None
+    assert ageless.keep is None, "never advice for a part of unknown age"
+    expected = (0.1, 0.5, 0.9) if is_apart else (0.33, 0.5, 0.67)
+    assert ageless[:3] == pytest.approx(expected, abs=0.02)
+    fair = SimpleNamespace(margin_of=lambda matrix: np.zeros(len(matrix)))
+    levels = LifeLevels(0.5, 0.75, 0.75, None), LifeLevels(0.75, 0.75, 0.875, None)
+    model = LifeModel((fair,), (10.0, 20.0, 30.0), *levels, 0)
+    times = model.times(np.zeros((2, 1)), np.array([[5.0], [np.nan]]), ENDS)
+    np.testing.assert_allclose(times[:, :3], [[10, 20, 20], [20, 20, 30]])
+
+
+def test_rows_are_expanded_by_cells_so_that_many_columns_need_no_more_memory(monkeypatch):
+    cells = []
+
+    def margin(matrix):
+        cells.append(matrix.size)
+        return matrix[:, 0] / 100
+
+    matrix = np.arange(300.0).reshape(50, 6)
+    arguments = SimpleNamespace(margin_of=margin), (10.0, 20.0), matrix, np.zeros((50, 2))
+    whole = hazards_of(*arguments)
+    monkeypatch.setattr(life_model, "MOST_CELLS", 100)
+    np.testing.assert_array_equal(hazards_of(*arguments), whole)
+    assert cells[0] == 50 * 2 * 10
+    assert max(cells[1:]) == 100
+
+
 @pytest.mark.parametrize(("lives", "expected"), [(48, None), (49, 0.005), (99, 0.01), (149, 0.015)])
 def test_advice_against_the_plan_needs_lives_enough_to_prove_two_percent(lives, expected):
     level = np.repeat(np.arange(1, lives + 1) / 100, 2)
@@ -118,7 +179,8 @@ def test_advice_against_the_plan_needs_lives_enough_to_prove_two_percent(lives, 
 def life_rows(age, time_left, life, failed=True):
     size = len(age)
     failed = np.broadcast_to(failed, size)
-    columns = np.array(age), np.array(time_left), failed, np.array(life), np.arange(size)
+    features = np.array(age, float)[:, None]
+    columns = features, np.array(time_left), failed, np.array(life), np.arange(size)
     return LifeRows(np.arange(size), *columns, np.ones(size, bool))
 
 
@@ -148,21 +210,67 @@ def test_the_check_counts_by_life_and_names_what_was_wrong():
     assert not check_lives(rows, missed, ENDS, seen).is_calibrated
 
 
+def test_a_failure_that_is_known_late_makes_no_life_of_unknown_age():
+    """The first rows of a part are of unknown age until the failure before it is known."""
+    level = np.append(np.linspace(0.3, 0.7, 100), np.linspace(0.9, 0.99, 100))
+    hazards = -np.log1p(-level)[:, None]
+    age = np.where(np.arange(200) < 100, 5.0, np.nan)
+    rows = life_rows(age, np.ones(200), np.arange(200) % 100)
+    known, ageless = calibrate(hazards, rows, (1.0,), ENDS)
+    assert known[:3] == pytest.approx((0.34, 0.5, 0.66), abs=0.01)
+    pooled = level_quantile(level, rows.failed, rows.weight, 0.5, 0.0)
+    assert ageless.median == pooled < 0.71
+
+
 @pytest.mark.parametrize("failing", [5, 7])
 def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     number = np.repeat(np.arange(8 * failing), 3)
     time_left = np.tile([30.0, 20.0, 10.0], 8 * failing)
     rows = life_rows(40 - time_left, time_left, number, failed=number % failing == 0)
-    columns = Columns(("a",), {})
-    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), columns, (10.0, 20.0, 30.0), 0)
+    plan = replace(PLAN, life_windows_ms=())
+    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), plan, (10.0, 20.0, 30.0), 0)
     hazards = experiment.out_of_fold({"family": "logistic_regression"})
     assert (np.diff(hazards, axis=1) > 0).all()
+
+
+def test_where_memory_is_short_some_intervals_stand_for_all_and_every_life_keeps_its_rows(
+    monkeypatch,
+):
+    number = np.repeat(np.arange(40), 30)
+    time_left = np.tile(np.arange(30.0, 0, -1), 40)
+    rows = life_rows(40 - time_left, time_left, number)
+    plan = replace(PLAN, life_windows_ms=())
+    edges = tuple(np.arange(1.0, 31))
+    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), plan, edges, 0)
+    every = np.arange(len(number))
+    fitted = []
+
+    def fit(params, columns, rows, seed):
+        fitted.append(rows)
+        return "fitted"
+
+    family = SimpleNamespace(fit=fit, defaults={}, of_lives={})
+    monkeypatch.setattr(life_training, "get_family", lambda name: family)
+    for cells in (life_training.MOST_CELLS, 10_000):
+        monkeypatch.setattr(life_training, "MOST_CELLS", cells)
+        experiment.refit({"family": "one"}, every)
+    whole, thin = fitted
+    ended = whole.label == 1
+    assert thin.label.sum() == ended.sum() == len(number), "every end is learned"
+    assert thin.matrix.size < 4 * 10_000 + ended.sum() * whole.matrix.shape[1] < whole.matrix.size
+    share = [rows.weight[rows.label == 1].sum() / rows.weight.sum() for rows in fitted]
+    assert share[1] == pytest.approx(share[0], rel=0.02)
+    age = [np.bincount(rows.matrix[:, 1].astype(int)) > 0 for rows in fitted]
+    assert (age[0] == age[1]).all(), "parts of every age"
 
 
 def test_lives_of_two_assets_are_never_one_however_many_there_are():
     lives = np.array([[1.0, 5.0, 1.0, 1_000_000.0], [1.0, 5.0, 1.0, 0.0], [2.0, 4.0, 1.0, 0.0]])
     asset = np.array(["a", "b", "b"], dtype=object)
-    dataset = SimpleNamespace(lives=lives, asset=asset, part=asset, at=np.arange(3))
+    features = lives[:, :1]
+    dataset = SimpleNamespace(
+        lives=lives, life_features=features, asset=asset, part=asset, at=np.arange(3)
+    )
     number = rows_of_lives(dataset).life
     assert [number[0] == number[1], number[1] == number[2]] == [False, True]
 
@@ -179,6 +287,62 @@ def test_a_repair_is_known_before_its_failure_and_events_of_one_instant_end_one_
     for events, failed in ((together, [True]), (together[:2], [False])):
         line = history([0, 600], events=events, moisture=[1.0, 2.0])
         assert find_lives(several, line).failed.tolist() == failed
+
+
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_a_part_is_compared_with_its_first_window_from_when_that_is_over(offset):
+    """The failure of minute 95 is known at minute 125, the values after 20 minutes: the first
+    window with values of the new part alone ends at the stride after minute 175."""
+    minutes = np.arange(0, 400, 10)
+    moisture = np.where(minutes > 95, offset + (minutes - 100) / 10, 7.0)
+    late = EventType(name="failure-a", duration="instant", delay=timedelta(minutes=30))
+    asset = oven(moisture=Variable(delay=timedelta(minutes=20)))
+    events = [("failure-a", 95, 95)]
+    line = history(minutes, asset, events, [late], moisture=moisture)
+    at_minutes = [120, 130, 170, 180, 190, 300]
+    instants = np.array([to_millis(at(minute)) for minute in at_minutes])
+    seen = build_life_features(PLAN, ENDS, line, instants, lambda *_: line)
+    assert life_columns(PLAN) == (
+        "life/age",
+        "life/moisture.mean.30m",
+        "life/moisture.mean.1h",
+        "life/moisture.mean.30m.from_new",
+        "life/moisture.mean.1h.from_new",
+    )
+    age, short, long, short_from_new, from_new = seen.T
+    np.testing.assert_array_equal(age, np.array([np.nan, 35, 75, 85, 95, 205]) * MINUTE)
+    np.testing.assert_allclose(short[3:], offset + np.array([5.0, 6.0, 17.0]))
+    np.testing.assert_allclose(long[3:], offset + np.array([3.5, 4.5, 15.5]))
+    np.testing.assert_allclose(from_new, [np.nan, np.nan, np.nan, 0, 1, 12])
+    np.testing.assert_allclose(short_from_new, from_new + 1.5)
+    # the same from readings that begin with the windows, and those of the first window apart
+    known = replace(line, readings=line.readings[at(220) :])
+    begin = replace(line, readings=line.readings[at(80) : at(180)], events=no_events())
+    alone = build_life_features(PLAN, ENDS, known, instants[-1:], lambda *_: begin)
+    np.testing.assert_array_equal(alone[0], seen[-1])
+
+
+@pytest.mark.parametrize(
+    ("sampling", "numbers", "expected"),
+    [
+        (1, 1, (20, 120)),
+        (0.001, 1, (20, 72)),
+        (0.001, 20, (20, 50)),
+        (0.001, 1_000, (1,)),
+        (100, 1_000, (20, 120)),
+    ],
+)
+def test_windows_fit_the_usual_life_and_have_no_more_readings_than_evaluation_reads(
+    sampling, numbers, expected
+):
+    hours = [0, 600, 1_200, 1_800, 4_000]
+    events = [("failure-a", 60 * hour, 60 * hour) for hour in hours]
+    line = history([0, 60 * 4_000], events=events, moisture=[1.0, 2.0])
+    found = life_windows(ENDS, [line], 60 * MINUTE, int(sampling * 60 * MINUTE), numbers)
+    assert found == tuple(hour * 60 * MINUTE for hour in expected)
+    assert life_windows(None, [line], 60 * MINUTE, 0, 1) == ()
+    once = history([0, 60], events=events[:1], moisture=[1.0, 2.0])
+    assert life_windows(ENDS, [once], 60 * MINUTE, 0, 1) == ()
 
 
 HOUR = timedelta(hours=1)
@@ -202,3 +366,10 @@ def test_sentences_round_away_from_the_middle_and_name_no_number_beyond_what_was
     assert "do not replace before" in stored.message
     assert "nicht" in language("de").translate(stored.message)
     assert RemainingLife.from_times(at(0), None) is None
+
+
+def test_two_families_are_averaged_only_if_that_is_better_beyond_chance():
+    noise = np.random.default_rng(0).normal(0, 1, 26)
+    assert gains_beyond_chance(noise - noise.mean() + 0.5)
+    assert not gains_beyond_chance(noise - noise.mean() + 0.2)
+    assert not gains_beyond_chance(np.zeros(26))

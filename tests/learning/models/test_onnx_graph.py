@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.features.plan import CategorySource, Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import Platt, TrainedModel
@@ -152,6 +153,10 @@ def test_the_file_names_columns_levels_threshold_and_model():
     assert properties.items() >= told.items()
 
 
-def test_a_family_without_a_graph_is_refused():
-    with pytest.raises(UserError, match="a model of family persistence has no ONNX graph"):
-        onnx_file(model(fitted("persistence", rows(0))))
+@pytest.mark.parametrize("name", ["persistence", "xgboost"])
+def test_a_family_without_a_graph_is_refused_with_those_that_have_one(name):
+    names = ", ".join(BUILT_IN)
+    with pytest.raises(
+        UserError, match=f"family {name} has no ONNX graph; those of these families have: {names}"
+    ):
+        onnx_file(model(fitted(name, rows(0))))

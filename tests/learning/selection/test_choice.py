@@ -49,8 +49,8 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
         choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
     )
     assert choice.chance.message == (
-        f"Its average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 "
-        "trials reaches by chance in 1 of "
+        f"Its average precision out of fold, {telling.ap:.3f}, exceeds what one trial "
+        "reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
     )
 
@@ -232,7 +232,7 @@ def test_a_useless_score_is_refused_by_its_rows_and_waits_for_a_person_by_valida
     score = slow_noise(5, len(data.label))
     choice = choose(data, DEFINITION, [scored_by(data, "lightgbm", score)])
     assert (choice.candidate, choice.chance.passed) == (None, False)
-    words = "does not exceed what the best of 1 trials reaches by chance"
+    words = "does not exceed what one trial reaches by chance"
     assert words in choice.chance.message
 
     share = placed_share(data, np.flatnonzero(data.measured_in("validation")), score, 0)

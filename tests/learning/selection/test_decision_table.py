@@ -8,6 +8,7 @@ from alerting.learning.selection.decision import (
     PromotionDecision,
     add_objection,
     decide,
+    without_condition,
 )
 from alerting.learning.selection.operating_point import VALIDATION
 
@@ -100,6 +101,10 @@ EXPECTED = {
         "Found. This is too little unseen normal time: 0.5 false alarms must be allowed in it. "
         f"Alone. It {PERSON}",
     ),
+    "finds_no_problem": (
+        "provisional", True,
+        f" Version 3 stays.Found. Nothing shows yet that it finds a problem. It {PERSON}",
+    ),
     "too_few_points": ("provisional", True, f" Version 3 stays.Found. So it {PERSON}"),
     "too_few_points_of_first": ("provisional", False, "Found."),
     "constant": (
@@ -143,6 +148,17 @@ def test_an_objection_gives_its_verdict_its_sentence_and_says_whether_a_person_d
     serving = [o for o, d in found.items() if d.promote]
     assert serving == [o for o, d in found.items() if d.provisional]
     assert serving == [o for o, d in found.items() if d.verdict == "provisional"]
+
+
+def test_a_headline_that_says_who_decides_leaves_the_rest_of_each_reason_as_it_is():
+    for objection, (_, by_person, reason) in EXPECTED.items():
+        said = without_condition(reason)
+        assert (said != reason) == by_person, objection
+        assert "person" not in said
+        assert said.endswith("."), said
+        assert reason.startswith(said[:10])
+    mended = without_condition("Better. But 0.5 of it is chance: a person decides.")
+    assert mended == "Better. But 0.5 of it is chance."
 
 
 def test_without_an_objection_that_holds_the_challenger_replaces_the_champion():

@@ -132,23 +132,63 @@ def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_
     assert not choice.finds
     assert choice.threshold == 0.8
     assert choice.reason.startswith(
-        "with at most 2 false alarms a week and 20 % of the time in alarm, no threshold finds a "
-        "problem in the validation period; "
+        "with at most 2 false alarms a week, no threshold finds a problem in the validation "
+        "period; "
     )
 
 
+NO_MORE = "; no other finds more"
+# problems, scores, goal, and the end of the reason: limits without which another threshold were
+# taken, and no others
+LIMITS = {
+    "all are found": ([101], {"r100": 0.9, "r200": 0.6}, wanted(90), "% of the time in alarm"),
+    "by false alarms": (
+        [101, 501],
+        {"r100": 0.9, "r200": 0.8, "r300": 0.7, "r500": 0.6},
+        wanted(1),
+        f"{NO_MORE} with at most 1 false alarm a week",
+    ),
+    "by time, not by 90 a week": (
+        [101, 501],
+        {"r100": 0.9} | {f"r{row}": 0.5 for row in range(400, 630)},
+        wanted(90),
+        f"{NO_MORE} with at most 20 % of the time in alarm",
+    ),
+    "by precision": (
+        [101, 501],
+        {"r100": 0.9, "r200": 0.8, "r300": 0.7, "r500": 0.6},
+        OperatingPoint(least_precision=0.6),
+        f"{NO_MORE} with at least 60 % right alarms",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_limit_that_decides_nothing_is_not_said(case):
+    problems, peaks, goal, end = LIMITS[case]
+    reason = chosen(week(*problems), scores(**peaks), goal).reason
+    assert reason.endswith(end)
+    assert "90" not in reason
+
+
+def test_thousands_of_costs_have_commas():
+    reason = chosen(THREE, FALLING, by_cost(2064, 3000)).reason
+    assert "3 problems missed at 2,064 each" in reason
+    assert "e+" not in reason
+
+
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
-    both = week(101, assets="ba")
+    both = week(101, 801, assets="ba")
     falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the first asset
     false = scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)})
-    score = np.append(false, scores(r100=0.7))
+    score = np.append(false, scores(r100=0.7, r800=0.55))
     choice = chosen(both, score, wanted(false_alarms=2))
     met = evaluate_threshold(both, score, choice.threshold, seed=0)
     assert (met.n_found, met.n_false_alarms, met.n_assets) == (1, 4, 2)
     assert met.false_alarms_per_week == pytest.approx(4 / 2)
-    assert (
-        "with at most 4 false alarms a week on all 2 assets together (2 on each) and"
-        in choice.reason
+    assert choice.reason.endswith(
+        "; no other finds more with at most 4 false alarms a week on all 2 assets together (2 on "
+        "each)"
     )
     assert "4 false alarms (4 a week on all 2 assets), 20 % of the alarms right" in choice.reason
 

@@ -134,6 +134,26 @@ def test_drivers_are_mean_sizes_over_the_episodes_with_reasons():
     assert drivers([one], None)[0].before is None
 
 
+def test_variables_that_move_together_are_one_driver_whichever_comes_first_and_of_older_episodes():
+    one = episode(1)
+    (reason,) = one.contributions
+    orders = (("zone_2", "steam", "fan"), ("steam", "fan", "zone_2"))
+    several = [
+        replace(one, contributions=(replace(reason, members=names, share=0.3),)) for names in orders
+    ]
+    parts = tuple(
+        replace(reason, variable=name, share=share)
+        for name, share in (("zone_2", 0.5), ("fan", -0.1))
+    )
+    (found,) = drivers(several, [replace(one, contributions=parts)])
+    assert (found.names, found.variable) == (("fan", "steam", "zone_2"), "fan, steam, zone_2")
+    assert (found.share, found.episodes, found.before) == (
+        pytest.approx(0.3),
+        2,
+        pytest.approx(0.4),
+    )
+
+
 EVIDENCE = {
     "events": 12,
     "acted_left_out": {"challenger_ap": 0.61, "champion_ap": 0.64},

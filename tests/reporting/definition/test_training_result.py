@@ -4,17 +4,21 @@ may hold."""
 import html
 import re
 from dataclasses import replace
+from math import nan
 
 import pytest
 
 from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.wording.language import language
+from alerting.kinds.anomaly.comparison import AnomalyEvidence, describe_comparison
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.forecast.result_folds import without_threshold
+from alerting.kinds.registry import parse_definition
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.decision import ValueTest, add_objection, decide
+from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
+from alerting.learning.selection.value_test import ValueTest
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import (
     decision_markdown,
@@ -37,8 +41,31 @@ BLIND = add_objection(FIRST, "finds_nothing", {"period": VALIDATION})
 FEW = add_objection(FIRST, "none_of_few_found", {"found": 0, "problems": 1})
 CHANCE = ChanceTest(0.3, 0.4, trials=5, problems=1_000, prevalence=0.1)
 REFUSED = refuse(CHANCE, None, "")
-VALUES = ValueTest("moisture", 3204, 0.15, 0.16, 0.26, 0.285, 0.926, 1.0, 0.9)
-NO_BETTER = replace(VALUES, share_better=0.5)
+VALUES = ValueTest(
+    variable="moisture",
+    values=3204,
+    crps=0.15,
+    last_crps=0.16,
+    error=0.26,
+    last_error=0.285,
+    coverage=0.926,
+    share_better=1.0,
+    confidence=0.9,
+    mean_crps=0.3,
+    mean_error=0.51,
+    better_than_mean=1.0,
+    explained=0.734,
+    share_explained=1.0,
+    is_constant=False,
+    width=1.07,
+    all_values=21360,
+    title="ridge",
+)
+NO_BETTER = replace(VALUES, share_better=0.4, last_crps=0.14)
+FEW_VALUES = replace(VALUES, values=40, all_values=200, mean_crps=0.18, better_than_mean=0.8)
+FEW_OWN = replace(VALUES, values=40, all_values=200, share_explained=0.8)
+NO_SHARE = replace(VALUES, values=20, share_explained=None, explained=-0.1)
+CONSTANT = replace(VALUES, is_constant=True, explained=-0.02)
 ABOVE = ChanceTest(0.5, 0.2, trials=5, problems=8, share=0.01)
 NO_THRESHOLD = without_threshold(ABOVE, 4)
 ROWS = {"train": PROFILE["parts"]["train"] | {"rows": 19150, "positives": 1200}}
@@ -69,8 +96,17 @@ def estimated(sentence):
 
 ONE_SIGNAL = Signals(1, 1148, 0.57, 1, 1, (-3600.0,)).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
-BETTER = decide({}, {}, "It is clearly better than the champion.")
+BETTER = decide({}, {}, "It ranks clearly better than the champion.")
 WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})
+
+DETECTOR = AnomalyEvidence(1, 4 / 7, 1.0, synthetic=2064, injected=2304)
+FOUND = replace(DETECTOR, problems=4, leads_s=(-3600.0, -3600.0))
+
+
+def detector(new, old=None):
+    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["fan-1"]})
+    return decide({}, {}, describe_comparison(definition, new, old))
+
 
 # facts, and a sentence that they must give
 TABLE = {
@@ -82,16 +118,48 @@ TABLE = {
     "no threshold finds a problem": (
         made(BLIND, period_metrics(15, 0, 0)),
         "The first model waits for a person. It ranks better than chance. But no threshold "
-        "finds a problem in the validation period within the limits: a person decides.",
+        "finds a problem in the validation period within the limits.",
     ),
     "alarms with the problem itself": (
         made(BLIND, period_metrics(15, 0, 6, late=9)),
         "On 6 unseen days (test): 0 of 15 problems announced; 9 alarms came with the problem "
         "itself (right, but too late); 6 false alarms (7 a week).",
     ),
-    "serves, and found nothing": (
+    "waits, and found nothing": (
         made(FEW, period_metrics(1, 0, 1, late=1)),
-        "Do not rely on it yet: it announced no problem on unseen data.",
+        "The first model waits for a person. It ranks better than chance. But in the validation "
+        "period its threshold finds 0 of 1.",
+    ),
+    "serves, and found nothing": (
+        made(FIRST, period_metrics(4, 0, 1)),
+        "The first model goes into service, but do not rely on it yet: it announced no problem on "
+        "unseen data. It ranks better than chance.",
+    ),
+    "detector without a problem": (
+        made(detector(DETECTOR)),
+        "The first model goes into service. On 4 days of unseen normal time: 1 false alarm (1.8 a "
+        "week of normal time, 1.8 asked); 2,064 of 2,304 synthetic anomalies found; no problem was "
+        "there to find.",
+    ),
+    "detector beside the one in service": (
+        made(
+            detector(replace(FOUND, unseen=41.5, allowed=41.5), replace(FOUND, leads_s=())),
+            champion=1,
+        ),
+        "The challenger goes into service. On 290 days of unseen normal time: 2 of 4 problems "
+        "found while they lasted, typically after 1h; 1 false alarm (0.024 a week of normal time, "
+        "1 asked); 2,064 of 2,304 synthetic anomalies found. The one in service: 0 of 4 problems "
+        "found; 1 false alarm; 2,064 of 2,304 synthetic anomalies found.",
+    ),
+    "detector with too little time": (
+        made(
+            decide(
+                {"too_little_time": True},
+                {"found": "It found 1 of 1 unseen.", "alone": "", "least_allowed": 0.5},
+            )
+        ),
+        "The first model waits for a person. It found 1 of 1 unseen. This is too little unseen "
+        "normal time: 0.5 false alarms must be allowed in it.",
     ),
     "parts": (
         made(FIRST, period_metrics(48, 46, 22, units=1800, median_lead_time=None)),
@@ -113,7 +181,7 @@ TABLE = {
     ),
     "challenger that wins": (
         made(BETTER, period_metrics(4, 4, 0), champion=1),
-        "The challenger goes into service. It is clearly better than the champion.",
+        "The challenger goes into service. It ranks clearly better than the champion.",
     ),
     "challenger that loses": (
         made(WORSE, period_metrics(1, 1, 0), champion=1),
@@ -129,18 +197,58 @@ TABLE = {
     "values": (
         made(estimated(VALUES.message), evidence={"values": VALUES.to_document()}),
         "The first model goes into service. Predicted values of moisture are better than the last "
-        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
-        "one by 0.285; the 90 % interval holds 93 %.",
+        "known one and the mean. On 3,204 unseen values (test) they explain 73 % of the variance "
+        "and are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % "
+        "interval is 1.07 wide and holds 93 %.",
+    ),
+    "values too few": (
+        made(refuse(None, FEW_VALUES, ""), evidence={"values": FEW_VALUES.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is 17 % better than the mean, in "
+        "8 of 10 draws of the unseen values (test): too few values; about 270 more values are "
+        "needed. On 40 unseen values (test) they explain 73 % of the variance and are off by 0.26 "
+        "on average, the last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 wide "
+        "and holds 93 %. What may help: a longer history, or variables that move with moisture "
+        "before it is known.",
+    ),
+    "values too few beside their own mean": (
+        made(refuse(None, FEW_OWN, ""), evidence={"values": FEW_OWN.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is better than the mean of the "
+        "unseen values themselves, in 8 of 10 draws of the unseen values (test): too few values; "
+        "about 270 more values are needed. On 40 unseen values (test) they explain 73 % of the "
+        "variance and are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; "
+        "the 90 % interval is 1.07 wide and holds 93 %. What may help: a longer history, or "
+        "variables that move with moisture before it is known.",
+    ),
+    "values that explain nothing": (
+        made(refuse(None, NO_SHARE, ""), evidence={"values": NO_SHARE.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is no better than the mean of the "
+        "unseen values themselves. On 20 unseen values (test) they explain 0 % of the variance and "
+        "are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % "
+        "interval is 1.07 wide and holds 93 %. What may help: a longer history, or variables that "
+        "move with moisture before it is known.",
+    ),
+    "a constant": (
+        made(refuse(None, CONSTANT, ""), evidence={"values": CONSTANT.to_document()}),
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, predicts a constant. On 3,204 "
+        "unseen values (test) they explain 0 % of the variance and are off by 0.26 on average, the "
+        "last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 wide and holds 93 %. "
+        "What may help: a longer history, or variables that move with moisture before it is known.",
     ),
     "values no better, though warnings are": (
         made(
             refuse(ABOVE, NO_BETTER, ""),
             evidence={"chance": ABOVE.to_document(), "values": NO_BETTER.to_document()},
         ),
-        "No model goes into service. Predicted values of moisture are not better than the last "
-        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
-        "one by 0.285; the 90 % interval holds 93 %. What may help: a longer history, or variables "
-        "that move with moisture before it is known.",
+        "No model goes into service. Predicted values of moisture are not clearly better than the "
+        "last known one and the mean. Ridge, the best candidate, is no better than the last known "
+        "value. On 3,204 unseen values (test) they explain 73 % of the variance and are off by "
+        "0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % interval is 1.07 "
+        "wide and holds 93 %. What may help: a longer history, or variables that move with "
+        "moisture before it is known.",
     ),
     "its threshold finds none": (
         made(estimated(describe_values(NO_THRESHOLD, VALUES))),
@@ -151,7 +259,7 @@ TABLE = {
     "values of another candidate": (
         made(estimated(describe_values(ABOVE, VALUES))),
         f"The first model goes into service. {VALUES.message} No alarm is raised: the candidate "
-        "with the best warnings estimates no better than the last known value.",
+        "with the best warnings estimates no better than the last known value or the mean.",
     ),
     "control chart": (
         made(estimated(ONE_SIGNAL)),
@@ -186,10 +294,12 @@ def test_facts_give_their_sentence_and_no_line_contradicts_another(case, capsys)
     found_none = result.test.get("n_events") and not result.test["n_found"]
     assert not (found_none and re.search(r"can be used|is used", whole))
     assert not re.search(
-        r"(?<![\d.,])1 (alarm|reading|row|episode|part|day|signal|point)s\b", whole
+        r"(?<![\d.,])1 (alarm|reading|row|episode|part|day|signal|point|variable|problem)s\b", whole
     )
     assert not re.search(r"(?<![\d.:-])\d{4,}(?![\d:-])", whole), "no number without commas"
-    assert not re.search(r"\d%", whole)
+    assert not re.search(r"\d%|\de[+-]\d", whole)
+    verdict = r"waits for a person|a person decides|person approves|rely on it"
+    assert len({*re.findall(verdict, "\n".join([*texts, *lines]))}) <= 1
     assert not re.search("CRPS|average precision|trials|samples", whole)
     if result.champion_version is None:
         assert "hallenger" not in whole + decision_markdown(result).split("\n## ")[0]
@@ -214,7 +324,44 @@ def test_a_refusal_for_its_values_is_not_said_to_be_chance():
     for onset in (None, {"ap": 0.3, "bound": 0.2}):
         evidence = {**result.evidence, "chance": {**result.evidence["chance"], "onset": onset}}
         summary = summarise_decision("no_challenger", None, "platform", "", evidence)
-        assert str(summary) == "No candidate was better than the last known value."
+        assert str(summary) == "No candidate was better than the last known value and the mean."
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed", "more"),
+    [
+        ({}, True, None),
+        ({"better_than_mean": 0.85}, False, 12_000),
+        ({"share_better": 0.85}, False, 12_000),
+        ({"share_better": 0.6}, False, None),  # 26 times as many would be needed
+        ({"share_better": 0.4}, False, None),
+        ({"share_better": None}, False, None),
+        ({"share_explained": 0.85}, False, 12_000),
+        ({"share_explained": None}, True, None),  # too few values to be judged by their own mean
+        ({"explained": -0.1}, False, None),
+        ({"values": 20, "share_explained": None, "explained": -0.1}, False, None),
+        ({"values": 5, "share_explained": None}, False, None),
+        ({"explained": nan}, False, None),
+        ({"is_constant": True}, False, None),
+    ],
+)
+def test_values_serve_only_if_they_beat_the_last_one_and_the_mean(changes, passed, more):
+    test = replace(VALUES, **changes)
+    assert (test.passed, test.more_needed) == (passed, more)
+
+
+@pytest.mark.parametrize(
+    ("changes", "came"),
+    [
+        ({"values": 5, "share_explained": None}, "5 unseen values came. "),
+        ({"values": 1, "explained": nan}, "1 unseen values came. "),
+        ({"explained": nan}, "3,204 unseen values came, which do not vary. "),
+    ],
+)
+def test_too_few_unseen_values_or_those_that_do_not_vary_tell_nothing(changes, came):
+    test = replace(VALUES, **changes)
+    assert f"cannot be told: {came}Use a longer history" in test.message
+    assert "nan" not in test.message
 
 
 @pytest.mark.parametrize("code", ["de", "fr"])

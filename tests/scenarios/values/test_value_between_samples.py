@@ -133,6 +133,8 @@ def test_the_page_draws_the_value_beside_the_samples_and_the_report_grades_it_wi
     assert "95 samples since " in page
     assert f": the value was off by {graded.error:.4g} points on average" in page
     assert f"the 90 % interval held {100 * graded.coverage:.0f} %" in page
+    explained = f"It explained {100 * graded.explained:.0f} % of the variance; the interval was "
+    assert f"{explained}{graded.width:.4g} points wide on average." in page
     assert "problem" not in page[page.index("Predicted value") : page.index("Decisions")]
     assert WORSE not in page
     made = make_report(platform, NAME, at(TRAINED), at(END), at(END))
@@ -154,6 +156,30 @@ def test_values_worse_than_the_last_known_one_are_called_so_in_colour(line, monk
     assert f'<p class="fault">{WORSE}</p>' in browser_of(platform).get(f"/models/{NAME}").text
     report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
     assert f'<p class="doubt">{WORSE}</p>' in report.page
+
+
+CONSTANT = "The predicted value is a constant."
+NO_BETTER = "The predicted value was no better than the mean of the samples."
+
+
+@pytest.mark.parametrize(
+    ("moves", "said", "not_said"), [(0.0, CONSTANT, NO_BETTER), (1.0, NO_BETTER, CONSTANT)]
+)
+def test_values_that_explain_nothing_are_not_trusted_and_a_constant_is_called_one(
+    line, monkeypatch, moves, said, not_said
+):
+    platform, _ = line
+    graded = values_of(platform).graded
+    noise = np.random.default_rng(1).normal(size=len(graded.at))
+    blind = replace(graded, median=graded.value.mean() + moves * noise)
+    for name in ("is_constant", "is_no_better_than_mean", "explained"):
+        monkeypatch.setattr(GradedValues, name, getattr(blind, name))
+    page = browser_of(platform).get(f"/models/{NAME}").text
+    report = make_report(platform, NAME, at(TRAINED), at(END), at(END))
+    assert f'<p class="fault">{said}</p>' in page
+    assert f'<p class="doubt">{said}</p>' in report.page
+    assert not_said not in page + report.page
+    assert report.headline.startswith("Do not rely on it")
 
 
 def test_a_limit_that_is_never_crossed_leaves_the_value_in_service_and_no_alarm():
@@ -196,5 +222,5 @@ def test_values_no_better_than_the_last_known_one_are_refused():
     add_readings(platform, unrelated, at(0))
     proposal = train(platform, NAME, at(TRAINED))
     assert (proposal.verdict, proposal.promote) == ("no_challenger", False)
-    assert "not better than the last known one" in proposal.reason
+    assert "not clearly better than the last known one and the mean" in proposal.reason
     assert "What may help" in proposal.reason

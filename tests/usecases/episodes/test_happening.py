@@ -90,6 +90,7 @@ def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_
     line.run(*range(5, 100, 5))
     [one] = line.episodes
     assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
+    assert one.announced_until == at(40), "what the raise said stays"
     record = one.outcome_record
     assert (record.outcome, record.problem_at, record.rules) == ("hit", at(41), 4)
 

@@ -84,6 +84,22 @@ def test_an_alarm_that_ended_today_stays_when_a_clock_was_ahead(ahead):
     assert found.state() == wanted.state()
 
 
+@pytest.mark.parametrize("ahead", [20, 40 * DAY])
+def test_a_value_that_is_the_same_for_days_stays_so_when_a_clock_was_ahead(ahead):
+    fields = {"frozen_after": "2d", "stale_after": "2h", "no_data": "alert"}
+    fields |= {"allowed_lateness": "0s"}
+    lines = Line(**fields), Line(**fields)
+    for line in lines:
+        line.live(*((hour * 60, {hour * 60: 200}) for hour in range(3 * 24)))
+    run_ahead(lines[0], 71 * 60 + 1, ahead, rounds=3)
+    for line in lines:
+        line.live((72 * 60, {72 * 60: 200}), (73 * 60, {73 * 60: 200}))
+    found, wanted = lines
+    assert wanted.condition_intervals()[0][:3] == (at(49 * 60), None, "open")
+    assert found.condition_intervals() == wanted.condition_intervals()
+    assert found.state() == wanted.state()
+
+
 @given(
     FIELDS,
     st.lists(st.sampled_from([None, 200, 200, 212, 220, 231]), min_size=10, max_size=20),

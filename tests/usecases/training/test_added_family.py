@@ -54,17 +54,22 @@ def document(family):
     return learned_quickly() | {"learning": {"trials": 2, "folds": 2, "candidates": [family]}}
 
 
-def test_an_added_family_becomes_the_champion_and_evaluates(installed):
+@pytest.mark.parametrize(
+    ("family", "module"),
+    [
+        ("mean_difference", "weights_of_means"),
+        ("xgboost", "alerting.learning.models.families.xgboost"),
+    ],
+)
+def test_an_added_family_becomes_the_champion_and_evaluates(installed, family, module):
     platform = in_memory_platform()
     platform.assets.store_assets([humid_oven()])
     add_readings(platform, line(days=9), at(0))
     platform.clock.instant = at(8 * DAY)
-    result = train_document(platform, document("mean_difference"))
+    result = train_document(platform, document(family))
     assert (result.verdict, result.promote) == ("provisional", True)
-    assert platform.models.version_tags(NAME, 1)["family"] == "mean_difference"
-    assert (
-        type(load_model(platform, classifier(), 1).estimator.model).__module__ == "weights_of_means"
-    )
+    assert platform.models.version_tags(NAME, 1)["family"] == family
+    assert type(load_model(platform, classifier(), 1).estimator.model).__module__ == module
     counts = evaluate(platform, None, at(9 * DAY))
     assert (counts.unreadable, counts.unknown) == ({}, {})
     assert {share.variable for share in platform.episodes.find(NAME)[0].contributions} & {

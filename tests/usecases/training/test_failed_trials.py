@@ -47,7 +47,7 @@ def test_a_training_of_which_every_family_fails_is_refused_with_the_reasons(monk
     with pytest.raises(TrainingRefused) as refused:
         train_document(platform, too_moist(learning=LEARNING, features=FEATURES))
     assert refused.value.reason == (
-        f"no model can be compared: persistence: 1 of 1 trials failed: {FAULT}; random_forest: 2 "
+        f"no model can be compared: persistence: 1 of 1 trial failed: {FAULT}; random_forest: 2 "
         f"of 2 trials failed: {FAULT}; logistic_regression: 2 of 2 trials failed: {FAULT}"
     )
     [training] = platform.trainings.for_definitions(["too-moist"])
@@ -70,10 +70,10 @@ def test_a_forecaster_that_fails_is_left_out_and_a_failed_trial_of_another_is_sa
     problem = {"variable": "moisture", "above": 4.5}
     document = too_moist(kind="forecast", problem=problem, learning=learning)
     result = train_document(oven_platform(), document)
-    assert [one.family for one in result.leaderboard] == ["persistence", "ridge"]
+    assert [one.family for one in result.leaderboard] == ["persistence", "mean", "ridge"]
     assert result.failures == (
         f"ridge: 1 of 2 trials failed: {FAULT}",
-        f"smoothing is left out: 1 of 1 trials failed: {FAULT}",
+        f"smoothing is left out: 1 of 1 trial failed: {FAULT}",
     )
 
 

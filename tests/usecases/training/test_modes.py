@@ -107,9 +107,11 @@ def test_of_unseen_units_the_mode_is_named_rightly_and_live_counts_what_the_trai
     for mode in ("too-hot", "worn-tool"):
         row = rows[mode]
         assert notes[mode] == (
-            f"{mode}: named by {row['alarms']} alarms, rightly by {row['right']} of the "
-            f"{row['of_right']} whose problem came; {row['missed']} of {row['problems']} problems "
-            "missed."
+            f"{mode}: {row['alarms']} alarms, {row['right']} right, "
+            f"{row['alarms'] - row['of_right']} false"
+            + f", {row['of_right'] - row['right']} before another mode"
+            * (row["of_right"] > row["right"])
+            + f"; {row['missed']} of {row['problems']} of its problems missed."
         )
         assert row["right"] >= 0.9 * row["of_right"] > 5
     assert rows["mishap"]["alarms"] == 0 < rows["mishap"]["missed"]

@@ -82,8 +82,10 @@ def test_the_proposed_alert_is_shown_everywhere_and_raises_where_the_problem_beg
     platform, result = refused
     proposed = proposed_alert(result.evidence)
     print_lines(lines_of_proposal(result, verbose=False))
-    assert proposed in capsys.readouterr().out
-    assert f"```yaml\n{proposed}```" in decision_markdown(result)
+    assert capsys.readouterr().out.endswith(f"--verbose\n\n{proposed}")
+    print_lines(lines_of_proposal(result, verbose=True))
+    assert capsys.readouterr().out.endswith(f"\n\n{proposed}")
+    assert decision_markdown(result).endswith(f"```yaml\n{proposed}```\n")
     assert proposed.splitlines()[0] in browser_of(platform).get("/models/too-moist").text
     report = make_report(platform, "too-moist", at(0), at(TRAINED + 1), at(TRAINED + 1))
     assert f"<pre>{proposed}</pre>" in report.page

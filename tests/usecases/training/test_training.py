@@ -242,7 +242,7 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(platform, monkeypa
     ].value_counts().to_dict()
     assert str(table["ts"].dt.tz) == "UTC"
     assert re.search("verdicts.*left out", call(platform, monkeypatch, *asked), re.DOTALL)
-    assert f"{len(table)} rows written" in call(platform, monkeypatch, *asked, "--out", str(out))
+    assert f"{len(table):,} rows written" in call(platform, monkeypatch, *asked, "--out", str(out))
     assert (
         CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "no" / "f.parquet")]).exit_code
         == 1

@@ -12,11 +12,11 @@ from alerting.learning.selection.choice import ChanceTest, ValidationChance
 from alerting.learning.selection.decision import (
     PromotionDecision,
     decide,
-    describe_worse,
     met_condition,
     threshold_alert,
 )
 from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION, ThresholdChoice
+from alerting.learning.selection.value_test import describe_worse
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.decision_text import proposed_alert
 from alerting.usecases.training.objections import object_to_threshold

@@ -19,6 +19,7 @@ from alerting.definitions.alert_definition import Problem
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import (
     BUILT_IN,
+    OPTIONAL,
     PERSISTENCE,
     find_added,
     require_family,
@@ -164,7 +165,8 @@ class ModelFamily(ABC):
 def get_family(name: str) -> ModelFamily:
     """Return a family by name: the `FAMILY` of a module, or the object that a package names.
 
-    Raises UserError if there is none, or if the package's object is not a family of this name.
+    Raises UserError if there is none, if its package cannot be loaded, or if the package's object
+    is not a family of this name.
     """
     if name in (*BUILT_IN, PERSISTENCE):
         return import_module(f"{__package__}.{name}").FAMILY  # type: ignore[no-any-return]
@@ -172,7 +174,16 @@ def get_family(name: str) -> ModelFamily:
         entry = find_added(require_family(name))
     except ValueError as unknown:
         raise UserError(*unknown.args) from unknown
-    family = entry.load() if entry else None
+    try:
+        family = entry.load() if entry else None
+    except Exception as fault:  # whatever the code of a package, or of what it imports, raises
+        raise UserError(
+            "the package "
+            f"{name if name in OPTIONAL else getattr(entry and entry.dist, 'name', name)}, which "
+            f"brings the family {name!r}, cannot be loaded here "
+            f"({type(fault).__name__}: {fault}); install it again with all that it needs, "
+            "also libraries of the system such as libgomp1"
+        ) from fault
     if not isinstance(family, ModelFamily) or family.name != name:
         raise UserError(
             f"{entry.value if entry else name} is not a ModelFamily of the name {name!r}; mend the "

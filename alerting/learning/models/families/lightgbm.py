@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alerting.deferred import lightgbm
-from alerting.learning.features.plan import NO_PAIRS, ColumnPairs, Columns, Encoding
+from alerting.learning.features.column_pairs import NO_PAIRS, ColumnPairs
+from alerting.learning.features.plan import Columns, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import (
     ALL_THREADS,

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import BUILT_IN, PERSISTENCE
+from alerting.definitions.fields.learning import BUILT_IN, OPTIONAL, PERSISTENCE
 from alerting.learning.features.plan import CategorySource, Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.model_files import META, model_files, model_from_files
@@ -34,7 +34,7 @@ COLUMNS = Columns.from_plan(PLAN)
 executed = []
 
 
-FAMILIES = (PERSISTENCE, *BUILT_IN, "mean_difference")
+FAMILIES = (PERSISTENCE, *BUILT_IN, *OPTIONAL, "mean_difference")
 
 
 @pytest.fixture(params=FAMILIES, scope="module")

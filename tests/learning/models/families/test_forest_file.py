@@ -8,7 +8,8 @@ import pytest
 import shap
 from sklearn.ensemble import RandomForestClassifier
 
-from alerting.learning.features.plan import ColumnPairs, Columns
+from alerting.learning.features.column_pairs import ColumnPairs
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import informative_pairs
 from alerting.learning.models.families.random_forest import FOREST, Forest

@@ -4,7 +4,7 @@ second person is told."""
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.learning.selection.decision import describe_worse
+from alerting.learning.selection.value_test import describe_worse
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS, apply

@@ -86,7 +86,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     result = train(platform, NAME, at(12 * DAY))
     assert (result.verdict, result.promote) == ("promote", True)
     assert result.reason.startswith(
-        "It is clearly better than the champion: of 18 problems that neither had seen ("
+        "It ranks clearly better than the champion: of 18 problems that neither had seen ("
     )
     rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
