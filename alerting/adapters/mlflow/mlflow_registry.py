@@ -456,10 +456,10 @@ def _describe(
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    from alerting.learning.models.model_files import tells_life
+
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    of_life = "refit-life-" if any(name.startswith("refit-") for name in names) else "life-"
-    has_life = any(name.startswith(of_life) for name in names)
-    scored = ("probability", *(("low", "median", "high") if has_life else ()))
+    scored = ("probability", *(("low", "median", "high") if tells_life(names) else ()))
     outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
     signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)

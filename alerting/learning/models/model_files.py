@@ -69,6 +69,7 @@ _LAST_YEAR = 2200
 Row = Annotated[tuple[float, ...], Field(max_length=MOST_NORMAL_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
+_LIFE = "life-"
 REFIT = "refit-"
 # before the names that a family gives its files
 PREFIX = re.compile(r"^(?:life(?:-\d+)?|mode-\d+)-")
@@ -315,11 +316,19 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
     if (life := model.life) is not None:
         names = ("edges_ms", "levels", "ageless", "replaced_every_ms")
         stated = {name: getattr(life, name) for name in names}
-        fitted_lives = [document(e, f"life-{n}-") for n, e in enumerate(life.estimators)]
+        fitted_lives = [document(e, f"{_LIFE}{n}-") for n, e in enumerate(life.estimators)]
         meta["life"] = {**stated, "estimators": fitted_lives}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | beside | {REFIT + name: data for name, data in refit.items()}
+
+
+def tells_life(files: Iterable[str]) -> bool:
+    """Return whether the model in files of these names, or its refit if it has one, tells a
+    remaining life."""
+    names = [*files]
+    served = REFIT if any(name.startswith(REFIT) for name in names) else ""
+    return any(name.startswith(f"{served}{_LIFE}") for name in names)
 
 
 def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def base_states(
     A target whose condition has not changed carries its state of one step earlier; for the other
     targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at
     its beginning, if that is recent, or at its earliest checkpoint. Without any, a target that was
-    evaluated beyond now starts a day before, at its present state without what that has of later
-    instants.
+    evaluated beyond now starts at the last end of its alarm, at most a day before, at its present
+    state without what that has of later instants.
     """
     base = states.take(range(len(states)))
     by_checkpoint = dict[int, datetime]()

@@ -16,6 +16,7 @@ from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.model_files import tells_life
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import (
     Candidate,
@@ -140,14 +141,10 @@ def refresh(
         "refreshed_by": run.id,
         "dataset_hash": dataset.hash,
     }
-    number = register_model(
-        platform,
-        name,
-        child,
-        training.save(refreshed),
-        of_champion | made | refit_tags(refreshed),
-        column_types(refreshed.plan, refreshed.refit.life is not None),
-    )
+    files = training.save(refreshed)
+    tags = of_champion | made | refit_tags(refreshed)
+    columns = column_types(refreshed.plan, tells_life(files))
+    number = register_model(platform, name, child, files, tags, columns)
     log_onnx(platform.runs, child, refreshed)
     platform.runs.finish(child)
     return Refreshed(number, refreshed.refit.training_cutoff)
@@ -456,15 +453,9 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    version = register_model(
-        platform,
-        run.name,
-        run.id,
-        training.save(model),
-        tags,
-        # a model of a kind that a package adds has none
-        column_types(model.plan, getattr(model.refit or model, "life", None) is not None),
-    )
+    files = training.save(model)
+    columns = column_types(model.plan, tells_life(files))
+    version = register_model(platform, run.name, run.id, files, tags, columns)
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
         run.id,
