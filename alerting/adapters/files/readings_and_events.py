@@ -36,7 +36,8 @@ from alerting.adapters.files.rows import Keyed, Qualities, TableRows
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable
-from alerting.definitions.file_form import DuplicatesRule, FileForm
+from alerting.definitions.file_form import DuplicatesRule, FileForm, refuse_sequence
+from alerting.definitions.form_fields import What
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import Millis, Quality, datetimes, from_millis
@@ -578,3 +579,14 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             )
             for row, start, end in zip(selected.tolist(), starts, ends, strict=True)
         ]
+
+
+def open_rows(
+    path: Path, form: FileForm, what: What, *, skip_bad: bool = False, name: str | None = None
+) -> ReadingsFile | EventsFile:
+    """Return the rows of a file, to be checked. `name`: of the file in messages; else its path.
+    Raises UserError if it is no such table, or if its form cannot be as it is stated."""
+    refuse_sequence(form, what, skip_bad=skip_bad)
+    rows = EventsFile(path, form) if what == "events" else ReadingsFile(path, form)
+    rows.name = name or rows.name
+    return rows

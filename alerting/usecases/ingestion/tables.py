@@ -9,13 +9,13 @@ so a stopped run can be repeated unchanged, without loss or duplicates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -49,6 +49,7 @@ from alerting.usecases.ingestion.arrived_rows import (
 )
 from alerting.usecases.ingestion.asset_import import titles_by_name
 from alerting.usecases.ingestion.declared_units import (
+    Relations,
     read_in_declared_units,
     relate_columns,
     sample_stored,
@@ -78,8 +79,9 @@ def column_types(
     A variable that was declared without a type has the type of its column until its first reading.
     """
     types: dict[str, VariableType] = {}
+    known = sorted(profile.assets.keys() & existing.keys())
     for title, column in profile.columns.items():
-        declared = _stored_type(source, column, profile.assets, existing, readings)
+        declared = _stored_type(source, column, known, existing, readings) if known else None
         if declared and column.stated not in (None, declared):
             raise UserError(
                 f"{source.name}: {column.name} is declared as {declared}, and a declared variable "
@@ -95,7 +97,7 @@ def column_types(
                 f"{source.name}: column {shown(title)} holds numbers such as 12,5: add --decimal ,"
             )
         types[title] = kind
-    if not types and not profile.bad:
+    if profile.lines and not types and not profile.bad:
         raise UserError(
             f"{source.name} has no value in any column that could be a variable; nothing was "
             "written"
@@ -106,14 +108,14 @@ def column_types(
 def _stored_type(
     source: Source,
     column: ColumnProfile,
-    assets: Mapping[str, set[str]],
+    assets: Sequence[str],
     existing: Mapping[str, Asset],
     readings: Readings,
 ) -> VariableType | None:
     variable = column.name
     by_type: dict[VariableType, str] = {}
-    for name in sorted(assets):
-        stored = existing[name].variables.get(variable) if name in existing else None
+    for name in assets:
+        stored = existing[name].variables.get(variable)
         if stored and stored.computed is not None:
             raise UserError(
                 f"{source.name}: {variable} is computed of "
@@ -150,28 +152,36 @@ def with_variables(
     filled: set[str],
     columns: Mapping[str, ColumnProfile],
     types: Mapping[str, VariableType],
+    units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
 ) -> Asset:
     """Return the asset with a variable for each of its filled columns. Declared variables do not
-    change, except an open type.
+    change, except an open type, and no source, in place of which they get `by`. `units`: stated
+    ones by title.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
-    variables = {
-        columns[title].name: _variable(columns[title], kind)
-        for title, kind in types.items()
-        if columns[title].name in filled
-    }
-    typed = {
-        variable: declared.model_copy(update={"type": variables[variable].type})
-        for variable, declared in asset.variables.items()
-        if variable in variables and variables[variable].type != declared.type
-    }
-    if not typed and not variables.keys() - asset.variables.keys():
+    variables = dict(asset.variables)
+    for title, kind in types.items():
+        column = columns[title]
+        declared = variables.get(column.name)
+        if column.name in filled and declared is not None:
+            update = {"type": kind, "source": declared.source or by}
+            variables[column.name] = declared.model_copy(update=update)
+        elif column.name in filled:
+            whole, own = column.split_title()
+            text = whole if kind == "number" else whole_title(title)
+            variables[column.name] = Variable(
+                title=text if text != column.name else None,
+                type=kind,
+                unit=(None if column.unit_of_cells else units.get(title))
+                or (own if kind == "number" else None),
+                source=by,
+            )
+    if variables == asset.variables:
         return asset
     try:
-        return Asset.model_validate(
-            {**dict(asset), "variables": {**variables, **asset.variables, **typed}}
-        )
+        return Asset.model_validate({**dict(asset), "variables": variables})
     except ValidationError as error:
         reasons = "".join(
             f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}"
@@ -180,13 +190,6 @@ def with_variables(
         raise UserError(
             f"{source.name} was not imported: asset {asset.name} would not be valid:{reasons}"
         ) from error
-
-
-def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
-    """Return the variable of a column. A number gets the unit in its title, and the title without
-    the unit."""
-    title, unit = column.split_title() if kind == "number" else (whole_title(column.title), None)
-    return Variable(title=title if title != column.name else None, type=kind, unit=unit)
 
 
 def event_durations(
@@ -310,9 +313,9 @@ _REMOVED: dict[What, str] = {
 }
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 Row = TypeVar("Row", ReadingRow, EventRow)
-_ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int]]] = {
-    "readings": (add_readings, remove_readings),
-    "events": (add_events, remove_events),
+_ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int], Callable[..., Sized]]] = {
+    "readings": (add_readings, remove_readings, same_readings),
+    "events": (add_events, remove_events, same_events),
 }
 
 
@@ -372,11 +375,19 @@ class Checked(Generic[Row]):
     event_types: Sequence[EventType] = ()
     durations: Mapping[str, Duration] = field(default_factory=dict)
 
+    def to_remove(self, progress: Progress) -> Checked[Row]:
+        """Return the file whose rows are to be removed where they are stored exactly so; such rows
+        are counted."""
+        _, _, same = _ACTS[self.what]
+        batches = self.rows(ignore_line, progress)
+        removes = sum(len(same(self.plant.reading_writes, batch)) for batch in batches)
+        return replace(self, take_back=True, understood=replace(self.understood, removes=removes))
+
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets, variables and event types, and write all rows, or remove those that
         are stored exactly so. Idempotent."""
         plant = self.plant
-        add, remove = _ACTS[self.what]
+        add, remove, _ = _ACTS[self.what]
         count = rejected = changed = 0
 
         def reject(line: BadLine) -> None:
@@ -434,6 +445,25 @@ class Checked(Generic[Row]):
 CheckedFile = Checked[ReadingRow] | Checked[EventRow]
 
 
+def check_rows(
+    source: Any,
+    what: What,
+    plant: IngestionPorts,
+    *,
+    duration: Duration | None = None,
+    delay: timedelta | None = None,
+    now: datetime | None = None,
+    units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
+    **given: Any,
+) -> CheckedFile:
+    """Return a checked file of readings or of events: see `check_readings` and `check_events`, of
+    which each gets what concerns it."""
+    if what == "events":
+        return check_events(source, plant, duration=duration, delay=delay, **given)
+    return check_readings(source, plant, now=now, units=units, by=by, **given)
+
+
 def check_readings(
     source: ReadingSource,
     plant: IngestionPorts,
@@ -443,28 +473,29 @@ def check_readings(
     take_back: bool = False,
     now: datetime | None = None,
     units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
 ) -> Checked[ReadingRow]:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
     the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: the notes
-    name readings after it. `units`: stated ones by title. Values are converted into the declared
-    units. Raises UserError for a bad line without a `reject`, no good one, and a column in a unit
-    of another quantity.
+    name readings after it. `units`: stated ones by title; `by`: the source of variables that have
+    none. Values are converted into the declared units. Raises UserError for a bad line without a
+    `reject`, no good one, and a column in a unit of another quantity.
     """
-    stored = plant.assets.all()
-    source.keep_names(titles_by_name(stored), units_by_name(stored))
-    profile = source.profile(progress, stop_early=reject is None)
-    _refuse_empty(source, profile)
     existing = {asset.name: asset for asset in plant.assets.all()}
+    source.keep_names(titles_by_name(existing.values()), units_by_name(existing.values()))
+    profile = source.profile(progress, stop_early=reject is None)
     types = column_types(source, profile, existing, plant.readings)
-    refuse_bad(source, profile, [], reject)
+    refuse_bad(source, profile, reject)
     refuse_doubtful(source, profile, types)
-    relations = relate_columns(source, profile, types, existing, units)
+    relations: Relations = {}
+    if profile.assets.keys() & existing.keys():
+        relations = relate_columns(source, profile, types, existing, units)
+        sample_stored(profile, types, existing, plant.readings, relations)
     rows = partial(read_in_declared_units, source, types, relations)
     if source.form.sequence is not None:
         refuse_other_rows(source, rows, source.form.sequence, existing, plant.readings)
-    sample_stored(profile, types, existing, plant.readings, relations)
     declared = [
         with_variables(
             source,
@@ -472,18 +503,19 @@ def check_readings(
             filled,
             profile.columns,
             types,
+            units,
+            by,
         )
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
-    understood = understand(source, profile, types, existing, {}, now)
     by_variable = {name: r for of_asset in relations.values() for name, r in of_asset.items()}
-    notes = (*understood.notes, *describe_relations(by_variable))
-    understood = replace(understood, notes=notes)
-    if take_back:
-        same = (len(same_readings(plant.reading_writes, b)) for b in rows(ignore_line, progress))
-        understood = replace(understood, removes=sum(same))
-    return Checked("readings", plant, rows, profile, types, reject, changes, understood, take_back)
+    understood = understand(source, profile, types, existing, {}, now)
+    if by_variable:
+        notes = (*understood.notes, *describe_relations(by_variable))
+        understood = replace(understood, notes=notes)
+    checked = Checked("readings", plant, rows, profile, types, reject, changes, understood)
+    return checked.to_remove(progress) if take_back else checked
 
 
 def check_events(
@@ -505,9 +537,9 @@ def check_events(
     and UserError if a type with stored events is contradicted.
     """
     stored = {t.name: t for t in plant.assets.event_types()}
-    source.keep_names(titles_by_name(plant.assets.all()), titles_by_name(stored.values()))
+    existing = {asset.name: asset for asset in plant.assets.all()}
+    source.keep_names(titles_by_name(existing.values()), titles_by_name(stored.values()))
     profile = source.profile(progress, stop_early=reject is None)
-    _refuse_empty(source, profile)
     durations = event_durations(
         source,
         profile,
@@ -520,34 +552,27 @@ def check_events(
         for title, column in profile.columns.items()
         if (kind := column.attribute_type())
     }
-    ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
-    refuse_bad(source, profile, ends, reject)
-    declared = [
-        _declared_type(name, kind, delay, stored.get(name), profile.type_texts.get(name))
-        for name, kind in durations.items()
-    ]
-    new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
-    existing = {asset.name: asset for asset in plant.assets.all()}
+    instant = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
+    profile.bad += sum(event_type.ends for event_type in instant)
+    profile.first_bad += [line for event_type in instant for line in event_type.first_ends]
+    refuse_bad(source, profile, reject)
+    new_types = []
+    for name, lasts in durations.items():
+        before = stored.get(name)
+        known = before or EventType(name=name, title=profile.type_texts.get(name), duration=lasts)
+        update = {"duration": lasts, "delay": known.delay if delay is None else delay}
+        if before != (event_type := known.model_copy(update=update)):
+            new_types.append(event_type)
     understood = understand(source, profile, types, existing, durations)
     rows = partial(source.read, types, durations)
-    if take_back:
-        same = (len(same_events(plant.reading_writes, b)) for b in rows(ignore_line, progress))
-        understood = replace(understood, removes=sum(same))
     texts = profile.asset_texts
     created = [Asset(name=name, title=texts.get(name)) for name in understood.new_assets]
-    return Checked(
-        "events",
-        plant,
-        rows,
-        profile,
-        types,
-        reject,
-        created,
-        understood,
-        take_back,
-        new_types,
-        durations,
+    checked = Checked(
+        *("events", plant, rows, profile, types, reject, created, understood),
+        event_types=new_types,
+        durations=durations,
     )
+    return checked.to_remove(progress) if take_back else checked
 
 
 def ignore_line(_line: BadLine) -> None:
@@ -566,22 +591,3 @@ def first_rows(checked: CheckedFile, most: int) -> list[ReadingRow | EventRow]:
 def name_options(text: str, names: Mapping[str, str]) -> str:
     """Return a message of the import with other names that replace the options of the command."""
     return _OPTION.sub(lambda option: names.get(option[0], option[0]), text)
-
-
-def _declared_type(
-    name: str,
-    duration: Duration,
-    delay: timedelta | None,
-    stored: EventType | None,
-    text: str | None,
-) -> EventType:
-    """Return the type of a file's events; a stored one keeps its title, and its delay if no new
-    delay is given. `text`: the text from which the name was derived."""
-    before = stored or EventType(name=name, title=text, duration=duration)
-    known_after = before.delay if delay is None else delay
-    return before.model_copy(update={"duration": duration, "delay": known_after})
-
-
-def _refuse_empty(source: Source, profile: Profile) -> None:
-    if not profile.lines:
-        raise UserError(f"{source.name} has a header but no lines; nothing was written")
