@@ -73,6 +73,10 @@ class Understood:
 
 
 Duration = Literal["instant", "lasting"]
+DURATIONS: Mapping[bool | None, Duration | None] = MappingProxyType(
+    {True: "lasting", False: "instant", None: None}
+)
+"""The duration of types by whether they last, as it is stated."""
 Reject = Callable[[BadLine], None]
 
 

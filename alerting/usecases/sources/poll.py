@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
 from alerting.definitions.file_form import FORM_FIELDS
 from alerting.definitions.platform_limits import DeclarationLimits
@@ -30,17 +29,14 @@ from alerting.ports import (
     DocumentStore,
     FileMark,
     IngestionPorts,
-    ReadingRow,
     RecordReader,
     SourcePorts,
 )
 from alerting.ports.use_cases import id_logger
-from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
+from alerting.usecases.ingestion.imported_files import DURATIONS, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
-    Checked,
     CheckedFile,
-    check_events,
-    check_readings,
+    check_rows,
     first_rows,
     ignore_line,
     name_options,
@@ -240,11 +236,8 @@ class FileDrop(Protocol):
     def sha256(self, file: FoundFile) -> str:
         """Return the hash of the content of a file."""
 
-    def readings(self, source: FilesSource, file: FoundFile) -> ReadingSource:
-        """Return the readings in a file."""
-
-    def events(self, source: FilesSource, file: FoundFile) -> EventSource:
-        """Return the events in a file."""
+    def rows(self, source: FilesSource, file: FoundFile) -> ReadingSource | EventSource:
+        """Return the readings or the events in a file, as its source delivers."""
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
         """Return whether messages about a refused file may quote it."""
@@ -459,65 +452,20 @@ def _check(
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it. Raises UserError, which quotes nothing of a file that is no table."""
     try:
-        skipped = ignore_line if source.bad_lines == "skip" else None
-        if source.delivers == "events":
-            duration: Duration | None = None
-            if source.events.lasting is not None:
-                duration = "lasting" if source.events.lasting else "instant"
-            return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
-        return _note_source(
-            check_readings(
-                drop.readings(source, file),
-                plant,
-                reject=skipped,
-                now=now,
-                units={t: mapped.unit for t, mapped in source.variables.items() if mapped.unit},
-            ),
-            plant.assets,
-            source,
+        return check_rows(
+            drop.rows(source, file),
+            source.delivers,
+            plant,
+            duration=DURATIONS[source.events.lasting],
+            now=now,
+            units={t: mapped.unit for t, mapped in source.variables.items() if mapped.unit},
+            by=source.name,
+            reject=ignore_line if source.bad_lines == "skip" else None,
         )
     except Exception as refusal:  # an unexpected one quotes what it wants
         if is_outage(refusal) or drop.may_be_quoted(source, file):
             raise
         raise UserError(no_table(file.name)) from refusal
-
-
-def _note_source(
-    checked: Checked[ReadingRow], assets: Assets, source: FilesSource
-) -> Checked[ReadingRow]:
-    """Return checked readings whose variables have the source, and its unit for variables without
-    one."""
-    columns = checked.profile.columns
-    units = {
-        columns[title].name: mapped.unit
-        for title, mapped in source.variables.items()
-        if mapped.unit and title in columns and not columns[title].unit_of_cells
-    }
-    changed = {asset.name: asset for asset in checked.assets}
-    names = {columns[title].name for title in checked.types}
-    changes = []
-    for name in sorted(checked.profile.assets):
-        before = assets.get(name)
-        asset = changed.get(name) or before or Asset(name=name)
-        noted = _note(asset, before, names, units, source.name)
-        if noted != before:
-            changes.append(noted)
-    return replace(checked, assets=changes)
-
-
-def _note(
-    asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str
-) -> Asset:
-    noted: dict[str, Variable] = {}
-    for name in names & asset.variables.keys():
-        variable = asset.variables[name]
-        is_new = before is None or name not in before.variables
-        update = {
-            "source": variable.source or source,
-            "unit": units.get(name, variable.unit) if is_new else variable.unit,
-        }
-        noted[name] = variable.model_copy(update=update)
-    return asset.model_copy(update={"variables": {**asset.variables, **noted}})
 
 
 def try_files(
