@@ -24,11 +24,12 @@ from alerting.console.plant.import_jobs import (
     Fields,
     Import,
     Imports,
+    read_stated,
     receive_form,
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, describe_form
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, describe_form
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
 from alerting.usecases.explain import LONGEST_SELECTED
@@ -117,7 +118,9 @@ async def read_choices(request: Request) -> Choices:
     if "tapped_line" in fields:
         fields["header_line"] = fields.pop("tapped_line")
     try:
-        return Choices.model_validate(fields)
+        return Choices.model_validate(fields | {"stated": read_stated(fields)})
+    except FormFault as fault:
+        raise HTTPException(422, fault.message) from fault
     except ValidationError as fault:
         message = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
         raise HTTPException(422, message) from fault
@@ -149,10 +152,8 @@ async def send_file(
             )
         size = int(request.headers.get("content-length", "0"))
         try:
-            typed_choices = {
-                key: fields[key].strip() for key in ("asset", "what") if fields.get(key)
-            }
-            choices = Choices.model_validate(typed_choices)
+            what = {"what": fields["what"]} if fields.get("what") else {}
+            choices = Choices.model_validate(what | {"stated": read_stated(fields)})
         except ValidationError as fault:
             raise UserError("the form is not one of this page") from fault
         admitted.append(imports.admit(name, person.name, size, choices))
@@ -282,7 +283,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         messages = messages.replace(job.note, "")
     requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
     form = understood.form if understood else job.head
-    is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
+    is_event = job.choices.what == "events" or isinstance(next(iter(job.rows), None), EventRow)
     first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
@@ -305,7 +306,6 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         plan_words=[show(words) for words in describe_form(form)],
         lines=_mark_lines(job.lines, form),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
-        switches=frozenset({"skip_bad", "take_back", "is_wide"}),
         hints=_HINTS,
         found_values={  # what an empty choice means
             "header_line": " + ".join(map(str, form.title_lines)),
@@ -318,7 +318,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
         asked=requested,
-        chosen_values=job.choices.model_dump(by_alias=True),
+        chosen_values=job.choices.texts(),
         options=_options(job),
         offered=_names_to_offer(job, platform),
         fault=headline,
@@ -367,7 +367,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     options = {}
     for field, values in lists.items():
         detected_value = getattr(form, field, None)
-        chosen = getattr(job.choices, field)
+        chosen = job.choices.texts().get(field)
         usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
         named = [value for value in values if value in job.fault]
         ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])

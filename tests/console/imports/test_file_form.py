@@ -9,7 +9,7 @@ import pytest
 from pydantic import create_model
 
 from alerting.cli.options import form_option
-from alerting.console.plant.import_jobs import form_choices
+from alerting.console.plant.import_jobs import read_stated
 from alerting.definitions.file_form import (
     FORM_FIELDS,
     FileForm,
@@ -35,8 +35,7 @@ def test_a_new_field_is_one_declaration():
     assert (option.name, option.default) == ("colour", None)
     of_command = option.annotation.__metadata__[0]
     assert (of_command.default, of_command.help) == ("--colour", "Colour of the paper.")
-    choices = create_model("Choices", **form_choices(fields))
-    assert choices.model_validate({"colour": "red"}).colour == "red"
+    assert read_stated({"colour": " red"}, fields) == {"colour": ("red",)}
     source = create_model("Source", __base__=PolledFields, **source_fields(fields))
     assert source.model_fields["colour"].description == "Colour of the paper."
     assert source.model_validate({"name": "s", "colour": "red"}).colour == "red"

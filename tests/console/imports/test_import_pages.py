@@ -326,7 +326,7 @@ def imports(tmp_path):
 
 def arrived(imports, content):
     """Return an import whose file has arrived."""
-    one = imports.admit("line.csv", "emil", len(content), Choices(asset="oven-1"))
+    one = imports.admit("line.csv", "emil", len(content), Choices(stated={"asset": ("oven-1",)}))
     one.file.write_bytes(content)
     return one
 
