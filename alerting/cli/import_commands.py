@@ -2,7 +2,7 @@
 be and what its import changed."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,10 @@ from alerting.usecases.ingestion.tables import (
 )
 
 _REMEDY = "give an option to read it otherwise, or --afresh"
+_INTERRUPTED = (
+    "the import was interrupted: what it has done stays; the same command does the rest, and "
+    "nothing twice"
+)
 _COLUMNS = 40
 import_group = command_group(
     "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
@@ -202,25 +206,16 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
         if wish.dry_run:
             value = {"dry_run": True, "understood": checked.understood}
             return Output(value, ["dry run: nothing was written"])
-        with progress() as report, explain_interruption():
-            now = p.clock.now()
-            result = checked.write(now=now, actor=user(), progress=report)
+        now = p.clock.now()
+        try:
+            with progress() as report:
+                result = checked.write(now=now, actor=user(), progress=report)
+        except Exception:
+            errors.print(_INTERRUPTED)
+            raise
         keep(p.file_forms, hashed, file.name, {} if wish.take_back else recalled.stated, now)
     path = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": path}, _lines_of_result(result, path))
-
-
-@contextmanager
-def explain_interruption() -> Iterator[None]:
-    """If an import ends before its last row, print that it can be repeated."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        errors.print(
-            "the import was interrupted: what it has done stays; the same command does the rest, "
-            "and nothing twice"
-        )
-        raise
 
 
 def _rejects(wish: _Wish) -> AbstractContextManager[Reject | None]:
@@ -242,7 +237,7 @@ def lines_of_understood(understood: Understood) -> Iterator[str]:
     assets = [f"{name} (new)" if name in new else name for name in u.assets]
     lines = _count(u.lines, "instant" if u.form.variable_column else "line")
     span = f", {_local(u.first, u.form)} to {_local(u.last, u.form)}" if u.first and u.last else ""
-    columns = _names([_column(c, of_known={*u.assets} > new) for c in u.columns], _COLUMNS)
+    columns = _names([_column(column, u) for column in u.columns], _COLUMNS)
     yield f"{u.source}: {lines} of {_names(assets)}{span}{columns and f': {columns}'}"
     yield from (f"  {line}" for line in describe_form(u.form))
     yield from (f"  {line}" for line in bad_cells(u.columns))
@@ -266,11 +261,12 @@ def _local(instant: datetime, form: FileForm) -> str:
     return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if form.zone else "Z")
 
 
-def _column(column: UnderstoodColumn, *, of_known: bool) -> str:
-    """Return the name and unit of a column, its type if it is no number, and whether it is a new
-    variable, where some assets are known (`of_known`)."""
-    marks = [column.type] if column.type != "number" else []
-    marks += ["new"] if column.new and of_known else []
+def _column(column: UnderstoodColumn, understood: Understood) -> str:
+    """Return the name and unit of a column; of a variable its type if it is no number, and whether
+    it is new beside known assets."""
+    is_told_new = column.new and {*understood.assets} > {*understood.new_assets}
+    marks = [column.type] * (column.type != "number") + ["new"] * is_told_new
+    marks = [] if understood.event_types else marks
     words = (legible(column.name, 60), column.unit, marks and f"({', '.join(marks)})")
     return " ".join(word for word in words if word)
 

@@ -230,8 +230,8 @@ class SourceFiles(FolderDrop):
         return super().fetch(file) if self._remote is None else self._remote.fetch(file)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        drop = super() if self._remote is None else self._remote
-        drop.put_away(source, file, fault)
+        put_away = super().put_away if self._remote is None else self._remote.put_away
+        put_away(source, file, fault)
 
 
 def open_remote(source: FilesSource, address: str) -> "RemoteDrop":

@@ -42,7 +42,7 @@ from alerting.definitions.file_form import FORM_FIELDS, FileForm, Stated, read_f
 from alerting.definitions.file_form import (
     Fields as FormFields,
 )
-from alerting.definitions.form_fields import KINDS, What
+from alerting.definitions.form_fields import BY_COLUMN, KINDS, What
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.usecases.ingestion.imported_files import Duration, Reject
@@ -186,8 +186,6 @@ State = Literal["arriving", "checking", "refused", "checked", "writing", "done",
 _log = logging.getLogger(__name__)
 
 
-BY_COLUMN = ("by_title", "types")
-"""Kinds of fields of a form that are stated beside each column."""
 _Text = Annotated[str, StringConstraints(max_length=_LONGEST_TEXT), AfterValidator(clean_text)]
 
 

@@ -17,7 +17,6 @@ from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Engineer, Served, confirms, part_of_app
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
-    BY_COLUMN,
     MOST_BYTES,
     SHOWN_LINES,
     Choices,
@@ -30,6 +29,7 @@ from alerting.console.plant.import_jobs import (
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, describe_form
+from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
 from alerting.usecases.explain import LONGEST_SELECTED

@@ -3,6 +3,7 @@ documentation take it from there."""
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -20,7 +21,9 @@ from alerting.definitions.file_form import (
 )
 from alerting.definitions.form_fields import FormField
 from alerting.definitions.sources import PolledFields, source_fields
+from tools.pages.file_options import options_page
 
+PAGE = Path(__file__).parents[3] / "docs" / "file-options.md"
 COLOUR = FormField("--colour", "Colour of the paper.", "Colour", hint="red", source="colour")
 
 
@@ -42,6 +45,12 @@ def test_a_new_field_is_one_declaration():
     form = read_form({"colour": ("red",)}, ColouredForm())
     assert (form.colour, state_form(form)) == ("red", {"colour": ("red",)})
     assert form.document()["colour"] == "red"
+    row = "| `--colour COL` | Colour | `colour` | Colour of the paper. |\n"
+    assert options_page(fields).endswith(row)
+
+
+def test_the_page_of_options_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == options_page(FORM_FIELDS), "run: make docs"
 
 
 def test_the_help_of_an_option_is_a_sentence():
