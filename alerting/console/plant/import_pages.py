@@ -28,7 +28,7 @@ from alerting.console.plant.import_jobs import (
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, describe_form
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault
 from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
@@ -87,10 +87,6 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
     "is_wide": (("", "as recognised"), ("yes", "one column for each variable")),
-    "quality_codes": (
-        ("", "as recognised"),
-        *((codes, codes) for codes in FORM_FIELDS["quality_codes"].values),
-    ),
 }
 _NAMING = (
     *("asset_column", "type_column", "end_column", "variable_column", "value_column"),
@@ -303,17 +299,9 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         job=job,
         u=understood,
         rows=job.rows,
-        plan_words=[show(words) for words in describe_form(form)],
         lines=_mark_lines(job.lines, form),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
         hints=_HINTS,
-        found_values={  # what an empty choice means
-            "header_line": " + ".join(map(str, form.title_lines)),
-            **{
-                name: getattr(form, name) or ""
-                for name in ("time", "variable_column", "value_column", "quality")
-            },
-        },
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
@@ -355,26 +343,20 @@ def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text. An option that a refusal
     names, or that was chosen, comes first."""
-    form = job.checked.understood.form if job.checked else None
-    detected = "as recognised"
     lists = {
         "zone": _zones(),
         "time_format": _formats(),
         "separator": (";", ",", "tab", "|"),
-        "decimal": (".", ","),
         "encoding": ("utf-8", "cp1252", "iso-8859-15", "utf-16"),
+        **{name: field.values for name, field in FORM_FIELDS.items() if field.values},
     }
+    chosen = job.choices.stated
     options = {}
     for field, values in lists.items():
-        detected_value = getattr(form, field, None)
-        chosen = job.choices.texts().get(field)
-        usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
         named = [value for value in values if value in job.fault]
-        ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
-        options[field] = [usual, *((value, value) for value in ordered)]
-    for field, fixed in _FIXED.items():
-        options[field] = [*fixed]
-    return options
+        ordered = dict.fromkeys([*named, *chosen.get(field, ()), *values])
+        options[field] = [("", "as recognised"), *((value, value) for value in ordered)]
+    return options | {field: [*fixed] for field, fixed in _FIXED.items()}
 
 
 def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:

@@ -463,7 +463,7 @@ def notes(
     for title, kind in types.items():
         column = profile.columns[title]
         is_new = column.name not in declared and not is_event
-        yield from describe_column(column, kind, is_new=is_new)
+        yield from describe_column(column, kind, is_new=is_new, titles=profile.columns)
     yield from _unit_notes(profile, types)
     if profile.bad:
         first = sorted(profile.first_bad, key=lambda line: line.line)[:SHOWN]
