@@ -58,7 +58,7 @@ import_group = command_group(
 
 @import_group.command()
 @writes
-@options.states_form(lambda _, field: "readings" in field.what)
+@options.states_form("readings")
 def readings(
     file: options.File,
     stated: Stated,
@@ -109,7 +109,7 @@ def readings(
 
 @import_group.command()
 @writes
-@options.states_form(lambda _, field: "events" in field.what)
+@options.states_form("events")
 def events(
     file: options.File,
     stated: Stated,
@@ -134,9 +134,7 @@ def events(
 @import_group.command()
 @writes
 @options.states_form(
-    options.of_names(
-        *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
-    )
+    *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
 )
 def assets(
     file: Annotated[

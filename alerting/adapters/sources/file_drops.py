@@ -54,8 +54,9 @@ class FolderDrop:
             for file in files
             if file and file.modified <= latest and Path(file.path).parent not in away
         ]
-        if not matching:
-            _require_folder(source.pattern)
+        folder = Path(re.split(r"[*?\[]", source.pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
+        if not matching and not folder.is_dir():
+            raise UserError(f"the folder {folder} does not exist or is not mounted")
         return sorted(matching, key=lambda file: (file.modified, file.path))
 
     def fetch(self, file: FoundFile) -> Path:
@@ -111,12 +112,6 @@ def _file(path: str) -> FoundFile | None:
     except OSError:
         return None
     return FoundFile(path, state.st_size, state.st_mtime_ns) if S_ISREG(state.st_mode) else None
-
-
-def _require_folder(pattern: str) -> None:
-    folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
-    if not folder.is_dir():
-        raise UserError(f"the folder {folder} does not exist or is not mounted")
 
 
 def move(file: FoundFile, folder: Path, fault: str | None) -> None:
@@ -339,7 +334,8 @@ class RemoteDrop:
                 "a "
                 "file are read"
             )
-        local = Path(self._copies.name) / _local_name(file)
+        name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
+        local = Path(self._copies.name) / name[:_LONGEST_LOCAL_NAME]
         try:
             self._fetch(file, local)
         except BaseException:
@@ -424,12 +420,6 @@ class RemoteDrop:
             raise UserError(
                 f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
             ) from error
-
-
-def _local_name(file: FoundFile) -> str:
-    """Return the name of the local copy of a file: printable, and short enough for any disk."""
-    name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
-    return name[:_LONGEST_LOCAL_NAME]
 
 
 def _make_found_file(path: str, entry: dict[str, Any]) -> FoundFile:

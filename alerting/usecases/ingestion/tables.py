@@ -9,17 +9,17 @@ so a stopped run can be repeated unchanged, without loss or duplicates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from alerting.deferred import pd
 from alerting.definitions.asset_documents import (
     Asset,
     EventType,
@@ -246,7 +246,7 @@ _MANY = 0.5  # of the rows compared; fewer other values are corrections
 
 def refuse_other_rows(
     source: ReadingSource,
-    read: Callable[[Reject, Progress], Iterator[Sequence[ReadingRow]]],
+    read: Callable[[Reject, Progress], Iterator[Iterable[ReadingRow]]],
     step: timedelta,
     existing: Mapping[str, Asset],
     readings: Readings,
@@ -256,61 +256,33 @@ def refuse_other_rows(
     Raises UserError, with the start that continues after the last stored row, if half of the rows
     of an asset, or more, hold other values.
     """
-    first = next(read(lambda _: None, silent), ())
-    by_asset: dict[str, list[ReadingRow]] = {}
-    for row in first:
-        by_asset.setdefault(row.asset, []).append(row)
-    for name, rows in by_asset.items():
-        if name in existing:
-            _refuse_if_other(source, existing[name], rows, step, readings)
+    by_asset = attrgetter("asset")
+    first = sorted(next(read(ignore_line, silent), ()), key=by_asset)
+    for name, group in groupby((row for row in first if row.asset in existing), by_asset):
+        rows = list(group)
+        since = min(row.ts for row in rows)
+        until = max(row.ts for row in rows)
+        frame = readings.load(existing[name], since - _MOMENT, until).readings
+        stored = {
+            at.to_pydatetime(): values.dropna().to_dict()
+            for at, (_, values) in zip(frame.index, frame.iterrows(), strict=True)
+        }
+        others = [
+            any(stored[row.ts][variable] != row.values[variable] for variable in common)
+            for row in rows
+            if (common := row.values.keys() & stored.get(row.ts, {}).keys())
+        ]
+        if sum(others) >= max(1, _MANY * len(others)):
+            _, last = readings.span(name) or (since, until)
+            raise UserError(
+                f"{source.name}: {name} has {sum(others)} rows with other values at the same "
+                f"instants (of the first {len(others)}, from {since.isoformat()} on, "
+                f"{format_duration(step)} apart), so this is not the file imported before. If it "
+                f"continues that file, add --start {(last + step).isoformat()}; if it is of "
+                "another machine, name another --asset. Nothing was written"
+            )
 
 
-def _refuse_if_other(
-    source: ReadingSource,
-    asset: Asset,
-    rows: Sequence[ReadingRow],
-    step: timedelta,
-    readings: Readings,
-) -> None:
-    since = min(row.ts for row in rows)
-    until = max(row.ts for row in rows)
-    stored_rows = readings.load(asset, since - _MOMENT, until).readings
-    stored = {
-        at.to_pydatetime(): values
-        for at, (_, values) in zip(stored_rows.index, stored_rows.iterrows(), strict=True)
-    }
-    compared = [_is_other(row, stored[row.ts]) for row in rows if row.ts in stored]
-    others = [is_other for is_other in compared if is_other is not None]
-    if sum(others) < max(1, _MANY * len(others)):
-        return
-    _, last = readings.span(asset.name) or (since, until)
-    following = (last + step).isoformat()
-    raise UserError(
-        f"{source.name}: {asset.name} has {sum(others)} rows with other values at the same "
-        f"instants (of the first {len(others)}, "
-        f"from {since.isoformat()} on, {format_duration(step)} apart), so this is not the file "
-        "imported before. If it continues "
-        f"that file, add --start {following}; if it is of another machine, name another --asset. "
-        "Nothing was written"
-    )
-
-
-def _is_other(row: ReadingRow, stored: pd.Series) -> bool | None:
-    """Return whether a value differs from the stored value of its variable; None if the rows share
-    no variable."""
-    common = [name for name in row.values if name in stored and not pd.isna(stored[name])]
-    return any(stored[name] != row.values[name] for name in common) if common else None
-
-
-NONE = timedelta(0)
-_IMPORTED: dict[What, str] = {
-    "readings": "readings imported",
-    "events": "events imported",
-}
-_REMOVED: dict[What, str] = {
-    "readings": "readings removed",
-    "events": "events removed",
-}
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 Row = TypeVar("Row", ReadingRow, EventRow)
 _ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int], Callable[..., Sized]]] = {
@@ -410,34 +382,29 @@ class Checked(Generic[Row]):
             source=understood.source,
             what=self.what,
             rows=count,
-            new=0,
+            new=0 if self.take_back else changed,
             rejected=rejected,
             repeated=profile.repeated,
             first=profile.first,
             last=profile.last,
             assets=understood.assets,
-            created=understood.new_assets,
+            created=() if self.take_back else understood.new_assets,
             variables={column.name: self.types[title] for title, column in columns.items()},
             event_types={} if self.take_back else self.durations,
             notes=understood.notes,
             late=late_rows(plant, now),
+            removed=changed if self.take_back else 0,
             bad_quality=sum(column.bad_quality for column in columns.values()),
             uncertain=sum(column.uncertain for column in columns.values()),
             understood=understood,
         )
-        if self.take_back:
-            result = replace(result, removed=changed, created=())
-        else:
-            result = replace(result, new=changed)
         if changed or (not self.take_back and (self.assets or self.event_types)):
-            action = _REMOVED[self.what] if result.removed else _IMPORTED[self.what]
-            shortened = replace(
-                result,
-                assets=result.assets[:SHOWN],
-                created=result.created[:SHOWN],
-                understood=None,
-            )
-            after = asdict(shortened) | {"form": understood.form.document()}
+            after = asdict(replace(result, understood=None)) | {
+                "assets": result.assets[:SHOWN],
+                "created": result.created[:SHOWN],
+                "form": understood.form.document(),
+            }
+            action = f"{self.what} {'removed' if self.take_back else 'imported'}"
             plant.audit.add(actor, action, result.source, now, after=after)
         return result
 
