@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -61,10 +61,11 @@ _OPTIONS: Mapping[str, str] = {
     "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
+_OF_COLUMNS = [f.option for f in FORM_FIELDS.values() if f.kind in BY_COLUMN]
 _OPTION = re.compile(r"--[a-z][a-z-]*")
-_LABELLED = {f.option: f.label for f in FORM_FIELDS.values() if f.kind in BY_COLUMN}
-_HINTS = {name: field.hint for name, field in FORM_FIELDS.items() if field.hint}
-"""Examples that empty fields of choices show."""
+_NAMES = {f.option: f"“{f.label}”" for f in FORM_FIELDS.values()} | {
+    option: f"“{LABELS[choice]}”" for option, choice in _OPTIONS.items()
+}
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
         ("", "as recognised"),
@@ -93,14 +94,6 @@ _NAMING = (
     *("quality", "only"),
 )
 """Choices that name a column."""
-
-
-class FirstLine(NamedTuple):
-    """A line of a file as it is, and what it was taken for."""
-
-    number: int
-    text: str
-    mark: str
 
 
 async def read_choices(request: Request) -> Choices:
@@ -271,19 +264,15 @@ def _start_page(
 def _import_page(request: Request, platform: Served, job: Import, refusal: str = "") -> str:
     zone = zone_of(request)
     understood = job.checked.understood if job.checked else None
-    labels = {field: f"“{label}”" for field, label in LABELS.items()}
-    names = {option: labels[field] for option, field in _OPTIONS.items()}
-    names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
     messages = " ".join([job.fault, *(understood.notes if understood else ())])
     if job.note:
         messages = messages.replace(job.note, "")
     requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
-    form = understood.form if understood else job.head
     is_event = job.choices.what == "events" or isinstance(next(iter(job.rows), None), EventRow)
     first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
-        return name_options(storable(text.replace(str(job.file), job.name)), names)
+        return name_options(storable(text.replace(str(job.file), job.name)), _NAMES)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -299,9 +288,9 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         job=job,
         u=understood,
         rows=job.rows,
-        lines=_mark_lines(job.lines, form),
-        columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
-        hints=_HINTS,
+        lines=_mark_lines(job.lines, understood.form if understood else job.head),
+        columns_asked=[*job.titles] if any(option in messages for option in _OF_COLUMNS) else [],
+        hints={name: field.hint for name, field in FORM_FIELDS.items()},
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
@@ -322,7 +311,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
 
-def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
+def _mark_lines(lines: Sequence[str], form: FileForm) -> list[dict[str, object]]:
     """Return the first lines of a file, cut, each with what it was taken for; an empty text if
     nobody knows."""
     first = form.first_line
@@ -336,7 +325,8 @@ def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
             mark = "units"
         elif first is not None and number >= first and text.strip():
             mark = "row"
-        marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
+        shown = legible(text.expandtabs(4), LONGEST_LINE)
+        marked.append({"number": number, "text": shown, "mark": mark})
     return marked
 
 
@@ -362,13 +352,10 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
 def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
-    columns = [column.title for column in understood.columns] if understood else []
-    times = [understood.form.time or "", *columns] if understood else [*job.titles]
-    columns = columns or [*job.titles]
-    named = dict.fromkeys(_NAMING, columns)
+    columns = [column.title for column in understood.columns] if understood else [*job.titles]
     offered = {
-        **named,
-        "time": times,
+        **dict.fromkeys(_NAMING, columns),
+        "time": [*([understood.form.time or ""] if understood else []), *columns],
         "asset": sorted(asset.name for asset in platform.assets.all()),
         "event_type": [type.name for type in platform.assets.event_types()],
     }

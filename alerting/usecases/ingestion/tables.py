@@ -451,7 +451,8 @@ def check_readings(
     `reject`, no good one, and a column in a unit of another quantity.
     """
     existing = {asset.name: asset for asset in plant.assets.all()}
-    source.keep_names(titles_by_name(existing.values()), units_by_name(existing.values()))
+    if existing:
+        source.keep_names(titles_by_name(existing.values()), units_by_name(existing.values()))
     profile = source.profile(progress, stop_early=reject is None)
     types = column_types(source, profile, existing, plant.readings)
     refuse_bad(source, profile, reject)
@@ -505,7 +506,8 @@ def check_events(
     """
     stored = {t.name: t for t in plant.assets.event_types()}
     existing = {asset.name: asset for asset in plant.assets.all()}
-    source.keep_names(titles_by_name(existing.values()), titles_by_name(stored.values()))
+    if existing or stored:
+        source.keep_names(titles_by_name(existing.values()), titles_by_name(stored.values()))
     profile = source.profile(progress, stop_early=reject is None)
     durations = event_durations(
         source,
