@@ -226,6 +226,19 @@ class Choices(BaseModel):
         read_form(stated)
         return stated
 
+    def with_columns(self, earlier: Stated) -> "Choices":
+        """Return the choices with what is stated of columns, now or earlier."""
+        form = read_form({name: earlier.get(name, ()) for name in ("rename", "types")})
+        rows = zip(self.title, self.name, self.before, strict=False)
+        names = {**form.rename, **{title: name for title, name, before in rows if name != before}}
+        types = {**form.types, **dict(zip(self.title, self.column_type, strict=False))}
+        written = {
+            name: KINDS["by_title"].write({title: text for title, text in texts.items() if text})
+            for name, texts in (("rename", names), ("types", types))
+        }
+        stated = {name: texts for name, texts in (self.stated | written).items() if texts}
+        return self.model_copy(update={"stated": stated})
+
     def texts(self) -> dict[str, str]:
         """Return what was chosen, as the fields of a form in the browser hold it."""
         chosen = self.model_dump(include={"what", "duration", "skip_bad", "take_back"})
@@ -236,9 +249,9 @@ class Choices(BaseModel):
 @dataclass
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
-    on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
-    it has what was stored of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
-    first lines as they are, what they were taken for, and the columns."""
+    on it is under way. `is_recalled`: whether it has what was stored of its form; `note`: a
+    sentence on that. `lines`, `head`, `titles`: the first lines as they are, what they were taken
+    for, and the columns."""
 
     id: str
     name: str
@@ -246,8 +259,6 @@ class Import:
     created_at: datetime
     file: Path
     choices: Choices
-    names: dict[str, str] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
     is_recalled: bool = False
     note: str = ""
     lines: Sequence[str] = ()
@@ -275,15 +286,6 @@ class Import:
         """Return what the rows of the file are: as chosen, else as its titles show."""
         is_event = any({*pair} <= {*self.titles} for pair in _OF_EVENTS)
         return self.choices.what or ("events" if is_event else "readings")
-
-    def stated(self) -> Stated:
-        """Return the texts of what a person stated, by the field of the form."""
-        stated = dict(self.choices.stated)
-        for field_name, by_title in (("rename", self.names), ("types", self.types)):
-            given = {title: text for title, text in by_title.items() if text}
-            if given:
-                stated[field_name] = KINDS["by_title"].write(given)
-        return stated
 
     def follow(self, step: str, done: int, total: int | None) -> None:
         """Note progress; the port `Progress`. Raises FileNotFoundError if the file was deleted."""
@@ -374,11 +376,8 @@ class Imports:
                 raise UserError("the file is being worked at; wait until that is over")
             if not job.file.exists():
                 raise UserError("the uploaded file is no longer there; import it again")
-            job.choices = choices or job.choices
             if choices:
-                rows = zip(choices.title, choices.name, choices.before, strict=False)
-                job.names |= {title: name for title, name, before in rows if name != before}
-                job.types |= dict(zip(choices.title, choices.column_type, strict=False))
+                job.choices = choices.with_columns(job.choices.stated)
             job.state = state
             job.progress = 0.0
             job.fault = ""
@@ -420,7 +419,7 @@ class Imports:
 
     def _check(self, platform: Platform, job: Import, reject: Reject) -> CheckedFile:
         chosen = job.choices
-        form = read_form(job.stated(), FileForm(plant_zone=self._plant_zone))
+        form = read_form(chosen.stated, FileForm(plant_zone=self._plant_zone))
         return check_rows(
             open_rows(job.file, form, job.what, skip_bad=chosen.skip_bad, name=job.name),
             job.what,
@@ -438,7 +437,7 @@ class Imports:
             try:
                 now = platform.clock.now()
                 job.result = checked.write(now=now, actor=actor, progress=job.follow)
-                stated = {} if job.choices.take_back else job.stated()
+                stated = {} if job.choices.take_back else job.choices.stated
                 keep(platform.file_forms, hash_form(job.file, job.what), job.name, stated, now)
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
@@ -451,11 +450,8 @@ class Imports:
 def _recall(platform: Platform, job: Import) -> None:
     """Fill the choices of a new import with what is stored of its form."""
     form = hash_form(job.file, job.what)
-    recalled = recall(platform.file_forms, form, job.stated(), platform.zone, _REMEDY)
-    texts = dict(recalled.stated)
-    by_column = read_form({name: texts.pop(name, ()) for name in ("rename", "types")})
-    job.names, job.types = dict(by_column.rename), dict(by_column.types)
-    job.choices = job.choices.model_copy(update={"stated": texts})
+    recalled = recall(platform.file_forms, form, job.choices.stated, platform.zone, _REMEDY)
+    job.choices = job.choices.model_copy(update={"stated": dict(recalled.stated)})
     job.note = recalled.note
     job.is_recalled = True
 

@@ -28,7 +28,7 @@ from alerting.console.plant.import_jobs import (
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, read_form
 from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
@@ -269,7 +269,9 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         messages = messages.replace(job.note, "")
     requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
     is_event = job.choices.what == "events" or isinstance(next(iter(job.rows), None), EventRow)
-    first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
+    first = (
+        _FIRST | requested | job.choices.stated.keys() | (_OF_EVENTS if is_event else frozenset())
+    )
 
     def show(text: str) -> str:
         return name_options(storable(text.replace(str(job.file), job.name)), _NAMES)
@@ -296,6 +298,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
         asked=requested,
         chosen_values=job.choices.texts(),
+        stated=read_form(job.choices.stated),
         options=_options(job),
         offered=_names_to_offer(job, platform),
         fault=headline,

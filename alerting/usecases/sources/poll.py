@@ -26,7 +26,6 @@ from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
     Delivered,
-    DocumentStore,
     FileMark,
     IngestionPorts,
     RecordReader,
@@ -303,18 +302,16 @@ def _find_marks(
     faults: list[str],
     is_outage: IsOutage,
 ) -> Iterator[tuple[FoundFile, FileMark | None]]:
-    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be
-    read to `faults`."""
+    """Yield each file with its mark; None without one, or with `again`, or if it was refused before
+    the source was last changed. Add files that cannot be read to `faults`."""
+    changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
     for start in range(0, len(files), MOST_FILES):
         piece = files[start : start + MOST_FILES]
-        marks = (
-            []
-            if again
-            else _marks(plant.sources, plant.deliveries, source, [file.name for file in piece])
-        )
         by_path: dict[str, list[FileMark]] = {}
-        for mark in marks:
-            by_path.setdefault(mark.path, []).append(mark)
+        paths = [] if again else [file.name for file in piece]
+        for mark in plant.deliveries.file_marks(source.name, paths):
+            if mark.fault is None or changed is None or mark.at >= changed:
+                by_path.setdefault(mark.path, []).append(mark)
         for file in piece:
             try:
                 with _blame_file(file, is_outage):
@@ -323,19 +320,6 @@ def _find_marks(
                 faults.append(storable(str(fault)))
             else:
                 yield file, earlier
-
-
-def _marks(
-    sources: DocumentStore,
-    deliveries: SourceDeliveries,
-    source: FilesSource,
-    paths: Sequence[str],
-) -> list[FileMark]:
-    """Return the marks of files, without marks of files that were refused before the source was
-    last changed: these files get another try."""
-    changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
-    marks = deliveries.file_marks(source.name, paths)
-    return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
 
 
 def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> FileMark | None:
@@ -465,7 +449,11 @@ def _check(
     except Exception as refusal:  # an unexpected one quotes what it wants
         if is_outage(refusal) or drop.may_be_quoted(source, file):
             raise
-        raise UserError(no_table(file.name)) from refusal
+        raise UserError(  # a person who chooses a path learns nothing about other files
+            f"{file.name} was not imported: no table with a column of time stamps was found in it, "
+            "as the source describes it (time, time_format, separator, encoding); nothing of it is "
+            "quoted here"
+        ) from refusal
 
 
 def try_files(
@@ -504,13 +492,3 @@ def try_files(
 def name_fields(text: str) -> str:
     """Return a message of the check with the fields of a source in place of options."""
     return name_options(text, _FIELDS)
-
-
-def no_table(file: str) -> str:
-    """Return the refusal of a file that is no table of time stamps. It quotes nothing, so that a
-    person who chooses a path learns nothing about other files from messages."""
-    return (
-        f"{file} was not imported: no table with a column of time stamps was found in it, "
-        "as the source describes it (time, time_format, separator, encoding); nothing of "
-        "it is quoted here"
-    )
