@@ -34,7 +34,7 @@ from alerting.usecases.ingestion.imported_files import (
     Understood,
     UnderstoodColumn,
 )
-from alerting.usecases.ingestion.stated_options import Recalled, keep, recall, with_note
+from alerting.usecases.ingestion.stated_options import keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -188,10 +188,10 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
     file, what, stated = wish[:3]
     hashed = hash_form(file, what)
     with _rejects(wish) as reject, platform() as p:
-        recalled = Recalled(stated)
+        note = ""
         if not wish.afresh:
-            recalled = recall(p.file_forms, hashed, stated, p.zone, _REMEDY)
-        form = options.file_form(recalled.stated)
+            stated, note = recall(p.file_forms, hashed, stated, p.zone, _REMEDY)
+        form = options.file_form(stated)
         given = {"reject": reject, "take_back": wish.take_back, **of_events}
 
         def check(report: Progress) -> CheckedFile:
@@ -199,7 +199,7 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
             return check_rows(rows, what, p, now=datetime.now(UTC), progress=report, **given)
 
         with progress() as report:
-            checked = with_note(partial(check, report), recalled.note)
+            checked = with_note(partial(check, report), note)
         print_lines(lines_of_understood(checked.understood))
         if wish.dry_run:
             value = {"dry_run": True, "understood": checked.understood}
@@ -211,7 +211,7 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
         except Exception:
             errors.print(_INTERRUPTED)
             raise
-        keep(p.file_forms, hashed, file.name, {} if wish.take_back else recalled.stated, now)
+        keep(p.file_forms, hashed, file.name, {} if wish.take_back else stated, now)
     path = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": path}, _lines_of_result(result, path))
 

@@ -450,9 +450,9 @@ class Imports:
 def _recall(platform: Platform, job: Import) -> None:
     """Fill the choices of a new import with what is stored of its form."""
     form = hash_form(job.file, job.what)
-    recalled = recall(platform.file_forms, form, job.choices.stated, platform.zone, _REMEDY)
-    job.choices = job.choices.model_copy(update={"stated": dict(recalled.stated)})
-    job.note = recalled.note
+    given = job.choices.stated
+    stated, job.note = recall(platform.file_forms, form, given, platform.zone, _REMEDY)
+    job.choices = job.choices.model_copy(update={"stated": stated})
     job.is_recalled = True
 
 
