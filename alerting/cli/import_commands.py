@@ -185,18 +185,18 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
     from alerting.adapters.files.find_form import hash_form
     from alerting.adapters.files.readings_and_events import open_rows
 
-    file, what, stated = wish[:3]
-    hashed = hash_form(file, what)
+    file, rows, stated = wish[:3]
+    hashed = hash_form(file, rows)
     with _rejects(wish) as reject, platform() as p:
         note = ""
         if not wish.afresh:
             stated, note = recall(p.file_forms, hashed, stated, p.zone, _REMEDY)
         form = options.file_form(stated)
-        given = {"reject": reject, "take_back": wish.take_back, **of_events}
+        further = {"reject": reject, "take_back": wish.take_back, **of_events}
 
         def check(report: Progress) -> CheckedFile:
-            rows = open_rows(file, form, what, skip_bad=wish.skip_bad)
-            return check_rows(rows, what, p, now=datetime.now(UTC), progress=report, **given)
+            source = open_rows(file, form, rows, skip_bad=wish.skip_bad)
+            return check_rows(source, rows, p, now=datetime.now(UTC), progress=report, **further)
 
         with progress() as report:
             checked = with_note(partial(check, report), note)

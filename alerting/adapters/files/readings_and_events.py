@@ -582,11 +582,11 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
 
 
 def open_rows(
-    path: Path, form: FileForm, what: What, *, skip_bad: bool = False, name: str | None = None
+    path: Path, form: FileForm, rows: What, *, skip_bad: bool = False, name: str | None = None
 ) -> ReadingsFile | EventsFile:
     """Return the rows of a file, to be checked. `name`: of the file in messages; else its path.
     Raises UserError if it is no such table, or if its form cannot be as it is stated."""
-    refuse_sequence(form, what, skip_bad=skip_bad)
-    rows = EventsFile(path, form) if what == "events" else ReadingsFile(path, form)
-    rows.name = name or rows.name
-    return rows
+    refuse_sequence(form, rows, skip_bad=skip_bad)
+    source = EventsFile(path, form) if rows == "events" else ReadingsFile(path, form)
+    source.name = name or source.name
+    return source

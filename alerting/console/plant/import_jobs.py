@@ -450,8 +450,8 @@ class Imports:
 def _recall(platform: Platform, job: Import) -> None:
     """Fill the choices of a new import with what is stored of its form."""
     form = hash_form(job.file, job.what)
-    given = job.choices.stated
-    stated, job.note = recall(platform.file_forms, form, given, platform.zone, _REMEDY)
+    forms = platform.file_forms
+    stated, job.note = recall(forms, form, job.choices.stated, platform.zone, _REMEDY)
     job.choices = job.choices.model_copy(update={"stated": stated})
     job.is_recalled = True
 

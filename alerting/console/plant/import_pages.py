@@ -141,8 +141,8 @@ async def send_file(
             )
         size = int(request.headers.get("content-length", "0"))
         try:
-            what = {"what": fields["what"]} if fields.get("what") else {}
-            choices = Choices.model_validate(what | {"stated": read_stated(fields)})
+            stated = {"stated": read_stated(fields), "what": fields.get("what") or None}
+            choices = Choices.model_validate(stated)
         except ValidationError as fault:
             raise UserError("the form is not one of this page") from fault
         admitted.append(imports.admit(name, person.name, size, choices))

@@ -85,12 +85,12 @@ def import_assets(
     variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
-    names = [str(given.document.get("name")) for given in imported]
+    names = [str(asset.document.get("name")) for asset in imported]
     faults = [*_faults(imported, {*existing, *names})]
     merged = {}
-    for name, given in () if faults else zip(names, imported, strict=True):
+    for name, partial in () if faults else zip(names, imported, strict=True):
         stored = asset_document(existing[name]) if name in existing else {}
-        merged[name] = Asset.model_validate(_deep_merge(stored, given.document))
+        merged[name] = Asset.model_validate(_deep_merge(stored, partial.document))
     faults += [
         replace(fault, path=f"{asset.name}.{fault.path}")
         for asset in merged.values()

@@ -79,9 +79,9 @@ def column_types(
     A variable that was declared without a type has the type of its column until its first reading.
     """
     types: dict[str, VariableType] = {}
-    known = sorted(profile.assets.keys() & existing.keys())
+    stored = sorted(profile.assets.keys() & existing.keys())
     for title, column in profile.columns.items():
-        declared = _stored_type(source, column, known, existing, readings) if known else None
+        declared = _stored_type(source, column, stored, existing, readings) if stored else None
         if declared and column.stated not in (None, declared):
             raise UserError(
                 f"{source.name}: {column.name} is declared as {declared}, and a declared variable "
@@ -414,7 +414,7 @@ CheckedFile = Checked[ReadingRow] | Checked[EventRow]
 
 def check_rows(
     source: Any,
-    what: What,
+    rows: What,
     plant: IngestionPorts,
     *,
     duration: Duration | None = None,
@@ -422,13 +422,13 @@ def check_rows(
     now: datetime | None = None,
     units: Mapping[str, str] = MappingProxyType({}),
     by: str | None = None,
-    **given: Any,
+    **options: Any,
 ) -> CheckedFile:
     """Return a checked file of readings or of events: see `check_readings` and `check_events`, of
     which each gets what concerns it."""
-    if what == "events":
-        return check_events(source, plant, duration=duration, delay=delay, **given)
-    return check_readings(source, plant, now=now, units=units, by=by, **given)
+    if rows == "events":
+        return check_events(source, plant, duration=duration, delay=delay, **options)
+    return check_readings(source, plant, now=now, units=units, by=by, **options)
 
 
 def check_readings(
@@ -528,9 +528,10 @@ def check_events(
     new_types = []
     for name, lasts in durations.items():
         before = stored.get(name)
-        known = before or EventType(name=name, title=profile.type_texts.get(name), duration=lasts)
-        update = {"duration": lasts, "delay": known.delay if delay is None else delay}
-        if before != (event_type := known.model_copy(update=update)):
+        title = profile.type_texts.get(name)
+        declared = before or EventType(name=name, title=title, duration=lasts)
+        update = {"duration": lasts, "delay": declared.delay if delay is None else delay}
+        if before != (event_type := declared.model_copy(update=update)):
             new_types.append(event_type)
     understood = understand(source, profile, types, existing, durations)
     rows = partial(source.read, types, durations)
