@@ -295,12 +295,11 @@ def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]
     if result.event_types:
         types = (f"{name} ({kind})" for name, kind in result.event_types.items())
         yield f"event types: {', '.join(types)}"
-    again = "again as far as the definitions' allowed lateness reaches"
-    if result.late and result.removed:
-        yield f"the next evaluation evaluates their times {again}"
-    elif result.late:
-        came = f"{result.late:,} came after their time was evaluated"
-        yield f"{came}: the next evaluation evaluates it {again}"
+    if result.late:
+        again = "again as far as the definitions' allowed lateness reaches"
+        came = f"{result.late:,} came after their time was evaluated: "
+        which = f"{'' if result.removed else came}the next evaluation evaluates their times"
+        yield f"{which} {again}"
     if rejects:
         bad = "1 bad line was" if result.rejected == 1 else f"{result.rejected:,} bad lines were"
         yield f"{bad} written to {rejects}"

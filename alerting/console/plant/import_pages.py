@@ -1,9 +1,9 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -191,7 +191,8 @@ def check_again(
     choices: Annotated[Choices, Depends(read_choices)],
 ) -> Response:
     """Check the file again with the choices of the form."""
-    return _check(request, platform, imports, imports.find(id), choices)
+    job = imports.find(id)
+    return _begin(request, platform, job, partial(imports.check, platform, job, choices))
 
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
@@ -202,7 +203,7 @@ def take_back(
     check how the file is imported correctly."""
     job = imports.find(id)
     choices = job.choices.model_copy(update={"take_back": not job.choices.take_back})
-    return _check(request, platform, imports, job, choices)
+    return _begin(request, platform, job, partial(imports.check, platform, job, choices))
 
 
 @pages.post("/import/{id}/write", response_class=HTMLResponse)
@@ -211,11 +212,7 @@ def write_file(
 ) -> Response:
     """Begin to write the lines of a file, or to remove them."""
     job = imports.find(id)
-    try:
-        imports.write(platform, job, person.name)
-    except UserError as fault:
-        return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
-    return _go_to(job)
+    return _begin(request, platform, job, partial(imports.write, platform, job, person.name))
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
@@ -225,11 +222,10 @@ def delete_import(id: Id, _: FormEngineer, imports: TheImports) -> RedirectRespo
     return RedirectResponse("/import", 303)
 
 
-def _check(
-    request: Request, platform: Served, imports: Imports, job: Import, choices: Choices
-) -> Response:
+def _begin(request: Request, platform: Served, job: Import, act: Callable[[], None]) -> Response:
+    """Begin work on a file, and lead to its page, which says why if it cannot begin."""
     try:
-        imports.check(platform, job, choices)
+        act()
     except UserError as fault:
         return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
     return _go_to(job)

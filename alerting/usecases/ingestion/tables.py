@@ -169,13 +169,13 @@ def with_variables(
             update = {"type": kind, "source": declared.source or by}
             variables[column.name] = declared.model_copy(update=update)
         elif column.name in filled:
-            whole, own = column.split_title()
-            text = whole if kind == "number" else whole_title(title)
+            text, unit = column.split_title()
+            text, unit = (text, unit) if kind == "number" else (whole_title(title), None)
+            stated = None if column.unit_of_cells else units.get(title)
             variables[column.name] = Variable(
                 title=text if text != column.name else None,
                 type=kind,
-                unit=(None if column.unit_of_cells else units.get(title))
-                or (own if kind == "number" else None),
+                unit=stated or unit,
                 source=by,
             )
     if variables == asset.variables:
@@ -552,10 +552,7 @@ def ignore_line(_line: BadLine) -> None:
 def first_rows(checked: CheckedFile, most: int) -> list[ReadingRow | EventRow]:
     """Return the first rows of a checked file as they will be stored."""
     batches: Iterator[Sequence[ReadingRow | EventRow]] = checked.rows(ignore_line, silent)
-    try:
-        return list(islice(chain.from_iterable(batches), most))
-    finally:
-        getattr(batches, "close", lambda: None)()
+    return list(islice(chain.from_iterable(batches), most))
 
 
 def name_options(text: str, names: Mapping[str, str]) -> str:
