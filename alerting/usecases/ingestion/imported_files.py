@@ -226,17 +226,17 @@ _EMPTY: Mapping[str, tuple[str, str]] = MappingProxyType({
         "{number} rows hold no value and were skipped",
     ),
 })  # fmt: skip
-_BAD_QUALITY = templates(
+_BAD_QUALITY = (
     "{number} sample is of bad quality: its value is not stored, and the variable is unknown until "
     "its next sample that is not bad",
     "{number} samples are of bad quality: their values are not stored, and the variable is unknown "
     "until its next sample that is not bad",
 )
-_UNCERTAIN = templates(
+_UNCERTAIN = (
     "{number} sample is of uncertain quality: it is marked as such, and used",
     "{number} samples are of uncertain quality: they are marked as such, and used",
 )
-_CUT = templates(
+_CUT = (
     "{number} time stamp is finer than a millisecond and was cut to it",
     "{number} time stamps are finer than a millisecond and were cut to it",
 )
