@@ -249,9 +249,9 @@ class Choices(BaseModel):
 @dataclass
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
-    on it is under way. `is_recalled`: whether it has what was stored of its form; `note`: a
-    sentence on that. `lines`, `head`, `titles`: the first lines as they are, what they were taken
-    for, and the columns."""
+    on it is under way. `note`: a sentence on what was stored of its form, None until that is asked
+    for. `lines`, `head`, `titles`: the first lines as they are, what they were taken for, and the
+    columns."""
 
     id: str
     name: str
@@ -259,8 +259,7 @@ class Import:
     created_at: datetime
     file: Path
     choices: Choices
-    is_recalled: bool = False
-    note: str = ""
+    note: str | None = None
     lines: Sequence[str] = ()
     head: FileForm = field(default_factory=FileForm)
     titles: Sequence[str] = ()
@@ -407,12 +406,11 @@ class Imports:
         encoding = read_form(job.choices.stated).encoding
         job.lines = first_lines(job.file, encoding, _MOST_LINES)
         _look_at_head(job)
-        if job.is_recalled:
-            job.note = ""
-        else:
-            _recall(platform, job)
+        note = "" if job.note is not None else _recall(platform, job)
+        if note:
             _look_at_head(job)
-        checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
+        job.note = note
+        checked = with_note(partial(self._check, platform, job, ignore_line), note)
         job.rows = first_rows(checked, 10)
         job.checked = checked
         _end(job, "checked")
@@ -447,13 +445,13 @@ class Imports:
             job.file.unlink()
 
 
-def _recall(platform: Platform, job: Import) -> None:
-    """Fill the choices of a new import with what is stored of its form."""
+def _recall(platform: Platform, job: Import) -> str:
+    """Fill the choices of a new import with what is stored of its form; return a note on that."""
     form = hash_form(job.file, job.what)
     forms = platform.file_forms
-    stated, job.note = recall(forms, form, job.choices.stated, platform.zone, _REMEDY)
+    stated, note = recall(forms, form, job.choices.stated, platform.zone, _REMEDY)
     job.choices = job.choices.model_copy(update={"stated": stated})
-    job.is_recalled = True
+    return note
 
 
 def _look_at_head(job: Import) -> None:
