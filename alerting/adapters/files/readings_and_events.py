@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -29,7 +28,6 @@ from alerting.adapters.files.checks import (
     read_names,
 )
 from alerting.adapters.files.find_form import FoundForm, find_form, open_table
-from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.roles import distinguishing_column
 from alerting.adapters.files.rows import Keyed, Qualities, TableRows
@@ -221,14 +219,6 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         these; before the profile."""
         self._rows.keep_names(titles)
         self._found.use_units(units)
-
-    def newest_instant(self) -> datetime | None:
-        """Return the newest instant that the file states without being read; None if it does
-        not."""
-        table = self._rows.table
-        if not isinstance(table, ParquetTable) or len(self._found.times.titles) != 1:
-            return None
-        return table.newest_instant(self._found.times.titles[0])
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> Profile:
         self._parsed = []

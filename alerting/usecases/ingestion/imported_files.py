@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset, Variable, VariableType
@@ -20,8 +20,8 @@ from alerting.definitions.wording.language import (
     joined,
     templates,
 )
-from alerting.ports import EventRow, Progress, ReadingBatch
-from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units
+from alerting.ports import Progress
+from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.readings.history import Millis
 from alerting.readings.unit_changes import ThinnedRows
 from alerting.readings.variable_series import describe_doubtful
@@ -72,6 +72,7 @@ class Understood:
     removes: int | None = None
 
 
+P_co = TypeVar("P_co", bound="Profile", covariant=True)
 Duration = Literal["instant", "lasting"]
 DURATIONS: Mapping[bool | None, Duration | None] = MappingProxyType(
     {True: "lasting", False: "instant", None: None}
@@ -141,8 +142,9 @@ class EventsProfile(Profile):
     type_texts: Mapping[str, str] = field(default_factory=dict)
 
 
-class Source(Protocol):
-    """A file, as messages name it. `unit` is the word for its lines: line, or row."""
+class RowSource(Protocol[P_co]):
+    """A file of readings or of events, read once to check and once to import. `unit` is the word
+    for its lines: line, or row."""
 
     name: str
     unit: str
@@ -150,56 +152,25 @@ class Source(Protocol):
     @property
     def form(self) -> FileForm: ...
 
-
-class ReadingSource(Source, Protocol):
-    """Readings in a file, read once to check and once to import."""
-
-    def newest_instant(self) -> datetime | None:
-        """Return the newest instant that the file states without being read; None if it does not
-        state any."""
+    def keep_names(self, titles: Titles, declared: Any, /) -> None:
+        """Give texts that are titles of assets, and columns of declared variables or texts that are
+        titles of event types, the names of those; before the profile. `declared`: units of the
+        variables by name, or titles of the types."""
         ...
 
-    def keep_names(self, titles: Titles, units: Units) -> None:
-        """Give texts that are titles of assets, and columns of declared variables, the names of
-        those assets and variables; before the profile."""
-        ...
-
-    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> P_co:
         """`stop_early`: stop soon after the first bad line."""
         ...
 
-    def read(
-        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
-    ) -> Iterator[ReadingBatch]:
-        """Yield batches of rows with the columns of these types. Every bad line is passed to
-        `reject`."""
+    @property
+    def read(self) -> Callable[..., Iterator[Any]]:
+        """What yields batches of rows with the columns of some types, for events also of some
+        durations. Every bad line is passed to its `reject`."""
         ...
 
 
-class EventSource(Source, Protocol):
-    """Events in a file, read once to check and once to import."""
-
-    def keep_names(self, titles: Titles, types: Titles) -> None:
-        """Give texts that are titles of assets or event types the names of those; before the
-        profile."""
-        ...
-
-    def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
-        """`stop_early`: stop soon after the first bad line."""
-        ...
-
-    def read(
-        self,
-        types: Mapping[str, VariableType],
-        durations: Mapping[str, Duration],
-        reject: Reject,
-        progress: Progress,
-    ) -> Iterator[Sequence[EventRow]]:
-        """Yield batches of events with attributes of these types. Every bad line is passed to
-        `reject`."""
-        ...
-
-
+ReadingSource = RowSource[Profile]
+EventSource = RowSource[EventsProfile]
 SHOWN = 5
 _TYPES: Mapping[VariableType, str] = MappingProxyType(
     {
@@ -277,7 +248,7 @@ _REPEATED: Mapping[tuple[DuplicatesRule, str], tuple[str, str]] = MappingProxyTy
 
 
 def understand(
-    source: Source,
+    source: ReadingSource,
     profile: Profile,
     types: Mapping[str, VariableType],
     existing: Mapping[str, Asset],
@@ -327,7 +298,7 @@ def understand(
     )
 
 
-def refuse_bad(source: Source, profile: Profile, reject: Reject | None) -> None:
+def refuse_bad(source: ReadingSource, profile: Profile, reject: Reject | None) -> None:
     """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
     if no good line is left."""
     if profile.distinguishing and profile.duplicates == "mean":
@@ -340,7 +311,9 @@ def refuse_bad(source: Source, profile: Profile, reject: Reject | None) -> None:
         raise UserError(f"{source.name} has a header but no lines; nothing was written")
 
 
-def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
+def refuse_doubtful(
+    source: ReadingSource, profile: Profile, types: Mapping[str, VariableType]
+) -> None:
     """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so
     that it may have another."""
     for title, kind in types.items():
@@ -380,13 +353,13 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
             )
 
 
-def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
+def _with_lines(headline: str, source: ReadingSource, lines: Sequence[BadLine], *more: str) -> str:
     """Return a text with one line below it for each bad line, and for each further sentence."""
     below = [ENGLISH.say(_BAD[source.unit], line=line.text) for line in lines]
     return joined("\n  - ", headline, *below, *more)
 
 
-def _refusal(source: Source, profile: Profile, remedy: str) -> str:
+def _refusal(source: ReadingSource, profile: Profile, remedy: str) -> str:
     lines = profile.first_bad
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
     below: list[str] = []
@@ -428,7 +401,7 @@ def _name_what_differs(profile: Profile, title: str) -> str:
 
 
 def notes(
-    source: Source,
+    source: ReadingSource,
     profile: Profile,
     types: Mapping[str, VariableType],
     now: datetime | None = None,
@@ -477,7 +450,7 @@ def notes(
         )
 
 
-def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
+def _clock_notes(source: ReadingSource, profile: Profile) -> Iterator[str]:
     if (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "

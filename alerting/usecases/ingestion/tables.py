@@ -62,7 +62,6 @@ from alerting.usecases.ingestion.imported_files import (
     Profile,
     ReadingSource,
     Reject,
-    Source,
     Understood,
     refuse_bad,
     refuse_doubtful,
@@ -71,7 +70,7 @@ from alerting.usecases.ingestion.imported_files import (
 
 
 def column_types(
-    source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings
+    source: ReadingSource, profile: Profile, existing: Mapping[str, Asset], readings: Readings
 ) -> dict[str, VariableType]:
     """Return the type by column title: the declared type, else the inferred one; columns without
     any value are left out.
@@ -106,7 +105,7 @@ def column_types(
 
 
 def _stored_type(
-    source: Source,
+    source: ReadingSource,
     column: ColumnProfile,
     assets: Sequence[str],
     existing: Mapping[str, Asset],
@@ -147,7 +146,7 @@ def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
 
 
 def with_variables(
-    source: Source,
+    source: ReadingSource,
     asset: Asset,
     filled: set[str],
     columns: Mapping[str, ColumnProfile],
@@ -193,7 +192,7 @@ def with_variables(
 
 
 def event_durations(
-    source: Source,
+    source: ReadingSource,
     profile: EventsProfile,
     stored: Mapping[str, Duration],
     stated: Duration | None,
