@@ -63,6 +63,7 @@ def test_the_help_of_an_option_is_a_sentence():
     [
         ("header_line", "-1", "--header-line: '-1' is no number of a line"),
         ("types", "a=colour", "--column-type: 'a=colour' is not of the form title=type"),
+        ("quality_codes", "opc", "--quality-codes: 'opc' is none of opc-ua, opc-da, siemens, flag"),
         ("rename", "a", "--rename: 'a' is not of the form old=new"),
         ("sequence", "soon", "--sequence: 'soon' is not a duration"),
     ],
