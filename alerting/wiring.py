@@ -192,14 +192,14 @@ def source_readers(
     from alerting.adapters.mongo.mongo import is_outage
     from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
     from alerting.adapters.sources.brokers import look_at
-    from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
+    from alerting.adapters.sources.file_drops import SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
     plant = plant_zone(settings, environ)
     resolve = allowed_secrets(environ, settings.secret_rules, connection)
     return Readers(
-        SourceFiles(FolderDrop(plant), resolve),
+        SourceFiles(resolve, plant),
         SqlReader(resolve, plant_zone=plant),
         lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
         is_outage,

@@ -214,7 +214,7 @@ def _read_file(file: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def progress() -> Iterator["ProgressPort"]:
-    """Show a progress bar on standard error."""
+    """Show a progress bar on standard error, if that is a screen."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -222,7 +222,8 @@ def progress() -> Iterator["ProgressPort"]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as bar:
+    shown = errors.is_interactive  # elsewhere it would print empty lines
+    with Progress(*columns, console=errors, transient=True, disable=not shown) as bar:
         task = bar.add_task("starting", total=None)
 
         def report_progress(step: str, done: int, total: int | None) -> None:

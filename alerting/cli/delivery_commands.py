@@ -231,7 +231,7 @@ Message = tuple[str, bytes]
 
 
 @command
-@options.states_form(options.of_names("time", "time_format", "asset", "asset_column", "zone"))
+@options.states_form("time", "time_format", "asset", "asset_column", "zone")
 def replay(
     file: Annotated[Path, typer.Argument(help="A file of readings, in order of time.")],
     to: Annotated[str, typer.Option("--to", help="Source of kind http or mqtt.", metavar="SOURCE")],

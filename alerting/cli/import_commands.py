@@ -1,22 +1,19 @@
 """`alerting import`: import readings, events and assets from files, with what a file was found to
 be and what its import changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
 
 from alerting.cli import options
 from alerting.cli.command import (
-    Line,
     Output,
-    OutputTable,
     errors,
     platform,
     print_lines,
@@ -26,28 +23,30 @@ from alerting.cli.command import (
     writes,
 )
 from alerting.cli.main import command_group
-from alerting.definitions.file_form import FileForm, Stated, describe_form, refuse_sequence
+from alerting.definitions.faults import legible
+from alerting.definitions.file_form import FileForm, Stated, describe_form
 from alerting.definitions.form_fields import What
+from alerting.ports import Progress
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import (
-    Duration,
+    DURATIONS,
     Reject,
     Understood,
     UnderstoodColumn,
 )
-from alerting.usecases.ingestion.stated_options import Recalled, keep, recall, with_note
+from alerting.usecases.ingestion.stated_options import keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
-    check_events,
-    check_readings,
+    check_rows,
+    ignore_line,
 )
 
-if TYPE_CHECKING:
-    Check = Callable[..., CheckedFile]
-
-_SHOWN = 6
 _REMEDY = "give an option to read it otherwise, or --afresh"
+_INTERRUPTED = (
+    "the import was interrupted: what it has done stays; the same command does the rest, and "
+    "nothing twice"
+)
 _COLUMNS = 40
 import_group = command_group(
     "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
@@ -59,7 +58,7 @@ import_group = command_group(
 
 @import_group.command()
 @writes
-@options.states_form(lambda _, field: "readings" in field.what)
+@options.states_form("readings")
 def readings(
     file: options.File,
     stated: Stated,
@@ -104,20 +103,13 @@ def readings(
     the sample is good. A row of bad quality speaks of its filled cells, or of
     all its columns when none is filled.
     """
-    from alerting.adapters.files.readings_and_events import ReadingsFile
-
-    def open_file(form: FileForm) -> "Check":
-        refuse_sequence(form, "readings", skip_bad=skip_bad)
-        now = datetime.now(UTC)
-        return partial(check_readings, ReadingsFile(file, form), take_back=take_back, now=now)
-
-    wish = _Wish(file, "readings", stated, afresh, take_back, dry_run)
-    return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
+    wish = _Wish(file, "readings", stated, skip_bad, rejects, take_back, afresh, dry_run)
+    return _import(wish)
 
 
 @import_group.command()
 @writes
-@options.states_form(lambda _, field: "events" in field.what)
+@options.states_form("events")
 def events(
     file: options.File,
     stated: Stated,
@@ -135,26 +127,14 @@ def events(
     Unknown assets and event types are declared. The same event given again,
     e.g. with its end, is merged.
     """
-    from alerting.adapters.files.readings_and_events import EventsFile
-
-    durations: dict[bool | None, Duration | None] = {True: "lasting", False: "instant"}
-    duration = durations.get(lasting)
-
-    def open_file(form: FileForm) -> "Check":
-        refuse_sequence(form, "events", skip_bad=skip_bad)
-        source = EventsFile(file, form)
-        return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
-
-    wish = _Wish(file, "events", stated, afresh, take_back, dry_run)
-    return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
+    wish = _Wish(file, "events", stated, skip_bad, rejects, take_back, afresh, dry_run)
+    return _import(wish, duration=DURATIONS[lasting], delay=delay)
 
 
 @import_group.command()
 @writes
 @options.states_form(
-    options.of_names(
-        *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
-    )
+    *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
 )
 def assets(
     file: Annotated[
@@ -187,93 +167,81 @@ def assets(
     return Output(result, _lines_of_assets(result))
 
 
-@dataclass(frozen=True)
-class _Wish:
+class _Wish(NamedTuple):
     """A file and the options of its command."""
 
     file: Path
     what: What
     stated: Stated
-    afresh: bool
+    skip_bad: bool
+    rejects: Path | None
     take_back: bool
+    afresh: bool
     dry_run: bool
 
 
-def _import(
-    wish: _Wish,
-    open_file: Callable[[FileForm], "Check"],
-    rejects: AbstractContextManager[Reject | None],
-) -> Output:
-    """Check a whole file, print its profile, and write its rows unless this is a dry run.
-
-    `open_file`: returns `check_readings` or `check_events` of the file, read by its form.
-    """
+def _import(wish: _Wish, **of_events: Any) -> Output:
+    """Check a whole file, print its profile, and write its rows unless this is a dry run."""
     from alerting.adapters.files.find_form import hash_form
+    from alerting.adapters.files.readings_and_events import open_rows
 
-    form = hash_form(wish.file, wish.what)
-    with rejects as reject, platform() as p:
-        recalled = (
-            Recalled(wish.stated)
-            if wish.afresh
-            else recall(p.file_forms, form, wish.stated, p.zone, _REMEDY)
-        )
+    file, rows, stated = wish[:3]
+    hashed = hash_form(file, rows)
+    with _rejects(wish) as reject, platform() as p:
+        note = ""
+        if not wish.afresh:
+            stated, note = recall(p.file_forms, hashed, stated, p.zone, _REMEDY)
+        form = options.file_form(stated)
+        further = {"reject": reject, "take_back": wish.take_back, **of_events}
+
+        def check(report: Progress) -> CheckedFile:
+            source = open_rows(file, form, rows, skip_bad=wish.skip_bad)
+            return check_rows(source, rows, p, now=datetime.now(UTC), progress=report, **further)
+
         with progress() as report:
-            whole = options.file_form(recalled.stated)
-            checked = with_note(
-                lambda: open_file(whole)(p, reject=reject, progress=report), recalled.note
-            )
+            checked = with_note(partial(check, report), note)
         print_lines(lines_of_understood(checked.understood))
         if wish.dry_run:
             value = {"dry_run": True, "understood": checked.understood}
             return Output(value, ["dry run: nothing was written"])
-        with progress() as report, explain_interruption():
-            now = p.clock.now()
-            result = checked.write(now=now, actor=user(), progress=report)
-        stated = {} if wish.take_back else recalled.stated
-        keep(p.file_forms, form, wish.file.name, stated, now)
+        now = p.clock.now()
+        try:
+            with progress() as report:
+                result = checked.write(now=now, actor=user(), progress=report)
+        except Exception:
+            errors.print(_INTERRUPTED)
+            raise
+        keep(p.file_forms, hashed, file.name, {} if wish.take_back else stated, now)
     path = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": path}, _lines_of_result(result, path))
 
 
-@contextmanager
-def explain_interruption() -> Iterator[None]:
-    """If an import ends before its last row, print that it can be repeated."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        errors.print(
-            "the import was interrupted: what it has done stays; the same command does the rest, "
-            "and nothing twice"
-        )
-        raise
-
-
-def _rejects(
-    file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
-) -> AbstractContextManager[Reject | None]:
+def _rejects(wish: _Wish) -> AbstractContextManager[Reject | None]:
     """Return the receiver of bad lines: a rejects file, none in a dry run, or None without
     --skip-bad."""
     from alerting.adapters.files.checks import RejectsFile, rejects_path
 
-    if rejects and not skip_bad:
+    if wish.rejects and not wish.skip_bad:
         raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")
-    if skip_bad and dry_run:
-        return nullcontext(lambda _line: None)
-    return RejectsFile(rejects or rejects_path(file), file) if skip_bad else nullcontext()
+    if wish.skip_bad and not wish.dry_run:
+        return RejectsFile(wish.rejects or rejects_path(wish.file), wish.file)
+    return nullcontext(ignore_line if wish.skip_bad else None)
 
 
-def lines_of_understood(understood: Understood) -> Iterator[Line]:
-    """Yield the format of the file, its time column, its other columns and remarks on them."""
-    yield from _lines_of_form(understood)
-    if not _are_plain(understood.columns):
-        columns = [_column(c) for c in understood.columns[:_COLUMNS]]
-        yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
-    if len(understood.columns) > _COLUMNS:
-        yield f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)"
-    yield from (f"  {line}" for line in bad_cells(understood.columns))
-    yield from (f"  {note}" for note in understood.notes)
-    if understood.removes is not None:
-        yield f"  {_count(understood.removes, 'row')} stored exactly as in this file"
+def lines_of_understood(understood: Understood) -> Iterator[str]:
+    """Yield what is in the file, and a line for each decision: how it is read, and remarks."""
+    u = understood
+    new = {*u.new_assets}
+    assets = [f"{name} (new)" if name in new else name for name in u.assets]
+    lines = _count(u.lines, "instant" if u.form.variable_column else "line")
+    span = f", {_local(u.first, u.form)} to {_local(u.last, u.form)}" if u.first and u.last else ""
+    columns = _names([_column(column, u) for column in u.columns], _COLUMNS)
+    yield f"{u.source}: {lines} of {_names(assets)}{span}{columns and f': {columns}'}"
+    yield from (f"  {line}" for line in describe_form(u.form))
+    yield from (f"  {line}" for line in bad_cells(u.columns))
+    yield from (f"  {note}" for note in u.notes)
+    if u.removes is not None:
+        yield f"  {_count(u.removes, 'row')} stored exactly as in this file"
 
 
 def _count(counted: int | Sequence[str], noun: str) -> str:
@@ -281,71 +249,40 @@ def _count(counted: int | Sequence[str], noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (
-        f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    )
+def _names(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
-def _lines_of_form(understood: Understood) -> Iterator[str]:
-    form = understood.form
-    span = (
-        f", {_local(understood.first, form)} to {_local(understood.last, form)}"
-        if understood.first
-        else ""
-    )
-    new = set(understood.new_assets)
-    assets = [f"{name} (new)" if name in new else name for name in understood.assets]
-    lines = _count(understood.lines, "instant" if form.variable_column else "line")
-    columns = [f"{c.name} {c.unit or ''}".strip() for c in understood.columns]
-    named = f": {', '.join(columns)}" if _are_plain(understood.columns) else ""
-    yield f"{understood.source}: {lines} of {_names(assets)}{span}{named}"
-    yield from (f"  {line}" for line in describe_form(form))
-
-
-def _are_plain(columns: Sequence[UnderstoodColumn]) -> bool:
-    """Return whether all that is to be said of columns are their names and units."""
-    return len(columns) <= _SHOWN and not any(
-        c.missing or c.bad or c.type != "number" for c in columns
-    )
-
-
-def _local(instant: datetime | None, form: FileForm) -> str:
-    if instant is None:
-        return ""
+def _local(instant: datetime, form: FileForm) -> str:
     local = instant.astimezone(ZoneInfo(form.zone or "UTC"))
     return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if form.zone else "Z")
 
 
-def _column(column: UnderstoodColumn) -> dict[str, Any]:
-    name = column.name if len(column.name) <= 60 else column.name[:59] + "…"
-    counts = {"values": column.values, "empty": column.missing, "bad": column.bad}
-    words = {
-        "column": name,
-        "type": column.type + (" (new)" if column.new else ""),
-        "unit": column.unit,
-    }
-    return words | {title: f"{n:,}" if n else None for title, n in counts.items()}
+def _column(column: UnderstoodColumn, understood: Understood) -> str:
+    """Return the name and unit of a column; of a variable its type if it is no number, and whether
+    it is new beside known assets."""
+    is_told_new = column.new and {*understood.assets} > {*understood.new_assets}
+    marks = [column.type] * (column.type != "number") + ["new"] * is_told_new
+    marks = [] if understood.event_types else marks
+    words = (legible(column.name, 60), column.unit, marks and f"({', '.join(marks)})")
+    return " ".join(word for word in words if word)
 
 
 def bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
+    """Yield a sentence on each column with cells that hold no value."""
     for column in [c for c in columns if c.bad][:_COLUMNS]:
         cells = ", ".join(
-            f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}"
+            legible(cell, 30) if column.bad == 1 else f"{count:,} x {legible(cell, 30)}"
             for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        bad = f"{column.bad:,} x no value ({cells}), which count"
-        if column.type != "category":
-            bad = _not_numbers(column.bad, column.bad_cells, cells)
+        bad = f"{column.bad:,} cells are not numbers ({cells}) and count"
+        if column.type == "category":
+            bad = f"{column.bad:,} x no value ({cells}), which count"
+        elif column.bad == 1:
+            bad = f"1 cell is not a number ({cells}) and counts"
         yield f"column {column.title[:60]!r}: {bad} as missing{where}"
-
-
-def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
-    """Return the sentence that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
-    if number == 1:
-        return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
-    return f"{number:,} cells are not numbers ({cells}) and count"
 
 
 def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]:
@@ -358,12 +295,11 @@ def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]
     if result.event_types:
         types = (f"{name} ({kind})" for name, kind in result.event_types.items())
         yield f"event types: {', '.join(types)}"
-    again = "again as far as the definitions' allowed lateness reaches"
-    if result.late and result.removed:
-        yield f"the next evaluation evaluates their times {again}"
-    elif result.late:
-        came = f"{result.late:,} came after their time was evaluated"
-        yield f"{came}: the next evaluation evaluates it {again}"
+    if result.late:
+        again = "again as far as the definitions' allowed lateness reaches"
+        came = f"{result.late:,} came after their time was evaluated: "
+        which = f"{'' if result.removed else came}the next evaluation evaluates their times"
+        yield f"{which} {again}"
     if rejects:
         bad = "1 bad line was" if result.rejected == 1 else f"{result.rejected:,} bad lines were"
         yield f"{bad} written to {rejects}"

@@ -216,9 +216,7 @@ def export(
 
 @command
 @options.states_form(
-    options.of_names(
-        *("time", "time_format", "asset", "asset_column", "asset_prefix", "zone", "rename")
-    )
+    *("time", "time_format", "asset", "asset_column", "asset_prefix", "zone", "rename")
 )
 def score(
     name: DefinitionName,

@@ -13,7 +13,6 @@ import typer
 from alerting.definitions.faults import parse_duration
 from alerting.definitions.file_form import (
     FORM_FIELDS,
-    Fields,
     FileForm,
     FormFault,
     Stated,
@@ -147,12 +146,15 @@ def form_option(name: str, field: FormField) -> inspect.Parameter:
     )
 
 
-def states_form(
-    chosen: Callable[[str, FormField], bool], fields: Fields = FORM_FIELDS
-) -> "Callable[[Callable[..., Output]], Callable[..., Output]]":
-    """Give a command an option for each chosen field of a file form, in place of its parameter
-    `stated`, which takes their texts. Texts that state no value are a usage error."""
-    options = [form_option(name, field) for name, field in fields.items() if chosen(name, field)]
+def states_form(*chosen: str) -> "Callable[[Callable[..., Output]], Callable[..., Output]]":
+    """Give a command an option for each chosen field of a file form, by its name or by the rows
+    that have it, in place of its parameter `stated`, which takes their texts. Texts that state no
+    value are a usage error."""
+    options = [
+        form_option(name, field)
+        for name, field in FORM_FIELDS.items()
+        if {name, *field.what} & {*chosen}
+    ]
 
     def decorate(function: "Callable[..., Output]") -> "Callable[..., Output]":
         @wraps(function)
@@ -177,11 +179,6 @@ def states_form(
         return run
 
     return decorate
-
-
-def of_names(*names: str) -> Callable[[str, FormField], bool]:
-    """Return a choice of fields by their names."""
-    return lambda name, _: name in names
 
 
 def file_form(stated: Stated) -> FileForm:

@@ -423,6 +423,9 @@ def read_form(texts: Stated, base: FileForm | None = None) -> FileForm:
     values: dict[str, Any] = {}
     for name, declared in list_fields(type(form)).items():
         if texts.get(name):
+            if declared.kind == "choice" and texts[name][0] not in declared.values:
+                why = f"{shown(texts[name][0])} is none of {', '.join(declared.values)}"
+                raise FormFault(declared.option, why)
             try:
                 values[name] = KINDS[declared.kind].read(texts[name])
             except ValueError as error:

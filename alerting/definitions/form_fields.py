@@ -12,6 +12,8 @@ from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import format_duration, parse_duration, shown
 
 What = Literal["readings", "events"]
+BY_COLUMN = ("by_title", "types")
+"""Kinds of fields that are stated for each column."""
 
 
 class FieldKind(NamedTuple):

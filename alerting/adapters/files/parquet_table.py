@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -35,8 +34,6 @@ _FLAGS = (1, 2)
 _NUMBERS = (4, 5, 6)
 _BYTES = 8
 _STRUCT = 12
-
-_WESTMOST = timedelta(hours=12)
 
 
 class ParquetTable:
@@ -165,22 +162,6 @@ class ParquetTable:
         """Return at least `rows` first rows, all, or as many as fit into a chunk of the largest
         size, with all columns; None without one."""
         return next(self._batches(self.titles, rows), None)
-
-    def newest_instant(self, title: str) -> datetime | None:
-        """Return the newest instant of a column of time stamps as the foot of the file states it,
-        without a read of its rows; None where it states none. Of stamps without a zone it is the
-        latest that any zone makes of them."""
-        with _parquet(self.path) as file:
-            meta = file.metadata
-            column = file.schema_arrow.names.index(self._names[title])
-            stated = [meta.row_group(i).column(column) for i in range(meta.num_row_groups)]
-            if file.schema_arrow.names != list(file.schema.names):
-                return None  # of nested columns
-        newest = [chunk.statistics.max for chunk in stated if chunk.is_stats_set]
-        if not newest or len(newest) < len(stated) or not isinstance(newest[0], datetime):
-            return None
-        last: datetime = max(newest)
-        return last.replace(tzinfo=UTC) + _WESTMOST if last.tzinfo is None else last
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
         def original(row: int) -> str:

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -29,14 +28,14 @@ from alerting.adapters.files.checks import (
     read_names,
 )
 from alerting.adapters.files.find_form import FoundForm, find_form, open_table
-from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.roles import distinguishing_column
 from alerting.adapters.files.rows import Keyed, Qualities, TableRows
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable
-from alerting.definitions.file_form import DuplicatesRule, FileForm
+from alerting.definitions.file_form import DuplicatesRule, FileForm, refuse_sequence
+from alerting.definitions.form_fields import What
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import Millis, Quality, datetimes, from_millis
@@ -220,14 +219,6 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         these; before the profile."""
         self._rows.keep_names(titles)
         self._found.use_units(units)
-
-    def newest_instant(self) -> datetime | None:
-        """Return the newest instant that the file states without being read; None if it does
-        not."""
-        table = self._rows.table
-        if not isinstance(table, ParquetTable) or len(self._found.times.titles) != 1:
-            return None
-        return table.newest_instant(self._found.times.titles[0])
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> Profile:
         self._parsed = []
@@ -578,3 +569,14 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             )
             for row, start, end in zip(selected.tolist(), starts, ends, strict=True)
         ]
+
+
+def open_rows(
+    path: Path, form: FileForm, rows: What, *, skip_bad: bool = False, name: str | None = None
+) -> ReadingsFile | EventsFile:
+    """Return the rows of a file, to be checked. `name`: of the file in messages; else its path.
+    Raises UserError if it is no such table, or if its form cannot be as it is stated."""
+    refuse_sequence(form, rows, skip_bad=skip_bad)
+    source = EventsFile(path, form) if rows == "events" else ReadingsFile(path, form)
+    source.name = name or source.name
+    return source

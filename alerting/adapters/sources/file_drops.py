@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from errno import EXDEV
 from glob import glob
@@ -24,7 +23,7 @@ from fsspec.implementations.arrow import ArrowFSWrapper
 
 from alerting.adapters.files.chunks import RepeatedTitle
 from alerting.adapters.files.find_form import open_table
-from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
+from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile, open_rows
 from alerting.adapters.files.recognition import has_stamps
 from alerting.adapters.files.times.stamp_formats import named_format
 from alerting.adapters.sources.addresses_and_secrets import Resolve
@@ -38,11 +37,11 @@ REASON = ".reason.txt"
 LONGEST_NAME = 255  # bytes of a name in a folder
 
 
-@dataclass(frozen=True)
 class FolderDrop:
     """Port `FileDrop`. `plant_zone`: zone of stamps without one if the source names none."""
 
-    plant_zone: str | None = None
+    def __init__(self, plant_zone: str | None = None) -> None:
+        self._plant_zone = plant_zone
 
     def found(self, source: FilesSource) -> list[FoundFile]:
         """Return the files that match, the oldest first, without links and files that were put
@@ -55,22 +54,25 @@ class FolderDrop:
             for file in files
             if file and file.modified <= latest and Path(file.path).parent not in away
         ]
-        if not matching:
-            _require_folder(source.pattern)
+        folder = Path(re.split(r"[*?\[]", source.pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
+        if not matching and not folder.is_dir():
+            raise UserError(f"the folder {folder} does not exist or is not mounted")
         return sorted(matching, key=lambda file: (file.modified, file.path))
+
+    def fetch(self, file: FoundFile) -> Path:
+        """Return the path at which a file can be read. Raises UserError if it cannot."""
+        return Path(file.path)
 
     def sha256(self, file: FoundFile) -> str:
         try:
-            with Path(file.path).open("rb") as content:
+            with self.fetch(file).open("rb") as content:
                 return hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{file.name}: cannot be read: {error.strerror!s}") from error
 
-    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return ReadingsFile(Path(file.path), file_form(source, Path(file.path), self.plant_zone))
-
-    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
-        return EventsFile(Path(file.path), file_form(source, Path(file.path), self.plant_zone))
+    def rows(self, source: FilesSource, file: FoundFile) -> ReadingsFile | EventsFile:
+        path = self.fetch(file)
+        return open_rows(path, file_form(source, path, self._plant_zone), source.delivers)
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
         """Return whether messages may quote a file, which must be a table with a column of time
@@ -78,7 +80,7 @@ class FolderDrop:
         form = stated_form(source)
         written = named_format(form.time_format) if form.time_format is not None else None
         try:
-            table = open_table(Path(file.path), form)
+            table = open_table(self.fetch(file), form)
         except UserError as refusal:
             return not isinstance(refusal, RepeatedTitle)
         try:
@@ -110,12 +112,6 @@ def _file(path: str) -> FoundFile | None:
     except OSError:
         return None
     return FoundFile(path, state.st_size, state.st_mtime_ns) if S_ISREG(state.st_mode) else None
-
-
-def _require_folder(pattern: str) -> None:
-    folder = Path(re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
-    if not folder.is_dir():
-        raise UserError(f"the folder {folder} does not exist or is not mounted")
 
 
 def move(file: FoundFile, folder: Path, fault: str | None) -> None:
@@ -206,12 +202,12 @@ _SECOND = 10**9  # ns
 _LONGEST_LOCAL_NAME = 60  # characters
 
 
-class SourceFiles:
+class SourceFiles(FolderDrop):
     """Port `FileDrop` for local folders, or for the server of a source, which is connected when its
     files are listed."""
 
-    def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
-        self._folders = folders
+    def __init__(self, resolve: Resolve, plant_zone: str | None = None) -> None:
+        super().__init__(plant_zone)
         self._resolve = resolve
         self._remote: RemoteDrop | None = None
 
@@ -221,27 +217,19 @@ class SourceFiles:
             self._remote.close()
             self._remote = None
         if source.url is None:
-            return self._folders.found(source)
-        self._remote = open_remote(source, self._resolve(source.url), self._folders)
+            return super().found(source)
+        self._remote = open_remote(source, self._resolve(source.url))
         return self._remote.found(source)
 
-    def sha256(self, file: FoundFile) -> str:
-        return (self._remote or self._folders).sha256(file)
-
-    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return (self._remote or self._folders).readings(source, file)
-
-    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
-        return (self._remote or self._folders).events(source, file)
-
-    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
-        return (self._remote or self._folders).may_be_quoted(source, file)
+    def fetch(self, file: FoundFile) -> Path:
+        return super().fetch(file) if self._remote is None else self._remote.fetch(file)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        (self._remote or self._folders).put_away(source, file, fault)
+        put_away = super().put_away if self._remote is None else self._remote.put_away
+        put_away(source, file, fault)
 
 
-def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "RemoteDrop":
+def open_remote(source: FilesSource, address: str) -> "RemoteDrop":
     """Connect the server of an address. Raises UserError, without the address, if it fails."""
     scheme = address.partition(":")[0]
     if scheme in ("sftp", "ssh"):
@@ -253,7 +241,7 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
                 f"source {source.name}: the client of SFTP is not installed ({error.name!s}): "
                 f"{remedy}"
             ) from error
-        return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
+        return RemoteDrop(source.name, open_sftp(source, address), "/", FAULTS)
     if scheme not in SCHEMES:
         raise UserError(
             f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
@@ -263,7 +251,7 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
     except UserError as error:
         raise UserError(f"source {source.name}: {error.message}") from error
-    return RemoteDrop(source.name, system, folders, "", (OSError, pa.ArrowException))
+    return RemoteDrop(source.name, system, "", (OSError, pa.ArrowException))
 
 
 class RemoteDrop:
@@ -273,13 +261,11 @@ class RemoteDrop:
         self,
         name: str,
         system: Any,
-        folders: FolderDrop,
         root: str,
         faults: tuple[type[Exception], ...],
     ) -> None:
         self._name = name
         self._system = system
-        self._folders = folders
         self._root = root
         self._faults = faults
         self._copies = TemporaryDirectory(prefix="alerting-source-")
@@ -335,20 +321,7 @@ class RemoteDrop:
     def _there(self, path: str) -> str:
         return self._root + path.lstrip("/")
 
-    def sha256(self, file: FoundFile) -> str:
-        with self._copy_of(file).open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-
-    def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return self._folders.readings(source, replace(file, path=str(self._copy_of(file))))
-
-    def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
-        return self._folders.events(source, replace(file, path=str(self._copy_of(file))))
-
-    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
-        return self._folders.may_be_quoted(source, replace(file, path=str(self._copy_of(file))))
-
-    def _copy_of(self, file: FoundFile) -> Path:
+    def fetch(self, file: FoundFile) -> Path:
         """Return the local copy. Raises UserError if too large, too slow, or changed."""
         if self._copy is not None and self._copy[0] == file:
             return self._copy[1]
@@ -361,7 +334,8 @@ class RemoteDrop:
                 "a "
                 "file are read"
             )
-        local = Path(self._copies.name) / _local_name(file)
+        name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
+        local = Path(self._copies.name) / name[:_LONGEST_LOCAL_NAME]
         try:
             self._fetch(file, local)
         except BaseException:
@@ -446,12 +420,6 @@ class RemoteDrop:
             raise UserError(
                 f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
             ) from error
-
-
-def _local_name(file: FoundFile) -> str:
-    """Return the name of the local copy of a file: printable, and short enough for any disk."""
-    name = legible(storable(file.path.rpartition("/")[2]), _LONGEST_LOCAL_NAME)
-    return name[:_LONGEST_LOCAL_NAME]
 
 
 def _make_found_file(path: str, entry: dict[str, Any]) -> FoundFile:

@@ -1,8 +1,8 @@
 """The form of a file of a source, as an import reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,19 +15,23 @@ from alerting.definitions.sources import FilesSource
 V = TypeVar("V")
 _BY_TITLE = ("rename", "only", "types")
 """Fields that name columns, which a file may lack."""
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    name: attrgetter(field.source.rstrip(":"))
+    for name, field in FORM_FIELDS.items()
+    if field.source and name not in _BY_TITLE
+}
+"""What reads a field of the form of the documents of sources."""
 
 
 def stated_form(source: FilesSource) -> FileForm:
     """Return the form that a source states for all its files."""
     default = cast(Any, FilesSource).model_construct()
-    values: dict[str, Any] = {}
-    for name, field in FORM_FIELDS.items():
-        path = field.source.rstrip(":").split(".")
-        if field.source and name not in _BY_TITLE:
-            value = reduce(getattr, path, source)
-            is_stated = name == "time" and "time" in source.model_fields_set
-            if is_stated or value != reduce(getattr, path, default):
-                values[name] = value
+    values = {
+        name: value
+        for name, read in _READ.items()
+        if (value := read(source)) != read(default)
+        or (name == "time" and name in source.model_fields_set)
+    }
     replaced = {name for field in values for name in FORM_FIELDS[field].replaces}
     return FileForm(**{name: value for name, value in values.items() if name not in replaced})
 

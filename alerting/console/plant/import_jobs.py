@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -25,41 +25,38 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
-    create_model,
+    field_validator,
 )
 from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from alerting.adapters.files.checks import RejectsFile
-from alerting.adapters.files.chunks import ChunkedTable, first_lines
+from alerting.adapters.files.chunks import first_lines
 from alerting.adapters.files.find_form import hash_form, open_table
-from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
+from alerting.adapters.files.readings_and_events import open_rows
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.console.api.parameters import NAME, NameText, Short
-from alerting.definitions.asset_documents import VariableType
+from alerting.console.api.parameters import NAME, Short
 from alerting.definitions.faults import NotFound, UserError, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, read_form, refuse_sequence
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, Stated, read_form
 from alerting.definitions.file_form import (
     Fields as FormFields,
 )
-from alerting.definitions.form_fields import What, as_texts
+from alerting.definitions.form_fields import BY_COLUMN, KINDS, What
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
-from alerting.usecases.ingestion.imported_files import Reject
+from alerting.usecases.ingestion.imported_files import Duration, Reject
 from alerting.usecases.ingestion.stated_options import keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
-    check_events,
-    check_readings,
+    check_rows,
     first_rows,
     ignore_line,
 )
 
 _LONGEST = 4000  # bytes of a field, and of a line above it
-_LONGEST_LIST = 20_000  # characters of names with commas
+_LONGEST_TEXT = 20_000  # characters of names with commas, the longest that is stated
 _ASKED_EVERY = 16 << 20  # bytes
 _UNREADABLE = "the form cannot be read: it is no form with a file"
 Fields = dict[str, str]
@@ -185,47 +182,37 @@ _SPARE = 1 << 30  # bytes of the disk that uploads leave free
 _WORKING = 2  # checks and writes at once
 _OF_EVENTS = (("type", "start"), ("type", "end"))
 """Titles that together show that the lines of a file are events."""
-Exact = Annotated[str, StringConstraints(max_length=NAME), AfterValidator(clean_text)]
-"""A text whose spaces count."""
 State = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
 _log = logging.getLogger(__name__)
 
 
-_TYPES: Mapping[str, Any] = {
-    "exact": (Exact | None, None),
-    "name": (NameText | None, None),
-    "line": (int | None, Field(None, ge=0, le=999_999)),
-    "switch": (bool, False),
-    "names": (str | None, Field(None, max_length=_LONGEST_LIST)),
-    "texts": (str, Field("", max_length=2000)),
-}
-"""The type and the default of the choice of each kind of field; of any other it is a short text."""
+_Text = Annotated[str, StringConstraints(max_length=_LONGEST_TEXT), AfterValidator(clean_text)]
 
 
-def form_choices(form_fields: FormFields = FORM_FIELDS) -> dict[str, Any]:
-    """Return the types and defaults of the choices that state the fields of a form; what belongs to
-    one column is stated beside it."""
-    return {
-        name: (Literal[(*field.values, None)], field.default)
-        if field.values
-        else _TYPES.get(field.kind, (Short | None, None))
-        for name, field in form_fields.items()
-        if field.kind not in BY_COLUMN
-    }
+def read_stated(posted: Mapping[str, Any], form_fields: FormFields = FORM_FIELDS) -> Stated:
+    """Return the texts that the fields of a form in the browser state, by the field of the form of
+    a file; what belongs to one column is stated beside it."""
+    stated: dict[str, tuple[str, ...]] = {}
+    for name, declared in form_fields.items():
+        written = str(posted.get(name, "")) if declared.kind not in BY_COLUMN else ""
+        lines = written.splitlines() if declared.kind == "texts" else [written]
+        texts = tuple(line if declared.kind == "exact" else line.strip() for line in lines)
+        texts = tuple(text for text in texts if text and text != declared.default)
+        if texts:
+            stated[name] = ("",) if declared.kind == "switch" else texts
+    return stated
 
 
-BY_COLUMN = ("by_title", "types")
-
-
-class _Choices(BaseModel):
-    """How a file is read, where the recognition is open or wrong: the fields of its form; and what
-    becomes of its lines. `title`, `before`, `name`, `column_type`: columns, with their names before
-    and now, and their types."""
+class Choices(BaseModel):
+    """What a person states of a file: the texts of the fields of its form, where the recognition is
+    open or wrong, and what becomes of its lines. `title`, `before`, `name`, `column_type`: columns,
+    with their names before and now, and their types."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: What | None = Field(None, alias="what")
-    duration: Literal["instant", "lasting"] | None = None
+    stated: dict[str, tuple[_Text, ...]] = {}
+    what: What | None = None
+    duration: Duration | None = None
     skip_bad: bool = False
     take_back: bool = False
     title: list[Short] = Field([], max_length=NAME)
@@ -233,44 +220,38 @@ class _Choices(BaseModel):
     name: list[Short] = Field([], max_length=NAME)
     column_type: list[Literal["number", "category", "boolean", ""]] = Field([], max_length=NAME)
 
-    def renamed(self) -> dict[str, str]:
-        """Return the names that a person changed, by title; empty ones were taken out."""
+    @field_validator("stated")
+    @classmethod
+    def _require_values(cls, stated: Stated) -> Stated:
+        read_form(stated)
+        return stated
+
+    def with_columns(self, earlier: Stated) -> "Choices":
+        """Return the choices with what is stated of columns, now or earlier."""
+        form = read_form({name: earlier.get(name, ()) for name in ("rename", "types")})
         rows = zip(self.title, self.name, self.before, strict=False)
-        return {title: name for title, name, before in rows if name != before}
-
-    def typed(self) -> dict[str, VariableType | Literal[""]]:
-        """Return the types that a person chose, by title; empty where the file shows it."""
-        return dict(zip(self.title, self.column_type, strict=False))
-
-    def stated(self) -> dict[str, tuple[str, ...]]:
-        """Return the texts that a person chose, by the field of the form."""
-        chosen = {name: getattr(self, name, None) for name in FORM_FIELDS}
-        texts = {
-            name: as_texts(
-                [line.strip() for line in value.splitlines() if line.strip()]
-                if value and FORM_FIELDS[name].kind == "texts"
-                else value
-            )
-            for name, value in chosen.items()
-            if value != FORM_FIELDS[name].default
+        names = {**form.rename, **{title: name for title, name, before in rows if name != before}}
+        types = {**form.types, **dict(zip(self.title, self.column_type, strict=False))}
+        written = {
+            name: KINDS["by_title"].write({title: text for title, text in texts.items() if text})
+            for name, texts in (("rename", names), ("types", types))
         }
-        return {name: text for name, text in texts.items() if text}
+        stated = {name: texts for name, texts in (self.stated | written).items() if texts}
+        return self.model_copy(update={"stated": stated})
 
-
-if TYPE_CHECKING:
-
-    class Choices(_Choices):
-        """With a choice for each field of a form that can be stated."""
-else:
-    Choices = create_model("Choices", __base__=_Choices, **form_choices())
+    def texts(self) -> dict[str, str]:
+        """Return what was chosen, as the fields of a form in the browser hold it."""
+        chosen = self.model_dump(include={"what", "duration", "skip_bad", "take_back"})
+        stated = {name: "\n".join(texts) or "yes" for name, texts in self.stated.items()}
+        return stated | {n: "yes" if value is True else value or "" for n, value in chosen.items()}
 
 
 @dataclass
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
-    on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
-    it has what was stored of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
-    first lines as they are, what they were taken for, and the columns."""
+    on it is under way. `note`: a sentence on what was stored of its form, None until that is asked
+    for. `lines`, `head`, `titles`: the first lines as they are, what they were taken for, and the
+    columns."""
 
     id: str
     name: str
@@ -278,10 +259,7 @@ class Import:
     created_at: datetime
     file: Path
     choices: Choices
-    names: dict[str, str] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    is_recalled: bool = False
-    note: str = ""
+    note: str | None = None
     lines: Sequence[str] = ()
     head: FileForm = field(default_factory=FileForm)
     titles: Sequence[str] = ()
@@ -302,13 +280,11 @@ class Import:
         """Return the path of the lines that were left out, which may not exist."""
         return self.file.with_name("rejects.csv")
 
-    def stated(self) -> dict[str, tuple[str, ...]]:
-        """Return the texts of what a person stated, by the field of the form."""
-        by_column = {
-            "rename": tuple(f"{title}={name}" for title, name in self.names.items()),
-            "types": tuple(f"{title}={kind}" for title, kind in self.types.items()),
-        }
-        return self.choices.stated() | {name: texts for name, texts in by_column.items() if texts}
+    @property
+    def what(self) -> What:
+        """Return what the rows of the file are: as chosen, else as its titles show."""
+        is_event = any({*pair} <= {*self.titles} for pair in _OF_EVENTS)
+        return self.choices.what or ("events" if is_event else "readings")
 
     def follow(self, step: str, done: int, total: int | None) -> None:
         """Note progress; the port `Progress`. Raises FileNotFoundError if the file was deleted."""
@@ -399,10 +375,8 @@ class Imports:
                 raise UserError("the file is being worked at; wait until that is over")
             if not job.file.exists():
                 raise UserError("the uploaded file is no longer there; import it again")
-            job.choices = choices or job.choices
             if choices:
-                job.names = _without_empty(job.names | choices.renamed())
-                job.types = _without_empty(job.types | choices.typed())
+                job.choices = choices.with_columns(job.choices.stated)
             job.state = state
             job.progress = 0.0
             job.fault = ""
@@ -429,39 +403,30 @@ class Imports:
 
     def _check_and_show(self, platform: Platform, job: Import) -> None:
         job.checked = None
-        encoding = read_form(job.choices.stated()).encoding
+        encoding = read_form(job.choices.stated).encoding
         job.lines = first_lines(job.file, encoding, _MOST_LINES)
-        job.note = "" if job.is_recalled else _recall(platform, job)
         _look_at_head(job)
-        checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
+        note = "" if job.note is not None else _recall(platform, job)
+        if note:
+            _look_at_head(job)
+        job.note = note
+        checked = with_note(partial(self._check, platform, job, ignore_line), note)
         job.rows = first_rows(checked, 10)
         job.checked = checked
         _end(job, "checked")
 
     def _check(self, platform: Platform, job: Import, reject: Reject) -> CheckedFile:
         chosen = job.choices
-        form = read_form(job.stated(), FileForm(plant_zone=self._plant_zone))
-        used = reject if chosen.skip_bad else None
-        back = chosen.take_back
-        rows = _rows_of(job)
-        refuse_sequence(form, rows, skip_bad=chosen.skip_bad)
-        if rows == "events":
-            events = EventsFile(job.file, form)
-            events.name = job.name
-            duration = chosen.duration
-            return check_events(
-                events,
-                platform,
-                duration=duration,
-                reject=used,
-                progress=job.follow,
-                take_back=back,
-            )
-        readings = ReadingsFile(job.file, form)
-        readings.name = job.name
-        now = datetime.now(UTC)
-        return check_readings(
-            readings, platform, reject=used, progress=job.follow, take_back=back, now=now
+        form = read_form(chosen.stated, FileForm(plant_zone=self._plant_zone))
+        return check_rows(
+            open_rows(job.file, form, job.what, skip_bad=chosen.skip_bad, name=job.name),
+            job.what,
+            platform,
+            duration=chosen.duration,
+            now=datetime.now(UTC),
+            reject=reject if chosen.skip_bad else None,
+            progress=job.follow,
+            take_back=chosen.take_back,
         )
 
     def _write(self, platform: Platform, job: Import, actor: str) -> None:
@@ -470,8 +435,8 @@ class Imports:
             try:
                 now = platform.clock.now()
                 job.result = checked.write(now=now, actor=actor, progress=job.follow)
-                stated = {} if job.choices.take_back else job.stated()
-                keep(platform.file_forms, hash_form(job.file, _rows_of(job)), job.name, stated, now)
+                stated = {} if job.choices.take_back else job.choices.stated
+                keep(platform.file_forms, hash_form(job.file, job.what), job.name, stated, now)
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
                 return
@@ -480,42 +445,13 @@ class Imports:
             job.file.unlink()
 
 
-def _rows_of(job: Import) -> What:
-    """Return what the rows of a file are: as chosen, else as its titles show."""
-    chosen = job.choices
-    if chosen.kind is not None:
-        return chosen.kind
-    titles = {*_open(job).titles}
-    return "events" if any({*pair} <= titles for pair in _OF_EVENTS) else "readings"
-
-
-def _open(job: Import) -> ChunkedTable:
-    """Return the table of a file, read as it is stated. Raises UserError if it is none."""
-    return open_table(job.file, read_form(job.choices.stated()))
-
-
 def _recall(platform: Platform, job: Import) -> str:
     """Fill the choices of a new import with what is stored of its form; return a note on that."""
-    try:
-        rows = _rows_of(job)
-    except UserError:  # a later check may find more
-        rows = "readings"
-    job.is_recalled = True
-    form = hash_form(job.file, rows)
-    recalled = recall(platform.file_forms, form, job.stated(), platform.zone, _REMEDY)
-    texts = dict(recalled.stated)
-    by_column = read_form({name: texts.pop(name, ()) for name in ("rename", "types")})
-    fields = {name: "\n".join(values) or "yes" for name, values in texts.items()}
-    try:
-        chosen = Choices.model_validate(
-            job.choices.model_dump(by_alias=True, exclude_defaults=True) | fields
-        )
-    except ValidationError:  # a command can state more than this page
-        return ""
-    job.choices = chosen
-    job.names = dict(by_column.rename)
-    job.types = dict(by_column.types)
-    return recalled.note
+    form = hash_form(job.file, job.what)
+    forms = platform.file_forms
+    stated, note = recall(forms, form, job.choices.stated, platform.zone, _REMEDY)
+    job.choices = job.choices.model_copy(update={"stated": stated})
+    return note
 
 
 def _look_at_head(job: Import) -> None:
@@ -523,7 +459,7 @@ def _look_at_head(job: Import) -> None:
     job.head = FileForm()
     job.titles = ()
     with suppress(UserError):
-        table = _open(job)
+        table = open_table(job.file, read_form(job.choices.stated))
         job.titles = table.titles
         job.head = FileForm(
             separator=getattr(table, "separator", None),
@@ -531,10 +467,6 @@ def _look_at_head(job: Import) -> None:
             unit_line=table.unit_line,
             first_line=table.first_line,
         )
-
-
-def _without_empty(texts: Mapping[str, str]) -> dict[str, str]:
-    return {title: text for title, text in texts.items() if text}
 
 
 def _full(why: str) -> HTTPException:

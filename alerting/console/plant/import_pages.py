@@ -1,11 +1,11 @@
 """Pages of imports: choose a file, see what was recognised, choose, write, follow the result."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -17,18 +17,19 @@ from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Engineer, Served, confirms, part_of_app
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
-    BY_COLUMN,
     MOST_BYTES,
     SHOWN_LINES,
     Choices,
     Fields,
     Import,
     Imports,
+    read_stated,
     receive_form,
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, describe_form
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, read_form
+from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
 from alerting.usecases.explain import LONGEST_SELECTED
@@ -60,10 +61,11 @@ _OPTIONS: Mapping[str, str] = {
     "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
+_OF_COLUMNS = [f.option for f in FORM_FIELDS.values() if f.kind in BY_COLUMN]
 _OPTION = re.compile(r"--[a-z][a-z-]*")
-_LABELLED = {f.option: f.label for f in FORM_FIELDS.values() if f.kind in BY_COLUMN}
-_HINTS = {name: field.hint for name, field in FORM_FIELDS.items() if field.hint}
-"""Examples that empty fields of choices show."""
+_NAMES = {f.option: f"“{f.label}”" for f in FORM_FIELDS.values()} | {
+    option: f"“{LABELS[choice]}”" for option, choice in _OPTIONS.items()
+}
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
         ("", "as recognised"),
@@ -86,24 +88,12 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
     "is_wide": (("", "as recognised"), ("yes", "one column for each variable")),
-    "quality_codes": (
-        ("", "as recognised"),
-        *((codes, codes) for codes in FORM_FIELDS["quality_codes"].values),
-    ),
 }
 _NAMING = (
     *("asset_column", "type_column", "end_column", "variable_column", "value_column"),
     *("quality", "only"),
 )
 """Choices that name a column."""
-
-
-class FirstLine(NamedTuple):
-    """A line of a file as it is, and what it was taken for."""
-
-    number: int
-    text: str
-    mark: str
 
 
 async def read_choices(request: Request) -> Choices:
@@ -117,7 +107,9 @@ async def read_choices(request: Request) -> Choices:
     if "tapped_line" in fields:
         fields["header_line"] = fields.pop("tapped_line")
     try:
-        return Choices.model_validate(fields)
+        return Choices.model_validate(fields | {"stated": read_stated(fields)})
+    except FormFault as fault:
+        raise HTTPException(422, fault.message) from fault
     except ValidationError as fault:
         message = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
         raise HTTPException(422, message) from fault
@@ -149,10 +141,8 @@ async def send_file(
             )
         size = int(request.headers.get("content-length", "0"))
         try:
-            typed_choices = {
-                key: fields[key].strip() for key in ("asset", "what") if fields.get(key)
-            }
-            choices = Choices.model_validate(typed_choices)
+            stated = {"stated": read_stated(fields), "what": fields.get("what") or None}
+            choices = Choices.model_validate(stated)
         except ValidationError as fault:
             raise UserError("the form is not one of this page") from fault
         admitted.append(imports.admit(name, person.name, size, choices))
@@ -201,7 +191,8 @@ def check_again(
     choices: Annotated[Choices, Depends(read_choices)],
 ) -> Response:
     """Check the file again with the choices of the form."""
-    return _check(request, platform, imports, imports.find(id), choices)
+    job = imports.find(id)
+    return _begin(request, platform, job, partial(imports.check, platform, job, choices))
 
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
@@ -212,7 +203,7 @@ def take_back(
     check how the file is imported correctly."""
     job = imports.find(id)
     choices = job.choices.model_copy(update={"take_back": not job.choices.take_back})
-    return _check(request, platform, imports, job, choices)
+    return _begin(request, platform, job, partial(imports.check, platform, job, choices))
 
 
 @pages.post("/import/{id}/write", response_class=HTMLResponse)
@@ -221,11 +212,7 @@ def write_file(
 ) -> Response:
     """Begin to write the lines of a file, or to remove them."""
     job = imports.find(id)
-    try:
-        imports.write(platform, job, person.name)
-    except UserError as fault:
-        return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
-    return _go_to(job)
+    return _begin(request, platform, job, partial(imports.write, platform, job, person.name))
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
@@ -235,11 +222,10 @@ def delete_import(id: Id, _: FormEngineer, imports: TheImports) -> RedirectRespo
     return RedirectResponse("/import", 303)
 
 
-def _check(
-    request: Request, platform: Served, imports: Imports, job: Import, choices: Choices
-) -> Response:
+def _begin(request: Request, platform: Served, job: Import, act: Callable[[], None]) -> Response:
+    """Begin work on a file, and lead to its page, which says why if it cannot begin."""
     try:
-        imports.check(platform, job, choices)
+        act()
     except UserError as fault:
         return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
     return _go_to(job)
@@ -274,19 +260,17 @@ def _start_page(
 def _import_page(request: Request, platform: Served, job: Import, refusal: str = "") -> str:
     zone = zone_of(request)
     understood = job.checked.understood if job.checked else None
-    labels = {field: f"“{label}”" for field, label in LABELS.items()}
-    names = {option: labels[field] for option, field in _OPTIONS.items()}
-    names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
     messages = " ".join([job.fault, *(understood.notes if understood else ())])
     if job.note:
         messages = messages.replace(job.note, "")
     requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
-    form = understood.form if understood else job.head
-    is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
-    first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
+    is_event = job.choices.what == "events" or isinstance(next(iter(job.rows), None), EventRow)
+    first = (
+        _FIRST | requested | job.choices.stated.keys() | (_OF_EVENTS if is_event else frozenset())
+    )
 
     def show(text: str) -> str:
-        return name_options(storable(text.replace(str(job.file), job.name)), names)
+        return name_options(storable(text.replace(str(job.file), job.name)), _NAMES)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -302,23 +286,15 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         job=job,
         u=understood,
         rows=job.rows,
-        plan_words=[show(words) for words in describe_form(form)],
-        lines=_mark_lines(job.lines, form),
-        columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
-        switches=frozenset({"skip_bad", "take_back", "is_wide"}),
-        hints=_HINTS,
-        found_values={  # what an empty choice means
-            "header_line": " + ".join(map(str, form.title_lines)),
-            **{
-                name: getattr(form, name) or ""
-                for name in ("time", "variable_column", "value_column", "quality")
-            },
-        },
+        lines=_mark_lines(job.lines, understood.form if understood else job.head),
+        columns_asked=[*job.titles] if any(option in messages for option in _OF_COLUMNS) else [],
+        hints={name: field.hint for name, field in FORM_FIELDS.items()},
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
         asked=requested,
-        chosen_values=job.choices.model_dump(by_alias=True),
+        chosen_values=job.choices.texts(),
+        stated=read_form(job.choices.stated),
         options=_options(job),
         offered=_names_to_offer(job, platform),
         fault=headline,
@@ -334,7 +310,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
 
-def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
+def _mark_lines(lines: Sequence[str], form: FileForm) -> list[dict[str, object]]:
     """Return the first lines of a file, cut, each with what it was taken for; an empty text if
     nobody knows."""
     first = form.first_line
@@ -348,45 +324,37 @@ def _mark_lines(lines: Sequence[str], form: FileForm) -> list[FirstLine]:
             mark = "units"
         elif first is not None and number >= first and text.strip():
             mark = "row"
-        marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
+        shown = legible(text.expandtabs(4), LONGEST_LINE)
+        marked.append({"number": number, "text": shown, "mark": mark})
     return marked
 
 
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text. An option that a refusal
     names, or that was chosen, comes first."""
-    form = job.checked.understood.form if job.checked else None
-    detected = "as recognised"
     lists = {
         "zone": _zones(),
         "time_format": _formats(),
         "separator": (";", ",", "tab", "|"),
-        "decimal": (".", ","),
         "encoding": ("utf-8", "cp1252", "iso-8859-15", "utf-16"),
+        **{name: field.values for name, field in FORM_FIELDS.items() if field.values},
     }
+    chosen = job.choices.stated
     options = {}
     for field, values in lists.items():
-        detected_value = getattr(form, field, None)
-        chosen = getattr(job.choices, field)
-        usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
         named = [value for value in values if value in job.fault]
-        ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
-        options[field] = [usual, *((value, value) for value in ordered)]
-    for field, fixed in _FIXED.items():
-        options[field] = [*fixed]
-    return options
+        ordered = dict.fromkeys([*named, *chosen.get(field, ()), *values])
+        options[field] = [("", "as recognised"), *((value, value) for value in ordered)]
+    return options | {field: [*fixed] for field, fixed in _FIXED.items()}
 
 
 def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
-    columns = [column.title for column in understood.columns] if understood else []
-    times = [understood.form.time or "", *columns] if understood else [*job.titles]
-    columns = columns or [*job.titles]
-    named = dict.fromkeys(_NAMING, columns)
+    columns = [column.title for column in understood.columns] if understood else [*job.titles]
     offered = {
-        **named,
-        "time": times,
+        **dict.fromkeys(_NAMING, columns),
+        "time": [*([understood.form.time or ""] if understood else []), *columns],
         "asset": sorted(asset.name for asset in platform.assets.all()),
         "event_type": [type.name for type in platform.assets.event_types()],
     }

@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 from pydantic import ValidationError
 
-from alerting.definitions.alert_definition import AssetIndex, Definition, matching_assets
+from alerting.definitions.alert_definition import AssetIndex, matching_assets
 from alerting.definitions.asset_documents import (
     NAME_LENGTH,
     NAME_PATTERN,
@@ -85,16 +85,12 @@ def import_assets(
     variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
-    faults = [*_twice(imported), *(fault for asset in imported for fault in _faults(asset))]
-    merged = (
-        {}
-        if faults
-        else {
-            str(g.document["name"]): _merge(g, existing.get(str(g.document["name"])))
-            for g in imported
-        }
-    )
-    faults += _parent_faults(imported, {*existing, *merged})
+    names = [str(asset.document.get("name")) for asset in imported]
+    faults = [*_faults(imported, {*existing, *names})]
+    merged = {}
+    for name, partial in () if faults else zip(names, imported, strict=True):
+        stored = asset_document(existing[name]) if name in existing else {}
+        merged[name] = Asset.model_validate(_deep_merge(stored, partial.document))
     faults += [
         replace(fault, path=f"{asset.name}.{fault.path}")
         for asset in merged.values()
@@ -111,9 +107,6 @@ def import_assets(
         for change in asset_changes(existing.get(asset.name), asset)
     ]
     changed = [a for a in merged.values() if existing.get(a.name) != a]
-    result = AssetsResult(
-        source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run
-    )
     if changed and not dry_run:
         plant.assets.store_assets(changed)
         for asset in changed:
@@ -128,13 +121,8 @@ def import_assets(
                 _document(asset),
                 source,
             )
-    return result
-
-
-def _merge(imported: GivenAsset, existing: Asset | None) -> Asset:
-    if existing is None:
-        return Asset.model_validate(dict(imported.document))
-    return Asset.model_validate(_deep_merge(asset_document(existing), imported.document))
+    created = tuple(name for name in merged if name not in existing)
+    return AssetsResult(source, len(merged), created, tuple(changes), dry_run)
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,43 +137,23 @@ def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def _twice(imported: Sequence[GivenAsset]) -> list[Fault]:
+def _faults(imported: Sequence[GivenAsset], names: set[str]) -> Iterator[Fault]:
     origins: dict[str, str] = {}
-    faults = []
     for asset in imported:
         name = str(asset.document.get("name"))
         if name in origins:
-            faults.append(
-                Fault(
-                    asset.origin,
-                    f"asset {shown(name)} occurs twice in this file",
-                    origins[name],
-                )
-            )
+            twice = f"asset {shown(name)} occurs twice in this file"
+            yield Fault(asset.origin, twice, origins[name])
         origins.setdefault(name, asset.origin)
-    return faults
-
-
-def _faults(imported: GivenAsset) -> list[Fault]:
-    try:
-        Asset.model_validate(dict(imported.document))
-    except ValidationError as error:
-        return [
-            replace(fault, path=f"{imported.origin}: {fault.path}") for fault in asset_faults(error)
-        ]
-    return []
-
-
-def _parent_faults(imported: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
-    return [
-        Fault(
-            f"{asset.origin}: parent",
-            f"there is no asset {shown(parent)}",
-            "import it with this file or before",
-        )
-        for asset in imported
-        if (parent := asset.document.get("parent")) and parent not in names
-    ]
+        try:
+            Asset.model_validate(dict(asset.document))
+        except ValidationError as error:
+            for fault in asset_faults(error):
+                yield replace(fault, path=f"{asset.origin}: {fault.path}")
+        parent = asset.document.get("parent")
+        if parent and parent not in names:
+            reason = f"there is no asset {shown(parent)}"
+            yield Fault(f"{asset.origin}: parent", reason, "import it with this file or before")
 
 
 def faults_beside(asset: Asset, before: Asset | None, readings: Readings) -> list[Fault]:
@@ -330,27 +298,14 @@ ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
 )
 
 
-def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:
-    if asset.parent is None:
-        return []
-    if asset.parent not in assets.names:
+def _faults_of_parent(asset: Asset, assets: AssetIndex) -> Iterator[Fault]:
+    if asset.parent is not None and asset.parent not in assets.names:
         hint = name_hint(asset.parent, assets.names, "known assets")
-        return [
-            Fault(
-                "parent",
-                f"there is no asset {shown(asset.parent)}",
-                hint,
-            )
-        ]
-    line = AssetTree(assets.assets).asset_and_ancestors(assets[asset.parent])
-    if any(ancestor.name == asset.name for ancestor in line):
-        return [
-            Fault(
-                "parent",
-                f"{shown(asset.parent)} belongs to this asset itself",
-            )
-        ]
-    return []
+        yield Fault("parent", f"there is no asset {shown(asset.parent)}", hint)
+    elif asset.parent is not None:
+        line = AssetTree(assets.assets).asset_and_ancestors(assets[asset.parent])
+        if any(ancestor.name == asset.name for ancestor in line):
+            yield Fault("parent", f"{shown(asset.parent)} belongs to this asset itself")
 
 
 def _find_affected(
@@ -375,7 +330,9 @@ def _find_affected(
             continue
         was = any(item.name == name for item in matching_assets(definition, before))
         will = any(item.name == name for item in matching_assets(definition, after))
-        faults = _new_faults(definition, before, after, types)
+        new = faults_against_assets(definition, after, types)
+        old = faults_against_assets(definition, before, types) if new else []
+        faults = tuple(fault for fault in new if fault not in old)
         if was or will or faults:
             asset = (before if was else after)[name]
             read = changed.intersection(asset.with_parts(definition.variables_read(asset)))
@@ -393,16 +350,6 @@ def _find_affected(
                 )
             )
     return sorted(affected, key=lambda item: (not item.faults, not item.variables, item.name))
-
-
-def _new_faults(
-    definition: Definition, before: AssetIndex, after: AssetIndex, types: Sequence[EventType]
-) -> tuple[Fault, ...]:
-    faults = faults_against_assets(definition, after, types)
-    if not faults:
-        return ()
-    old = faults_against_assets(definition, before, types)
-    return tuple(fault for fault in faults if fault not in old)
 
 
 Titles = Mapping[str, str | None]

@@ -1,7 +1,7 @@
 """Notes on the columns of a file, as sentences: what was assumed of their numbers, their types and
 their missing values, and the option that changes it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from alerting.definitions.asset_documents import VariableType
@@ -15,9 +15,11 @@ from alerting.readings.foreign_columns import (
 from alerting.readings.history import doubtful_texts
 
 
-def describe_column(column: ColumnProfile, kind: VariableType, *, is_new: bool) -> Iterator[str]:
+def describe_column(
+    column: ColumnProfile, kind: VariableType, *, is_new: bool, titles: Collection[str] = ()
+) -> Iterator[str]:
     """Yield notes on a column that becomes a variable of this type. `is_new`: it is not declared
-    yet, so that its type may be another."""
+    yet, so that its type may be another. `titles`: of all columns."""
     if column.every_ms is not None:
         every = format_duration(timedelta(milliseconds=column.every_ms))
         yield (
@@ -30,7 +32,7 @@ def describe_column(column: ColumnProfile, kind: VariableType, *, is_new: bool) 
     if kind == "number":
         yield from _number_notes(name, column)
     elif kind == "category" and is_new and not column.stated:
-        yield from _category_notes(name, column)
+        yield from _category_notes(name, column, titles)
 
 
 def type_option(title: str, kind: VariableType) -> str:
@@ -88,13 +90,17 @@ def _times(count: int, noun: str = "time") -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _category_notes(name: str, column: ColumnProfile) -> Iterator[str]:
+def _category_notes(name: str, column: ColumnProfile, titles: Collection[str]) -> Iterator[str]:
     """Yield why a column with digits is a category, and what may be no value in it."""
     texts = column.common_texts
     if words := doubtful_texts(texts):
+        stems = [title for title in titles if title and title != column.title]
+        stem = max((s for s in stems if column.title.startswith(s)), key=len, default="")
+        suffix = column.title.removeprefix(stem)
+        option = f"--quality-suffix {suffix!r}" if stem else f"--quality {column.title!r}"
         yield (
-            f"{name} holds words of quality ({words}): if it states the quality of the values, "
-            f"add --quality {column.title!r}"
+            f"{name} holds words of quality ({words}): if it states the quality of "
+            f"{shown(stem) if stem else 'the values'}, add {option}"
         )
         return
     for text, count in column.no_values.items():

@@ -19,7 +19,7 @@ from alerting.readings.unit_conversion import (
     UnitRelation,
     relations_of,
 )
-from alerting.usecases.ingestion.imported_files import Profile, ReadingSource, Reject, Source
+from alerting.usecases.ingestion.imported_files import Profile, ReadingSource, Reject
 
 Relations = Mapping[str, Mapping[str, UnitRelation]]
 """How the units of columns relate to the declared ones: by asset and variable."""
@@ -32,7 +32,7 @@ _GREATEST = sys.float_info.max
 
 
 def relate_columns(
-    source: Source,
+    source: ReadingSource,
     profile: Profile,
     types: Mapping[str, VariableType],
     existing: Mapping[str, Asset],

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset, Variable, VariableType
@@ -20,8 +20,8 @@ from alerting.definitions.wording.language import (
     joined,
     templates,
 )
-from alerting.ports import EventRow, Progress, ReadingBatch
-from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units
+from alerting.ports import Progress
+from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.readings.history import Millis
 from alerting.readings.unit_changes import ThinnedRows
 from alerting.readings.variable_series import describe_doubtful
@@ -72,7 +72,12 @@ class Understood:
     removes: int | None = None
 
 
+P_co = TypeVar("P_co", bound="Profile", covariant=True)
 Duration = Literal["instant", "lasting"]
+DURATIONS: Mapping[bool | None, Duration | None] = MappingProxyType(
+    {True: "lasting", False: "instant", None: None}
+)
+"""The duration of types by whether they last, as it is stated."""
 Reject = Callable[[BadLine], None]
 
 
@@ -137,8 +142,9 @@ class EventsProfile(Profile):
     type_texts: Mapping[str, str] = field(default_factory=dict)
 
 
-class Source(Protocol):
-    """A file, as messages name it. `unit` is the word for its lines: line, or row."""
+class RowSource(Protocol[P_co]):
+    """A file of readings or of events, read once to check and once to import. `unit` is the word
+    for its lines: line, or row."""
 
     name: str
     unit: str
@@ -146,56 +152,25 @@ class Source(Protocol):
     @property
     def form(self) -> FileForm: ...
 
-
-class ReadingSource(Source, Protocol):
-    """Readings in a file, read once to check and once to import."""
-
-    def newest_instant(self) -> datetime | None:
-        """Return the newest instant that the file states without being read; None if it does not
-        state any."""
+    def keep_names(self, titles: Titles, declared: Any, /) -> None:
+        """Give texts that are titles of assets, and columns of declared variables or texts that are
+        titles of event types, the names of those; before the profile. `declared`: units of the
+        variables by name, or titles of the types."""
         ...
 
-    def keep_names(self, titles: Titles, units: Units) -> None:
-        """Give texts that are titles of assets, and columns of declared variables, the names of
-        those assets and variables; before the profile."""
-        ...
-
-    def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
+    def profile(self, progress: Progress, *, stop_early: bool = False) -> P_co:
         """`stop_early`: stop soon after the first bad line."""
         ...
 
-    def read(
-        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
-    ) -> Iterator[ReadingBatch]:
-        """Yield batches of rows with the columns of these types. Every bad line is passed to
-        `reject`."""
+    @property
+    def read(self) -> Callable[..., Iterator[Any]]:
+        """What yields batches of rows with the columns of some types, for events also of some
+        durations. Every bad line is passed to its `reject`."""
         ...
 
 
-class EventSource(Source, Protocol):
-    """Events in a file, read once to check and once to import."""
-
-    def keep_names(self, titles: Titles, types: Titles) -> None:
-        """Give texts that are titles of assets or event types the names of those; before the
-        profile."""
-        ...
-
-    def profile(self, progress: Progress, *, stop_early: bool = False) -> EventsProfile:
-        """`stop_early`: stop soon after the first bad line."""
-        ...
-
-    def read(
-        self,
-        types: Mapping[str, VariableType],
-        durations: Mapping[str, Duration],
-        reject: Reject,
-        progress: Progress,
-    ) -> Iterator[Sequence[EventRow]]:
-        """Yield batches of events with attributes of these types. Every bad line is passed to
-        `reject`."""
-        ...
-
-
+ReadingSource = RowSource[Profile]
+EventSource = RowSource[EventsProfile]
 SHOWN = 5
 _TYPES: Mapping[VariableType, str] = MappingProxyType(
     {
@@ -222,6 +197,20 @@ _EMPTY: Mapping[str, tuple[str, str]] = MappingProxyType({
         "{number} rows hold no value and were skipped",
     ),
 })  # fmt: skip
+_BAD_QUALITY = (
+    "{number} sample is of bad quality: its value is not stored, and the variable is unknown until "
+    "its next sample that is not bad",
+    "{number} samples are of bad quality: their values are not stored, and the variable is unknown "
+    "until its next sample that is not bad",
+)
+_UNCERTAIN = (
+    "{number} sample is of uncertain quality: it is marked as such, and used",
+    "{number} samples are of uncertain quality: they are marked as such, and used",
+)
+_CUT = (
+    "{number} time stamp is finer than a millisecond and was cut to it",
+    "{number} time stamps are finer than a millisecond and were cut to it",
+)
 _REPEATED: Mapping[tuple[DuplicatesRule, str], tuple[str, str]] = MappingProxyType({
     ("refuse", "line"): templates(
         "{number} line repeats an earlier one and was counted once",
@@ -259,7 +248,7 @@ _REPEATED: Mapping[tuple[DuplicatesRule, str], tuple[str, str]] = MappingProxyTy
 
 
 def understand(
-    source: Source,
+    source: ReadingSource,
     profile: Profile,
     types: Mapping[str, VariableType],
     existing: Mapping[str, Asset],
@@ -271,10 +260,29 @@ def understand(
     declared: dict[str, Variable] = {}
     for name in sorted(profile.assets.keys() & existing.keys()):
         declared = {**existing[name].variables, **declared}
-    columns = tuple(
-        _understand_column(profile, profile.columns[title], kind, declared)
-        for title, kind in types.items()
-    )
+    columns = []
+    for title, kind in types.items():
+        column = profile.columns[title]
+        variable = declared.get(column.name)  # an import changes no declared variable
+        unit = variable.unit if variable else column.split_title().unit
+        wrong, first = column.bad(kind)
+        texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
+        empty = profile.rows - column.filled - column.marked - column.bad_quality
+        columns.append(
+            UnderstoodColumn(
+                title=title,
+                name=column.name,
+                type=kind,
+                unit=unit if kind == "number" else None,
+                new=variable is None,
+                values=column.filled - wrong,
+                missing=max(0, empty),
+                bad=column.marked + wrong,
+                bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
+                first_bad=tuple(line.text for line in first),
+                every_s=None if column.every_ms is None else column.every_ms / 1000,
+            )
+        )
     return Understood(
         source=source.name,
         form=source.form,
@@ -284,74 +292,46 @@ def understand(
         last=profile.last,
         assets=tuple(sorted(profile.assets)),
         new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
-        columns=columns,
+        columns=tuple(columns),
         event_types=event_types,
-        notes=(
-            *notes(source, profile, types, now, declared),
-            *_left_out(source, profile, event_types),
-        ),
+        notes=tuple(notes(source, profile, types, now, declared)),
     )
 
 
-def _understand_column(
-    profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
-) -> UnderstoodColumn:
-    variable = declared.get(column.name)  # an import changes no declared variable
-    unit = variable.unit if variable else column.split_title().unit
-    wrong, first = column.bad(kind)
-    texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
-    empty = profile.rows - column.filled - column.marked - column.bad_quality
-    return UnderstoodColumn(
-        title=column.title,
-        name=column.name,
-        type=kind,
-        unit=unit if kind == "number" else None,
-        new=variable is None,
-        values=column.filled - wrong,
-        missing=max(0, empty),
-        bad=column.marked + wrong,
-        bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
-        first_bad=tuple(line.text for line in first),
-        every_s=None if column.every_ms is None else column.every_ms / 1000,
-    )
-
-
-def refuse_bad(
-    source: Source,
-    profile: Profile,
-    ends: Sequence[EventTypeProfile],
-    reject: Reject | None,
-) -> None:
+def refuse_bad(source: ReadingSource, profile: Profile, reject: Reject | None) -> None:
     """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
     if no good line is left."""
     if profile.distinguishing and profile.duplicates == "mean":
         mixed = f"{source.name} was not imported: --duplicates mean would mix its values"
         raise UserError(joined(". ", mixed, _name_what_differs(profile, profile.distinguishing)))
-    count = profile.bad
-    lines = list(profile.first_bad)
-    for event_type in ends:
-        count = count + event_type.ends
-        lines = lines + event_type.first_ends
-    if reject is None and count:
-        raise UserError(_refusal(source, profile, count, lines))
+    if profile.bad and (reject is None or not profile.assets):
+        remedy = "no line of it is good" if reject else "--skip-bad imports the good lines"
+        raise UserError(_refusal(source, profile, remedy))
     if not profile.assets:
-        nothing = f"{source.name} has a header but no lines; nothing was written"
-        raise UserError(
-            _refusal(source, profile, count, lines, "no line of it is good") if count else nothing
-        )
+        raise UserError(f"{source.name} has a header but no lines; nothing was written")
 
 
-def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
+def refuse_doubtful(
+    source: ReadingSource, profile: Profile, types: Mapping[str, VariableType]
+) -> None:
     """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so
     that it may have another."""
     for title, kind in types.items():
         column = profile.columns[title]
-        _refuse_other_units(source, column, kind)
+        others = column.other_units()
+        if kind == "number" and others and column.writing:
+            named = ", ".join(f"{count:,} in {unit}" for unit, count in others.items())
+            raise UserError(
+                f"{source.name} was not imported: column {shown(column.title)} mixes units: "
+                f"beside {column.writing.unit} it has {named}. Export it in one unit, or leave it "
+                "out with --only; if its cells are names, add "
+                f"{type_option(column.title, 'category')}"
+            )
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0
         filled = column.filled - column.faults
-        others = sum(1 for _ in column.common_texts) - (1 if column.faults else 0)
-        if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
+        texts = len(column.common_texts) - (column.faults > 0)
+        if 2 * wrong > filled or (5 * wrong > filled and texts > _MOST_TEXTS):
             raise UserError(
                 _with_lines(
                     ENGLISH.say(
@@ -373,49 +353,19 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
             )
 
 
-def _left_out(source: Source, profile: Profile, event_types: Mapping[str, str]) -> Iterator[str]:
-    """Yield which lines the import leaves out, the first of them with their reasons."""
-    types = profile.types if isinstance(profile, EventsProfile) else {}
-    ends = [types[name] for name, duration in event_types.items() if duration == "instant"]
-    count = profile.bad + sum(event_type.ends for event_type in ends)
-    lines = [*profile.first_bad, *(line for event_type in ends for line in event_type.first_ends)]
-    if count:
-        headline = count_in_english(
-            "{number} bad line is left out:", "{number} bad lines are left out:", count
-        )
-        first = sorted(lines, key=lambda line: line.line)[:SHOWN]
-        yield _with_lines(headline, source, first, *(["…"] if count > len(first) else []))
-
-
-def _refuse_other_units(source: Source, column: ColumnProfile, kind: VariableType) -> None:
-    others = column.other_units()
-    if kind == "number" and others and column.writing:
-        named = ", ".join(f"{count:,} in {unit}" for unit, count in others.items())
-        raise UserError(
-            f"{source.name} was not imported: column {shown(column.title)} mixes units: "
-            f"beside {column.writing.unit} it has {named}. Export it in one unit, or leave it out "
-            f"with --only; if its cells are names, add "
-            f"{type_option(column.title, 'category')}"
-        )
-
-
-def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
+def _with_lines(headline: str, source: ReadingSource, lines: Sequence[BadLine], *more: str) -> str:
     """Return a text with one line below it for each bad line, and for each further sentence."""
     below = [ENGLISH.say(_BAD[source.unit], line=line.text) for line in lines]
     return joined("\n  - ", headline, *below, *more)
 
 
-def _refusal(
-    source: Source,
-    profile: Profile,
-    count: int,
-    lines: Sequence[BadLine],
-    remedy: str = "--skip-bad imports the good lines",
-) -> str:
+def _refusal(source: ReadingSource, profile: Profile, remedy: str) -> str:
+    lines = profile.first_bad
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
     below: list[str] = []
-    if count > len(shown):
-        below.append(ENGLISH.say("and {number} more", number=Styled(count - len(shown), "count")))
+    if profile.bad > len(shown):
+        more = Styled(profile.bad - len(shown), "count")
+        below.append(ENGLISH.say("and {number} more", number=more))
     if profile.incomplete:
         last = Styled(profile.lines + 1, "count")
         below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
@@ -451,7 +401,7 @@ def _name_what_differs(profile: Profile, title: str) -> str:
 
 
 def notes(
-    source: Source,
+    source: ReadingSource,
     profile: Profile,
     types: Mapping[str, VariableType],
     now: datetime | None = None,
@@ -459,63 +409,49 @@ def notes(
 ) -> Iterator[str]:
     """Yield notes on this file for people, as sentences. `declared`: variables that there are."""
     yield from profile.head_notes
-    yield from _name_notes(_NO_ASSETS, profile.asset_texts)
-    if isinstance(profile, EventsProfile):
-        yield from _name_notes(_NO_TYPES, profile.type_texts)
-    else:
+    is_event = isinstance(profile, EventsProfile)
+    type_texts = profile.type_texts if isinstance(profile, EventsProfile) else {}
+    for message, texts in ((_NO_ASSETS, profile.asset_texts), (_NO_TYPES, type_texts)):
+        if texts:
+            meant = [f"{shown(text)} is {name}" for name, text in sorted(texts.items())]
+            yield ENGLISH.say(message, names=join_first(meant, SHOWN))
+    if not is_event:
         yield from describe_doubtful(profile.ends, now, profile.rows)
-    empty = [title for title in profile.columns if title not in types]
-    if profile.repeated:
-        yield count_in_english(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
+    for counted, number in (
+        (_REPEATED[profile.duplicates, source.unit], profile.repeated),
+        (_EMPTY[source.unit], profile.empty),
+        (_BAD_QUALITY, sum(profile.columns[title].bad_quality for title in types)),
+        (_UNCERTAIN, sum(profile.columns[title].uncertain for title in types)),
+        (_CUT, profile.cut),
+    ):
+        if number:
+            yield count_in_english(*counted, number)
     if profile.repeated and profile.distinguishing:
         yield _name_what_differs(profile, profile.distinguishing)
-    if profile.empty:
-        yield count_in_english(*_EMPTY[source.unit], profile.empty)
-    if empty:
-        yield (
-            ENGLISH.say(
-                "columns without any value were skipped: {names}",
-                names=", ".join(empty[:20]) + (" …" if len(empty) > 20 else ""),
-            )
-        )
-    bad = sum(profile.columns[title].bad_quality for title in types)
-    uncertain = sum(profile.columns[title].uncertain for title in types)
-    if bad:
-        yield count_in_english(
-            "{number} sample is of bad quality: its value is not stored, and the variable is "
-            "unknown until its next sample that is not bad",
-            "{number} samples are of bad quality: their values are not stored, and the variable is "
-            "unknown until its next sample that is not bad",
-            bad,
-        )
-    if uncertain:
-        yield count_in_english(
-            "{number} sample is of uncertain quality: it is marked as such, and used",
-            "{number} samples are of uncertain quality: they are marked as such, and used",
-            uncertain,
-        )
-    yield from _clock_notes(source, profile)
+    if empty := [title for title in profile.columns if title not in types]:
+        names = ", ".join(empty[:20]) + (" …" if len(empty) > 20 else "")
+        yield ENGLISH.say("columns without any value were skipped: {names}", names=names)
+    if profile.clock_changes:
+        yield from _clock_notes(source, profile)
     for title, kind in types.items():
         column = profile.columns[title]
-        is_new = column.name not in declared and not isinstance(profile, EventsProfile)
-        yield from describe_column(column, kind, is_new=is_new)
+        is_new = column.name not in declared and not is_event
+        yield from describe_column(column, kind, is_new=is_new, titles=profile.columns)
     yield from _unit_notes(profile, types)
-    if profile.cut:
-        yield count_in_english(
-            "{number} time stamp is finer than a millisecond and was cut to it",
-            "{number} time stamps are finer than a millisecond and were cut to it",
-            profile.cut,
+    if profile.bad:
+        first = sorted(profile.first_bad, key=lambda line: line.line)[:SHOWN]
+        yield _with_lines(
+            count_in_english(
+                "{number} bad line is left out:", "{number} bad lines are left out:", profile.bad
+            ),
+            source,
+            first,
+            *(["…"] if profile.bad > len(first) else []),
         )
 
 
-def _name_notes(message: str, texts: Mapping[str, str]) -> Iterator[str]:
-    if texts:
-        meant = [f"{shown(text)} is {name}" for name, text in sorted(texts.items())]
-        yield ENGLISH.say(message, names=join_first(meant, SHOWN))
-
-
-def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
-    if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
+def _clock_notes(source: ReadingSource, profile: Profile) -> Iterator[str]:
+    if (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "
             "are read in that zone; set ALERTING_TIMEZONE (or give --tz), so that files "

@@ -5,7 +5,7 @@ becomes of lines: they say what a file holds, not how it is written."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -23,15 +23,6 @@ _LONGEST = 50_000  # characters of all texts
 _SHOWN = 8
 _LONGEST_SHOWN = 60
 _LONGEST_NAME = 200
-
-
-@dataclass(frozen=True)
-class Recalled:
-    """Options of a file, with those stored for its form. `note`: a sentence on the stored ones;
-    empty if there are none."""
-
-    stated: Stated
-    note: str = ""
 
 
 def merge_stated(earlier: Stated, stated: Stated) -> dict[str, tuple[str, ...]]:
@@ -60,30 +51,24 @@ def merge_stated(earlier: Stated, stated: Stated) -> dict[str, tuple[str, ...]]:
     return merged
 
 
-def describe_stated(stated: Stated) -> str:
-    """Return options as a person writes them, the first few."""
+def recall(
+    forms: FileForms, form: str, stated: Stated, zone: tzinfo, remedy: str
+) -> tuple[Stated, str]:
+    """Return what is stated of a file, with what is stored of its form, and a sentence on that;
+    empty if nothing is. `remedy`: how it is read otherwise; the sentence ends with it."""
+    earlier = forms.find(form)
+    merged = merge_stated(earlier.stated if earlier else {}, stated)
     written = [
         f"{field.option} {legible(text, _LONGEST_SHOWN)}".strip()
         for name, field in FORM_FIELDS.items()
-        for text in stated.get(name, ())
+        for text in merged.get(name, ())
+        if text not in stated.get(name, ())
     ]
-    return join_first(written, _SHOWN)
-
-
-def recall(forms: FileForms, form: str, stated: Stated, zone: tzinfo, remedy: str) -> Recalled:
-    """Return what is stated of a file, with what is stored of its form. `remedy`: how it is read
-    otherwise; the note ends with it."""
-    earlier = forms.find(form)
-    merged = merge_stated(earlier.stated if earlier else {}, stated)
-    reused = {
-        name: tuple(text for text in texts if text not in stated.get(name, ()))
-        for name, texts in merged.items()
-    }
-    options = describe_stated(reused)
-    if earlier is None or not options:
-        return Recalled(merged)
+    if earlier is None or not written:
+        return merged, ""
     day = earlier.at.astimezone(zone).date()
-    return Recalled(merged, f"read like {earlier.file} of {day}: {options}; {remedy}")
+    options = join_first(written, _SHOWN)
+    return merged, f"read like {earlier.file} of {day}: {options}; {remedy}"
 
 
 def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
@@ -100,12 +85,11 @@ def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -
 
 def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
     """Check a file; return it with a note on how it is read. A refusal ends with it, too."""
+    if not note:
+        return check()
     try:
         checked = check()
     except UserError as refusal:
-        if not note:
-            raise
         raise UserError(f"{refusal.message}\n  - {note}") from refusal
-    understood = checked.understood
-    notes = (*([note] if note else []), *understood.notes)
-    return replace(checked, understood=replace(understood, notes=notes))
+    notes = (note, *checked.understood.notes)
+    return replace(checked, understood=replace(checked.understood, notes=notes))

@@ -9,17 +9,17 @@ so a stopped run can be repeated unchanged, without loss or duplicates.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from alerting.deferred import pd
 from alerting.definitions.asset_documents import (
     Asset,
     EventType,
@@ -49,6 +49,7 @@ from alerting.usecases.ingestion.arrived_rows import (
 )
 from alerting.usecases.ingestion.asset_import import titles_by_name
 from alerting.usecases.ingestion.declared_units import (
+    Relations,
     read_in_declared_units,
     relate_columns,
     sample_stored,
@@ -61,7 +62,6 @@ from alerting.usecases.ingestion.imported_files import (
     Profile,
     ReadingSource,
     Reject,
-    Source,
     Understood,
     refuse_bad,
     refuse_doubtful,
@@ -70,7 +70,7 @@ from alerting.usecases.ingestion.imported_files import (
 
 
 def column_types(
-    source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings
+    source: ReadingSource, profile: Profile, existing: Mapping[str, Asset], readings: Readings
 ) -> dict[str, VariableType]:
     """Return the type by column title: the declared type, else the inferred one; columns without
     any value are left out.
@@ -78,8 +78,9 @@ def column_types(
     A variable that was declared without a type has the type of its column until its first reading.
     """
     types: dict[str, VariableType] = {}
+    stored = sorted(profile.assets.keys() & existing.keys())
     for title, column in profile.columns.items():
-        declared = _stored_type(source, column, profile.assets, existing, readings)
+        declared = _stored_type(source, column, stored, existing, readings) if stored else None
         if declared and column.stated not in (None, declared):
             raise UserError(
                 f"{source.name}: {column.name} is declared as {declared}, and a declared variable "
@@ -95,7 +96,7 @@ def column_types(
                 f"{source.name}: column {shown(title)} holds numbers such as 12,5: add --decimal ,"
             )
         types[title] = kind
-    if not types and not profile.bad:
+    if profile.lines and not types and not profile.bad:
         raise UserError(
             f"{source.name} has no value in any column that could be a variable; nothing was "
             "written"
@@ -104,16 +105,16 @@ def column_types(
 
 
 def _stored_type(
-    source: Source,
+    source: ReadingSource,
     column: ColumnProfile,
-    assets: Mapping[str, set[str]],
+    assets: Sequence[str],
     existing: Mapping[str, Asset],
     readings: Readings,
 ) -> VariableType | None:
     variable = column.name
     by_type: dict[VariableType, str] = {}
-    for name in sorted(assets):
-        stored = existing[name].variables.get(variable) if name in existing else None
+    for name in assets:
+        stored = existing[name].variables.get(variable)
         if stored and stored.computed is not None:
             raise UserError(
                 f"{source.name}: {variable} is computed of "
@@ -145,33 +146,41 @@ def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
 
 
 def with_variables(
-    source: Source,
+    source: ReadingSource,
     asset: Asset,
     filled: set[str],
     columns: Mapping[str, ColumnProfile],
     types: Mapping[str, VariableType],
+    units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
 ) -> Asset:
     """Return the asset with a variable for each of its filled columns. Declared variables do not
-    change, except an open type.
+    change, except an open type, and no source, in place of which they get `by`. `units`: stated
+    ones by title.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
-    variables = {
-        columns[title].name: _variable(columns[title], kind)
-        for title, kind in types.items()
-        if columns[title].name in filled
-    }
-    typed = {
-        variable: declared.model_copy(update={"type": variables[variable].type})
-        for variable, declared in asset.variables.items()
-        if variable in variables and variables[variable].type != declared.type
-    }
-    if not typed and not variables.keys() - asset.variables.keys():
+    variables = dict(asset.variables)
+    for title, kind in types.items():
+        column = columns[title]
+        declared = variables.get(column.name)
+        if column.name in filled and declared is not None:
+            update = {"type": kind, "source": declared.source or by}
+            variables[column.name] = declared.model_copy(update=update)
+        elif column.name in filled:
+            text, unit = column.split_title()
+            text, unit = (text, unit) if kind == "number" else (whole_title(title), None)
+            stated = None if column.unit_of_cells else units.get(title)
+            variables[column.name] = Variable(
+                title=text if text != column.name else None,
+                type=kind,
+                unit=stated or unit,
+                source=by,
+            )
+    if variables == asset.variables:
         return asset
     try:
-        return Asset.model_validate(
-            {**dict(asset), "variables": {**variables, **asset.variables, **typed}}
-        )
+        return Asset.model_validate({**dict(asset), "variables": variables})
     except ValidationError as error:
         reasons = "".join(
             f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}"
@@ -182,15 +191,8 @@ def with_variables(
         ) from error
 
 
-def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
-    """Return the variable of a column. A number gets the unit in its title, and the title without
-    the unit."""
-    title, unit = column.split_title() if kind == "number" else (whole_title(column.title), None)
-    return Variable(title=title if title != column.name else None, type=kind, unit=unit)
-
-
 def event_durations(
-    source: Source,
+    source: ReadingSource,
     profile: EventsProfile,
     stored: Mapping[str, Duration],
     stated: Duration | None,
@@ -243,7 +245,7 @@ _MANY = 0.5  # of the rows compared; fewer other values are corrections
 
 def refuse_other_rows(
     source: ReadingSource,
-    read: Callable[[Reject, Progress], Iterator[Sequence[ReadingRow]]],
+    read: Callable[[Reject, Progress], Iterator[Iterable[ReadingRow]]],
     step: timedelta,
     existing: Mapping[str, Asset],
     readings: Readings,
@@ -253,66 +255,38 @@ def refuse_other_rows(
     Raises UserError, with the start that continues after the last stored row, if half of the rows
     of an asset, or more, hold other values.
     """
-    first = next(read(lambda _: None, silent), ())
-    by_asset: dict[str, list[ReadingRow]] = {}
-    for row in first:
-        by_asset.setdefault(row.asset, []).append(row)
-    for name, rows in by_asset.items():
-        if name in existing:
-            _refuse_if_other(source, existing[name], rows, step, readings)
+    by_asset = attrgetter("asset")
+    first = sorted(next(read(ignore_line, silent), ()), key=by_asset)
+    for name, group in groupby((row for row in first if row.asset in existing), by_asset):
+        rows = list(group)
+        since = min(row.ts for row in rows)
+        until = max(row.ts for row in rows)
+        frame = readings.load(existing[name], since - _MOMENT, until).readings
+        stored = {
+            at.to_pydatetime(): values.dropna().to_dict()
+            for at, (_, values) in zip(frame.index, frame.iterrows(), strict=True)
+        }
+        others = [
+            any(stored[row.ts][variable] != row.values[variable] for variable in common)
+            for row in rows
+            if (common := row.values.keys() & stored.get(row.ts, {}).keys())
+        ]
+        if sum(others) >= max(1, _MANY * len(others)):
+            _, last = readings.span(name) or (since, until)
+            raise UserError(
+                f"{source.name}: {name} has {sum(others)} rows with other values at the same "
+                f"instants (of the first {len(others)}, from {since.isoformat()} on, "
+                f"{format_duration(step)} apart), so this is not the file imported before. If it "
+                f"continues that file, add --start {(last + step).isoformat()}; if it is of "
+                "another machine, name another --asset. Nothing was written"
+            )
 
 
-def _refuse_if_other(
-    source: ReadingSource,
-    asset: Asset,
-    rows: Sequence[ReadingRow],
-    step: timedelta,
-    readings: Readings,
-) -> None:
-    since = min(row.ts for row in rows)
-    until = max(row.ts for row in rows)
-    stored_rows = readings.load(asset, since - _MOMENT, until).readings
-    stored = {
-        at.to_pydatetime(): values
-        for at, (_, values) in zip(stored_rows.index, stored_rows.iterrows(), strict=True)
-    }
-    compared = [_is_other(row, stored[row.ts]) for row in rows if row.ts in stored]
-    others = [is_other for is_other in compared if is_other is not None]
-    if sum(others) < max(1, _MANY * len(others)):
-        return
-    _, last = readings.span(asset.name) or (since, until)
-    following = (last + step).isoformat()
-    raise UserError(
-        f"{source.name}: {asset.name} has {sum(others)} rows with other values at the same "
-        f"instants (of the first {len(others)}, "
-        f"from {since.isoformat()} on, {format_duration(step)} apart), so this is not the file "
-        "imported before. If it continues "
-        f"that file, add --start {following}; if it is of another machine, name another --asset. "
-        "Nothing was written"
-    )
-
-
-def _is_other(row: ReadingRow, stored: pd.Series) -> bool | None:
-    """Return whether a value differs from the stored value of its variable; None if the rows share
-    no variable."""
-    common = [name for name in row.values if name in stored and not pd.isna(stored[name])]
-    return any(stored[name] != row.values[name] for name in common) if common else None
-
-
-NONE = timedelta(0)
-_IMPORTED: dict[What, str] = {
-    "readings": "readings imported",
-    "events": "events imported",
-}
-_REMOVED: dict[What, str] = {
-    "readings": "readings removed",
-    "events": "events removed",
-}
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 Row = TypeVar("Row", ReadingRow, EventRow)
-_ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int]]] = {
-    "readings": (add_readings, remove_readings),
-    "events": (add_events, remove_events),
+_ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int], Callable[..., Sized]]] = {
+    "readings": (add_readings, remove_readings, same_readings),
+    "events": (add_events, remove_events, same_events),
 }
 
 
@@ -372,11 +346,19 @@ class Checked(Generic[Row]):
     event_types: Sequence[EventType] = ()
     durations: Mapping[str, Duration] = field(default_factory=dict)
 
+    def to_remove(self, progress: Progress) -> Checked[Row]:
+        """Return the file whose rows are to be removed where they are stored exactly so; such rows
+        are counted."""
+        _, _, same = _ACTS[self.what]
+        batches = self.rows(ignore_line, progress)
+        removes = sum(len(same(self.plant.reading_writes, batch)) for batch in batches)
+        return replace(self, take_back=True, understood=replace(self.understood, removes=removes))
+
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets, variables and event types, and write all rows, or remove those that
         are stored exactly so. Idempotent."""
         plant = self.plant
-        add, remove = _ACTS[self.what]
+        add, remove, _ = _ACTS[self.what]
         count = rejected = changed = 0
 
         def reject(line: BadLine) -> None:
@@ -399,39 +381,53 @@ class Checked(Generic[Row]):
             source=understood.source,
             what=self.what,
             rows=count,
-            new=0,
+            new=0 if self.take_back else changed,
             rejected=rejected,
             repeated=profile.repeated,
             first=profile.first,
             last=profile.last,
             assets=understood.assets,
-            created=understood.new_assets,
+            created=() if self.take_back else understood.new_assets,
             variables={column.name: self.types[title] for title, column in columns.items()},
             event_types={} if self.take_back else self.durations,
             notes=understood.notes,
             late=late_rows(plant, now),
+            removed=changed if self.take_back else 0,
             bad_quality=sum(column.bad_quality for column in columns.values()),
             uncertain=sum(column.uncertain for column in columns.values()),
             understood=understood,
         )
-        if self.take_back:
-            result = replace(result, removed=changed, created=())
-        else:
-            result = replace(result, new=changed)
         if changed or (not self.take_back and (self.assets or self.event_types)):
-            action = _REMOVED[self.what] if result.removed else _IMPORTED[self.what]
-            shortened = replace(
-                result,
-                assets=result.assets[:SHOWN],
-                created=result.created[:SHOWN],
-                understood=None,
-            )
-            after = asdict(shortened) | {"form": understood.form.document()}
+            after = asdict(replace(result, understood=None)) | {
+                "assets": result.assets[:SHOWN],
+                "created": result.created[:SHOWN],
+                "form": understood.form.document(),
+            }
+            action = f"{self.what} {'removed' if self.take_back else 'imported'}"
             plant.audit.add(actor, action, result.source, now, after=after)
         return result
 
 
 CheckedFile = Checked[ReadingRow] | Checked[EventRow]
+
+
+def check_rows(
+    source: Any,
+    rows: What,
+    plant: IngestionPorts,
+    *,
+    duration: Duration | None = None,
+    delay: timedelta | None = None,
+    now: datetime | None = None,
+    units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
+    **options: Any,
+) -> CheckedFile:
+    """Return a checked file of readings or of events: see `check_readings` and `check_events`, of
+    which each gets what concerns it."""
+    if rows == "events":
+        return check_events(source, plant, duration=duration, delay=delay, **options)
+    return check_readings(source, plant, now=now, units=units, by=by, **options)
 
 
 def check_readings(
@@ -443,28 +439,30 @@ def check_readings(
     take_back: bool = False,
     now: datetime | None = None,
     units: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
 ) -> Checked[ReadingRow]:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
     the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: the notes
-    name readings after it. `units`: stated ones by title. Values are converted into the declared
-    units. Raises UserError for a bad line without a `reject`, no good one, and a column in a unit
-    of another quantity.
+    name readings after it. `units`: stated ones by title; `by`: the source of variables that have
+    none. Values are converted into the declared units. Raises UserError for a bad line without a
+    `reject`, no good one, and a column in a unit of another quantity.
     """
-    stored = plant.assets.all()
-    source.keep_names(titles_by_name(stored), units_by_name(stored))
-    profile = source.profile(progress, stop_early=reject is None)
-    _refuse_empty(source, profile)
     existing = {asset.name: asset for asset in plant.assets.all()}
+    if existing:
+        source.keep_names(titles_by_name(existing.values()), units_by_name(existing.values()))
+    profile = source.profile(progress, stop_early=reject is None)
     types = column_types(source, profile, existing, plant.readings)
-    refuse_bad(source, profile, [], reject)
+    refuse_bad(source, profile, reject)
     refuse_doubtful(source, profile, types)
-    relations = relate_columns(source, profile, types, existing, units)
+    relations: Relations = {}
+    if profile.assets.keys() & existing.keys():
+        relations = relate_columns(source, profile, types, existing, units)
+        sample_stored(profile, types, existing, plant.readings, relations)
     rows = partial(read_in_declared_units, source, types, relations)
     if source.form.sequence is not None:
         refuse_other_rows(source, rows, source.form.sequence, existing, plant.readings)
-    sample_stored(profile, types, existing, plant.readings, relations)
     declared = [
         with_variables(
             source,
@@ -472,18 +470,19 @@ def check_readings(
             filled,
             profile.columns,
             types,
+            units,
+            by,
         )
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
-    understood = understand(source, profile, types, existing, {}, now)
     by_variable = {name: r for of_asset in relations.values() for name, r in of_asset.items()}
-    notes = (*understood.notes, *describe_relations(by_variable))
-    understood = replace(understood, notes=notes)
-    if take_back:
-        same = (len(same_readings(plant.reading_writes, b)) for b in rows(ignore_line, progress))
-        understood = replace(understood, removes=sum(same))
-    return Checked("readings", plant, rows, profile, types, reject, changes, understood, take_back)
+    understood = understand(source, profile, types, existing, {}, now)
+    if by_variable:
+        notes = (*understood.notes, *describe_relations(by_variable))
+        understood = replace(understood, notes=notes)
+    checked = Checked("readings", plant, rows, profile, types, reject, changes, understood)
+    return checked.to_remove(progress) if take_back else checked
 
 
 def check_events(
@@ -505,9 +504,10 @@ def check_events(
     and UserError if a type with stored events is contradicted.
     """
     stored = {t.name: t for t in plant.assets.event_types()}
-    source.keep_names(titles_by_name(plant.assets.all()), titles_by_name(stored.values()))
+    existing = {asset.name: asset for asset in plant.assets.all()}
+    if existing or stored:
+        source.keep_names(titles_by_name(existing.values()), titles_by_name(stored.values()))
     profile = source.profile(progress, stop_early=reject is None)
-    _refuse_empty(source, profile)
     durations = event_durations(
         source,
         profile,
@@ -520,34 +520,28 @@ def check_events(
         for title, column in profile.columns.items()
         if (kind := column.attribute_type())
     }
-    ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
-    refuse_bad(source, profile, ends, reject)
-    declared = [
-        _declared_type(name, kind, delay, stored.get(name), profile.type_texts.get(name))
-        for name, kind in durations.items()
-    ]
-    new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
-    existing = {asset.name: asset for asset in plant.assets.all()}
+    instant = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
+    profile.bad += sum(event_type.ends for event_type in instant)
+    profile.first_bad += [line for event_type in instant for line in event_type.first_ends]
+    refuse_bad(source, profile, reject)
+    new_types = []
+    for name, lasts in durations.items():
+        before = stored.get(name)
+        title = profile.type_texts.get(name)
+        declared = before or EventType(name=name, title=title, duration=lasts)
+        update = {"duration": lasts, "delay": declared.delay if delay is None else delay}
+        if before != (event_type := declared.model_copy(update=update)):
+            new_types.append(event_type)
     understood = understand(source, profile, types, existing, durations)
     rows = partial(source.read, types, durations)
-    if take_back:
-        same = (len(same_events(plant.reading_writes, b)) for b in rows(ignore_line, progress))
-        understood = replace(understood, removes=sum(same))
     texts = profile.asset_texts
     created = [Asset(name=name, title=texts.get(name)) for name in understood.new_assets]
-    return Checked(
-        "events",
-        plant,
-        rows,
-        profile,
-        types,
-        reject,
-        created,
-        understood,
-        take_back,
-        new_types,
-        durations,
+    checked = Checked(
+        *("events", plant, rows, profile, types, reject, created, understood),
+        event_types=new_types,
+        durations=durations,
     )
+    return checked.to_remove(progress) if take_back else checked
 
 
 def ignore_line(_line: BadLine) -> None:
@@ -557,31 +551,9 @@ def ignore_line(_line: BadLine) -> None:
 def first_rows(checked: CheckedFile, most: int) -> list[ReadingRow | EventRow]:
     """Return the first rows of a checked file as they will be stored."""
     batches: Iterator[Sequence[ReadingRow | EventRow]] = checked.rows(ignore_line, silent)
-    try:
-        return list(islice(chain.from_iterable(batches), most))
-    finally:
-        getattr(batches, "close", lambda: None)()
+    return list(islice(chain.from_iterable(batches), most))
 
 
 def name_options(text: str, names: Mapping[str, str]) -> str:
     """Return a message of the import with other names that replace the options of the command."""
     return _OPTION.sub(lambda option: names.get(option[0], option[0]), text)
-
-
-def _declared_type(
-    name: str,
-    duration: Duration,
-    delay: timedelta | None,
-    stored: EventType | None,
-    text: str | None,
-) -> EventType:
-    """Return the type of a file's events; a stored one keeps its title, and its delay if no new
-    delay is given. `text`: the text from which the name was derived."""
-    before = stored or EventType(name=name, title=text, duration=duration)
-    known_after = before.delay if delay is None else delay
-    return before.model_copy(update={"duration": duration, "delay": known_after})
-
-
-def _refuse_empty(source: Source, profile: Profile) -> None:
-    if not profile.lines:
-        raise UserError(f"{source.name} has a header but no lines; nothing was written")

@@ -248,9 +248,7 @@ def plan_file(
     """
     revision, version = require_scores(platform, name)
     models = ModelCache(platform)
-    check_unseen(
-        models, revision.definition, version, source.newest_instant() or _ANY
-    )  # before it is read
+    check_unseen(models, revision.definition, version, _ANY)  # that it can be read, before the file
     checked = check_readings(source, platform, progress=progress)
     check_unseen(models, revision.definition, version, checked.profile.last or platform.clock.now())
     declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.assets)}

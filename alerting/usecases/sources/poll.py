@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
 from alerting.definitions.file_form import FORM_FIELDS
 from alerting.definitions.platform_limits import DeclarationLimits
@@ -27,20 +26,16 @@ from alerting.ports import (
     MOST_IN_FUTURE,
     Assets,
     Delivered,
-    DocumentStore,
     FileMark,
     IngestionPorts,
-    ReadingRow,
     RecordReader,
     SourcePorts,
 )
 from alerting.ports.use_cases import id_logger
-from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
+from alerting.usecases.ingestion.imported_files import DURATIONS, EventSource, ReadingSource
 from alerting.usecases.ingestion.tables import (
-    Checked,
     CheckedFile,
-    check_events,
-    check_readings,
+    check_rows,
     first_rows,
     ignore_line,
     name_options,
@@ -240,11 +235,8 @@ class FileDrop(Protocol):
     def sha256(self, file: FoundFile) -> str:
         """Return the hash of the content of a file."""
 
-    def readings(self, source: FilesSource, file: FoundFile) -> ReadingSource:
-        """Return the readings in a file."""
-
-    def events(self, source: FilesSource, file: FoundFile) -> EventSource:
-        """Return the events in a file."""
+    def rows(self, source: FilesSource, file: FoundFile) -> ReadingSource | EventSource:
+        """Return the readings or the events in a file, as its source delivers."""
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
         """Return whether messages about a refused file may quote it."""
@@ -310,18 +302,16 @@ def _find_marks(
     faults: list[str],
     is_outage: IsOutage,
 ) -> Iterator[tuple[FoundFile, FileMark | None]]:
-    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be
-    read to `faults`."""
+    """Yield each file with its mark; None without one, or with `again`, or if it was refused before
+    the source was last changed. Add files that cannot be read to `faults`."""
+    changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
     for start in range(0, len(files), MOST_FILES):
         piece = files[start : start + MOST_FILES]
-        marks = (
-            []
-            if again
-            else _marks(plant.sources, plant.deliveries, source, [file.name for file in piece])
-        )
         by_path: dict[str, list[FileMark]] = {}
-        for mark in marks:
-            by_path.setdefault(mark.path, []).append(mark)
+        paths = [] if again else [file.name for file in piece]
+        for mark in plant.deliveries.file_marks(source.name, paths):
+            if mark.fault is None or changed is None or mark.at >= changed:
+                by_path.setdefault(mark.path, []).append(mark)
         for file in piece:
             try:
                 with _blame_file(file, is_outage):
@@ -330,19 +320,6 @@ def _find_marks(
                 faults.append(storable(str(fault)))
             else:
                 yield file, earlier
-
-
-def _marks(
-    sources: DocumentStore,
-    deliveries: SourceDeliveries,
-    source: FilesSource,
-    paths: Sequence[str],
-) -> list[FileMark]:
-    """Return the marks of files, without marks of files that were refused before the source was
-    last changed: these files get another try."""
-    changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
-    marks = deliveries.file_marks(source.name, paths)
-    return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
 
 
 def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> FileMark | None:
@@ -459,65 +436,24 @@ def _check(
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
     refuses it. Raises UserError, which quotes nothing of a file that is no table."""
     try:
-        skipped = ignore_line if source.bad_lines == "skip" else None
-        if source.delivers == "events":
-            duration: Duration | None = None
-            if source.events.lasting is not None:
-                duration = "lasting" if source.events.lasting else "instant"
-            return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
-        return _note_source(
-            check_readings(
-                drop.readings(source, file),
-                plant,
-                reject=skipped,
-                now=now,
-                units={t: mapped.unit for t, mapped in source.variables.items() if mapped.unit},
-            ),
-            plant.assets,
-            source,
+        return check_rows(
+            drop.rows(source, file),
+            source.delivers,
+            plant,
+            duration=DURATIONS[source.events.lasting],
+            now=now,
+            units={t: mapped.unit for t, mapped in source.variables.items() if mapped.unit},
+            by=source.name,
+            reject=ignore_line if source.bad_lines == "skip" else None,
         )
     except Exception as refusal:  # an unexpected one quotes what it wants
         if is_outage(refusal) or drop.may_be_quoted(source, file):
             raise
-        raise UserError(no_table(file.name)) from refusal
-
-
-def _note_source(
-    checked: Checked[ReadingRow], assets: Assets, source: FilesSource
-) -> Checked[ReadingRow]:
-    """Return checked readings whose variables have the source, and its unit for variables without
-    one."""
-    columns = checked.profile.columns
-    units = {
-        columns[title].name: mapped.unit
-        for title, mapped in source.variables.items()
-        if mapped.unit and title in columns and not columns[title].unit_of_cells
-    }
-    changed = {asset.name: asset for asset in checked.assets}
-    names = {columns[title].name for title in checked.types}
-    changes = []
-    for name in sorted(checked.profile.assets):
-        before = assets.get(name)
-        asset = changed.get(name) or before or Asset(name=name)
-        noted = _note(asset, before, names, units, source.name)
-        if noted != before:
-            changes.append(noted)
-    return replace(checked, assets=changes)
-
-
-def _note(
-    asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str
-) -> Asset:
-    noted: dict[str, Variable] = {}
-    for name in names & asset.variables.keys():
-        variable = asset.variables[name]
-        is_new = before is None or name not in before.variables
-        update = {
-            "source": variable.source or source,
-            "unit": units.get(name, variable.unit) if is_new else variable.unit,
-        }
-        noted[name] = variable.model_copy(update=update)
-    return asset.model_copy(update={"variables": {**asset.variables, **noted}})
+        raise UserError(  # a person who chooses a path learns nothing about other files
+            f"{file.name} was not imported: no table with a column of time stamps was found in it, "
+            "as the source describes it (time, time_format, separator, encoding); nothing of it is "
+            "quoted here"
+        ) from refusal
 
 
 def try_files(
@@ -556,13 +492,3 @@ def try_files(
 def name_fields(text: str) -> str:
     """Return a message of the check with the fields of a source in place of options."""
     return name_options(text, _FIELDS)
-
-
-def no_table(file: str) -> str:
-    """Return the refusal of a file that is no table of time stamps. It quotes nothing, so that a
-    person who chooses a path learns nothing about other files from messages."""
-    return (
-        f"{file} was not imported: no table with a column of time stamps was found in it, "
-        "as the source describes it (time, time_format, separator, encoding); nothing of "
-        "it is quoted here"
-    )

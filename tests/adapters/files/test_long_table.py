@@ -23,7 +23,7 @@ def import_file(path, **layout):
     source = ReadingsFile(path, FileForm(**({"asset": "x"} | layout)))
     profile = source.profile(silent)
     types = {title: c.inferred() for title, c in profile.columns.items() if c.inferred()}
-    refuse_bad(source, profile, [], None)
+    refuse_bad(source, profile, None)
     stored = {}
     for batch in source.read(types, pytest.fail, silent):
         for row in batch:

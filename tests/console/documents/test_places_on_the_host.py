@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.sources.addresses_and_secrets import resolver
-from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
+from alerting.adapters.sources.file_drops import SourceFiles
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
@@ -116,7 +116,7 @@ def new_platform():
     return made
 
 
-READERS = Readers(SourceFiles(FolderDrop(), resolver({})), None)
+READERS = Readers(SourceFiles(resolver({})), None)
 
 
 def client_of(platform):

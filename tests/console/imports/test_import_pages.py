@@ -177,15 +177,15 @@ LONG = b"ts,name,text,value\n" + b"".join(
 )
 QUALITY = b"ts,t,t q,u\n2026-01-05T06:00Z,1,bad,3\n2026-01-05T06:01Z,2,good,4\n"
 MENDED = {
-    "line of titles": (HEAD, {"header_line": "3"}, "Titles line 3 Rows from line 4"),
+    "line of titles": (HEAD, {"header_line": "3"}, "3 titles Date;Temp;Speed"),
     "line tapped": (HEAD, {"tapped_line": "3", "header_line": "1"}, "3 titles Date;Temp;Speed"),
     "no titles": (b"2026-01-05T06:00Z;1\n2026-01-05T06:01Z;2\n",
-                  {"header_line": "0", "columns": "ts, speed"}, "Titles no line names the columns"),
+                  {"header_line": "0", "columns": "ts, speed"}, "1 row 2026-01-05T06:00Z;1"),
     "long form": (LONG, {"variable_column": "name", "value_column": "value"},
                   "Variable name Value value"),
     "wide form": (LONG, {"is_wide": "yes", "duplicates": "last"}, "Import 20 rows"),
-    "some columns": (QUALITY, {"only": "t"}, "Variables Column Name Type Unit Values Empty Not "
-                     "readable t new as recognised number"),
+    "some columns": (QUALITY, {"only": "t"}, "Variables Column Name Type Unit Values Empty t new "
+                     "as recognised number"),
     "quality": (QUALITY, {"quality_suffix": " q"}, "1 sample is of bad quality"),
     "sequence": (b"t\n1\n2\n", {"sequence": "1m", "start": "2026-01-05T06:00:00Z"},
                  "2026-01-05 06:01:00 UTC"),
@@ -326,7 +326,7 @@ def imports(tmp_path):
 
 def arrived(imports, content):
     """Return an import whose file has arrived."""
-    one = imports.admit("line.csv", "emil", len(content), Choices(asset="oven-1"))
+    one = imports.admit("line.csv", "emil", len(content), Choices(stated={"asset": ("oven-1",)}))
     one.file.write_bytes(content)
     return one
 

@@ -105,7 +105,7 @@ def of_files(folder, **changes):
     try:
         poll(
             platform,
-            Readers(SourceFiles(FolderDrop(), resolver({})), SqlReader(resolver({}))),
+            Readers(SourceFiles(resolver({})), SqlReader(resolver({}))),
             "s",
             at(0),
         )

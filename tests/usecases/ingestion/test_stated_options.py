@@ -144,3 +144,27 @@ def test_of_a_plain_file_two_lines_are_printed(platform):
         "temp °C, load",
         "2 new of 2 readings of 1 asset, 2026-03-02 06:00 UTC to 2026-03-02 06:01 UTC",
     ]
+
+
+EUROPEAN = """Zeit;Temp;Note;Temp_q
+02.03.2026 06:00;61,5;ok;good
+02.03.2026 06:01;n/m;b;bad
+02.03.2026 06:02;62,5;c;good
+"""
+
+
+def test_each_decision_on_a_file_is_one_line(platform):
+    words = ("import", "readings", "line.csv", "--asset", "oven-1", "--tz", "UTC")
+    Path("line.csv").write_text(PLAIN.replace("load", "Temp"), encoding="utf-8")
+    assert run(*words).exit_code == 0
+    Path("line.csv").write_text(EUROPEAN, encoding="utf-8")
+    assert run(*words, "--dry-run", columns=400).output.splitlines() == [
+        "line.csv: 3 lines of oven-1, 2026-03-02 06:00:00 to 2026-03-02 06:02:00: Temp, Note "
+        "(category, new), Temp_q (category, new)",
+        "  separator ;, decimal mark ,, encoding utf-8",
+        "  time: 'Zeit', dd.mm.yyyy, local time of UTC (--tz)",
+        "  column 'Temp': 1 cell is not a number (n/m) and counts as missing (first: line 3)",
+        "  column 'Temp_q' holds words of quality (bad 1): if it states the quality of 'Temp', "
+        "add --quality-suffix '_q'",
+        "dry run: nothing was written",
+    ]

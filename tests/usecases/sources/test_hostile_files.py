@@ -104,10 +104,10 @@ class Breaking(FolderDrop):
 
     error = ZeroDivisionError("integer division or modulo by zero")
 
-    def readings(self, source, file):
+    def rows(self, source, file):
         if file.path.endswith("a.csv"):
             raise self.error
-        return super().readings(source, file)
+        return super().rows(source, file)
 
 
 def test_an_unexpected_error_is_the_fault_of_its_file_and_an_outage_that_of_none(

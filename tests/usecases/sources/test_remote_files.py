@@ -9,7 +9,7 @@ import pytest
 
 from alerting.adapters.sources import file_drops
 from alerting.adapters.sources.addresses_and_secrets import resolver
-from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles, object_store
+from alerting.adapters.sources.file_drops import SourceFiles, object_store
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll
@@ -98,7 +98,7 @@ def document(server, **changes):
 
 def readers(server):
     resolve = resolver({"LAB": server.address})
-    return Readers(SourceFiles(FolderDrop(), resolve), SqlReader(resolve))
+    return Readers(SourceFiles(resolve), SqlReader(resolve))
 
 
 def stored(platform):
