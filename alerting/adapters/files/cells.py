@@ -16,21 +16,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown
 from alerting.ports import SampleColumn
+from alerting.readings import written_values
 from alerting.readings.foreign_columns import WRITTEN_NUMBER, NumberWriting
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
+from alerting.readings.written_values import BLANKS, MISSING_TEXTS, NUMBER, PLAINLY_GROUPED, SPACED
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
-NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
-MISSING_TEXTS = (*NULLS, *VOCABULARY["cells"]["missing"])
 NO_VALUE_TEXTS = VOCABULARY["cells"]["no_value"]
 FAULT_TEXTS = (*NO_VALUE_TEXTS, *VOCABULARY["cells"]["states"])
 _SWITCH_STATES = [*map(frozenset, VOCABULARY["cells"]["switches"])]
@@ -40,23 +40,16 @@ _NO_VALUE = (
 )
 _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
-_NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
 _DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
     _SHOWS_COMMA.replace(",(", r"\.(").replace(r"*,\d", r"*\.\d").replace(r"},\d+)", r"}\.\d+)")
 )
-_PLAINLY_GROUPED = {
-    ",": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)$|^[+-]?\d{1,3}(,\d{3}){2,}$"
-    r"|^[+-]?\d{1,2}(,\d\d)+,\d{3}(\.\d+)?$",  # of India: 1,23,456
-    ".": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)$|^[+-]?\d{1,3}(\.\d{3}){2,}$",
-}
 _GROUPED = {
     ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$|^[+-]?[1-9]\d?(,\d\d)+,\d{3}(\.\d+)?$",
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$",
 }
-_SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$"
 LONG_NUMBER = r"^\d{16,}$"
 _MINUS = ["-", "\u2212", "\u2013"]
 _SHOWS_QUANTITY = r"^[+-]|^\d*[.,]\d"
@@ -66,7 +59,6 @@ _IDENTIFIERS = {
     LONG_NUMBER: "have more than 15 digits, of which a number would lose some",
     r"^\d+[eE]\d+$": "have an exponent without a point, as lots may have",
 }
-_BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
 _MIDNIGHT = r"^.{10}[T ]24:00(:00([.,]0+)?)?([^\d:.,].*)?$"
@@ -106,7 +98,7 @@ def numbers(
     if cells.null_count == len(cells):
         return np.full(len(cells), np.nan), nothing
     dotted = _with_decimal_point(cells, decimal)
-    if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
+    if re.match(NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
         try:
             return _floats(pc.cast(dotted, pa.float64())), nothing
         except pa.ArrowInvalid:
@@ -114,7 +106,7 @@ def numbers(
     cells = _with_decimal_point(
         _without_blanks(_without_separators(cells, decimal, thousands)), decimal
     )
-    is_number = pc.match_substring_regex(cells, _NUMBER)
+    is_number = pc.match_substring_regex(cells, NUMBER)
     return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(
         pc.fill_null(is_number, True)
     )
@@ -124,7 +116,7 @@ def plain_numbers(cells: Cells) -> FloatArray | None:
     """Return uncleaned cells as float64 if each is a plain number with a point; else None."""
     if (
         not len(cells)
-        or not re.match(_NUMBER, cells[0].as_py() or "")
+        or not re.match(NUMBER, cells[0].as_py() or "")
         or not pc.min(pc.binary_length(cells)).as_py()
     ):
         return None
@@ -148,7 +140,7 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     mark = "," if decimal == "." else "."
     if pc.any(pc.match_substring(cells, mark)).as_py():
         grouped = pc.match_substring_regex(
-            cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
+            cells, _GROUPED[mark] if thousands else PLAINLY_GROUPED[mark]
         )
         cells = pc.if_else(
             pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells
@@ -157,9 +149,9 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
 
 
 def _without_blanks(cells: Cells) -> Cells:
-    spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
+    spaced = pc.fill_null(pc.match_substring_regex(cells, SPACED), False)
     return (
-        pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
+        pc.if_else(spaced, pc.replace_substring_regex(cells, BLANKS, ""), cells)
         if pc.any(spaced).as_py()
         else cells
     )
@@ -167,7 +159,7 @@ def _without_blanks(cells: Cells) -> Cells:
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
     """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
-    return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
+    return _matching(cells, PLAINLY_GROUPED["," if decimal == "." else "."])
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
@@ -175,8 +167,8 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
     if not len(texts):
         return 0, 0
-    point = _matching(texts, _SHOWS_POINT) | _matching(texts, _PLAINLY_GROUPED[","])
-    comma = _matching(texts, _SHOWS_COMMA) | _matching(texts, _PLAINLY_GROUPED["."])
+    point = _matching(texts, _SHOWS_POINT) | _matching(texts, PLAINLY_GROUPED[","])
+    comma = _matching(texts, _SHOWS_COMMA) | _matching(texts, PLAINLY_GROUPED["."])
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
@@ -225,7 +217,7 @@ def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: b
     power = pa.array(texts, pa.string()).take(suffixes.indices)
     is_scaled = pc.not_equal(power, "")
     core = _without_separators(parts["core"], decimal, thousands)
-    core = pc.if_else(is_scaled, pc.replace_substring_regex(core, _BLANKS, ""), parts["core"])
+    core = pc.if_else(is_scaled, pc.replace_substring_regex(core, BLANKS, ""), parts["core"])
     minus = pc.or_(
         pc.or_(pc.not_equal(parts["open"], ""), pc.not_equal(parts["behind"], "")),
         pc.is_in(parts["sign"], pa.array(_MINUS)),
@@ -323,15 +315,9 @@ def values(
 
 def why_bad(cell: str, type: VariableType) -> str:
     """Return, as text for people, the reason why this cell is no value of that type."""
-    if type == "boolean":
-        return f"{shown(cell)} is neither true nor false"
-    if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return f"{shown(cell)} is infinite; a measured value is finite"
-    if re.match(_NUMBER, cell):
-        return f"{shown(cell)} is larger than the largest number that can be stored"
-    if re.match(_DECIMAL_COMMA, cell):
-        return f"{shown(cell)} is not a number; if that is a decimal comma, add --decimal ,"
-    return f"{shown(cell)} is not a number"
+    is_comma = type != "boolean" and re.match(_DECIMAL_COMMA, cell)
+    advice = "; if that is a decimal comma, add --decimal ," if is_comma else ""
+    return written_values.why_bad(cell, type) + advice
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from alerting.adapters.files.times.stamp_formats import (
     order_shown,
 )
 from alerting.adapters.files.times.zones import is_zone_name
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
 
 ROWS = 2_000
 JOINED = " + "

@@ -38,11 +38,11 @@ from alerting.adapters.files.recognition import (
 )
 from alerting.adapters.files.times.counts import count_format, is_elapsed
 from alerting.adapters.files.times.stamp_formats import fold
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pc, pd
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.readings.history import Millis, grade
+from alerting.readings.vocabulary import VOCABULARY
 
 MARGIN = 5
 _PREFERRED = VOCABULARY["times"]["preferred"]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
+from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import Chunk
 from alerting.adapters.files.find_form import FoundForm, quality_columns
@@ -22,6 +22,7 @@ from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType
 from alerting.ports import SampleColumn
 from alerting.readings.history import Codes, Millis, grade, why_no_quality
+from alerting.readings.written_values import MISSING_TEXTS, NULLS
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 
 Grades = npt.NDArray[np.int8]

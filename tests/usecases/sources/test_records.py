@@ -4,9 +4,11 @@ from datetime import UTC
 
 import pytest
 
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.sources import parse_source
-from alerting.usecases.sources.message_parts import RowRefused
-from alerting.usecases.sources.records import RecordMapping
+from alerting.usecases.sources.records import read_readings
+from tests.builders import oven
+from tests.in_memory_platform import memory_platform
 
 pytestmark = pytest.mark.fast
 
@@ -25,18 +27,16 @@ VALUES = [
 ]
 
 
-def read(mapping, values):
-    faults = []
-    row = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values}
-    try:
-        return mapping.reading(row, faults), [str(fault) for fault in faults]
-    except RowRefused as refusal:
-        return str(refusal)
+def read(*rows):
+    """Return the last of some rows as it is read, and why it is refused."""
+    platform = memory_platform()
+    platform.assets.store_assets([oven(a=Variable(), b=Variable())])
+    records = [{"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": row} for row in rows]
+    found = read_readings(platform.assets, MQTT, records, UTC)
+    reasons = [refused.reason for refused in found.refused if refused.line == len(rows)]
+    return found.readings[len(rows) - 1 :], reasons
 
 
 def test_a_row_of_known_columns_is_read_as_the_first_one():
-    known = RecordMapping(MQTT, UTC)
-    read(known, {"a": 1.0, "b": 2.0})
-    assert [read(known, one) for one in VALUES] == [
-        read(RecordMapping(MQTT, UTC), one) for one in VALUES
-    ]
+    known = {"a": 1.0, "b": 2.0}
+    assert [read(known, known, one) for one in VALUES] == [read(one) for one in VALUES]

@@ -19,6 +19,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import format_duration, shown
 from alerting.definitions.wording.language import join_with_or, joined
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
+from alerting.readings.written_values import why_beyond
 
 _DAY_MS = 86_400_000
 Rows = npt.NDArray[np.int64]
@@ -375,9 +376,7 @@ _CALENDARS = {
 
 
 def _beyond(text: str) -> str:
-    beyond = (
-        f"{shown(text)} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
-    )
+    beyond = why_beyond(shown(text))
     for year in map(int, re.findall(r"(?<!\d)\d{4}(?!\d)", text)):
         for calendar, (years, more) in _CALENDARS.items():
             if year in years:

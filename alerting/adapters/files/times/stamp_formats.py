@@ -17,10 +17,10 @@ from babel import Locale
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
 
 Ints = npt.NDArray[np.int64]
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel.core import get_global
 
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_or
+from alerting.readings.vocabulary import VOCABULARY
 
 ABBREVIATIONS: Mapping[str, int] = VOCABULARY["zones"]["abbreviations"]
 """Minutes ahead of UTC."""
