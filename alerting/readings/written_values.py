@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -36,13 +37,13 @@ _NUMBER = re.compile(NUMBER, re.ASCII)
 _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
 _BLANKS = re.compile(BLANKS)
-_INFINITE = "infinite; a measured value is finite"
-_TOO_LARGE = "larger than the largest number that can be stored"
 _LONGEST_TEXT = 1000
+_HALF = re.compile("[\ud800-\udfff]")
 # a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on
 _UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
 _DIGITS = re.compile(r"\d{9,19}(\.\d{1,9})?")
-_CALENDAR = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_COUNTS = (int, float, Decimal)
+_CALENDAR = re.compile(r"(?:19|20)\d{10}(?:\d\d)?")
 _MIDNIGHT = re.compile(r"(.{8,10}[T ])24((?::?00){0,2}(?:[.,]0+)?)(Z|[+-].*)?", re.IGNORECASE)
 _UTC = re.compile(r"(?<!\s)\s*(?:z|utc|gmt)$", re.IGNORECASE)
 
@@ -62,9 +63,9 @@ def why_bad(written: Any, type: VariableType) -> str:
     if type == "boolean":
         return f"{show(written)} is neither true nor false"
     if re.match(r"(?i)^[+-]?(inf|infinity)$", str(written)):
-        return f"{show(written)} is {_INFINITE}"
+        return f"{show(written)} is infinite; a measured value is finite"
     if re.match(NUMBER, str(written)):
-        return f"{show(written)} is {_TOO_LARGE}"
+        return f"{show(written)} is larger than the largest number that can be stored"
     return f"{show(written)} is not a number"
 
 
@@ -74,7 +75,15 @@ def read_scalar(value: Any) -> Scalar | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float | Decimal):
-        return _read_float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isinf(number):
+            raise ValueError(why_bad(value, "number"))
+        if value and not number:
+            raise ValueError(f"{show(value)} is too small a number to be stored")
+        return None if math.isnan(number) else number
     if isinstance(value, datetime):
         return value.isoformat()
     if not isinstance(value, str):
@@ -89,29 +98,10 @@ def read_scalar(value: Any) -> Scalar | None:
     return None if text in _MISSING else text
 
 
-def _read_float(value: float | Decimal) -> float | None:
-    """Return a number, None for a value that is no number. Raises ValueError if it would be stored
-    as another number."""
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if math.isinf(number):
-        is_infinite = not isinstance(value, int) and math.isinf(value)
-        raise ValueError(f"{show(value)} is {_INFINITE if is_infinite else _TOO_LARGE}")
-    if value and not number:
-        raise ValueError(f"{show(value)} is too small a number to be stored")
-    return None if math.isnan(number) else number
-
-
 def is_utf8(text: str) -> bool:
     """Return whether a text can be stored: JSON can hold halves of surrogate pairs, UTF-8
     cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return _HALF.search(text) is None
 
 
 def as_type(value: Scalar, type: VariableType) -> Scalar:
@@ -168,33 +158,21 @@ def why_beyond(written: str) -> str:
 
 
 def _parse_stamp(written: Any) -> datetime:
-    """Return an instant of a stamp; one without a zone stays without. Raises ValueError for
-    anything else."""
-    if isinstance(written, str):
-        text = written.strip()
-        try:
-            if written[4:5] == "-":
-                return datetime.fromisoformat(text)
-        except ValueError:
-            return _parse_unusual(text)
-    elif isinstance(written, datetime):
+    """Return an instant of a stamp; one without a zone stays without. Raises an error for anything
+    else."""
+    if isinstance(written, datetime):
         return written
-    elif isinstance(written, bool) or not isinstance(written, int | float | Decimal):
-        raise ValueError
-    else:
-        text = str(written)
-    if len(text) in _CALENDAR and text.isdecimal() and text[:2] in ("19", "20"):
-        return datetime.strptime(text, _CALENDAR[len(text)])  # noqa: DTZ007 - has none
-    if isinstance(written, str) and not _DIGITS.fullmatch(text):
-        return _parse_unusual(text)
-    number = Decimal(text) if isinstance(written, str) else written
-    size = abs(float(number))
-    unit = next((unit for most, unit in _UNITS if size < most), 0)
-    return datetime.fromtimestamp(float(number / unit), UTC)
-
-
-def _parse_unusual(text: str) -> datetime:
-    """Return the instant of ISO 8601 that ends at midnight as 24:00, or in the word of a zone."""
+    if isinstance(written, str) and written[4:5] == "-":
+        with suppress(ValueError):
+            return datetime.fromisoformat(written)
+    text = str(written).strip()
+    if _CALENDAR.fullmatch(text):
+        text = f"{text[:8]}T{text[8:]}"
+    elif type(written) in _COUNTS or _DIGITS.fullmatch(text):
+        number = Decimal(text) if isinstance(written, str) else written
+        size = abs(float(number))
+        unit = next((unit for most, unit in _UNITS if size < most), 0)
+        return datetime.fromtimestamp(float(number / unit), UTC)
     midnight = _MIDNIGHT.fullmatch(text)
     if midnight:
         text = f"{midnight[1]}00{midnight[2]}{midnight[3] or ''}"
