@@ -39,7 +39,9 @@ _SPACED = re.compile(SPACED, re.ASCII)
 _BLANKS = re.compile(BLANKS)
 _LONGEST_TEXT = 1000
 _HALF = re.compile("[\ud800-\udfff]")
-# a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on
+# a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on; a smaller
+# one is of a clock that was not set
+_FEWEST = 1e8
 _UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
 _DIGITS = re.compile(r"\d{9,19}(\.\d{1,9})?")
 _COUNTS = (int, float, Decimal)
@@ -134,7 +136,8 @@ def _read_number(text: str) -> float | bool | None:
 
 def read_instant(written: Any, zone: tzinfo) -> datetime:
     """Return the instant (UTC, whole milliseconds) of a stamp of a message: ISO 8601, or a count
-    since 1970 of seconds to nanoseconds. Raises ValueError with the reason for anything else.
+    since 1970 of seconds to nanoseconds, as a file has them. Raises ValueError with the reason for
+    anything else.
 
     `zone`: of stamps without one; of an hour that comes twice, they mean the first. A single
     message shows no order of day and month, so it has no other format.
@@ -145,7 +148,7 @@ def read_instant(written: Any, zone: tzinfo) -> datetime:
     except (ValueError, ArithmeticError, OSError):
         raise ValueError(
             f"{show(written)} is not a time; write ISO 8601, or seconds, milliseconds, micro- or "
-            "nanoseconds since 1970"
+            "nanoseconds since 1970, later than March 1973"
         ) from None
     if not FIRST_INSTANT <= at < LAST_INSTANT:
         raise ValueError(why_beyond(show(written)))
@@ -170,8 +173,7 @@ def _parse_stamp(written: Any) -> datetime:
         text = f"{text[:8]}T{text[8:]}"
     elif type(written) in _COUNTS or _DIGITS.fullmatch(text):
         number = Decimal(text) if isinstance(written, str) else written
-        size = abs(float(number))
-        unit = next((unit for most, unit in _UNITS if size < most), 0)
+        unit = next((unit for most, unit in _UNITS if _FEWEST <= number < most), 0)
         return datetime.fromtimestamp(float(number / unit), UTC)
     midnight = _MIDNIGHT.fullmatch(text)
     if midnight:

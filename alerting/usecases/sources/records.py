@@ -240,17 +240,14 @@ class _Delivery:
         """Return the refused rows with their first different reasons, and the last one of a row
         that would declare too much."""
         refused: list[RefusedRow] = []
-        surplus: str | None = None
-        for line, faults in sorted(self._faults.items()):
+        by_line = sorted(self._faults.items())
+        for line, faults in by_line:
             reasons = [*dict.fromkeys(map(str, faults))]
             more = len(reasons) - _MOST_REASONS
             further = [f"and {more} more"] if more > 0 else []
             refused.append(RefusedRow(line, "; ".join([*reasons[:_MOST_REASONS], *further])))
-            surplus = next(
-                (str(fault) for fault in reversed(faults) if isinstance(fault, RowBeyondBounds)),
-                surplus,
-            )
-        return refused, surplus
+        beyond = [fault for _, of in by_line for fault in of if isinstance(fault, RowBeyondBounds)]
+        return refused, str(beyond[-1]) if beyond else None
 
     def name(self, record: Record, column: str, names: TextNames) -> str:
         """Return the name in a column. Raises RowRefused if there is none."""
@@ -466,26 +463,22 @@ class _Delivery:
         is_of_row = not isinstance(written, Mapping)
         whole = {} if written in (None, "") else {column: written}
         parts = whole if is_of_row else flatten(written, set(), faults)
+        codes = self.source.quality_codes
         grades: dict[str, Grade | None] = {}
         for title, text in parts.items():
+            word = ("good" if text else "bad") if isinstance(text, bool) else str(text)
             try:
                 name = "" if is_of_row else self.variable(title)
-                if name is not None and (found := self._grade(text)) != "good":
+                found = "good" if name is None else grade(word, codes)
+                if found is None:
+                    why = why_no_quality(word, codes)
+                    raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
+                if name is not None and found != "good":
                     grades[name] = found
             except ValueError as reason:
                 faults.append(RowRefused(reason, title))
                 grades["" if is_of_row else self._names.get(title) or title] = None
         return grades
-
-    def _grade(self, written: Any) -> Grade:
-        if isinstance(written, bool):
-            return "good" if written else "bad"
-        codes = self.source.quality_codes
-        found = grade(str(written), codes)
-        if found is None:
-            reason = why_no_quality(str(written), codes)
-            raise ValueError(reason.replace("--quality-codes", "quality_codes in the source"))
-        return found
 
 
 def _finite_numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, float] | None:
