@@ -222,7 +222,8 @@ def _store(
     reasons = {**unreadable, **refused}
     put_aside([_dead(source, messages[n], reason) for n, reason in sorted(reasons.items())])
     new = store(plant, fitted, now, by=source.name).new
-    if rows := [*fitted.readings, *fitted.events]:
+    rows: list[ReadingRow | EventRow] = [*fitted.readings, *fitted.events]
+    if rows:
         stored(rows)
     if unreadable:
         why = unreadable[max(unreadable)]
