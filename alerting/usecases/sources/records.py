@@ -346,22 +346,47 @@ class _Delivery:
         record, asset, at = head
         of = self.of[asset]
         fields = self.fields(record)
+        numbers = _finite_numbers(fields, of.layouts.get(tuple(fields)))
+        # titles of values come before those of qualities
+        samples = {} if numbers is not None else self.samples(fields, faults)
         grades = self._grades(record, faults) if self.source.quality is not None else {}
-        names = None if grades or faults else of.layouts.get(tuple(fields))
-        if names is not None and (numbers := _finite_numbers(fields, names)) is not None:
-            return ReadingRow(asset, at, numbers)
-        samples = self.samples(fields, faults)
+        if numbers is not None:
+            if not grades:
+                return ReadingRow(asset, at, numbers)
+            samples = self.samples(fields, faults)
+        values: dict[str, Scalar] = {}
+        quality: dict[str, Quality] = {}
+        declared = self._fill(of, samples, grades, values, quality, faults)
+        if declared:
+            self._declare(of, declared, values, quality, faults)
+        elif len(values) == len(fields) and all(
+            title in of.columns and of.columns[title].is_plain for title in fields
+        ):
+            of.layouts[tuple(fields)] = tuple(values)
+        if not values and not quality:
+            raise faults.pop() if faults else RowRefused("has no value")
+        return ReadingRow(asset, at, values, quality)
+
+    def _fill(
+        self,
+        of: _Variables,
+        samples: Mapping[str, tuple[str, Scalar | None]],
+        grades: Mapping[str, Grade | None],
+        values: dict[str, Scalar],
+        quality: dict[str, Quality],
+        faults: Faults,
+    ) -> dict[str, Variable]:
+        """Add the values of a row, in the types and units of their variables, and their qualities.
+        Return the variables that are still to be declared."""
+        declared: dict[str, Variable] = {}
         if "" in grades:
             filled = [name for name, (_, value) in samples.items() if value is not None]
             grades = dict.fromkeys(filled or samples, grades[""])
-        values: dict[str, Scalar] = {}
-        quality: dict[str, Quality] = {}
-        declared: dict[str, Variable] = {}
         for name in dict.fromkeys([*samples, *grades]):
             title, value = samples.get(name, (name, None))
-            grade = grades.get(name, "good")
-            value = None if grade == "bad" else value
-            if grade is None or (value is None and grade != "bad"):
+            found = grades.get(name, "good")
+            value = None if found == "bad" else value
+            if found is None or (value is None and found != "bad"):
                 continue
             try:
                 column = of.columns.get(title) or self._column(of, title, name, value)
@@ -372,17 +397,9 @@ class _Delivery:
                 continue
             if column.variable is not of.get(name):
                 declared[name] = column.variable
-            if grade != "good":
-                quality[name] = grade
-        if declared:
-            self._declare(of, declared, values, quality, faults)
-        elif len(values) == len(fields) and all(
-            title in of.columns and of.columns[title].is_plain for title in fields
-        ):
-            of.layouts[tuple(fields)] = tuple(values)
-        if not values and not quality:
-            raise faults.pop() if faults else RowRefused("has no value")
-        return ReadingRow(asset, at, values, quality)
+            if found != "good":
+                quality[name] = found
+        return declared
 
     def _column(self, of: _Variables, title: str, name: str, value: Scalar | None) -> _Column:
         """Return the meaning of a column, whose variable is perhaps still to be declared, or to be
@@ -481,12 +498,14 @@ class _Delivery:
         return grades
 
 
-def _finite_numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, float] | None:
+def _finite_numbers(
+    fields: Mapping[str, Any], names: Sequence[str] | None
+) -> dict[str, float] | None:
     """Return the values of a row by variable if their sum is a finite number, so that each value is
-    finite; None for other values."""
+    finite; None for other values, and without names."""
     values = fields.values()
     try:
-        if set(map(type, values)) <= _NUMBERS and math.isfinite(sum(values)):
+        if names and set(map(type, values)) <= _NUMBERS and math.isfinite(sum(values)):
             return dict(zip(names, map(float, values), strict=True))
     except OverflowError:
         return None
