@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -203,7 +203,7 @@ class _Delivery:
         if not self._messages.is_plain:
             split = self.each(rows, self._messages.split)
             rows = [(line, row) for line, parts in split for row in parts]
-        heads = self.each(rows, self._head)
+        heads = [*self.each(rows, self._head)]
         names = sorted({head.asset for _, head in heads})
         self.stored = self._assets.get_many(names)
         for name in names:
@@ -219,14 +219,13 @@ class _Delivery:
 
     def each(
         self, rows: Iterable[tuple[int, _Row]], read: Callable[[_Row, Faults], _Read]
-    ) -> list[tuple[int, _Read]]:
-        """Return what is read of each row, with its number. Rows that `read` refuses are left out;
+    ) -> Iterator[tuple[int, _Read]]:
+        """Yield what is read of each row, with its number. Rows that `read` refuses are left out;
         it adds the refusals of single columns to its list."""
-        found: list[tuple[int, _Read]] = []
         faults: Faults = []
         for line, row in rows:
             try:
-                found.append((line, read(row, faults)))
+                yield line, read(row, faults)
             except RowRefused as refusal:
                 faults.append(refusal)
             except RecursionError:
@@ -234,7 +233,6 @@ class _Delivery:
             if faults:
                 self._faults[line] += faults
                 faults.clear()
-        return found
 
     def refusals(self) -> tuple[list[RefusedRow], str | None]:
         """Return the refused rows with their first different reasons, and the last one of a row
@@ -504,9 +502,11 @@ def _finite_numbers(
     """Return the values of a row by variable if their sum is a finite number, so that each value is
     finite; None for other values, and without names."""
     values = fields.values()
+    types = set(map(type, values))
     try:
-        if names and set(map(type, values)) <= _NUMBERS and math.isfinite(sum(values)):
-            return dict(zip(names, map(float, values), strict=True))
+        if names and types <= _NUMBERS and math.isfinite(sum(values)):
+            is_as_it_is = int not in types and names == tuple(fields)
+            return dict(fields if is_as_it_is else zip(names, map(float, values), strict=True))
     except OverflowError:
         return None
     return None
