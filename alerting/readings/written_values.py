@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -38,6 +39,7 @@ _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
 _BLANKS = re.compile(BLANKS)
 _LONGEST_TEXT = 1000
+_NUMBERS = frozenset([float, int])
 _HALF = re.compile("[\ud800-\udfff]")
 # a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on; a smaller
 # one is of a clock that was not set
@@ -132,6 +134,22 @@ def _read_number(text: str) -> float | bool | None:
     elif _SPACED.fullmatch(text):
         text = _BLANKS.sub("", text)
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def finite_numbers(
+    fields: Mapping[str, Any], names: Sequence[str] | None
+) -> dict[str, float] | None:
+    """Return the values of a row by variable if their sum is a finite number, so that each value is
+    finite; None for other values, and without names."""
+    values = fields.values()
+    types = set(map(type, values))
+    try:
+        if names and types <= _NUMBERS and math.isfinite(sum(values)):
+            is_as_it_is = int not in types and names == tuple(fields)
+            return dict(fields if is_as_it_is else zip(names, map(float, values), strict=True))
+    except OverflowError:
+        return None
+    return None
 
 
 def read_instant(written: Any, zone: tzinfo) -> datetime:

@@ -93,11 +93,16 @@ class Headroom:
         bounds = self._bounds[noun]
         taken = self._taken[noun]
         of_all = sum(self._declared[noun].values()) + taken
-        own = self._declared[noun].get(self._declarer, 0) + taken
+        of_declarer = self._declared[noun].get(self._declarer, 0) + taken
         again = "send the row again, " if len(names) <= bounds.delivery else ""
         for most, already, words, remedy in (
             (bounds.in_all, of_all, f"all sources have declared {of_all}", ""),
-            (bounds.source, own, f"{spoken(self._declarer)} has declared {own}", ""),
+            (
+                bounds.source,
+                of_declarer,
+                f"{spoken(self._declarer)} has declared {of_declarer}",
+                "",
+            ),
             (bounds.delivery, taken, f"this delivery declares {taken} already", again),
         ):
             if already + len(names) > most:

@@ -128,7 +128,7 @@ class MessageRows:
         path = ""
         for name, bracket in self._steps:
             path = f"{path}.{name}{bracket}" if path and name else f"{path}{name}{bracket}"
-            kind, what = _BRACKETS[bracket]
+            kind, expected = _BRACKETS[bracket]
             deeper = []
             for around, content in level:
                 inner = find_part(content, name) if name else content
@@ -137,7 +137,7 @@ class MessageRows:
                     deeper += [({**around, path: _Entry(*item)}, item[1]) for item in items]
                     refuse_many(deeper)
                 else:
-                    faults.append(RowRefused(f"{show(inner)} is not {what}", path))
+                    faults.append(RowRefused(f"{show(inner)} is not {expected}", path))
             level = deeper
         return [around for around, _ in level]
 
@@ -205,7 +205,7 @@ def suggest_paths(title: str, items: Any) -> str:
         or [field for field in item if part in kinds and isinstance(item[field], kinds[part])]
         for part, names in _USUAL_NAMES.items()
     }
-    paths = ", ".join(f"{part}: {title}[].{found[0]}" for part, found in usual.items() if found)
+    paths = ", ".join(f"{part}: {title}[].{names[0]}" for part, names in usual.items() if names)
     names = ", ".join(map(str, [*item][:8]))
     sentence = f"is a list of objects with {names}; write in the source, for example, {paths}"
     return sentence if paths else ""

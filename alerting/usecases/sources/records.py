@@ -46,6 +46,7 @@ from alerting.readings.unit_conversion import (
 from alerting.readings.written_values import (
     Scalar,
     as_type,
+    finite_numbers,
     is_utf8,
     read_instant,
     read_scalar,
@@ -70,7 +71,6 @@ from alerting.usecases.sources.message_parts import (
     suggest_paths,
 )
 
-_NUMBERS = frozenset([float, int])
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 _MOST_REASONS = 3
 _Row = TypeVar("_Row")
@@ -135,7 +135,7 @@ class _Column(NamedTuple):
 
 
 @dataclass
-class _Variables:
+class _Columns:
     """The variables of one asset, with those that rows add, and the meaning of its columns so far.
 
     `layouts`: by titles of rows, the variables if all are numbers that are stored as they come.
@@ -145,7 +145,7 @@ class _Variables:
     is_new: bool
     count: int
     added: dict[str, Variable] = field(default_factory=dict)
-    columns: dict[str, _Column] = field(default_factory=dict)
+    by_title: dict[str, _Column] = field(default_factory=dict)
     layouts: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def get(self, name: str) -> Variable | None:
@@ -156,7 +156,7 @@ class _Variables:
         return self.asset.model_copy(update={"variables": {**self.asset.variables, **self.added}})
 
 
-class _Head(NamedTuple):
+class _RowHead(NamedTuple):
     """A row, its asset and its instant."""
 
     record: Record
@@ -193,10 +193,10 @@ class _Delivery:
         self._faults = defaultdict[int, Faults](list)
         self._names: dict[str, str | None] = {}
         self._titles: dict[str, str] = {}  # the first column of each variable
-        self.of: dict[str, _Variables] = {}
+        self.by_asset: dict[str, _Columns] = {}
         self.relations: dict[str, UnitRelation] = {}
 
-    def heads(self, records: Sequence[Record]) -> list[tuple[int, _Head]]:
+    def heads(self, records: Sequence[Record]) -> list[tuple[int, _RowHead]]:
         """Return the rows of records with their asset and instant, each with the number of its
         record, from 1. Loads their assets."""
         rows: Iterable[tuple[int, Record]] = enumerate(records, 1)
@@ -209,13 +209,13 @@ class _Delivery:
         for name in names:
             title = self._asset_names.texts.get(name)
             asset = self.stored.get(name) or Asset(name=name, title=title)
-            self.of[name] = _Variables(asset, name not in self.stored, len(asset.variables))
+            self.by_asset[name] = _Columns(asset, name not in self.stored, len(asset.variables))
         return heads
 
-    def _head(self, record: Record, _: Faults) -> _Head:
+    def _head(self, record: Record, _: Faults) -> _RowHead:
         source = self.source
         asset = source.asset or self.name(record, source.asset_column, self._asset_names)
-        return _Head(record, asset, self.instant(record, source.time))
+        return _RowHead(record, asset, self.instant(record, source.time))
 
     def each(
         self, rows: Iterable[tuple[int, _Row]], read: Callable[[_Row, Faults], _Read]
@@ -244,7 +244,9 @@ class _Delivery:
             more = len(reasons) - _MOST_REASONS
             further = [f"and {more} more"] if more > 0 else []
             refused.append(RefusedRow(line, "; ".join([*reasons[:_MOST_REASONS], *further])))
-        beyond = [fault for _, of in by_line for fault in of if isinstance(fault, RowBeyondBounds)]
+        beyond = [
+            fault for _, faults in by_line for fault in faults if isinstance(fault, RowBeyondBounds)
+        ]
         return refused, str(beyond[-1]) if beyond else None
 
     def name(self, record: Record, column: str, names: TextNames) -> str:
@@ -335,16 +337,16 @@ class _Delivery:
     def _units(self) -> Units:
         """Return the units of the variables of the assets; of all assets if one is new, as its
         columns may have their names."""
-        is_known = self.of and len(self.stored) == len(self.of)
+        is_known = self.by_asset and len(self.stored) == len(self.by_asset)
         return units_by_name(self.stored.values() if is_known else self._assets.all())
 
-    def reading(self, head: _Head, faults: Faults) -> ReadingRow:
+    def reading(self, head: _RowHead, faults: Faults) -> ReadingRow:
         """Return the reading of a row; `faults` gets the refusals of single values. Raises
         RowRefused, and declares nothing, if no value is left."""
         record, asset, at = head
-        of = self.of[asset]
+        columns = self.by_asset[asset]
         fields = self.fields(record)
-        numbers = _finite_numbers(fields, of.layouts.get(tuple(fields)))
+        numbers = finite_numbers(fields, columns.layouts.get(tuple(fields)))
         # titles of values come before those of qualities
         samples = {} if numbers is not None else self.samples(fields, faults)
         grades = self._grades(record, faults) if self.source.quality is not None else {}
@@ -354,20 +356,20 @@ class _Delivery:
             samples = self.samples(fields, faults)
         values: dict[str, Scalar] = {}
         quality: dict[str, Quality] = {}
-        declared = self._fill(of, samples, grades, values, quality, faults)
+        declared = self._fill(columns, samples, grades, values, quality, faults)
         if declared:
-            self._declare(of, declared, values, quality, faults)
+            self._declare(columns, declared, values, quality, faults)
         elif len(values) == len(fields) and all(
-            title in of.columns and of.columns[title].is_plain for title in fields
+            title in columns.by_title and columns.by_title[title].is_plain for title in fields
         ):
-            of.layouts[tuple(fields)] = tuple(values)
+            columns.layouts[tuple(fields)] = tuple(values)
         if not values and not quality:
             raise faults.pop() if faults else RowRefused("has no value")
         return ReadingRow(asset, at, values, quality)
 
     def _fill(
         self,
-        of: _Variables,
+        columns: _Columns,
         samples: Mapping[str, tuple[str, Scalar | None]],
         grades: Mapping[str, Grade | None],
         values: dict[str, Scalar],
@@ -382,29 +384,29 @@ class _Delivery:
             grades = dict.fromkeys(filled or samples, grades[""])
         for name in dict.fromkeys([*samples, *grades]):
             title, value = samples.get(name, (name, None))
-            found = grades.get(name, "good")
-            value = None if found == "bad" else value
-            if found is None or (value is None and found != "bad"):
+            graded = grades.get(name, "good")
+            value = None if graded == "bad" else value
+            if graded is None or (value is None and graded != "bad"):
                 continue
             try:
-                column = of.columns.get(title) or self._column(of, title, name, value)
+                column = columns.by_title.get(title) or self._column(columns, title, name, value)
                 if value is not None:
                     values[name] = column.read(value)
             except ValueError as reason:
                 faults.append(RowRefused(reason, title))
                 continue
-            if column.variable is not of.get(name):
+            if column.variable is not columns.get(name):
                 declared[name] = column.variable
-            if found != "good":
-                quality[name] = found
+            if graded != "good":
+                quality[name] = graded
         return declared
 
-    def _column(self, of: _Variables, title: str, name: str, value: Scalar | None) -> _Column:
+    def _column(self, columns: _Columns, title: str, name: str, value: Scalar | None) -> _Column:
         """Return the meaning of a column, whose variable is perhaps still to be declared, or to be
         stored with its source. Raises ValueError with the reason if it can have no readings."""
         mapped = self.source.mapped(title)
         stated = mapped.unit if mapped else None
-        stored = of.get(name)
+        stored = columns.get(name)
         if stored is None:
             variable = self._new_variable(name, value, stated)
         elif stored.computed is not None:
@@ -418,7 +420,7 @@ class _Delivery:
         relation = relate_units(unit, variable.unit) if variable.type == "number" else None
         column = _Column(variable, relation)
         if variable is stored:
-            of.columns[title] = column
+            columns.by_title[title] = column
         if relation is not None:
             self.relations.setdefault(name, relation)
         return column
@@ -440,7 +442,7 @@ class _Delivery:
 
     def _declare(
         self,
-        of: _Variables,
+        columns: _Columns,
         declared: dict[str, Variable],
         values: dict[str, Scalar],
         quality: dict[str, Quality],
@@ -448,27 +450,27 @@ class _Delivery:
     ) -> None:
         """Count and add the variables that a row declares, or take them and their values out of it
         where a bound does not allow them. Raises RowBeyondBounds if nothing else is left."""
-        name = of.asset.name
-        new = [n for n in declared if n not in of.asset.variables]
+        name = columns.asset.name
+        new = [n for n in declared if n not in columns.asset.variables]
         try:
-            if new and of.count + len(new) > MOST_VARIABLES:
+            if new and columns.count + len(new) > MOST_VARIABLES:
                 raise RowBeyondBounds(
-                    f"{name} has {of.count} variables, and an asset has at most {MOST_VARIABLES}: "
-                    "send variables of another asset, or leave columns out (others: ignore in the "
-                    "source)"
+                    f"{name} has {columns.count} variables, and an asset has at most "
+                    f"{MOST_VARIABLES}: send variables of another asset, or leave columns out "
+                    "(others: ignore in the source)"
                 )
             if self._headroom is not None:
-                self._headroom.take([name] if of.is_new else [], [f"{name}.{n}" for n in new])
-            of.is_new = False
-            of.count += len(new)
+                self._headroom.take([name] if columns.is_new else [], [f"{name}.{n}" for n in new])
+            columns.is_new = False
+            columns.count += len(new)
         except RowBeyondBounds as refusal:
-            if of.is_new or values.keys() | quality.keys() <= {*new}:
+            if columns.is_new or values.keys() | quality.keys() <= {*new}:
                 raise
             faults.append(refusal)
             for row in (declared, values, quality):
                 for n in new:
                     row.pop(n, None)
-        of.added |= declared
+        columns.added |= declared
 
     def _grades(self, record: Record, faults: Faults) -> dict[str, Grade | None]:
         """Return the qualities that are not good, by variable, or of the whole row by no name. A
@@ -484,32 +486,16 @@ class _Delivery:
             word = ("good" if text else "bad") if isinstance(text, bool) else str(text)
             try:
                 name = "" if is_of_row else self.variable(title)
-                found = "good" if name is None else grade(word, codes)
-                if found is None:
+                quality = "good" if name is None else grade(word, codes)
+                if quality is None:
                     why = why_no_quality(word, codes)
                     raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
-                if name is not None and found != "good":
-                    grades[name] = found
+                if name is not None and quality != "good":
+                    grades[name] = quality
             except ValueError as reason:
                 faults.append(RowRefused(reason, title))
                 grades["" if is_of_row else self._names.get(title) or title] = None
         return grades
-
-
-def _finite_numbers(
-    fields: Mapping[str, Any], names: Sequence[str] | None
-) -> dict[str, float] | None:
-    """Return the values of a row by variable if their sum is a finite number, so that each value is
-    finite; None for other values, and without names."""
-    values = fields.values()
-    types = set(map(type, values))
-    try:
-        if names and types <= _NUMBERS and math.isfinite(sum(values)):
-            is_as_it_is = int not in types and names == tuple(fields)
-            return dict(fields if is_as_it_is else zip(names, map(float, values), strict=True))
-    except OverflowError:
-        return None
-    return None
 
 
 def read_readings(
@@ -530,7 +516,7 @@ def read_readings(
     delivery = _Delivery(assets, source, zone, by, headroom)
     heads = delivery.heads(records)
     readings = [row for _, row in delivery.each(heads, delivery.reading)]
-    changed = [of.changed() for of in delivery.of.values() if of.added]
+    changed = [columns.changed() for columns in delivery.by_asset.values() if columns.added]
     return Declared(
         *delivery.refusals(),
         readings=readings,
@@ -565,7 +551,7 @@ def read_events(
             for _, (row, _, _) in heads
         )
 
-    def read(head: _Head, faults: Faults) -> EventRow:
+    def read(head: _RowHead, faults: Faults) -> EventRow:
         record, asset, start = head
         name = columns.type or delivery.name(record, columns.type_column, names)
         has_end = find_part(record, columns.end_column) not in (None, "")
@@ -580,12 +566,12 @@ def read_events(
                 f"events of type {shown(name)} are instant, and this one has an end after its start"
             )
         samples = delivery.samples(delivery.fields(record), faults)
-        of = delivery.of[asset]
+        of_asset = delivery.by_asset[asset]
         if headroom is not None:
-            headroom.take([asset] if of.is_new else [], [] if name in types else [name])
-        if of.is_new:
-            new.append(of.asset)
-        of.is_new = False
+            headroom.take([asset] if of_asset.is_new else [], [] if name in types else [name])
+        if of_asset.is_new:
+            new.append(of_asset.asset)
+        of_asset.is_new = False
         types[name] = type
         attributes = {name: value for name, (_, value) in samples.items() if value is not None}
         end = start if type.duration == "instant" else end

@@ -179,7 +179,7 @@ def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[Dea
     letters.add_dead(dead)
 
 
-class _Fitted(NamedTuple):
+class _FittedMessages(NamedTuple):
     """Rows of messages as they would be stored; by the position of a message, why it cannot be
     read, and the first reason why a row of it is refused."""
 
@@ -188,7 +188,9 @@ class _Fitted(NamedTuple):
     refused: Mapping[int, str]
 
 
-def _fit(plant: SourcePorts, source: StreamedSource, messages: Sequence[BrokerMessage]) -> _Fitted:
+def _fit(
+    plant: SourcePorts, source: StreamedSource, messages: Sequence[BrokerMessage]
+) -> _FittedMessages:
     records: list[Record] = []
     owners: list[int] = []
     unreadable: dict[int, str] = {}
@@ -205,7 +207,7 @@ def _fit(plant: SourcePorts, source: StreamedSource, messages: Sequence[BrokerMe
     refused: dict[int, str] = {}
     for row in fitted.refused:
         refused.setdefault(owners[row.line - 1], row.reason)
-    return _Fitted(fitted, unreadable, refused)
+    return _FittedMessages(fitted, unreadable, refused)
 
 
 def _store(
