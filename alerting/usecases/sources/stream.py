@@ -401,7 +401,11 @@ class Repeated(dict[str, Any]):
 
 
 class RepeatedName(ValueError):
-    """Refusal of JSON with an object in which a name occurs twice."""
+    """Refusal of JSON with an object in which a name occurs twice. `value`: of the JSON."""
+
+    def __init__(self, why: str, value: Any) -> None:
+        super().__init__(why)
+        self.value = value
 
 
 class TooDeep(UserError):
@@ -425,9 +429,16 @@ def parse_json(text: str | bytes) -> Any:
     no JSON, or has an object in which a name occurs twice, and RecursionError if it nests too
     deeply.
     """
-    value, is_doubtful = _parse(text)
-    if is_doubtful and (why := repeated_name(value)) is not None:
-        raise RepeatedName(why)
+    try:
+        value = _decode(text)
+        plain = text if isinstance(text, str) else text.decode("utf-8")
+        if _count_names(value) == _count_written_names(plain) and not _has_tiny_number(plain):
+            return value
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        plain = text if isinstance(text, str) else text.decode("utf-8")
+    value = json.loads(plain, object_pairs_hook=_object, parse_float=_number)
+    if (why := repeated_name(value)) is not None:
+        raise RepeatedName(why, value)
     return value
 
 
@@ -439,24 +450,6 @@ def repeated_name(value: Any) -> str | None:
     items = value.values() if isinstance(value, dict) else value
     parts = items if isinstance(value, dict | list) else ()
     return next((why for part in parts if (why := repeated_name(part)) is not None), None)
-
-
-class _Parsed(NamedTuple):
-    """The value of a JSON text, and whether objects in it may be `Repeated`."""
-
-    value: Any
-    is_doubtful: bool
-
-
-def _parse(text: str | bytes) -> _Parsed:
-    try:
-        value = _decode(text)
-        plain = text if isinstance(text, str) else text.decode("utf-8")
-        if _count_names(value) == _count_written_names(plain) and not _has_tiny_number(plain):
-            return _Parsed(value, False)
-    except (ValueError, RecursionError, msgspec.DecodeError):
-        plain = text if isinstance(text, str) else text.decode("utf-8")
-    return _Parsed(json.loads(plain, object_pairs_hook=_object, parse_float=_number), True)
 
 
 def _count_names(value: Any) -> int:
@@ -505,10 +498,14 @@ def _number(text: str) -> float | Decimal:
 def read_json(text: str) -> JsonRows:
     """Return the row or the rows of a JSON text. Raises UserError if it is not JSON, or holds
     anything but rows."""
+    is_repeated = False
     try:
-        value, is_doubtful = _parse(text)
+        value = parse_json(text)
     except RecursionError:
         raise TooDeep("the rows nest too deeply") from None
+    except RepeatedName as fault:
+        value = fault.value
+        is_repeated = True
     except ValueError as fault:
         raise UserError(
             f"the body is not JSON: {fault}; NDJSON, one row per line, has the type "
@@ -524,7 +521,7 @@ def read_json(text: str) -> JsonRows:
         if not isinstance(row, Mapping):
             raise UserError(f"row {line} is not an object: {shown(row)}")
     lines = dict(enumerate(rows, 1))
-    faults = {line: repeated_name(row) for line, row in lines.items()} if is_doubtful else {}
+    faults = {line: repeated_name(row) for line, row in lines.items()} if is_repeated else {}
     unreadable = {line: why for line, why in faults.items() if why is not None}
     return JsonRows({n: row for n, row in lines.items() if n not in unreadable}, unreadable)
 
