@@ -19,7 +19,9 @@ HTTP = parse_source({"name": "gate", "kind": "http", "asset": "oven-1"})
 TEXTS = (
     *MISSING_TEXTS,
     *("1", " 2.5 ", "-.5e3", "1e3", "+7", "1,234.5", "1 234", "1'234'567", "12,5", "1.234.567"),
-    *("inf", "-Infinity", "1e999", "Nan", "true", "FALSE", "0", "1.0", "2", "hot", "Bad", "<0.05"),
+    *("inf", "-Infinity", "1e999", "Nan", "true", "FALSE", "0", "1.0", "2", "hot", "Badge"),
+    *("Bad", "BadNoCommunication", "Bad Input", "no data", "unavailable", "Fehler", "######"),
+    *("[-11059] No Good Data", "<0.05", "> 100 mg/l", "≥1.5e3", "<b>", "+++++"),
 )
 
 
@@ -27,8 +29,8 @@ def of_file(text, kind):
     """Return the value of a cell, or why it is none."""
     cells = cell.clean(cell.column([text]))
     (found,) = cell.values(cells, kind, ".")[0].tolist()
-    bad = cell.values(cells, kind, ".")[1][0]
-    return cell.why_bad(cells[0].as_py(), kind).split(";")[0] if bad else found
+    is_bad = cell.values(cells, kind, ".")[1][0] and not cell.states_fault(cells)[0]
+    return cell.why_bad(cells[0].as_py(), kind).split(";")[0] if is_bad else found
 
 
 def of_message(text, kind):
@@ -45,3 +47,6 @@ def test_a_text_means_the_same_in_a_file_and_in_a_message(kind):
     found = {text: of_message(text, kind) for text in TEXTS}
     assert found == {text: of_file(text, kind) for text in TEXTS}
     assert {found[text] for text in MISSING_TEXTS} == {None}
+    assert (found["Bad"], found["unavailable"]) == (
+        ("Bad", "unavailable") if kind == "category" else (None, None)
+    )

@@ -24,21 +24,24 @@ from alerting.readings import written_values
 from alerting.readings.foreign_columns import WRITTEN_NUMBER, NumberWriting
 from alerting.readings.history import Millis
 from alerting.readings.vocabulary import VOCABULARY
-from alerting.readings.written_values import BLANKS, MISSING_TEXTS, NUMBER, PLAINLY_GROUPED, SPACED
+from alerting.readings.written_values import (
+    BLANKS,
+    FAULT_TEXTS,
+    MISSING_TEXTS,
+    NO_VALUE_TEXTS,
+    NUMBER,
+    PLAINLY_GROUPED,
+    SPACED,
+    STATES_BEYOND,
+    STATES_NO_VALUE,
+)
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
-NO_VALUE_TEXTS = VOCABULARY["cells"]["no_value"]
-FAULT_TEXTS = (*NO_VALUE_TEXTS, *VOCABULARY["cells"]["states"])
 _SWITCH_STATES = [*map(frozenset, VOCABULARY["cells"]["switches"])]
-_NO_VALUE = (
-    r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
-    r"|^[-+*]{5,}$"
-)
-_BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
 _DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
@@ -188,14 +191,14 @@ def states_fault(cells: Cells) -> BoolArray:
     `<0.05` and `>100` are such: the value lies beyond the range of the instrument.
     """
     is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
-    return is_word | _matching(cells, _NO_VALUE) | _matching(cells, _BEYOND)
+    return is_word | _matching(cells, STATES_NO_VALUE) | _matching(cells, STATES_BEYOND)
 
 
 def states_no_value(cells: Cells) -> BoolArray:
     """Return a mask of cells that state a missing value and no state of a machine."""
     words = pa.array(NO_VALUE_TEXTS)
     is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), words), False))
-    return is_word | _matching(cells, _NO_VALUE)
+    return is_word | _matching(cells, STATES_NO_VALUE)
 
 
 def are_switch_states(texts: Collection[str]) -> bool:

@@ -116,10 +116,13 @@ class _Column(NamedTuple):
         """Return whether its numbers are stored as they come."""
         return self.variable.type == "number" and self.relation is None
 
-    def read(self, value: Scalar) -> Scalar:
-        """Return a value in the type and unit of the variable. Raises ValueError with the reason if
-        it is of another type or quantity, or too large in the other unit."""
+    def read(self, value: Scalar) -> Scalar | None:
+        """Return a value in the type and unit of the variable, None for a text that states that
+        there is none. Raises ValueError with the reason if it is of another type or quantity, or
+        too large in the other unit."""
         read = as_type(value, self.variable.type)
+        if read is None:
+            return None
         match self.relation:
             case Conversion() as conversion:
                 converted = float(conversion.convert(read))
@@ -390,10 +393,13 @@ class _Delivery:
                 continue
             try:
                 column = columns.by_title.get(title) or self._column(columns, title, name, value)
-                if value is not None:
-                    values[name] = column.read(value)
+                typed = None if value is None else column.read(value)
             except ValueError as reason:
                 faults.append(RowRefused(reason, title))
+                continue
+            if typed is not None:
+                values[name] = typed
+            elif graded != "bad":
                 continue
             if column.variable is not columns.get(name):
                 declared[name] = column.variable

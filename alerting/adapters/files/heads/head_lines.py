@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from alerting.adapters.files.cells import FAULT_TEXTS
 from alerting.adapters.files.chunks import MOST_COLUMNS
 from alerting.adapters.files.heads.preamble import CLOCK
 from alerting.readings.foreign_columns import split_title
-from alerting.readings.written_values import MISSING_TEXTS
+from alerting.readings.written_values import FAULT_TEXTS, MISSING_TEXTS
 
 _MOST_LINES = 120
 _MOST_BYTES = 256 << 10
