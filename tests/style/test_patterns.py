@@ -18,10 +18,10 @@ import pytest
 import alerting
 from alerting.adapters.files.times.counts import _UNITS
 from alerting.adapters.files.times.stamp_formats import NAMED
-from alerting.readings.vocabulary import VOCABULARY
 from alerting.definitions.faults import _LONGEST_DURATION
 from alerting.definitions.source_fields import TopicForm
 from alerting.readings.foreign_columns import TITLE_LENGTH
+from alerting.readings.vocabulary import VOCABULARY
 
 _SEARCHING = {"search", "sub", "subn", "split", "findall", "finditer"}
 _METHODS = {"match", "fullmatch", "compile"} | _SEARCHING
