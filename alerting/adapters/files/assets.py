@@ -64,7 +64,9 @@ def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
-        assets, checks = read_names(cells[key], key, texts)
+        index: dict[str, int] = {}
+        codes, checks = read_names(cells[key], key, texts, index)
+        assets = np.array([*index, None], dtype=object)[codes]
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
         parts.append(_AssetChunk(chunk, cells, assets))
         for profile in profiles:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArray
+from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
 from alerting.adapters.files.chunks import Chunk
 from alerting.adapters.files.recognition import NumberForm
 from alerting.deferred import pa, pc, pd
@@ -22,12 +22,16 @@ from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import DuplicatesRule
 from alerting.definitions.wording.clean_text import spreadsheet_text
-from alerting.ports import ReadingBatch, SampleColumn
+from alerting.ports import SampleColumn
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
-from alerting.readings.history import MOST_MEASURED, Millis, Quality
+from alerting.readings.history import MOST_MEASURED, Millis
 from alerting.usecases.ingestion.asset_import import TextNames
 
 EXAMPLES = 5
+Rows = npt.NDArray[np.int64]
+Grades = npt.NDArray[np.int8]
+UNCERTAIN = 1
+BAD = 2
 
 
 @dataclass(frozen=True)
@@ -57,53 +61,29 @@ def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None
 
 def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
     """Return the lines of `faulty_lines`, and those of the chunk that are no whole row."""
-    return sorted(
-        [*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line
-    )[:limit]
-
-
-def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
-    """Return the check that the cells of a column are values of its type."""
-    return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
-
-
-def duplicate_checks(
-    rows: int, contradictions: Mapping[int, int], titles: Sequence[str]
-) -> list[Check]:
-    """Return the checks that no line contradicts an earlier one of the same instant."""
-    checks = []
-    for index in sorted(set(contradictions.values())):
-        bad = np.zeros(rows, dtype=bool)
-        bad[[row for row, i in contradictions.items() if i == index]] = True
-        checks.append(
-            Check(
-                bad,
-                titles[index],
-                lambda _: "another value than on an earlier line of the same asset and time",
-            )
-        )
-    return checks
+    lines = [*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)]
+    return sorted(lines, key=lambda line: line.line)[:limit]
 
 
 def read_names(
-    cells: Cells, title: str, names: TextNames
-) -> tuple[npt.NDArray[np.object_], list[Check]]:
-    """Return the names for the texts in a column, and the checks that each row has one."""
+    cells: Cells, title: str, names: TextNames, index: dict[str, int]
+) -> tuple[Rows, list[Check]]:
+    """Return the position in `index` of the name for each text of a column, -1 without one, and the
+    checks that each row has one. New names are added to `index`."""
     encoded = cells.dictionary_encode()
-    absent = ~cell.filled_cells(cells)
-    codes = np.where(
-        absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    ).astype(np.int64)
-    resolved: list[str | None] = []
+    positions: list[int] = []
     reasons: dict[int, str] = {}
     for code, text in enumerate(encoded.dictionary.to_pylist()):
+        name = text
         try:
-            resolved.append(names.read(text))
+            name = names.read(text)
         except ValueError as reason:
-            resolved.append(text)
             reasons[code] = reason.args[0]
-    return np.array([*resolved, None], dtype=object)[codes], [
-        Check(absent, title, lambda _: names.missing),
+        positions.append(index.setdefault(name, len(index)))
+    codes = encoded.indices.fill_null(len(positions)).to_numpy(zero_copy_only=False)
+    named = np.array([*positions, -1], dtype=np.int64)[codes]
+    return named, [
+        Check(named < 0, title, lambda _: names.missing),
         Check(np.isin(codes, [*reasons]), title, lambda row: reasons[int(codes[row])]),
     ]
 
@@ -120,7 +100,6 @@ _SENTINELS = frozenset(
     )
 )  # fmt: skip
 _MOST_EXACT = 1e15
-_Text = TypeVar("_Text", str, tuple[float, str])
 
 
 def profile_column(
@@ -128,59 +107,74 @@ def profile_column(
     chunk: Chunk,
     cells: Cells,
     usable: BoolArray,
-    numbers: NumberForm,
+    form: NumberForm,
     floats: FloatArray | None = None,
-) -> BoolArray:
-    """Count the kinds of usable (cleaned) cells of one column; return a mask of the filled cells.
+) -> tuple[BoolArray, FloatArray]:
+    """Count the kinds of usable (cleaned) cells of one column; return a mask of the filled cells,
+    and the numbers, NaN where there is none.
 
     Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
     are plain ones.
     """
+
+    def note_examples(examples: list[BadLine], bad: BoolArray, type: VariableType) -> None:
+        if len(examples) < EXAMPLES and bad.any():
+            check = Check(bad, profile.title, lambda row: cell.why_bad(cells[row].as_py(), type))
+            examples += faulty_lines(chunk, [check], EXAMPLES - len(examples))
+
+    written = chunk.columns[profile.title]
     if profile.writing:
-        suffixes, in_brackets = cell.count_suffixes(
-            cell.clean(chunk.columns[profile.title]).filter(pa.array(usable))
-        )
+        suffixes, in_brackets = cell.count_suffixes(cell.clean(written).filter(pa.array(usable)))
         profile.suffixes.update(suffixes)
         profile.in_brackets += in_brackets
-    if floats is not None and _count_values(profile, chunk, floats, usable):
+    if floats is not None and _count_values(profile, written, floats, usable):
         neither = (floats != 0) & (floats != 1) & usable
         profile.numbers += int(np.count_nonzero(usable))
         profile.not_boolean += int(np.count_nonzero(neither))
-        _examples(profile.first_not_boolean, chunk, cells, profile.title, neither, "boolean")
-        return usable.copy()
+        note_examples(profile.first_not_boolean, neither, "boolean")
+        return usable.copy(), floats
     is_present = cell.filled_cells(cells)
-    if chunk.columns[profile.title].null_count == len(cells):
-        return is_present
-    filled = is_present & usable
     texts = np.zeros(len(cells), dtype=bool)
+    if written.null_count == len(cells):
+        return is_present, np.full(len(cells), np.nan)
     if floats is None:
-        floats, texts = cell.numbers(cells, numbers.decimal, numbers.thousands)
+        floats, texts = cell.numbers(cells, form.decimal, form.thousands)
+    filled = is_present & usable & (texts | ~np.isnan(floats))
     _, neither = cell.booleans_among(cells, floats, texts)
+    neither &= filled
     infinite = np.isinf(floats) & filled
-    filled &= texts | ~np.isnan(floats)
-    profile.infinite += int(infinite.sum())
     texts &= filled
     finite = filled & ~texts & ~infinite
-    _count_values(profile, chunk, floats, finite)
+    _count_values(profile, written, floats, finite)
+    profile.infinite += int(infinite.sum())
     profile.numbers += int(finite.sum())
     profile.texts += int((texts & neither).sum())
     profile.booleans += int((texts & ~neither).sum())
-    profile.not_boolean += int((neither & filled).sum())
-    _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
+    profile.not_boolean += int(neither.sum())
+    missing = usable & ~is_present
+    if missing.any():
+        removed = pc.utf8_trim_whitespace(written.filter(pa.array(missing)))
+        removed = removed.filter(pc.fill_null(pc.not_equal(removed, ""), False))
+        profile.marked += len(removed)
+        _add_commonest(profile.marks, *_distinct(removed))
     if texts.any():
-        profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_kinds_of_text(profile, cells.filter(pa.array(texts)))
-    _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
-    _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
-    return filled
+        profile.grouped += int(cell.plainly_grouped(cells, form.decimal).any())
+        distinct, counts = _distinct(cells.filter(pa.array(texts)))
+        profile.decimal_commas += int(counts[cell.decimal_commas(distinct)].sum())
+        profile.faults += int(counts[cell.states_fault(distinct)].sum())
+        _add_commonest(profile.common_texts, distinct, counts)
+        no_value = cell.states_no_value(distinct)
+        _add_commonest(profile.no_values, distinct.filter(pa.array(no_value)), counts[no_value])
+    note_examples(profile.first_not_number, texts | infinite, "number")
+    note_examples(profile.first_not_boolean, neither, "boolean")
+    return filled, floats
 
 
 def _count_values(
-    profile: ColumnProfile, chunk: Chunk, floats: FloatArray, among: BoolArray
+    profile: ColumnProfile, written: Cells, floats: FloatArray, among: BoolArray
 ) -> bool:
     """Extend the range of the numbers of a column, apart from those that often mean no value;
     return False if one is infinite."""
-    cells = chunk.columns[profile.title]
     numbers = floats if among.all() else floats[among]
     if not len(numbers):
         return True
@@ -189,85 +183,47 @@ def _count_values(
     if not (math.isfinite(least) and math.isfinite(most)):
         return False
     if max(-least, most) >= _MOST_EXACT and not profile.identifier:
-        profile.identifier = cell.why_identifier(cells.filter(pa.array(among)))
+        profile.identifier = cell.why_identifier(written.filter(pa.array(among)))
     ends = [end for end in (least, most) if end in _SENTINELS or abs(end) > MOST_MEASURED]
     if ends:
         is_sentinel = among & (np.isin(floats, ends) | (np.abs(floats) > MOST_MEASURED))
-        for text, count in cell.commonest(cells, is_sentinel, MOST_TEXTS).items():
-            value = floats[int(pc.index(cells, text).as_py())]
-            _add_count(profile.sentinels, (float(value), text.strip()), count)
-        return _count_values(profile, chunk, floats, among & ~is_sentinel)
+        _add_commonest(
+            profile.sentinels,
+            *_distinct(written.filter(pa.array(is_sentinel))),
+            lambda text: (float(floats[pc.index(written, text).as_py()]), text.strip()),
+        )
+        return _count_values(profile, written, floats, among & ~is_sentinel)
     profile.least = min(profile.least, least)
     profile.most = max(profile.most, most)
     return True
 
 
-def _count_kinds_of_text(profile: ColumnProfile, texts: Cells) -> None:
-    counted = pc.value_counts(texts)
-    distinct = counted.field("values")
-    counts = counted.field("counts").to_numpy(zero_copy_only=False)
-    profile.decimal_commas += int(counts[cell.decimal_commas(distinct)].sum())
-    profile.faults += int(counts[cell.states_fault(distinct)].sum())
-    _add_commonest(profile.common_texts, distinct, counts)
-    no_value = cell.states_no_value(distinct)
-    if no_value.any():
-        _add_commonest(profile.no_values, distinct.filter(pa.array(no_value)), counts[no_value])
+def _distinct(cells: Cells) -> tuple[Cells, Rows]:
+    """Return the different cells of a column, and how often each occurs."""
+    counted = pc.value_counts(cells)
+    return counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
 
 
-def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
-    if not missing.any():
-        return
-    texts = pc.utf8_trim_whitespace(written)
-    marked = missing & cell.as_mask(pc.greater(pc.fill_null(pc.binary_length(texts), 0), 0))
-    if marked.any():
-        profile.marked += int(marked.sum())
-        _count_texts(profile.marks, texts, marked)
-
-
-def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
-        _add_count(counts, word, count)
-
-
-def _add_commonest(counts: dict[str, int], distinct: Cells, counted: npt.NDArray[np.int64]) -> None:
-    for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
-        _add_count(counts, distinct[i].as_py(), int(counted[i]))
-
-
-def _add_count(counts: dict[_Text, int], word: _Text, count: int) -> None:
-    if word in counts or len(counts) < MOST_TEXTS:
-        counts[word] = counts.get(word, 0) + count
-
-
-def _examples(
-    examples: list[BadLine],
-    chunk: Chunk,
-    cells: Cells,
-    title: str,
-    bad: BoolArray,
-    type: VariableType,
+def _add_commonest(
+    counts: dict[Any, int], distinct: Cells, counted: Rows, key: Callable[[str], Any] = str
 ) -> None:
-    if len(examples) < EXAMPLES and bad.any():
-        examples.extend(
-            faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(examples))
-        )
+    """Add the counts of the commonest cells, each by its `key`, while there are few."""
+    for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
+        word = key(distinct[i].as_py())
+        if word in counts or len(counts) < MOST_TEXTS:
+            counts[word] = counts.get(word, 0) + int(counted[i])
 
 
-Rows = npt.NDArray[np.int64]
-_GRADES: tuple[Quality, Quality] = ("bad", "uncertain")
-
-
-@dataclass(frozen=True)
-class DuplicateRows:
+class DuplicateRows(NamedTuple):
     """Duplicates of a chunk.
 
-    `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in
-    which they contradict it. `again`: rows of an instant that an earlier row states, to be merged
-    with it.
+    `same`: rows that add nothing to an earlier row. `against`: the position of the column in which
+    a row contradicts an earlier one, else -1. `again`: rows of an instant that an earlier row
+    states, to be merged with it.
     """
 
     same: BoolArray
-    contradictions: dict[int, int]
+    against: Rows
     again: BoolArray
 
 
@@ -282,94 +238,65 @@ class Duplicates:
 
     def __init__(self, rule: DuplicatesRule = "refuse") -> None:
         self._rule = rule
-        self._codes: dict[str, int] = {}
-        self._last_at: Millis = np.empty(0, dtype=np.int64)
+        self._series: Rows = np.empty(0, dtype=np.int64)
+        self._at: Millis = np.empty(0, dtype=np.int64)
         self._last: list[Cells] = []
 
     def find(
-        self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
+        self, series: Rows, at: Millis, cells: Sequence[Cells], usable: BoolArray
     ) -> DuplicateRows:
         """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
+        found = DuplicateRows(np.zeros_like(usable), np.full(len(at), -1), np.zeros_like(usable))
         rows = np.flatnonzero(usable)
-        codes = self._encode(series[rows])
-        instants = pd.DataFrame({"code": codes, "at": at[rows]})
-        is_last = self._last_at[codes] == at[rows]
-        duplicate_rows = DuplicateRows(
-            np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool)
-        )
-        if self._rule != "refuse":
-            duplicate_rows.again[rows[instants.duplicated().to_numpy() | is_last]] = True
-            self._last_at[codes] = at[rows]
-            return duplicate_rows
-        suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | is_last)
-        compared: dict[tuple[int, int], list[str | None]] = {}
-        for i in suspicious:
-            key = (int(codes[i]), int(at[rows[i]]))
-            row = int(rows[i])
-            now = [column[row].as_py() for column in cells]
-            before = compared.get(key) or self._last_cells(*key)
-            compared[key] = _compare(duplicate_rows, row, before, now) if before else now
-        self._carry(codes, at, rows, cells)
-        return duplicate_rows
+        before = len(self._at)  # the last row of each series, which stand before those of the chunk
+        series = np.concatenate([self._series, series[rows]])
+        at = np.concatenate([self._at, at[rows]])
+        if not _is_ascending(at, series) and not _is_ascending(series, at):
+            keys = pd.DataFrame({"series": series, "at": at})
+            if self._rule != "refuse":
+                found.again[rows[keys.duplicated().to_numpy()[before:]]] = True
+            elif cells:
+                self._compare(keys[keys.duplicated(keep=False)], rows, cells, found)
+        last = np.full(int(series.max(initial=-1)) + 1, -1)
+        last[series] = np.arange(len(series))
+        last = np.sort(last[last >= 0])
+        self._series = series[last]
+        self._at = at[last]
+        if self._rule == "refuse":
+            kept = pa.array(last[last < before])
+            new = pa.array(rows[last[last >= before] - before])
+            earlier = self._last or [cell.column([]) for _ in cells]
+            self._last = [
+                pa.concat_arrays([old.take(kept), column.take(new)])
+                for old, column in zip(earlier, cells, strict=True)
+            ]
+        return found
 
-    def _encode(self, series: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
-        codes, names = pd.factorize(series)
-        asset_codes = np.array(
-            [self._codes.setdefault(n, len(self._codes)) for n in names], dtype=np.int64
-        )
-        new = len(self._codes) - len(self._last_at)
-        self._last_at = np.concatenate([self._last_at, np.full(new, NO_INSTANT, dtype=np.int64)])
-        return asset_codes[codes] if len(codes) else np.empty(0, dtype=np.int64)
-
-    def _last_cells(self, code: int, at: int) -> list[str | None] | None:
-        return (
-            [column[code].as_py() for column in self._last] if self._last_at[code] == at else None
-        )
-
-    def _carry(
-        self,
-        codes: npt.NDArray[np.int64],
-        at: Millis,
-        rows: npt.NDArray[np.int64],
-        cells: Sequence[Cells],
+    def _compare(
+        self, keys: pd.DataFrame, rows: Rows, cells: Sequence[Cells], found: DuplicateRows
     ) -> None:
-        if not len(rows):
-            return
-        last = np.full(len(self._codes), -1, dtype=np.int64)
-        last[codes] = rows  # of several rows of a series, the last one is stored
-        filled = np.flatnonzero(last >= 0)
-        self._last_at[filled] = at[last[filled]]
-        before = len(self._last[0]) if self._last else 0
-        source = np.arange(len(self._codes))
-        source[filled] = before + np.arange(len(filled))
-        old = self._last or [pa.array([], pa.string()) for _ in cells]
-        self._last = [
-            pc.take(
-                pa.concat_arrays([earlier, pc.take(column, pa.array(last[filled]))]),
-                pa.array(source),
-            )
-            for earlier, column in zip(old, cells, strict=True)
-        ]
+        """Compare rows of one instant, each with all that the ones before it state together."""
+        stated: dict[tuple[int, int], list[str | None]] = {}
+        kept = len(self._at)
+        for i, *key in keys.itertuples():
+            row = i if i < kept else int(rows[i - kept])
+            now = [column[row].as_py() for column in (self._last if i < kept else cells)]
+            before = stated.setdefault(tuple(key), now)
+            if before is now:
+                continue
+            pairs = [*zip(before, now, strict=True)]
+            against = [n for n, (a, b) in enumerate(pairs) if a and b and not _equal(a, b)]
+            if against:
+                found.against[row] = against[0]
+                continue
+            found.same[row] = all(a or not b for a, b in pairs)
+            stated[tuple(key)] = [a or b for a, b in pairs]
 
 
-def _compare(
-    duplicate_rows: DuplicateRows, row: int, before: list[str | None], now: list[str | None]
-) -> list[str | None]:
-    """Record how this row relates to the earlier one; return the union of both."""
-    against = next(
-        (
-            i
-            for i, (a, b) in enumerate(zip(before, now, strict=True))
-            if a and b and not _equal(a, b)
-        ),
-        None,
-    )
-    if against is not None:
-        duplicate_rows.contradictions[row] = against
-        return before
-    if all(a or not b for a, b in zip(before, now, strict=True)):
-        duplicate_rows.same[row] = True
-    return [a or b for a, b in zip(before, now, strict=True)]
+def _is_ascending(first: Rows, second: Rows) -> bool:
+    """Return whether rows ascend by a first key, and where that is the same by a second."""
+    step = np.diff(first)
+    return bool(((step > 0) | ((step == 0) & (np.diff(second) > 0))).all())
 
 
 def _equal(a: str, b: str) -> bool:
@@ -381,105 +308,85 @@ def _equal(a: str, b: str) -> bool:
         return False
 
 
-def merge_duplicates(
-    batches: Iterable[ReadingBatch], rule: DuplicatesRule
-) -> Iterator[ReadingBatch]:
-    """Yield the batches with one row for each instant of an asset: its last sample of each
-    variable, or the mean of its numbers.
+@dataclass(frozen=True)
+class Samples:
+    """Rows of samples by variable, with the grades of variables whose samples have such."""
 
-    The rows of the last instant of each asset wait for the next batch.
+    assets: npt.NDArray[np.object_]
+    at: Millis
+    columns: Mapping[str, SampleColumn]
+    grades: Mapping[str, Grades]
+
+    def take(self, rows: Rows | slice) -> "Samples":
+        """Return these rows."""
+        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        grades = {name: grades[rows] for name, grades in self.grades.items()}
+        return Samples(self.assets[rows], self.at[rows], columns, grades)
+
+
+def merge_duplicates(parts: Iterable[Samples], rule: DuplicatesRule) -> Iterator[Samples]:
+    """Yield the rows with one for each instant of an asset: its last sample of each variable, also
+    a bad one, or the mean of its numbers, which is bad only where all are.
+
+    The rows of the last instant of each asset wait for the next part.
     """
-    waiting: ReadingBatch | None = None
-    for batch in batches:
-        rows = batch if waiting is None else _join(waiting, batch)
+    waiting: Samples | None = None
+    for part in parts:
+        rows = part if waiting is None else _join(waiting, part)
         codes, names = pd.factorize(rows.assets)
         last = np.empty(len(names), dtype=np.int64)
         last[codes] = rows.at
         waits = last[codes] == rows.at
-        waiting = _take(rows, np.flatnonzero(waits))
-        if not waits.all():
-            yield _merge(_take(rows, np.flatnonzero(~waits)), rule)
+        waiting = rows.take(np.flatnonzero(waits))
+        yield _merge(rows.take(np.flatnonzero(~waits)), rule)
     if waiting is not None:
         yield _merge(waiting, rule)
 
 
-def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
-    keys = pd.DataFrame({"asset": batch.assets, "at": batch.at})
+def _join(first: Samples, second: Samples) -> Samples:
+    columns = {}
+    grades = {}
+    for name, a in first.columns.items():
+        b = second.columns[name]
+        present = np.append(a.present, b.present)
+        columns[name] = SampleColumn(np.append(a.values, b.values), present)
+        parts = [p.grades.get(name, np.zeros(len(p.at), np.int8)) for p in (first, second)]
+        grades[name] = np.concatenate(parts)
+    return Samples(
+        np.append(first.assets, second.assets), np.append(first.at, second.at), columns, grades
+    )
+
+
+def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
+    keys = pd.DataFrame({"asset": rows.assets, "at": rows.at})
     first = np.flatnonzero(~keys.duplicated().to_numpy())
-    if len(first) == len(batch):
-        return batch
+    if len(first) == len(rows.at):
+        return rows
     group = np.asarray(keys.groupby(["asset", "at"], sort=False).ngroup(), dtype=np.int64)
-    columns: dict[str, SampleColumn] = {}
-    quality: dict[int, dict[str, Quality]] = {}
-    for name, column in batch.columns.items():
-        grades = np.array([batch.quality.get(row, {}).get(name) for row in range(len(batch))])
-        is_mean = rule == "mean" and column.values.dtype == np.float64
-        merge = _mean_of_group if is_mean else _last_of_group
-        columns[name], *graded = merge(
-            column, grades == "bad", grades == "uncertain", group, len(first)
-        )
-        for grade, mask in zip(_GRADES, graded, strict=True):
-            for row in np.flatnonzero(mask).tolist():
-                quality.setdefault(row, {})[name] = grade
-    return ReadingBatch(batch.assets[first], batch.at[first], columns, quality)
-
-
-def _last_of_group(
-    column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
-) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return each group's last sample, also a bad one; which are bad, and which uncertain."""
-    last = np.full(groups, -1, dtype=np.int64)
-    sampled = np.flatnonzero(column.present | bad)
-    last[group[sampled]] = sampled
-    has_row = last >= 0
-    return (
-        SampleColumn(column.values[last], has_row & column.present[last]),
-        has_row & bad[last],
-        has_row & uncertain[last],
-    )
-
-
-def _mean_of_group(
-    column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
-) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return each group's mean; without one, if a sample is bad; and if one is uncertain."""
-    rows = np.flatnonzero(column.present)
-    count = np.bincount(group[rows], minlength=groups)
-    base = np.zeros(groups)
-    base[group[rows]] = column.values[rows]  # the mean of equal values is that value, exactly
-    beyond = np.bincount(
-        group[rows], weights=column.values[rows] - base[group[rows]], minlength=groups
-    )
-    is_bad = np.bincount(group[bad], minlength=groups) > 0
-    is_uncertain = np.bincount(group[uncertain & column.present], minlength=groups) > 0
-    return (
-        SampleColumn(base + beyond / np.maximum(count, 1), count > 0),
-        is_bad & (count == 0),
-        is_uncertain,
-    )
-
-
-def _take(batch: ReadingBatch, rows: Rows) -> ReadingBatch:
-    new = {int(row): i for i, row in enumerate(rows)} if batch.quality else {}
-    quality = {new[row]: grades for row, grades in batch.quality.items() if row in new}
-    columns = {name: column.take(rows) for name, column in batch.columns.items()}
-    return ReadingBatch(batch.assets[rows], batch.at[rows], columns, quality)
-
-
-def _join(first: ReadingBatch, second: ReadingBatch) -> ReadingBatch:
-    columns = {
-        name: SampleColumn(
-            np.concatenate([a.values, b.values]), np.concatenate([a.present, b.present])
-        )
-        for (name, a), b in zip(first.columns.items(), second.columns.values(), strict=True)
-    }
-    quality = {
-        **first.quality,
-        **{row + len(first): grades for row, grades in second.quality.items()},
-    }
-    return ReadingBatch(
-        np.append(first.assets, second.assets), np.append(first.at, second.at), columns, quality
-    )
+    columns = {}
+    grades = {}
+    for name, column in rows.columns.items():
+        grade = rows.grades.get(name, np.zeros(len(group), np.int8))
+        last = np.full(len(first), -1, dtype=np.int64)
+        if rule == "last" or column.values.dtype != np.float64:
+            sampled = np.flatnonzero(column.present | (grade == BAD))
+            last[group[sampled]] = sampled
+            columns[name] = SampleColumn(column.values[last], (last >= 0) & column.present[last])
+            grades[name] = np.where(last >= 0, grade[last], np.int8(0))
+            continue
+        sampled = np.flatnonzero(column.present)
+        last[group[sampled]] = sampled
+        base = column.values[last]  # the mean of equal values is that value, exactly
+        of_rows = group[sampled]
+        beyond = np.bincount(of_rows, column.values[sampled] - base[of_rows], len(first))
+        count = np.bincount(of_rows, minlength=len(first))
+        columns[name] = SampleColumn(base + beyond / np.maximum(count, 1), last >= 0)
+        merged = np.zeros(len(first), np.int8)
+        merged[group[grade == BAD]] = BAD
+        merged[last >= 0] = 0
+        merged[group[(grade == UNCERTAIN) & column.present]] = UNCERTAIN
+        grades[name] = merged
+    return Samples(rows.assets[first], rows.at[first], columns, grades)
 
 
 HEADER = ("line", "column", "reason", "original")

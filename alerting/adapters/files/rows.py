@@ -11,142 +11,41 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
-from alerting.adapters.files.checks import Check, read_names
+from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, Cells, FloatArray
+from alerting.adapters.files.checks import BAD, UNCERTAIN, Check, Grades, read_names
 from alerting.adapters.files.chunks import Chunk
 from alerting.adapters.files.find_form import FoundForm, quality_columns
-from alerting.adapters.files.recognition import (
-    JOINED,
-)
+from alerting.adapters.files.recognition import JOINED
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType
 from alerting.ports import SampleColumn
-from alerting.readings.history import Codes, Millis, grade, why_no_quality
-from alerting.usecases.ingestion.asset_import import TextNames, Titles
+from alerting.readings.history import grade, why_no_quality
+from alerting.usecases.ingestion.asset_import import TextNames
 
-Grades = npt.NDArray[np.int8]
-_UNREADABLE = -1
-_GOOD = 0
-_UNCERTAIN = 1
-_BAD = 2
-_GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
-
-
-@dataclass(frozen=True)
-class Qualities:
-    """Bad and uncertain samples of a chunk, by the title of their column; titles without any are
-    absent.
-
-    `unreadable`: rows with a quality that cannot be parsed, by the title of the quality column.
-    """
-
-    bad: Mapping[str, BoolArray] = field(default_factory=dict)
-    uncertain: Mapping[str, BoolArray] = field(default_factory=dict)
-    unreadable: Mapping[str, BoolArray] = field(default_factory=dict)
-
-    def without_bad(self, cells: Mapping[str, Cells]) -> dict[str, Cells]:
-        """Return the cells with null for bad samples: their content is no value."""
-        return {
-            title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c
-            for title, c in cells.items()
-        }
-
-    def comparable(self, title: str, cells: Cells) -> Cells:
-        """Return cells for comparing rows: bad differs from any value and a missing cell."""
-        return (
-            pc.if_else(pa.array(self.bad[title]), pa.scalar("of bad quality"), cells)
-            if title in self.bad
-            else cells
-        )
-
-
-class QualityColumns:
-    """The columns of qualities of a table. `columns`: each with the one of which it is, None for
-    all; `codes`: the kind of their numbers."""
-
-    def __init__(self, columns: Mapping[str, str | None], codes: Codes | None) -> None:
-        self._row = next((title for title, value in columns.items() if value is None), None)
-        self._of = {value: title for title, value in columns.items() if value is not None}
-        self._codes = codes
-        self.titles = [*columns]
-
-    def read(self, cells: Mapping[str, Cells], values: Sequence[str]) -> Qualities:
-        """Return the quality of the samples in the columns `values`.
-
-        An empty quality cell means good. A bad row applies to its filled cells, or to all if none
-        is filled.
-        """
-        if not self.titles:
-            return Qualities()
-        telling = {
-            *([self._row] if self._row else []),
-            *(self._of[title] for title in values if title in self._of),
-        }
-        grades = {title: self._grades(cells[title]) for title in telling}
-        filled = {title: cell.filled_cells(cells[title]) for title in values}
-        nothing = ~np.logical_or.reduce(list(filled.values()))
-        bad = {}
-        uncertain = {}
-        for title in values:
-            of_row = (
-                np.where(filled[title] | nothing, grades[self._row], _GOOD)
-                if self._row
-                else np.zeros(len(nothing), np.int8)
-            )
-            worst = np.maximum(of_row, grades[self._of[title]]) if title in self._of else of_row
-            bad[title] = worst == _BAD
-            uncertain[title] = (worst == _UNCERTAIN) & filled[title]
-        unreadable = {title: codes == _UNREADABLE for title, codes in grades.items()}
-        return Qualities(_any(bad), _any(uncertain), _any(unreadable))
-
-    def why(self, text: str) -> str:
-        """Return, as text for people, the reason why a quality cannot be parsed."""
-        return why_no_quality(text, self._codes)
-
-    def _grades(self, cells: Cells) -> Grades:
-        encoded = cells.dictionary_encode()
-        graded = [_GRADES[grade(text, self._codes)] for text in encoded.dictionary.to_pylist()]
-        indices = encoded.indices.fill_null(len(graded)).to_numpy(zero_copy_only=False)
-        grades: Grades = np.array([*graded, _GOOD], np.int8)[indices]
-        return grades
-
-
-def _any(masks: Mapping[str, BoolArray]) -> dict[str, BoolArray]:
-    return {title: mask for title, mask in masks.items() if mask.any()}
-
-
-_NO_NUMBER = "there is no number"
-_NO_TIME = "there is no time"
+_GRADES = {"good": 0, "uncertain": UNCERTAIN, "bad": BAD, None: -1}
 
 
 @dataclass(frozen=True)
 class Keyed:
-    """A chunk with the instant and the asset of every row, the checks on them, and the quality of
-    its samples.
+    """A chunk with the instant and the asset of every row, and the checks that some rows fail.
 
-    `cells` of a sample of bad quality are empty. `floats`: the numbers of columns that hold only
-    plain ones.
+    `asset_codes`: positions of the assets among those of the file; `series`: numbers of what a row
+    is told apart by at one instant. `cells` of a sample of bad quality are empty. `floats`: the
+    numbers of columns that hold only plain ones. `grades`: UNCERTAIN and BAD samples, by the title
+    of a column that has such. Of events: their `types` and `ends`.
     """
 
     chunk: Chunk
     instants: cell.Instants
     assets: npt.NDArray[np.object_]
+    asset_codes: npt.NDArray[np.int64]
+    series: npt.NDArray[np.int64]
     cells: dict[str, Cells]
     checks: list[Check]
-    quality: Qualities
-    floats: Mapping[str, FloatArray] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Return the bytes of its cells and numbers."""
-        floats = sum(values.nbytes for values in self.floats.values())
-        return floats + sum(
-            int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values())
-        )
-
-    @property
-    def at(self) -> Millis:
-        return self.instants.at
+    floats: Mapping[str, FloatArray]
+    grades: Mapping[str, Grades]
+    types: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
+    ends: cell.Instants | None = None
 
 
 class TableRows:
@@ -156,85 +55,100 @@ class TableRows:
         self.file = file
         self.table = file.table
         self.assets = TextNames("asset", file.form.asset_prefix)
-        columns = quality_columns(file.table, file.form)
-        self.quality = QualityColumns(columns, file.form.quality_codes)
-        self.time = JOINED.join(file.times.titles)
+        self.asset_index: dict[str, int] = {}
         self.stamps = file.times.new_stamps()
-        self._missing = (*MISSING_TEXTS, *file.form.missing)
-
-    def keep_names(self, titles: Titles) -> None:
-        """Give texts that are titles of assets the names of these."""
-        self.assets = TextNames("asset", self.file.form.asset_prefix, lambda: titles)
+        self._qualities = quality_columns(file.table, file.form)
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         self.stamps = self.file.times.new_stamps()
-        keys = [
-            *self.file.times.columns,
-            *([self.file.asset_column] if self.file.asset_column else []),
-            *further,
-            *self.quality.titles,
-        ]
+        asset = [self.file.asset_column] if self.file.asset_column else []
+        keys = [*self.file.times.columns, *asset, *further, *self._qualities]
         for chunk in self.table.chunks([*keys, *self.file.names]):
             yield self._key_chunk(chunk)
 
     def _key_chunk(self, chunk: Chunk) -> Keyed:
-        floats = self._plain_numbers(chunk)
-        cells = {
-            title: v if title in floats else self._plain(title, v)
-            for title, v in chunk.columns.items()
-        }
-        assets, named_checks = self._assets(chunk, cells)
-        times = self.file.times.texts.join(cells)
+        file = self.file
+        floats: dict[str, FloatArray] = {}
+        if file.numbers.decimal == "." and not file.form.missing:
+            # columns that hold only plain numbers, none of which means missing
+            parsed = {title: cell.plain_numbers(chunk.columns[title]) for title in file.names}
+            floats = {title: numbers for title, numbers in parsed.items() if numbers is not None}
+        cells = {}
+        for title, raw in chunk.columns.items():
+            cells[title] = raw
+            if title not in floats:
+                cells[title] = file.written.plain(title, self._clean(chunk, title), file.numbers)
+        codes = np.zeros(len(chunk.lines), dtype=np.int64)
+        checks: list[Check] = []
+        if file.asset_column is None:
+            name = self.assets.read_option(str(file.form.asset), "--asset")
+            self.asset_index = {name: 0}
+        else:
+            codes, checks = read_names(
+                cells[file.asset_column], file.asset_column, self.assets, self.asset_index
+            )
+        assets = np.array([*self.asset_index, None], dtype=object)[codes]
+        times = file.times.texts.join(cells)
         stamps = self.stamps
-        instants = stamps.read(times, assets if self.file.asset_column else None)
+        instants = stamps.read(times, None if file.asset_column is None else assets)
+        time = JOINED.join(file.times.titles)
+        nothing = "there is no number" if file.form.sequence else "there is no time"
         checks = [
-            Check(
-                instants.absent,
-                self.time,
-                lambda _: _NO_NUMBER if self.file.form.sequence else _NO_TIME,
-            ),
-            Check(instants.bad, self.time, lambda row: stamps.why(times[row].as_py())),
-            *named_checks,
+            Check(instants.absent, time, lambda _: nothing),
+            Check(instants.bad, time, lambda row: stamps.why(times[row].as_py())),
+            *checks,
         ]
-        quality = self.quality.read(cells, list(self.file.names))
-        checks += [
-            Check(bad, title, partial(self._why_no_quality, cells[title]))
-            for title, bad in quality.unreadable.items()
-        ]
-        usable = {title: values for title, values in floats.items() if title not in quality.bad}
-        return Keyed(chunk, instants, assets, quality.without_bad(cells), checks, quality, usable)
+        grades = self._grade(cells, checks) if self._qualities else {}
+        for title, worst in grades.items():
+            if (worst == BAD).any():
+                cells[title] = pc.if_else(pa.array(worst == BAD), None, cells[title])
+                floats.pop(title, None)
+        checks = [check for check in checks if check.bad.any()]
+        return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
 
-    def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
-        """Return the value columns that hold only plain numbers, none of which means missing."""
-        if self.file.numbers.decimal != "." or self.file.form.missing:
-            return {}
-        columns = {title: cell.plain_numbers(chunk.columns[title]) for title in self.file.names}
-        return {title: floats for title, floats in columns.items() if floats is not None}
+    def _clean(self, chunk: Chunk, title: str) -> Cells:
+        missing = NULLS if title in self._qualities else (*MISSING_TEXTS, *self.file.form.missing)
+        return cell.clean(chunk.columns[title], missing)
 
-    def _clean(self, title: str, cells: Cells) -> Cells:
-        return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
+    def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
+        """Return the grades of samples, and add the checks that all can be read.
 
-    def _plain(self, title: str, cells: Cells) -> Cells:
-        return self.file.written.plain(title, self._clean(title, cells), self.file.numbers)
+        An empty quality cell means good. A bad row applies to its filled cells, or to all if none
+        is filled.
+        """
+        by_value: dict[str | None, Grades] = {}
+        for title, value in self._qualities.items():
+            if value is None or value in self.file.names:
+                encoded = cells[title].dictionary_encode()
+                texts = encoded.dictionary.to_pylist()
+                indices = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+                graded = [_GRADES[grade(text, self.file.form.quality_codes)] for text in texts]
+                by_value[value] = np.array([*graded, 0], np.int8)[indices]
+                why = partial(self._why_no_quality, cells[title])
+                checks.append(Check(by_value[value] < 0, title, why))
+        filled = {title: cell.filled_cells(cells[title]) for title in self.file.names}
+        nothing = ~np.logical_or.reduce(list(filled.values()))
+        of_row = by_value.get(None, np.zeros(len(nothing), np.int8))
+        grades = {}
+        for title, is_filled in filled.items():
+            worst = np.where(is_filled | nothing, of_row, 0)
+            worst = np.maximum(worst, by_value.get(title, 0))
+            worst[(worst < BAD) & ~is_filled] = 0
+            if (worst > 0).any():
+                grades[title] = np.maximum(worst, 0)
+        return grades
+
+    def _why_no_quality(self, cells: Cells, row: int) -> str:
+        return why_no_quality(cells[row].as_py(), self.file.form.quality_codes)
 
     def values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
         """Return the samples of a column of this type; a category keeps its numbers as written."""
         cells = keyed.cells[title]
         if kind == "category" and (title in keyed.floats or not self.file.written.is_plain(title)):
-            cells = self._clean(title, keyed.chunk.columns[title])
-            cells = keyed.quality.without_bad({title: cells})[title]
+            cells = self._clean(keyed.chunk, title)
+            if title in keyed.grades:
+                cells = pc.if_else(pa.array(keyed.grades[title] == BAD), None, cells)
         form = self.file.numbers
         floats = keyed.floats.get(title)
         return cell.values(cells, kind, form.decimal, form.thousands, floats)[0]
-
-    def _assets(
-        self, chunk: Chunk, cells: Mapping[str, Cells]
-    ) -> tuple[npt.NDArray[np.object_], list[Check]]:
-        if self.file.asset_column is None:
-            name = self.assets.read_option(str(self.file.form.asset), "--asset")
-            return np.full(len(chunk.lines), name, dtype=object), []
-        return read_names(cells[self.file.asset_column], self.file.asset_column, self.assets)
-
-    def _why_no_quality(self, cells: Cells, row: int) -> str:
-        return self.quality.why(cells[row].as_py())

@@ -253,8 +253,9 @@ class FileTimes:
 
     def revise(self, instants: cell.Instants, series: npt.NDArray[np.object_] | None) -> bool:
         """Return whether the instants show another zone. `series`: each row's asset."""
-        shown_zone = zone_shown(instants.local, series) if self.zone is None else None
-        if not instants.zoneless or shown_zone is None:
+        unclear = self.zone is None and instants.zoneless
+        shown_zone = zone_shown(instants.local, series) if unclear else None
+        if shown_zone is None:
             return False
         self.zone = shown_zone
         self.zone_from = "shown by the hour that comes twice in the file"
