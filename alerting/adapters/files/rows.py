@@ -158,7 +158,7 @@ class TableRows:
         self.assets = TextNames("asset", file.form.asset_prefix)
         columns = quality_columns(file.table, file.form)
         self.quality = QualityColumns(columns, file.form.quality_codes)
-        self.time = JOINED.join(file.times.titles)
+        self.time = JOINED.join(file.times.texts.titles)
         self.stamps = file.times.new_stamps()
         self._missing = (*MISSING_TEXTS, *file.form.missing)
 
@@ -170,7 +170,7 @@ class TableRows:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         self.stamps = self.file.times.new_stamps()
         keys = [
-            *self.file.times.columns,
+            *self.file.times.texts.columns,
             *([self.file.asset_column] if self.file.asset_column else []),
             *further,
             *self.quality.titles,
