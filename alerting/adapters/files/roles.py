@@ -98,8 +98,15 @@ def time_columns(
 
     Raises UserError if there is none, or several match.
     """
+    parts = tuple(part.strip() for part in (time or "").split("+"))
+    if time in table.titles:
+        return (time,)
+    if 2 <= len(parts) <= MOST_PARTS and {*parts} <= {*table.titles}:
+        return parts
     if time is not None:
-        return _stated_times(table, time, cells)
+        stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
+        near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
+        raise no_column(table, time, "--time", near)
     free = [title for title in table.titles if title not in others]
     titles = (DEFAULT_TIME,) if DEFAULT_TIME in table.titles else _stamp_titles(table, free, cells)
     fractions = [t for t in free if t not in titles and fraction_width(cells[t], t)]
@@ -107,17 +114,6 @@ def time_columns(
         titles, cells, fraction_width(cells[fractions[0]], fractions[0])
     )
     return (*titles, *fractions) if is_behind else titles
-
-
-def _stated_times(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ...]:
-    if time in table.titles:
-        return (time,)
-    parts = tuple(part.strip() for part in time.split("+"))
-    if 2 <= len(parts) <= MOST_PARTS and all(part in table.titles for part in parts):
-        return parts
-    stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
-    near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
-    raise no_column(table, time, "--time", near)
 
 
 def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
