@@ -13,7 +13,7 @@ from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.chunks import (
     ChunkedTable,
 )
-from alerting.adapters.files.times.counts import CountFormat, count_format
+from alerting.adapters.files.times.counts import COUNTS, CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
     BLANK,
     CLOCK_ONLY,
@@ -266,7 +266,7 @@ def find_format(
     for ISO 8601, and seconds or milliseconds since 1970. `named`: the user named their columns."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
-        return None if count.is_read_with_iso else count
+        return None if count in COUNTS[:2] else count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
     for form in alone if len(filled) else ():
         if float(form.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
