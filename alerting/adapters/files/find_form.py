@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import JOINED, NumberForm, Sample, number_form, sample
 from alerting.adapters.files.roles import find_long_form
-from alerting.adapters.files.times.file_times import FileTimes
+from alerting.adapters.files.times.counts import NAMED_COUNTS
+from alerting.adapters.files.times.find_times import FileTimes, find_times
+from alerting.adapters.files.times.instants import zone_shown
 from alerting.adapters.files.written_cells import WrittenCells
 from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
@@ -38,18 +41,19 @@ from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.unit_conversion import column_names
 
 DEFAULT_ASSET_COLUMN = "asset"
+_BETWEEN_ORIGINS = timedelta(days=1462)  # of days of Excel
 _HEAD_BYTES = 5 << 20
 _FIRST_BYTES = 4096
 
 
-@dataclass
+@dataclass(frozen=True)
 class FoundForm:
-    """A file and how it is read. `stated`: what was stated; `form`: that of its rows, which are
-    wide. `names`: of the value columns by title; `units`: of the variables that there are, None if
-    the columns are attributes. Reading may show more of numbers, cells and times."""
+    """A file and how it is read. `form`: that of its rows, which are wide; `found`: all that was
+    stated or found, but the encoding, which later bytes may show. `names`: of the value columns by
+    title; `units`: of the variables that there are, None if the columns are attributes."""
 
-    stated: FileForm
     form: FileForm
+    found: FileForm
     table: ChunkedTable
     sample: Sample
     asset_column: str | None
@@ -59,62 +63,57 @@ class FoundForm:
     written: WrittenCells
     units: Units | None
 
-    @property
-    def separator(self) -> str | None:
-        """Return the separator of fields; None for a file that has none."""
-        return getattr(self.table, "separator", None)
-
-    def use_units(self, units: Units) -> None:
-        """Give columns of declared variables the names of these; `units`: theirs."""
-        self.units = units
-        self.names = value_names(self.table, list(self.names), self.form, units)
-
-    def revise(
-        self,
-        instants: Instants,
-        assets: npt.NDArray[np.object_],
-        columns: Iterable[ColumnProfile],
-    ) -> bool:
-        """Return whether rows that were read show another form, so that the file must be read
-        again."""
-        if self.times.revise(instants, None if self.asset_column is None else assets):
-            return True
-        numbers = self.numbers
-        is_open = not numbers.shown and self.separator != ","
-        if is_open and any(c.decimal_commas for c in columns):
-            self.numbers = NumberForm(",", True)
-        elif not numbers.thousands and any(c.grouped for c in columns):
-            self.numbers = replace(numbers, thousands=True)
-        if self.numbers is not numbers:
-            return True
-        if self.units is None or not self.written.revise(columns, self.units):
-            return False
-        self.names = value_names(self.table, list(self.names), self.form, self.units, self.written)
-        return True
-
-    def complete(self) -> FileForm:
-        """Return the form with all that was found."""
-        zone = self.times.zone.key if self.times.zone else "UTC"
-        zoned = self.times.name_zone
+    def report(self) -> FileForm:
+        """Return the form with all that was found; final after the whole file was read."""
         encoding = getattr(self.table, "encoding", None)
-        long = self.table.columns if isinstance(self.table, LongTable) else None
+        return replace(self.found, encoding=encoding.name if encoding else None)
+
+    def with_units(self, units: Units) -> FoundForm:
+        """Return the form with the names of declared variables for their columns; `units`: of these
+        variables."""
+        names = value_names(self.table, list(self.names), self.form, units, self.written)
+        return replace(self, units=units, names=names)
+
+    def notes(self, last: datetime | None) -> tuple[str, ...]:
+        """Return sentences on how the file is read. `last`: its last instant."""
+        notes = (*self.table.notes, *self.times.notes)
+        written = datetime.fromtimestamp(self.table.path.stat().st_mtime, UTC)
+        is_old = last is not None and written - last > _BETWEEN_ORIGINS - timedelta(days=366)
+        if is_old and self.times.format is NAMED_COUNTS["excel"] and not self.form.time_format:
+            notes += (
+                "the stamps count days since 1899-12-30, and end years before the file was "
+                "written: if they count from 1904, as some spreadsheets do, add --time-format "
+                "excel-1904",
+            )
+        return notes
+
+
+def complete(
+    file: FoundForm,
+    instants: Instants,
+    assets: npt.NDArray[np.object_],
+    columns: Iterable[ColumnProfile],
+) -> FoundForm:
+    """Return the form with what further rows show: `instants`, `assets`, and the profiles of their
+    `columns`; the same one if they show nothing new, else the file must be read again."""
+    series = None if file.asset_column is None else assets
+    zone = zone_shown(instants.local, series) if instants.zoneless else None
+    if zone is not None:
+        why = "shown by the hour that comes twice in the file"
+        found = replace(file.found, zone=zone.key, zone_from=why)
+        return replace(file, found=found, times=file.times._replace(zone=zone))
+    numbers = file.numbers
+    if not numbers.shown and file.found.separator != "," and any(c.decimal_commas for c in columns):
         return replace(
-            self.stated,
-            encoding=encoding.name if encoding else None,
-            separator=self.separator,
-            decimal=self.numbers.decimal,
-            title_lines=self.table.title_lines,
-            unit_line=self.table.unit_line,
-            first_line=self.table.first_line,
-            variable_column=long.variable if long else None,
-            value_column=long.value if long else None,
-            unit_column=long.unit if long else None,
-            quality=long.quality if long else self.stated.quality,
-            time=JOINED.join(self.times.titles) or None,
-            time_format=self.times.name,
-            zone=None if zoned else zone,
-            zone_from=None if zoned else self.times.zone_from,
+            file,
+            numbers=NumberForm(",", True),
+            found=replace(file.found, decimal=","),
         )
+    if not numbers.thousands and any(c.grouped for c in columns):
+        return replace(file, numbers=replace(numbers, thousands=True))
+    if file.units is None or not file.written.revise(columns, file.units):
+        return file
+    return file.with_units(file.units)
 
 
 def find_form(
@@ -156,14 +155,29 @@ def find_form(
     titles = titles_of_table(table, form.time, form.only)
     used = [*([asset] if asset else []), *(title for title, _ in keys)]
     used += quality_columns(table, form)
-    times = FileTimes(table, form, cells, used, with_ends=bool(keys))
-    used += [*times.titles, *times.ignored]
+    times = find_times(table, form, cells, used, with_ends=bool(keys))
+    used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
-    numbers = number_form(cells, list(names), separator)
-    if form.decimal:
-        numbers = replace(numbers, decimal=form.decimal, shown=True)
+    numbers = NumberForm(form.decimal, True) if form.decimal else None
+    numbers = numbers or number_form(cells, list(names), separator)
     written = WrittenCells(path, cells, form.types)
-    return FoundForm(stated, form, table, cells, asset, times, names, numbers, written, units)
+    found = replace(
+        stated,
+        separator=separator,
+        decimal=numbers.decimal,
+        title_lines=table.title_lines,
+        unit_line=table.unit_line,
+        first_line=table.first_line,
+        variable_column=long.variable if long else None,
+        value_column=long.value if long else None,
+        unit_column=long.unit if long else None,
+        quality=long.quality if long else stated.quality,
+        time=JOINED.join(times.texts.titles) or None,
+        time_format=times.name,
+        zone=None if times.are_zoned else times.zone.key if times.zone else "UTC",
+        zone_from=None if times.are_zoned else times.zone_from,
+    )
+    return FoundForm(form, found, table, cells, asset, times, names, numbers, written, units)
 
 
 def _refuse_contradictions(form: FileForm) -> None:

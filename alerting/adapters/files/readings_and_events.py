@@ -28,7 +28,7 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
-from alerting.adapters.files.find_form import FoundForm, find_form, open_table
+from alerting.adapters.files.find_form import FoundForm, complete, find_form, open_table
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.roles import distinguishing_column
@@ -69,7 +69,7 @@ class TableFile(ABC, Generic[P]):
     @property
     def form(self) -> FileForm:
         """Return the form of the file as it was found; final after the profile."""
-        return self._found.complete()
+        return self._found.report()
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
         """Read the whole file once and store only counts, names, and the first few bad lines.
@@ -80,8 +80,7 @@ class TableFile(ABC, Generic[P]):
         while profile is None:
             profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
-        profile.head_notes = (*self._rows.table.notes, *self._found.times.notes)
-        profile.head_notes += self._found.times.note_of_origin(profile.last)
+        profile.head_notes = self._found.notes(profile.last)
         profile.asset_texts = self._rows.assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
@@ -114,7 +113,9 @@ class TableFile(ABC, Generic[P]):
                 ends = np.sort(np.append(profile.ends, at), kind="stable")  # nearly in order
                 profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
             self._add(profile, keyed, usable, found)
-            if self._found.revise(keyed.instants, keyed.assets, columns.values()):
+            form = complete(self._found, keyed.instants, keyed.assets, columns.values())
+            if form is not self._found:
+                self._found = self._rows.file = form
                 return None
             position = table.position
             progress("checking", position.done, position.total)
@@ -217,15 +218,15 @@ class ReadingsFile(TableFile[Profile]):
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these; before the profile."""
         self._rows.assets = TextNames("asset", self._found.form.asset_prefix, lambda: titles)
-        self._found.use_units(units)
+        self._found = self._rows.file = self._found.with_units(units)
 
     def newest_instant(self) -> datetime | None:
         """Return the newest instant that the file states without being read; None if it does
         not."""
         table = self._rows.table
-        if not isinstance(table, ParquetTable) or len(self._found.times.titles) != 1:
+        if not isinstance(table, ParquetTable) or len(self._found.times.texts.titles) != 1:
             return None
-        return table.newest_instant(self._found.times.titles[0])
+        return table.newest_instant(self._found.times.texts.titles[0])
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> Profile:
         self._parsed = []

@@ -13,7 +13,7 @@ from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.chunks import (
     ChunkedTable,
 )
-from alerting.adapters.files.times.counts import CountFormat, count_format
+from alerting.adapters.files.times.counts import COUNTS, CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
     BLANK,
     CLOCK_ONLY,
@@ -25,7 +25,6 @@ from alerting.adapters.files.times.stamp_formats import (
     StampFormat,
     order_shown,
 )
-from alerting.adapters.files.times.zones import is_zone_name
 from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
@@ -37,7 +36,7 @@ MOST_PARTS = 7
 LEAST_SHARE_OF_STAMPS = 0.5  # least share of stamps among the cells of a time column
 HOUR = r"^(?:[01]?\d|2[0-4])$"
 _FEW = 100  # cells of the first rows in which a format occurs at all
-_ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
+ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
 _SINCE_1970 = r"^\d{9,13}([.,]\d{1,9})?$"
 DAY_ONLY = (
@@ -176,6 +175,11 @@ class TimeTexts:
     is_interval: bool = False
     zone: str | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that make stamps, with that of zones."""
+        return (*self.titles, self.zone) if self.zone else self.titles
+
     @classmethod
     def find(cls, titles: tuple[str, ...], cells: Sample, zone: str | None = None) -> TimeTexts:
         """Return how the first rows of these columns make stamps. `zone`: the column of zones."""
@@ -227,7 +231,7 @@ def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
     """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
-    if share(cells, _ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
+    if share(cells, ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
         return True
     speaks = re.match(VOCABULARY["times"]["stamp"], title.strip()) is not None
     if share(cells, _SINCE_1970) > LEAST_SHARE_OF_STAMPS:
@@ -243,7 +247,7 @@ def contains_stamps(cells: Cells, title: str) -> bool:
 def stamp_format(cells: Cells) -> StampFormat | None:
     """Return the format of most cells; if day or month may be first, the day first."""
     filled = cells.drop_null()
-    if not len(filled) or share(filled, _ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
+    if not len(filled) or share(filled, ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
         return None
     few = filled.take(pa.array(range(0, len(filled), len(filled) // _FEW + 1)))
     if _are_intervals(few):
@@ -262,22 +266,13 @@ def find_format(
     for ISO 8601, and seconds or milliseconds since 1970. `named`: the user named their columns."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
-        return None if count.is_read_with_iso else count
+        return None if count in COUNTS[:2] else count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
     for form in alone if len(filled) else ():
         if float(form.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
             return form
     detected = stamp_format(filled)
     return with_order(table, times[0], detected) if detected else None
-
-
-def zone_column(free: Sequence[str], times: Sequence[str], cells: Sample) -> str | None:
-    """Return the title of the column that names the zones of stamps which name none; else None."""
-    if not times or share(cells[times[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
-        return None
-    zones = [t for t in free if t not in times and re.match(VOCABULARY["times"]["zone"], t.strip())]
-    names = cells[zones[0]].drop_null().unique().to_pylist() if len(zones) == 1 else []
-    return zones[0] if names and all(is_zone_name(name) for name in names) else None
 
 
 def with_order(table: ChunkedTable, title: str, form: StampFormat) -> StampFormat:

@@ -63,7 +63,7 @@ class TableRows:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         self.stamps = self.file.times.new_stamps()
         asset = [self.file.asset_column] if self.file.asset_column else []
-        keys = [*self.file.times.columns, *asset, *further, *self._qualities]
+        keys = [*self.file.times.texts.columns, *asset, *further, *self._qualities]
         for chunk in self.table.chunks([*keys, *self.file.names]):
             yield self._key_chunk(chunk)
 
@@ -92,7 +92,7 @@ class TableRows:
         times = file.times.texts.join(cells)
         stamps = self.stamps
         instants = stamps.read(times, None if file.asset_column is None else assets)
-        time = JOINED.join(file.times.titles)
+        time = JOINED.join(file.times.texts.titles)
         nothing = "there is no number" if file.form.sequence else "there is no time"
         checks = [
             Check(instants.absent, time, lambda _: nothing),

@@ -75,9 +75,12 @@ def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead
             f"{path!s}: --header-line {header_line}: the titles must be in the first "
             f"{records[-1].last} lines of this file"
         )
+    marks = [m for m in SEPARATORS if any(m in r.text for r in records)]
+    marks = [separator] if separator else marks
+    plain = [find_plain_head(records, mark, form) for mark in marks if form.header_line != 0]
+    if len(heads := [head for head in plain if head]) == 1:
+        return heads[0]
     separator = separator or choose_separator([r for r in records if r.text.strip()])
-    if form.header_line != 0 and (head := find_plain_head(records, separator, form)):
-        return head
     lines = [split_record(record, separator) for record in records]
     top = next(line for line in lines if line.fields)
     try:

@@ -33,11 +33,6 @@ class CountFormat:
     origin: int
     is_local: bool = False
 
-    @property
-    def is_read_with_iso(self) -> bool:
-        """Return whether cells in this format are read where ISO 8601 is, also beside it."""
-        return self in COUNTS[:2]
-
     def matches(self, cells: Cells) -> BoolArray:
         """Return a mask of the cells that are numbers."""
         return as_mask(pc.fill_null(pc.match_substring_regex(cells, _NUMBER), False))
