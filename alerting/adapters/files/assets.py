@@ -57,7 +57,7 @@ def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
     table = open_table(path, FileForm(separator=form.separator, encoding=form.encoding))
     key = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], form)
-    numbers = number_form(sample(table), list(names), getattr(table, "separator", None))
+    numbers = number_form(sample(table), list(names), table.separator)
     numbers = replace(numbers, decimal=form.decimal) if form.decimal else numbers
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_AssetChunk] = []

@@ -167,27 +167,22 @@ def _without_blanks(cells: Cells) -> Cells:
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
     """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
-    return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
+    mark = "," if decimal == "." else "."
+    if pc.any(pc.match_substring(cells, mark)).as_py():
+        return _matching(cells, _PLAINLY_GROUPED[mark])
+    return np.zeros(len(cells), dtype=bool)
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
     """Return how many cells show a decimal point, and how many a comma; `1,234` shows neither."""
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
-    if not len(texts):
-        return 0, 0
-    point = _matching(texts, _SHOWS_POINT) | _matching(texts, _PLAINLY_GROUPED[","])
-    comma = _matching(texts, _SHOWS_COMMA) | _matching(texts, _PLAINLY_GROUPED["."])
+    point = plainly_grouped(texts, ".")
+    comma = plainly_grouped(texts, ",")
+    if pc.any(pc.match_substring(texts, ".")).as_py():
+        point = point | _matching(texts, _SHOWS_POINT)
+    if pc.any(pc.match_substring(texts, ",")).as_py():
+        comma = comma | _matching(texts, _SHOWS_COMMA)
     return int((point & ~comma).sum()), int((comma & ~point).sum())
-
-
-def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
-    """Return the commonest of these cells, at most `most`, each with its count."""
-    counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
-    return {
-        c["values"]: c["counts"]
-        for c in sorted(counts, key=lambda c: -c["counts"])[:most]
-        if c["values"] is not None
-    }
 
 
 def states_fault(cells: Cells) -> BoolArray:

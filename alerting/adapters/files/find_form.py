@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,9 @@ from alerting.adapters.files.cells import Instants
 from alerting.adapters.files.chunks import (
     PARQUET,
     ChunkedTable,
-    Position,
     TextEncoding,
-    blocks,
     column,
+    first_block,
     magic,
 )
 from alerting.adapters.files.csv_table import CsvTable, titles_of_table
@@ -65,7 +63,7 @@ class FoundForm:
 
     def report(self) -> FileForm:
         """Return the form with all that was found; final after the whole file was read."""
-        encoding = getattr(self.table, "encoding", None)
+        encoding = self.table.encoding
         return replace(self.found, encoding=encoding.name if encoding else None)
 
     def with_units(self, units: Units) -> FoundForm:
@@ -133,8 +131,7 @@ def find_form(
     _refuse_contradictions(form)
     stated = form
     table = open_table(path, form)
-    separator = getattr(table, "separator", None)
-    if form.decimal == "," == separator:
+    if form.decimal == "," == table.separator:
         raise UserError(
             f"{path!s}: the comma cannot separate both fields and decimals; name the separator "
             "with --sep"
@@ -159,11 +156,11 @@ def find_form(
     used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
     numbers = NumberForm(form.decimal, True) if form.decimal else None
-    numbers = numbers or number_form(cells, list(names), separator)
+    numbers = numbers or number_form(cells, list(names), table.separator)
     written = WrittenCells(path, cells, form.types)
     found = replace(
         stated,
-        separator=separator,
+        separator=table.separator,
         decimal=numbers.decimal,
         title_lines=table.title_lines,
         unit_line=table.unit_line,
@@ -222,10 +219,9 @@ def open_table(path: Path, form: FileForm | None = None) -> ChunkedTable:
     form = form or FileForm()
     if not magic(path).startswith(PARQUET):
         encoding = TextEncoding(path, form.encoding)
-        with closing(blocks(path, encoding, Position(path))) as start:
-            first = next(start, None)
+        first = first_block(path, encoding)
         head = find_head(path, first.data[:_HEAD_BYTES] if first else b"", form)
-        return CsvTable(path, head, encoding)
+        return CsvTable(path, head, encoding, first)
     if form.header_line is not None or form.columns:
         raise UserError(
             f"{path!s} is a Parquet file, which names its columns itself; leave out --header-line "
@@ -294,7 +290,7 @@ def hash_form(path: Path, rows: What) -> str:
     titles = [table.as_written.get(title, title) for title in table.titles]
     is_untitled = table.first_line is not None and not table.title_lines
     first = [_mask_first_line(path)] if is_untitled else []
-    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
+    return _hash(rows, table.separator or "", *titles, *first)
 
 
 def _mask_first_line(path: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files.cells import as_mask
-from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position
+from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable
 from alerting.adapters.files.roles import (
     VALIDITY_FLAGS,
     LongColumns,
@@ -36,7 +36,7 @@ Rows = npt.NDArray[np.int64]
 Combination = tuple[str | None, ...]
 
 
-class LongTable:
+class LongTable(ChunkedTable):
     """A table with one row for each value, seen as one with a column for each variable: rows of
     one instant and asset that stand together are one row, a second value of a variable begins
     another.
@@ -54,26 +54,17 @@ class LongTable:
         self.title_lines = table.title_lines
         self.unit_line = table.unit_line
         self.first_line = table.first_line
-        self.encoding = getattr(table, "encoding", None)
-        self.separator = getattr(table, "separator", None)
+        self.encoding = table.encoding
+        self.separator = table.separator
+        self.position = table.position
         self._aside: dict[str, Counter[str | None]] = {title: Counter() for title in columns.aside}
         counts = self._count_combinations()
         self._titles = self._title_variables(counts)
         self.variables = (*dict.fromkeys(self._titles.values()),)
-        written = {title: pair[0] for pair, title in self._titles.items()}
-        self.as_written: Mapping[str, str] = written
+        self.as_written = {title: pair[0] for pair, title in self._titles.items()}
         qualities = [title + QUALITY_SUFFIX for title in self.variables] if columns.quality else []
         self.titles = (*columns.keys, *self.variables, *qualities)
         self.notes = (*table.notes, *self._notes(counts))
-
-    @property
-    def position(self) -> Position:
-        """Return how far the file is read."""
-        return self._table.position
-
-    @position.setter
-    def position(self, position: Position) -> None:
-        self._table.position = position
 
     def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""

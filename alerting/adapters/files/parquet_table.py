@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.chunks import Cells, Chunk, Position, StatedTimes, read_titles
+from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position, read_titles
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, shown, storable
 from alerting.definitions.wording.language import ENGLISH, Styled
@@ -39,20 +39,14 @@ _STRUCT = 12
 _WESTMOST = timedelta(hours=12)
 
 
-class ParquetTable:
+class ParquetTable(ChunkedTable):
     """Parquet file whose columns become text cells that parse to the same values."""
 
     unit = "row"
-    notes: tuple[str, ...] = ()
-    stated = StatedTimes()
-    title_lines: tuple[int, ...] = ()
-    unit_line: int | None = None
-    first_line: int | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.position = Position(path)
-        self.as_written: Mapping[str, str] = {}
         with _parquet(path) as file:
             names = list(file.schema_arrow.names)
             self._names = dict(zip(read_titles(path, names), names, strict=True))
@@ -64,7 +58,7 @@ class ParquetTable:
 
     def _batches(self, titles: Sequence[str], rows: int) -> Iterator[Chunk]:
         """Yield chunks of about `rows` rows, and of less where these have many bytes."""
-        self.position = self.position.reopen()
+        self.position.reopen()
         first = 1
         columns = [self._names[t] for t in titles]
         with _parquet(self.path, as_dictionaries=True) as file:

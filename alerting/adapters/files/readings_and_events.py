@@ -330,7 +330,8 @@ class ReadingsFile(TableFile[Profile]):
         if parsed is None:
             yield from self._rows.chunks()
             return
-        position = self._rows.table.position = self._rows.table.position.reopen()
+        position = self._rows.table.position
+        position.reopen()
         for i, keyed in enumerate(parsed, 1):
             position.done = position.total * i // len(parsed)
             yield keyed

@@ -526,7 +526,7 @@ def _look_at_head(job: Import) -> None:
         table = _open(job)
         job.titles = table.titles
         job.head = FileForm(
-            separator=getattr(table, "separator", None),
+            separator=table.separator,
             title_lines=table.title_lines,
             unit_line=table.unit_line,
             first_line=table.first_line,
