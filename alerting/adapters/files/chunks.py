@@ -37,6 +37,12 @@ class Chunk:
     broken: tuple[BadLine, ...]
     original: Callable[[int], str]
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Chunk:
+        """Return some of the rows."""
+        columns = {title: cells.take(pa.array(rows)) for title, cells in self.columns.items()}
+        original = self.original
+        return Chunk(self.lines[rows], columns, self.broken, lambda r: original(int(rows[r])))
+
 
 class StatedTimes(NamedTuple):
     """Statements above a table on its times: a `zone`, as written; the `date` of stamps
@@ -180,6 +186,7 @@ class Block:
 
     first_line: int
     data: bytes
+    lines: int
 
 
 class Position:
@@ -273,8 +280,7 @@ def _encoding_by_mark(path: Path) -> str:
 
 def count_lines(data: bytes) -> int:
     """Return the number of lines, the last of which may have no end."""
-    ends = np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    return int(ends) + (not data.endswith(b"\n"))
+    return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[Block, None, None]:
@@ -314,8 +320,9 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
                 if names == [WINDOWS]:
                     encoding.name = WINDOWS
             if cut:
-                yield Block(line, whole)
-                line += count_lines(whole)
+                block = Block(line, whole, count_lines(whole))
+                yield block
+                line += block.lines
 
 
 def first_block(path: Path, encoding: TextEncoding) -> Block | None:

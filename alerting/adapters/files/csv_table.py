@@ -77,8 +77,11 @@ class CsvTable(ChunkedTable):
         self._passed = 0
         for block in blocks(self.path, self._encoding, self.position):
             chunk = self._parse(block, titles)
+            if chunk is not None and self.tables:
+                filled = [pc.not_equal(c, "").to_numpy(False) for c in chunk.columns.values()]
+                chunk = chunk.take(np.flatnonzero(np.logical_or.reduce(filled)))
             if chunk is not None:
-                yield _filled_rows(chunk) if self.tables else chunk
+                yield chunk
         if self._head.grows and self._widest < len(self.titles):
             raise other_columns(self.path, len(self.titles), self._head.width)
         if self._passed:
@@ -99,7 +102,7 @@ class CsvTable(ChunkedTable):
             following = _end_of_lines(data, 1, end)
             is_open ^= data.count(b'"', end, following) % 2
             end = following
-        chunk = self._parse(Block(1, data[:end]), self.titles)
+        chunk = self._parse(Block(1, data[:end], count_lines(data[:end])), self.titles)
         if chunk is not None and len(chunk.lines):
             return chunk
         return next(self.chunks(self.titles), None)
@@ -107,8 +110,9 @@ class CsvTable(ChunkedTable):
     def _parse(self, block: Block, titles: Sequence[str]) -> Chunk | None:
         """Return the rows of a block, None of a blank one."""
         if block.first_line == 1:
-            below = block.data[_end_of_lines(block.data, self._head.lines) :]
-            block = Block(self._head.lines + 1, below)
+            above = self._head.lines
+            below = block.data[_end_of_lines(block.data, above) :]
+            block = Block(above + 1, below, block.lines - above)
         if not block.data or block.data.isspace():
             return None
         return self._quick(block, titles) or self._exact(block, titles)
@@ -118,7 +122,7 @@ class CsvTable(ChunkedTable):
         data = block.data
         # lines may be comments, or titles again
         marks = [mark.encode() for mark in (*self._head.comments, *self._head.title_texts)]
-        if any(m in data and (data.startswith(m) or b"\n" + m in data) for m in marks):
+        if any(m[:1] in data and (data.startswith(m) or b"\n" + m in data) for m in marks):
             return None
         names = self._fields
         is_quoted = b'"' in data
@@ -145,7 +149,7 @@ class CsvTable(ChunkedTable):
         except pa.ArrowInvalid:
             return None
         is_behind = any(pc.any(pc.not_equal(table[title], "")).as_py() for title in further)
-        if is_behind or table.num_rows != count_lines(data):
+        if is_behind or table.num_rows != block.lines:
             return None
         missing = pa.array([""] * table.num_rows)
         cells = {t: table[t].combine_chunks() if t in names else missing for t in titles}
@@ -229,16 +233,6 @@ def _end_of_lines(data: bytes, lines: int, start: int = 0) -> int:
     for _ in range(lines):
         start = data.find(b"\n", start) + 1 or len(data)
     return start
-
-
-def _filled_rows(chunk: Chunk) -> Chunk:
-    """Return the rows of a chunk with any cell."""
-    rows = np.zeros(len(chunk.lines), dtype=bool)
-    for cells in chunk.columns.values():
-        rows |= pc.not_equal(cells, "").to_numpy(zero_copy_only=False)
-    columns = {title: cells.filter(pa.array(rows)) for title, cells in chunk.columns.items()}
-    at = np.flatnonzero(rows)
-    return Chunk(chunk.lines[rows], columns, chunk.broken, lambda row: chunk.original(int(at[row])))
 
 
 def titles_of_table(table: ChunkedTable, times: str | None, only: Sequence[str]) -> Sequence[str]:

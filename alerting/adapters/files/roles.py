@@ -413,8 +413,10 @@ class _LongForm:
         """Return whether a column holds qualities below the title of some, `surely` not codes of
         which the kind is open."""
         is_flag = is_titled("validity", title)
+        if not is_flag and not is_titled("quality", title):
+            return False
         texts = pc.unique(self._cells[title].drop_null()).to_pylist()
-        return bool(texts and (is_flag or is_titled("quality", title))) and all(
+        return bool(texts) and all(
             (is_flag and text.casefold() in VALIDITY_FLAGS)
             or (not surely and re.match(_INTEGER, text))
             or grade(text, self._form.quality_codes)
