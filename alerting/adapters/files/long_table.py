@@ -82,7 +82,7 @@ class LongTable(ChunkedTable):
                     is_last &= as_mask(pc.fill_null(pc.equal(cells, cells[-1]), False))
                 end = int(np.flatnonzero(~is_last).max(initial=-1)) + 1
                 end = end if rows - end <= _MOST_WAITING else rows
-                yield from self._widen(waiting.take(np.arange(end)), titles)
+                yield from self._widen(waiting, titles, end)
                 chunk = _join(waiting.take(np.arange(end, rows)), following)
             waiting = chunk
         if waiting is not None:
@@ -193,9 +193,12 @@ class LongTable(ChunkedTable):
                     f"the values, add --quality {title!r}"
                 )
 
-    def _widen(self, chunk: Chunk, titles: Sequence[str]) -> Iterator[Chunk]:
-        """Yield the rows of a chunk as instants, in pieces of a bounded number of cells."""
-        variables = self._variables(chunk)
+    def _widen(
+        self, chunk: Chunk, titles: Sequence[str], until: int | None = None
+    ) -> Iterator[Chunk]:
+        """Yield the rows of a chunk up to one as instants, in pieces of a bounded number of
+        cells."""
+        variables = self._variables(chunk)[:until]
         why = "there is no name of a variable"
         unnamed = [
             BadLine(int(chunk.lines[row]), self.columns.variable, why, chunk.original(row))
