@@ -5,9 +5,10 @@ hold numbers or stamps."""
 import csv
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
-from alerting.adapters.files.chunks import MOST_COLUMNS, StatedTimes, read_titles
+from alerting.adapters.files.chunks import MOST_COLUMNS, read_titles
 from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
 from alerting.adapters.files.heads.head_lines import (
     EMPTY,
@@ -241,7 +242,10 @@ class _Head:
         """Return the line that names the columns best: the lowest with a name for each; else the
         one with names of most. None if none does."""
         if first is None:
-            return self._first_texts()
+            filled = [i for i, line in enumerate(self.lines) if line.fields]
+            wide = [i for i in filled if self.lines[i].filled >= min(2, self.width)]
+            wide = [i for i in wide if len(self.lines[i].fields) >= self.width - 1]
+            return next(iter(wide or filled), None)  # of a table of texts
         named = [
             i
             for i in block
@@ -280,22 +284,6 @@ class _Head:
                 f"{self.path!s}: the rows have {self.width} fields, but line {line.number} names "
                 f"{len(line.fields)}: name all columns with --columns, in their order"
             )
-
-    def _first_texts(self) -> int | None:
-        """Return the titles of a table of texts: the first line with fields enough."""
-        for i, line in enumerate(self.lines):
-            if line.filled >= min(2, self.width) and len(line.fields) >= self.width - 1:
-                return i
-        return next((i for i, line in enumerate(self.lines) if line.fields), None)
-
-    def _is_equal(self, index: int, base: int | None) -> bool:
-        """Return whether a line names several columns as well as the titles do."""
-        is_whole = len(self.values) > 2 and self._is_complete(index) and self._names_times(index)
-        return (
-            is_whole
-            and base not in (None, index)
-            and self._quality(index) >= self._quality(base or 0)
-        )
 
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
@@ -340,17 +328,14 @@ class _Head:
             if column in self.times and unit:
                 continue
             if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
-                return self._has_unit_of_each_number(line)
+                # a unit for each of several columns of numbers; the first may be a count of rows
+                numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
+                units_of = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
+                is_of_all = 1 < len(numbers) == len(units_of) and max(map(len, units_of)) > 1
+                return bool(self.times) and is_of_all
             units += bool(unit)
             texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
         return units > 0 and (not texts or (bool(self.times) and units >= texts))
-
-    def _has_unit_of_each_number(self, line: HeadLine) -> bool:
-        """Return whether a line has a unit for each of several columns of numbers, whatever it has
-        for the others; the first column may be a count of rows."""
-        numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
-        units = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
-        return bool(self.times) and 1 < len(numbers) == len(units) and max(map(len, units)) > 1
 
     def _commented_titles(self, first: int | None) -> int | None:
         """Return the number of the lowest comment above the rows if it holds their titles."""
@@ -403,12 +388,21 @@ class _Head:
             if line.filled
             and line in untitled
             and line is not unit_line
-            and not _is_used(line, untitled, stated)
+            and not (any(stated) and stated != read_stated(o.fields for o in untitled if o != line))
         ]
         notes = self._notes(names, unread, start)
-        also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
+        whole = [i for i in block if self._is_complete(i) and self._names_times(i)]
+        also = [
+            self.lines[i].number
+            for i in whole
+            if i not in (units, base) and base is not None and len(self.values) > 2
+            if self._quality(i) >= self._quality(base)
+        ]
         notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
-        titles = self._stated_columns(names.titles) if self.columns else names.titles
+        titles = self.columns or names.titles
+        usual = (len(names.titles), self.width, len(self.kinds.rstrip(EMPTY)), len(titles))
+        if len(titles) not in usual[: 3 + (not self.columns or self._grows(len(names.titles)))]:
+            raise other_columns(self.path, len(titles), len(names.titles))
         return FileHead(
             separator=self.separator,
             lines=last,
@@ -419,22 +413,18 @@ class _Head:
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
             stated=stated,
-            comments=self._marks(last),
+            comments=tuple(  # `#` anywhere, another mark only above the rows
+                mark
+                for mark in COMMENTS
+                if any(
+                    line.text.startswith(mark) and (mark == "#" or line.number <= last)
+                    for line in self.comments
+                )
+            ),
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
             tables=names.tables,
             grows=self._grows(len(names.titles)),
-        )
-
-    def _marks(self, last: int) -> tuple[str, ...]:
-        """Return what begins comments: `#` anywhere, another mark only above the rows."""
-        return tuple(
-            mark
-            for mark in COMMENTS
-            if any(
-                line.text.startswith(mark) and (mark == "#" or line.number <= last)
-                for line in self.comments
-            )
         )
 
     def _numbers(self) -> list[str]:
@@ -476,12 +466,6 @@ class _Head:
             return self.width if not self.kinds[count:].strip(EMPTY) else count
         return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
-    def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        usual = (len(titles), self.width, len(self.kinds.rstrip(EMPTY)))
-        if len(self.columns) not in usual and not self._grows(len(titles)):
-            raise other_columns(self.path, len(self.columns), len(titles))
-        return list(self.columns)
-
     def _notes(self, names: Names, unread: Sequence[HeadLine], start: int) -> list[str]:
         """Return what the form does not say: which lines are not read, and titles that changed."""
         lines = sorted(names.lines)
@@ -518,13 +502,6 @@ def other_columns(path: Path, stated: int, columns: int) -> UserError:
     )
 
 
-def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> bool:
-    """Return whether a statement on the times comes from this line."""
-    return any(stated) and stated != read_stated(
-        record.fields for record in above if record != line
-    )
-
-
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
     if column == 0 and _UNIT_LABEL.search(cell):
@@ -535,11 +512,7 @@ def _is_no_unit(column: int, cell: str) -> bool:
 def _list_numbers(numbers: Sequence[int]) -> str:
     """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
     texts: list[str] = []
-    start = 0
-    for end in range(1, len(numbers) + 1):
-        if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
-            continue
-        row = numbers[start:end]
-        texts += map(str, row) if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
-        start = end
+    for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        row = [str(number) for _, number in group]
+        texts += row if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
     return join_with_and(", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else "".join(texts)

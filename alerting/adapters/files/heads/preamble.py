@@ -65,20 +65,12 @@ def _iso_stamp(text: str) -> str | None:
     except ValueError:
         cells = column([text])
     form = stamp_format(cells)
-    if form is None:
-        return None
-    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
-    if mark is not None:
+    if mark := next((mark for mark, orders in ORDERS.items() if form in orders), None):
         order = order_shown(cells, mark)
-        if order < 0:
-            return None
-        form = ORDERS[mark][order]
-    stamps = form.read(cells)
-    if int(stamps.at[0]) == NO_INSTANT:
+        form = ORDERS[mark][order] if order >= 0 else None
+    stamps = form.read(cells) if form else None
+    if stamps is None or stamps.at[0] == NO_INSTANT:
         return None
     at = datetime.fromtimestamp(int(stamps.at[0]) / 1000, UTC).replace(tzinfo=None)
-    if ":" not in text:
-        return at.date().isoformat()
-    fraction = re.search(r":\d\d\.(\d{1,9})", text)
-    written = at.isoformat(timespec="seconds") + (f".{fraction[1]}" if fraction else "")
-    return written if stamps.naive[0] else f"{written}Z"
+    written = at.isoformat(timespec="milliseconds").removesuffix(".000")
+    return written + "Z" * (not stamps.naive[0]) if ":" in text else written[:10]
