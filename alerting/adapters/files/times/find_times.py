@@ -146,8 +146,8 @@ def _zone_column(
 ) -> str | None:
     """Return the title of the column that names the zones of stamps which name none; None without
     one. Raises UserError if it names places."""
-    named = VOCABULARY["times"]["zone"]
-    free = [t for t in table.titles if t not in (*used, *titles) and re.match(named, t.strip())]
+    free = [t for t in table.titles if t not in (*used, *titles)]
+    free = [title for title in free if re.match(VOCABULARY["times"]["zone"], title.strip())]
     if len(free) != 1 or not titles or share(cells[titles[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
         return None
     zones = cells[free[0]].drop_null().unique().to_pylist()
