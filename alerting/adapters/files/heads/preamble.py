@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from alerting.adapters.files.cells import NO_INSTANT, column
 from alerting.adapters.files.chunks import StatedTimes
 from alerting.adapters.files.recognition import stamp_format
-from alerting.adapters.files.times.stamp_formats import ORDERS, order_shown
+from alerting.adapters.files.times.stamp_formats import with_order
 
 CLOCK = re.compile(r"(?i)^\d{1,2}:\d\d(:\d\d([.,:]\d{1,9})?)?(\s?[ap]\.?\s?m\.?)?$")
 _LABELLED = re.compile(r"^(?P<label>[^:=]{2,40}?)\s*[:=]\s*(?P<value>\S.*)$")
@@ -64,10 +64,7 @@ def _iso_stamp(text: str) -> str | None:
         return text.replace(" ", "T", 1) if len(text) > 10 else text
     except ValueError:
         cells = column([text])
-    form = stamp_format(cells)
-    if mark := next((mark for mark, orders in ORDERS.items() if form in orders), None):
-        order = order_shown(cells, mark)
-        form = ORDERS[mark][order] if order >= 0 else None
+    form = with_order(stamp_format(cells), [cells])
     stamps = form.read(cells) if form else None
     if stamps is None or stamps.at[0] == NO_INSTANT:
         return None
