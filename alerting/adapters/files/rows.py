@@ -14,7 +14,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import Chunk
-from alerting.adapters.files.find_form import FoundForm, quality_columns
+from alerting.adapters.files.find_form import FoundForm
 from alerting.adapters.files.recognition import (
     JOINED,
 )
@@ -156,8 +156,7 @@ class TableRows:
         self.file = file
         self.table = file.table
         self.assets = TextNames("asset", file.form.asset_prefix)
-        columns = quality_columns(file.table, file.form)
-        self.quality = QualityColumns(columns, file.form.quality_codes)
+        self.quality = QualityColumns(file.qualities, file.form.quality_codes)
         self.time = JOINED.join(file.times.texts.titles)
         self.stamps = file.times.new_stamps()
         self._missing = (*MISSING_TEXTS, *file.form.missing)
