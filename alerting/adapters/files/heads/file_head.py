@@ -136,26 +136,21 @@ class _Head:
         rows = [line for line in self.lines if len(line.fields) == self.width]
         rows = list({line.text: line for line in reversed(rows)}.values())[::-1]
         later = rows[len(rows) // 2 :]
+        columns = range(self.width)
         # a column may have cells at the begin of the file only
         by_all = zip(column_kinds(later, self.width), column_kinds(rows, self.width), strict=True)
         self.kinds = "".join(
             kind if kind != EMPTY or of_all not in TYPED else of_all for kind, of_all in by_all
         )
-        if STAMP not in self.kinds:
-            self._find_count(later)
+        cells = [[row.fields[c] for row in later if row.kinds[c] == NUMBER] for c in columns]
+        counts = [c for c in columns if self.kinds[c] == NUMBER and counts_time(cells[c])]
+        for c in counts[:1] if STAMP not in self.kinds else ():  # a count of time is a stamp
+            self.lines = [with_stamps(line, c) for line in self.lines]
+            self.kinds = self.kinds[:c] + STAMP + self.kinds[c + 1 :]
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
         self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
         self.typed = [c for c in used if self.kinds[c] in TYPED]
         self.values = [c for c in used if c not in self.times] or used
-
-    def _find_count(self, rows: Sequence[HeadLine]) -> None:
-        """Take the first column of numbers that count time for one of stamps."""
-        for column in range(self.width):
-            cells = [row.fields[column] for row in rows if row.kinds[column] == NUMBER]
-            if self.kinds[column] == NUMBER and counts_time(cells):
-                self.lines = [with_stamps(line, column) for line in self.lines]
-                self.kinds = self.kinds[:column] + STAMP + self.kinds[column + 1 :]
-                return
 
     def read(self) -> FileHead:
         """Return the head. Raises UserError if what is stated cannot be."""
@@ -165,10 +160,11 @@ class _Head:
         units = self._unit_line([i for i in block if i != base], base)
         if self.header_line is None:
             base = self._best_titles([i for i in block if i != units], first)
-            commented = self._commented_titles(first) if base is None else None
-            if commented is not None:
-                lines = sorted([*self.lines, *self.comments])
-                return _Head(self.path, self.separator, lines, commented, self.columns).read()
+            above = [c for c in self.comments if first is None or c < self.lines[first]][-1:]
+            for line in above if base is None else ():  # the lowest comment may hold the titles
+                if len(line.fields) == self.width and not line.count(TYPED) and self._clashes(line):
+                    lines = sorted([*self.lines, *self.comments])
+                    return _Head(self.path, self.separator, lines, line.number, self.columns).read()
         return self._assemble(base, units if base is not None else None, block, first)
 
     def _is_row(self, line: HeadLine) -> bool:
@@ -187,20 +183,15 @@ class _Head:
         if self.header_line == 0 and not self.times:
             whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
             return next(whole, None)
-        for i in range(start, len(self.lines)):
-            if self._is_row(self.lines[i]) and (start or not self._is_preamble(i)):
+        for i, line in [*enumerate(self.lines)][start:]:
+            is_whole = start or (not self._clashes(line) and 2 * line.filled > self.width)
+            has_titles_below = not is_whole and any(
+                below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
+                for below in self.lines[i + 1 : i + 1 + _BELOW]
+            )
+            if self._is_row(line) and not has_titles_below:
                 return i
         return None
-
-    def _is_preamble(self, index: int) -> bool:
-        """Return whether a line that looks like a row has titles below it."""
-        line = self.lines[index]
-        if not self._clashes(line) and 2 * line.filled > self.width:
-            return False
-        return any(
-            below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
-            for below in self.lines[index + 1 : index + 1 + _BELOW]
-        )
 
     def _block(self, first: int | None, base: int | None) -> range:
         """Return the lines directly above the first row, which may name columns or units."""
@@ -270,20 +261,16 @@ class _Head:
 
         best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
-            self._refuse_shifted(best, first)
+            line = self.lines[first - 1] if best == first - 1 else None
+            if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
+                raise UserError(
+                    f"{self.path!s}: the rows have {self.width} fields, but line {line.number} "
+                    f"names {len(line.fields)}: name all columns with --columns, in their order"
+                )
             return None
         texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
         is_whole = self._names_times(best) and self._covered(best) == len(self.values)
         return best if is_whole or 2 * texts >= len(self.values) else None
-
-    def _refuse_shifted(self, best: int | None, first: int) -> None:
-        """Refuse rows that have more fields than the line directly above them has titles."""
-        line = self.lines[first - 1] if best == first - 1 else None
-        if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
-            raise UserError(
-                f"{self.path!s}: the rows have {self.width} fields, but line {line.number} names "
-                f"{len(line.fields)}: name all columns with --columns, in their order"
-            )
 
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
@@ -337,14 +324,6 @@ class _Head:
             texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
         return units > 0 and (not texts or (bool(self.times) and units >= texts))
 
-    def _commented_titles(self, first: int | None) -> int | None:
-        """Return the number of the lowest comment above the rows if it holds their titles."""
-        above = [c for c in self.comments if first is None or c < self.lines[first]]
-        lowest = above[-1] if above else None
-        if lowest is None or len(lowest.fields) != self.width or lowest.count(TYPED):
-            return None
-        return lowest.number if self._clashes(lowest) else None
-
     def _rows_start(self, base: int | None, units: int | None, first: int | None) -> int:
         """Return the first line that is no head. Of a table without stamps, it follows the titles
         and units; else lines of text in columns of numbers are head, up to the first stamp."""
@@ -366,7 +345,9 @@ class _Head:
         start = self._rows_start(base, units, first)
         last = self.lines[start].number - 1 if start < len(self.lines) else self.lines[-1].last
         comments = [line for line in self.comments if line.number <= last]
-        names = Names(self._numbers(), set())
+        stamps = [line.cell(c) for c in self.times for line in self.lines if line.kind(c) == STAMP]
+        ts = [c for c in self.times if len(self.times) == 1 and all(map(has_day, stamps))]
+        names = Names(["ts" if c in ts else f"column_{c + 1}" for c in range(self.width)], set())
         if base is not None:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
@@ -427,16 +408,6 @@ class _Head:
             grows=self._grows(len(names.titles)),
         )
 
-    def _numbers(self) -> list[str]:
-        """Return titles for columns without any; that of the stamps is `ts` if it is plain."""
-        titles = [f"column_{number}" for number in range(1, self.width + 1)]
-        if len(self.times) == 1:
-            (column,) = self.times
-            cells = [line.cell(column) for line in self.lines if line.kind(column) == STAMP]
-            if all(map(has_day, cells)):
-                titles[column] = "ts"
-        return titles
-
     def _units(self, titles: Sequence[str], line: HeadLine | None) -> tuple[str, ...]:
         cells = [line.cell(c).strip("[]()").strip() if line else "" for c in range(len(titles))]
         return tuple(
@@ -460,11 +431,9 @@ class _Head:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
-        if self._grows(len(named)):
-            return len(named)
-        if self.width > count:
-            return self.width if not self.kinds[count:].strip(EMPTY) else count
-        return self.width if all(map(_AT_END.match, titles[self.width :])) else count
+        lacks_remarks = all(map(_AT_END.match, titles[self.width :]))
+        is_cut = self.kinds[count:].strip(EMPTY) or not lacks_remarks
+        return len(named) if self._grows(len(named)) else count if is_cut else self.width
 
     def _notes(self, names: Names, unread: Sequence[HeadLine], start: int) -> list[str]:
         """Return what the form does not say: which lines are not read, and titles that changed."""

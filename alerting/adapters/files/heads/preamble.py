@@ -8,21 +8,11 @@ from alerting.adapters.files.cells import NO_INSTANT, column
 from alerting.adapters.files.chunks import StatedTimes
 from alerting.adapters.files.recognition import stamp_format
 from alerting.adapters.files.times.stamp_formats import with_order
+from alerting.adapters.files.vocabulary import VOCABULARY
 
 CLOCK = re.compile(r"(?i)^\d{1,2}:\d\d(:\d\d([.,:]\d{1,9})?)?(\s?[ap]\.?\s?m\.?)?$")
 _LABELLED = re.compile(r"^(?P<label>[^:=]{2,40}?)\s*[:=]\s*(?P<value>\S.*)$")
-_ZONE = re.compile(
-    r"(?i)^(time[ _-]?zone|zeitzone|fuseau( horaire)?|zona horaria|tz|(utc|gmt)[ _-]?offset)$"
-)
-_DATE = re.compile(
-    r"(?i)^((start|begin|test|log|logging|recording|measurement|measuring|mess|aufnahme)[ _-]?)?"
-    r"(date|datum|fecha)$|^(start|mess|aufnahme|beginn?)datum$|^date (of|du|de) .*$"
-)
-_START = re.compile(
-    r"(?i)^(start|beginn?|t0|début|debut|inicio)$|^\w*?(start|begin)[ _-]?(ed|time|zeit|at|of)\b.*$"
-    r"|^(startzeit(punkt)?|messbeginn|recording start|start .*time|(aufnahme|log)start)$"
-)
-_CLOCK_LABEL = re.compile(r"(?i)^(time|uhrzeit|zeit|heure|hora)$")
+_LABELS = {role: re.compile(words) for role, words in VOCABULARY["preamble"].items()}
 
 
 def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
@@ -30,14 +20,16 @@ def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
     that say the same the lowest counts."""
     zone = date = clock = start = None
     for label, value in _labelled_values(lines):
-        if _ZONE.match(label):
+        if _LABELS["zone"].match(label):
             zone = value
-        elif _DATE.match(label) and (stamp := _iso_stamp(value)):
+        elif _LABELS["date"].match(label) and (stamp := _iso_stamp(value)):
             date = stamp[:10]
             start = stamp if "T" in stamp else start
-        elif _START.match(label) and (stamp := _iso_stamp(value)):
+        elif _LABELS["start"].match(label) and (stamp := _iso_stamp(value)):
             start = stamp
-        elif (_START.match(label) or _CLOCK_LABEL.match(label)) and CLOCK.match(value):
+        elif (_LABELS["start"].match(label) or _LABELS["clock"].match(label)) and CLOCK.match(
+            value
+        ):
             clock = value
     if clock and date and not start:
         start = _iso_stamp(f"{date} {clock}")
