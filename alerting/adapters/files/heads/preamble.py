@@ -20,16 +20,16 @@ def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
     that say the same the lowest counts."""
     zone = date = clock = start = None
     for label, value in _labelled_values(lines):
-        if _LABELS["zone"].match(label):
+        roles = {role for role, words in _LABELS.items() if words.match(label)}
+        stamp = _iso_stamp(value) if roles & {"date", "start"} else None
+        if "zone" in roles:
             zone = value
-        elif _LABELS["date"].match(label) and (stamp := _iso_stamp(value)):
+        elif "date" in roles and stamp:
             date = stamp[:10]
             start = stamp if "T" in stamp else start
-        elif _LABELS["start"].match(label) and (stamp := _iso_stamp(value)):
+        elif "start" in roles and stamp:
             start = stamp
-        elif (_LABELS["start"].match(label) or _LABELS["clock"].match(label)) and CLOCK.match(
-            value
-        ):
+        elif roles & {"start", "clock"} and CLOCK.match(value):
             clock = value
     if clock and date and not start:
         start = _iso_stamp(f"{date} {clock}")
