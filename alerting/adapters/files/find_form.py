@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +41,18 @@ from alerting.readings.unit_conversion import column_names
 DEFAULT_ASSET_COLUMN = "asset"
 _BETWEEN_ORIGINS = timedelta(days=1462)  # of days of Excel
 _HEAD_BYTES = 5 << 20
+_CONTRADICTIONS: Mapping[str, Callable[[FileForm], object]] = {
+    "give either --asset or --asset-column: the asset is named once for all lines, or on each "
+    "line": lambda form: form.asset and form.asset_column,
+    "--asset-prefix goes with --asset-column; write the whole name after --asset": (
+        lambda form: form.asset and form.asset_prefix
+    ),
+    "{form.decimal!r} is not a decimal mark; write . or ,": (
+        lambda form: form.decimal not in (".", ",", None)
+    ),
+    "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
+    "qualities": (lambda form: form.quality_codes and not (form.quality or form.quality_suffix)),
+}
 _FIRST_BYTES = 4096
 
 
@@ -48,13 +60,15 @@ _FIRST_BYTES = 4096
 class FoundForm:
     """A file and how it is read. `form`: that of its rows, which are wide; `found`: all that was
     stated or found, but the encoding, which later bytes may show. `names`: of the value columns by
-    title; `units`: of the variables that there are, None if the columns are attributes."""
+    title; `units`: of the variables that there are, None if the columns are attributes.
+    `qualities`: the columns of these, each with the column of which it is, None for all."""
 
     form: FileForm
     found: FileForm
     table: ChunkedTable
     sample: Sample
     asset_column: str | None
+    qualities: Mapping[str, str | None]
     times: FileTimes
     names: dict[str, str]
     numbers: NumberForm
@@ -128,7 +142,9 @@ def find_form(
     exist. `units`: of the variables that there are, to which the columns may belong; None if the
     columns are attributes.
     """
-    _refuse_contradictions(form)
+    for sentence, is_so in _CONTRADICTIONS.items():
+        if is_so(form):
+            raise UserError(sentence.format(form=form))
     stated = form
     table = open_table(path, form)
     if form.decimal == "," == table.separator:
@@ -151,7 +167,8 @@ def find_form(
         column(table, title, option)
     titles = titles_of_table(table, form.time, form.only)
     used = [*([asset] if asset else []), *(title for title, _ in keys)]
-    used += quality_columns(table, form)
+    qualities = _quality_columns(table, form)
+    used += qualities
     times = find_times(table, form, cells, used, with_ends=bool(keys))
     used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
@@ -174,29 +191,12 @@ def find_form(
         zone=None if times.are_zoned else times.zone.key if times.zone else "UTC",
         zone_from=None if times.are_zoned else times.zone_from,
     )
-    return FoundForm(form, found, table, cells, asset, times, names, numbers, written, units)
+    return FoundForm(
+        *(form, found, table, cells, asset, qualities, times, names, numbers, written, units)
+    )
 
 
-def _refuse_contradictions(form: FileForm) -> None:
-    if form.asset and form.asset_column:
-        raise UserError(
-            "give either --asset or --asset-column: the asset is named once for all lines, or on "
-            "each line"
-        )
-    if form.asset and form.asset_prefix:
-        raise UserError(
-            "--asset-prefix goes with --asset-column; write the whole name after --asset"
-        )
-    if form.decimal not in (".", ",", None):
-        raise UserError(f"{form.decimal!r} is not a decimal mark; write . or ,")
-    if form.quality_codes and not (form.quality or form.quality_suffix):
-        raise UserError(
-            "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
-            "qualities"
-        )
-
-
-def quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:
+def _quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:
     """Return the columns of qualities, each with the column of which it is, None for all. Raises
     UserError if there is none such as is stated."""
     columns: dict[str, str | None] = {}
@@ -248,7 +248,14 @@ def value_names(
     for title in form.rename:
         column(table, title, "--rename")
     chosen = [t for t in titles if not form.only or t in form.only]
-    names = {t: _given_name(t, form) if t in form.rename else variable_name(t) for t in chosen}
+    names = {title: form.rename.get(title) or variable_name(title) for title in chosen}
+    for title in (title for title in chosen if title in form.rename):
+        name = form.rename[title]
+        if not name or variable_name(name) != name:
+            raise UserError(
+                f"{shown(name)} is not a legal name; write for example --rename "
+                f"'{title}={variable_name(name or title)}'"
+            )
     if units is not None:
         others = [title for title in chosen if title not in form.rename]
         by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
@@ -266,16 +273,6 @@ def value_names(
     return names
 
 
-def _given_name(title: str, form: FileForm) -> str:
-    name = form.rename[title]
-    if not name or variable_name(name) != name:
-        raise UserError(
-            f"{shown(name)} is not a legal name; write for example --rename "
-            f"'{title}={variable_name(name or title)}'"
-        )
-    return name
-
-
 def hash_form(path: Path, rows: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
     readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
@@ -283,21 +280,15 @@ def hash_form(path: Path, rows: What) -> str:
     Raises UserError if there is no file, or it is empty.
     """
     magic(path)
+    with path.open("rb") as file:
+        line = file.readline(_FIRST_BYTES).decode("latin-1")
+    texts = [re.sub(r"[-+]?[0-9][0-9.]*", "0", line)]
     try:
         table = open_table(path)
     except UserError:
-        return _hash(rows, _mask_first_line(path))
-    titles = [table.as_written.get(title, title) for title in table.titles]
-    is_untitled = table.first_line is not None and not table.title_lines
-    first = [_mask_first_line(path)] if is_untitled else []
-    return _hash(rows, table.separator or "", *titles, *first)
-
-
-def _mask_first_line(path: Path) -> str:
-    with path.open("rb") as file:
-        line = file.readline(_FIRST_BYTES)
-    return re.sub(r"[-+]?[0-9][0-9.]*", "0", line.decode("latin-1"))
-
-
-def _hash(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+        table = None
+    if table is not None:
+        titles = [table.as_written.get(title, title) for title in table.titles]
+        is_untitled = table.first_line is not None and not table.title_lines
+        texts = [table.separator or "", *titles, *(texts if is_untitled else ())]
+    return hashlib.sha256("\0".join([rows, *texts]).encode("utf-8", "replace")).hexdigest()

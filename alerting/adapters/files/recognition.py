@@ -23,7 +23,7 @@ from alerting.adapters.files.times.stamp_formats import (
     LETTER,
     ORDERS,
     StampFormat,
-    order_shown,
+    with_order,
 )
 from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
@@ -112,7 +112,7 @@ def restates_time(cells: Cells, title: str, at: Millis) -> bool:
         return False
     is_day = share(cells, DAY_ONLY) == 1
     form = CLOCK_ONLY if of_clock else count_format(cells, title, named=True) or stamp_format(cells)
-    for order in next((orders for orders in ORDERS.values() if form in orders), (form,)):
+    for order in ORDERS.get(form) or (form,):
         stamps = order.read(cells).at if order else cell.iso_stamps(cells)[0]
         behind = (at - stamps)[(at != cell.NO_INSTANT) & (stamps != cell.NO_INSTANT)]
         behind = behind % _DAY_MS if of_clock else behind - is_day * _DAY_MS // 2
@@ -253,7 +253,7 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     if _are_intervals(few):
         few = _starts(few)
         filled = _starts(filled)
-    forms = (*FORMATS, *(orders[0] for orders in ORDERS.values()))
+    forms = (*FORMATS, *ORDERS)
     shares = {f: float(f.matches(filled).mean()) for f in forms if f.matches(few).any()}
     best = max(shares, key=lambda f: shares[f], default=None)
     return best if best and shares[best] > LEAST_SHARE_OF_STAMPS else None
@@ -268,28 +268,20 @@ def find_format(
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
         return None if count in COUNTS[:2] else count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
-    for form in alone if len(filled) else ():
-        if float(form.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
-            return form
+    for whole in alone if len(filled) else ():
+        if float(whole.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
+            return whole
     detected = stamp_format(filled)
-    return with_order(table, times[0], detected) if detected else None
-
-
-def with_order(table: ChunkedTable, title: str, form: StampFormat) -> StampFormat:
-    """Return the format, month first if the file shows it. Raises UserError without proof."""
-    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
-    if mark is None:
-        return form
-    for chunk in table.chunks([title]):
-        order = order_shown(cell.clean(chunk.columns[title]), mark)
-        if order >= 0:
-            return ORDERS[mark][order]
-    first, second = ORDERS[mark]
-    raise UserError(
-        f"{table.path!s}: column {shown(title)}: the stamps of the file do not show "
-        f"whether the day or the month comes first; choose --time-format {first.name} or "
-        f"--time-format {second.name}"
-    )
+    chunks = table.chunks([times[0]]) if detected in ORDERS else ()
+    form = with_order(detected, (cell.clean(chunk.columns[times[0]]) for chunk in chunks))
+    if detected and not form:
+        first, second = ORDERS[detected]
+        raise UserError(
+            f"{table.path!s}: column {shown(times[0])}: the stamps of the file do not show "
+            f"whether the day or the month comes first; choose --time-format {first.name} or "
+            f"--time-format {second.name}"
+        )
+    return form
 
 
 def share(cells: Cells, pattern: str) -> float:

@@ -8,7 +8,6 @@ as near to it as `MARGIN`: then the person is asked.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -54,7 +53,7 @@ SCORES: Mapping[str, Mapping[str, int]] = {
         "a count that is finer": 200,
         "a day alone": -150,
         "the end of an interval": -150,
-        **{f"called {title}": 100 - 10 * n for n, title in enumerate(_PREFERRED)},
+        "a preferred name": 10,
     },
     "variable": {"titled": 250, "tells rows apart": 200},
     "value": {"titled": 250, "varies": 100},
@@ -82,11 +81,11 @@ class RoleChoice(NamedTuple):
 
 
 def choose(
-    role: str, among: Iterable[str], tests: Mapping[str, Callable[[str], object]]
+    role: str, among: Iterable[str], tests: Mapping[str, Callable[[str], int]]
 ) -> RoleChoice | None:
     """Return the column of a role by what speaks for each; None if nothing speaks for any.
-    `tests`: whether a fact of the role holds for a title."""
-    scores = {t: sum(SCORES[role][fact] for fact in tests if tests[fact](t)) for t in among}
+    `tests`: whether, or how much, a fact of the role holds for a title."""
+    scores = {t: sum(SCORES[role][fact] * test(t) for fact, test in tests.items()) for t in among}
     best = max(scores, key=lambda title: scores[title], default=None)
     if best is None or scores[best] <= 0:
         return None
@@ -126,13 +125,14 @@ def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tu
     plain = [title for title in stamps if title not in counts]
     distinct = [len(cells[t].unique()) for t in (*counts[:1], *plain[:1])]
     is_finer = len(distinct) == 2 and distinct[0] > _FINER * distinct[1]
+    preferred = {name: rank for rank, name in enumerate(_PREFERRED[::-1], 1)}
     beside = "a count that is finer" if is_finer else "a count beside stamps"
-    tests: dict[str, Callable[[str], object]] = {
+    tests: dict[str, Callable[[str], int]] = {
         "stamps": lambda _: True,
-        beside: lambda title: plain and title in counts,
+        beside: lambda title: bool(plain) and title in counts,
         "a day alone": lambda title: share(cells[title], DAY_ONLY) > LEAST_SHARE_OF_STAMPS,
         "the end of an interval": lambda title: any(ends_of((t, title)) for t in stamps),
-        **{f"called {name}": partial(_is_called, name) for name in _PREFERRED},
+        "a preferred name": lambda title: preferred.get(title.lower(), 0),
     }
     choice = choose("stamp", stamps, tests if len(stamps) > 1 else {"stamps": tests["stamps"]})
     if choice is None:
@@ -146,10 +146,6 @@ def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tu
         )
     is_day = share(cells[choice.best], DAY_ONLY) > LEAST_SHARE_OF_STAMPS
     return (choice.best, *(_clocks(free, cells) if is_day else ()))
-
-
-def _is_called(name: str, title: str) -> bool:
-    return title.lower() == name
 
 
 def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
@@ -190,7 +186,7 @@ def _calendar_titles(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
 def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     """Return the one column of clock times, or the first of an interval; else that of hours."""
     clocks = [title for title in free if is_clock(cells[title])]
-    if len(clocks) == 1 or ends_of(clocks):
+    if len(clocks) == 1 or (len(clocks) == 2 and ends_of(clocks)):
         return (clocks[0],)
     hours = [
         title
@@ -201,10 +197,9 @@ def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
 
 
 def ends_of(titles: Sequence[str]) -> bool:
-    """Return whether two titles name the start and the end of an interval."""
-    if len(titles) != 2:
-        return False
-    first, second = (set(re.split(r"[^a-z]+", _plain(title))) for title in titles)
+    """Return whether these two titles name the start and the end of an interval."""
+    parts = (re.split(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])", title) for title in titles)
+    first, second = ({*map(fold, words)} for words in parts)
     return any(
         start in first - second and end in second - first and first - {start} == second - {end}
         for start, end in VOCABULARY["times"]["starts_and_ends"]
@@ -216,11 +211,6 @@ def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...
     return tuple(
         title for time in times for title in titles if title not in times and ends_of((time, title))
     )
-
-
-def _plain(title: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title))
-    return "".join(c for c in decomposed.lower() if not unicodedata.combining(c))
 
 
 class LongColumns(NamedTuple):
@@ -301,22 +291,17 @@ def find_long_form(
     """
     named = {"--variable-column": form.variable_column, "--value-column": form.value_column}
     stated = [title for title in named.values() if title]
-    if form.quality_suffix:
-        return None
-    if form.is_wide or form.sequence:
-        if stated:
-            raise UserError(
-                "--variable-column and --value-column are for files with stamps and one row for "
-                "each value; they do not go with --wide or --sequence"
-            )
+    if stated and (form.is_wide or form.sequence) and not form.quality_suffix:
+        raise UserError(
+            "--variable-column and --value-column are for files with stamps and one row for each "
+            "value; they do not go with --wide or --sequence"
+        )
+    if form.is_wide or form.sequence or form.quality_suffix:
         return None
     for option, title in named.items():
-        if title:
-            column(table, title, option)
-    if not stated and not any(
-        _may_be_variable(title, cells[title]) and not contains_stamps(cells[title], title)
-        for title in table.titles
-    ):
+        column(table, title or table.titles[0], option)
+    texts = (t for t in table.titles if _may_be_variable(t, cells[t]))
+    if not stated and all(contains_stamps(cells[title], title) for title in texts):
         return None
     try:
         times = time_columns(table, form.time, cells, [t for t in (asset, *stated) if t])
@@ -329,10 +314,8 @@ def find_long_form(
 
 def _may_be_variable(title: str, cells: Cells) -> bool:
     """Return whether a column holds texts, or whole numbers below the title of a variable."""
-    if cells.null_count == len(cells):
-        return False
     is_named = is_titled("variable", title) and share(cells, _INTEGER) == 1.0
-    return is_named or share(cells, _NUMBER) < 0.5
+    return cells.null_count < len(cells) and (is_named or share(cells, _NUMBER) < 0.5)
 
 
 class _LongForm:
@@ -385,14 +368,10 @@ class _LongForm:
         value = form.value_column or self._value(variable, named, varying)
         if value is None:
             return None
-        open_ones = [
-            title
-            for title in others
-            if (
-                (title in varying and not (self._is_copy(title, value) or self._is_remark(title)))
-                or self._is_instead_of(title, value)
-            )
-        ]
+        remarks = [t for t in varying if self._cells[t].null_count > 0.8 * len(self._instants)]
+        remarks = [title for title in remarks if not self._are_numbers(title)]
+        open_ones = [t for t in varying if t not in remarks and not self._is_copy(t, value)]
+        open_ones += [t for t in others if t not in open_ones and self._is_instead_of(t, value)]
         is_stated = bool(form.variable_column and form.value_column)
         if not is_stated and not self._is_decided(variable, value, open_ones):
             return None
@@ -404,7 +383,7 @@ class _LongForm:
             *(tuple(aside), bound, is_stated),
         )
 
-    def _sole(self, role: str, tests: Mapping[str, Callable[[str], object]]) -> str | None:
+    def _sole(self, role: str, tests: Mapping[str, Callable[[str], int]]) -> str | None:
         """Return the column of a role if no other is as likely."""
         choice = choose(role, self._rest, tests)
         return choice.best if choice and not choice.rivals else None
@@ -488,10 +467,6 @@ class _LongForm:
 
     def _are_numbers(self, title: str) -> bool:
         return share(self._cells[title], _NUMBER) >= 0.5
-
-    def _is_remark(self, title: str) -> bool:
-        cells = self._cells[title]
-        return cells.null_count > 0.8 * len(cells) and not self._are_numbers(title)
 
     def _is_instead_of(self, title: str, value: str) -> bool:
         """Return whether a column is filled in the rows only that have no value."""

@@ -14,7 +14,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, Cells, FloatArray
 from alerting.adapters.files.checks import BAD, UNCERTAIN, Check, Grades, read_names
 from alerting.adapters.files.chunks import Chunk
-from alerting.adapters.files.find_form import FoundForm, quality_columns
+from alerting.adapters.files.find_form import FoundForm
 from alerting.adapters.files.recognition import JOINED
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType
@@ -57,13 +57,12 @@ class TableRows:
         self.assets = TextNames("asset", file.form.asset_prefix)
         self.asset_index: dict[str, int] = {}
         self.stamps = file.times.new_stamps()
-        self._qualities = quality_columns(file.table, file.form)
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         self.stamps = self.file.times.new_stamps()
         asset = [self.file.asset_column] if self.file.asset_column else []
-        keys = [*self.file.times.texts.columns, *asset, *further, *self._qualities]
+        keys = [*self.file.times.texts.columns, *asset, *further, *self.file.qualities]
         for chunk in self.table.chunks([*keys, *self.file.names]):
             yield self._key_chunk(chunk)
 
@@ -99,7 +98,7 @@ class TableRows:
             Check(instants.bad, time, lambda row: stamps.why(times[row].as_py())),
             *checks,
         ]
-        grades = self._grade(cells, checks) if self._qualities else {}
+        grades = self._grade(cells, checks) if self.file.qualities else {}
         for title, worst in grades.items():
             if (worst == BAD).any():
                 cells[title] = pc.if_else(pa.array(worst == BAD), None, cells[title])
@@ -108,7 +107,9 @@ class TableRows:
         return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
 
     def _clean(self, chunk: Chunk, title: str) -> Cells:
-        missing = NULLS if title in self._qualities else (*MISSING_TEXTS, *self.file.form.missing)
+        missing = (
+            NULLS if title in self.file.qualities else (*MISSING_TEXTS, *self.file.form.missing)
+        )
         return cell.clean(chunk.columns[title], missing)
 
     def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
@@ -118,7 +119,7 @@ class TableRows:
         is filled.
         """
         by_value: dict[str | None, Grades] = {}
-        for title, value in self._qualities.items():
+        for title, value in self.file.qualities.items():
             if value is None or value in self.file.names:
                 encoded = cells[title].dictionary_encode()
                 texts = encoded.dictionary.to_pylist()

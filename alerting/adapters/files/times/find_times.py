@@ -27,12 +27,11 @@ from alerting.adapters.files.roles import interval_ends, time_columns
 from alerting.adapters.files.times.counts import (
     NAMED_COUNTS,
     CountFormat,
-    are_numbers,
     count_format,
     elapsed_format,
     elapsed_unit,
     is_elapsed,
-    is_elapsed_title,
+    mostly_numbers,
 )
 from alerting.adapters.files.times.instants import (
     DEFAULT_START,
@@ -47,6 +46,9 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.definitions.wording.language import join_with_and
 from alerting.readings.history import duration_millis, from_millis, to_millis
+
+# a title of clock times that names the time since a start
+_COUNTS = r"(?i).*(elapsed|laufzeit|messzeit|rel|run|test|since|dur|écoulé)"
 
 
 class FileTimes(NamedTuple):
@@ -146,8 +148,8 @@ def _zone_column(
 ) -> str | None:
     """Return the title of the column that names the zones of stamps which name none; None without
     one. Raises UserError if it names places."""
-    named = VOCABULARY["times"]["zone"]
-    free = [t for t in table.titles if t not in (*used, *titles) and re.match(named, t.strip())]
+    free = [t for t in table.titles if t not in (*used, *titles)]
+    free = [title for title in free if re.match(VOCABULARY["times"]["zone"], title.strip())]
     if len(free) != 1 or not titles or share(cells[titles[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
         return None
     zones = cells[free[0]].drop_null().unique().to_pylist()
@@ -215,7 +217,7 @@ def _count_from_start(
     if is_clock:  # their title says so, or they begin with 0:00 and the start does not
         begins = CLOCK_ONLY.read(sample.drop_null()[:1]).at[0] == 0
         is_later = text and len(text) > len("2026-03-02") and not re.search(r"[T ]00:00", text)
-        counts = is_elapsed_title(JOINED.join(titles)) or bool(begins and is_later)
+        counts = re.match(_COUNTS, JOINED.join(titles)) or (begins and is_later)
     else:
         is_plain = written is None and not form.time_format and len(titles) == 1
         counts = (
@@ -223,7 +225,7 @@ def _count_from_start(
             and count_format(sample, titles[0], named=True) is None
             and (
                 is_elapsed(sample, titles[0])
-                or (text is not None and form.time is not None and are_numbers(sample))
+                or (text is not None and form.time is not None and len(mostly_numbers(sample)))
             )
         )
     if not counts and is_clock:
@@ -240,7 +242,7 @@ def _count_from_start(
     if text is None:
         unit = elapsed_unit(titles[0])
         raise UserError(
-            f"{path}: the times in {time} count {unit.name if unit else 'seconds'} from a start "
+            f"{path}: the times in {time} count {unit[0] if unit else 'seconds'} from a start "
             "that the file does not state: give it with --start 2026-03-02T07:18:18Z"
         )
     start = _instant(text, zone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -178,13 +178,12 @@ FORMATS = (
     ),
     COMPACT,
 )
-ORDERS = {
-    mark: (
-        StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}")),
-        StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")),
-    )
+ORDERS: Mapping[Any, tuple[StampFormat, ...]] = {
+    first: (first, StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")))
     for mark in "/-"
+    for first in [StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}"))]
 }
+"""Formats with the day before the month: they, and those with the month before the day."""
 NAMED = {f.name: f for f in (*FORMATS, *(f for orders in ORDERS.values() for f in orders))}
 _DIRECTIVES = {
     "d": r"(?P<d>\d{1,2})",
@@ -247,14 +246,17 @@ def named_format(text: str) -> StampFormat | None:
     return StampFormat(text, f"^{pattern}$")
 
 
-def order_shown(cells: Cells, mark: str) -> int:
-    """Return the index in `ORDERS` that these cells show by a number above 12; -1 without one."""
-    parts = pc.extract_regex(cells, rf"^{_WEEKDAY}(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
-    first = _ints(pc.struct_field(parts, "a"))
-    second = _ints(pc.struct_field(parts, "b"))
-    if len(first) and first.max() > 12:
-        return 0
-    return 1 if len(second) and second.max() > 12 else -1
+def with_order(form: StampFormat | None, columns: Iterable[Cells]) -> StampFormat | None:
+    """Return the format, day or month first as a number above 12 in one of these columns shows it;
+    None if none does."""
+    if form not in ORDERS:
+        return form
+    for cells in columns:
+        parts = pc.extract_regex(cells, rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/](?P<b>\d{{1,2}})[-/]")
+        for order, part in zip(ORDERS[form], "ab", strict=True):
+            if _ints(pc.struct_field(parts, part)).max(initial=0) > 12:
+                return order
+    return None
 
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
