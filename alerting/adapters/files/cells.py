@@ -8,6 +8,7 @@ Not-a-number is missing, infinity is a fault.
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +42,7 @@ _NO_VALUE = (
 _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
-_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
+DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
@@ -105,71 +106,52 @@ def numbers(
     nothing = np.zeros(len(cells), dtype=bool)
     if cells.null_count == len(cells):
         return np.full(len(cells), np.nan), nothing
-    dotted = _with_decimal_point(cells, decimal)
-    if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
-        try:
-            return _floats(pc.cast(dotted, pa.float64())), nothing
-        except pa.ArrowInvalid:
-            pass
-    cells = _with_decimal_point(
-        _without_blanks(_without_separators(cells, decimal, thousands)), decimal
-    )
+    plain = _with_decimal_point(cells, decimal)
+    if re.match(_NUMBER, _first(plain)):  # a cast that must fail is slow: it fails cell by cell
+        with suppress(pa.ArrowInvalid):
+            return _floats(plain), nothing
+    cells = _without_separators(cells, decimal, thousands)
+    spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
+    if pc.any(spaced).as_py():
+        cells = pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
+    cells = _with_decimal_point(cells, decimal)
     is_number = pc.match_substring_regex(cells, _NUMBER)
-    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(
-        pc.fill_null(is_number, True)
-    )
+    texts = ~as_mask(pc.fill_null(is_number, True))
+    return _floats(pc.if_else(is_number, cells, None)), texts
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
     """Return uncleaned cells as float64 if each is a plain number with a point; else None."""
-    if (
-        not len(cells)
-        or not re.match(_NUMBER, cells[0].as_py() or "")
-        or not pc.min(pc.binary_length(cells)).as_py()
-    ):
-        return None
-    try:
-        floats = _floats(pc.cast(cells, pa.float64()))
-    except pa.ArrowInvalid:
-        return None
-    return None if np.isnan(floats).any() else floats
+    is_first = len(cells) and re.match(_NUMBER, cells[0].as_py() or "")
+    if is_first and pc.min(pc.binary_length(cells)).as_py():
+        with suppress(pa.ArrowInvalid):
+            floats = _floats(cells)
+            return None if np.isnan(floats).any() else floats
+    return None
 
 
 def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
     """Return the cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
         return cells
-    return pc.if_else(
-        pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", ".")
-    )
+    dotted = pc.replace_substring(cells, ",", ".")
+    return pc.if_else(pc.match_substring(cells, "."), "with a dot", dotted)
 
 
 def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     mark = "," if decimal == "." else "."
-    if pc.any(pc.match_substring(cells, mark)).as_py():
-        grouped = pc.match_substring_regex(
-            cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
-        )
-        cells = pc.if_else(
-            pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells
-        )
-    return cells
-
-
-def _without_blanks(cells: Cells) -> Cells:
-    spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
-    return (
-        pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
-        if pc.any(spaced).as_py()
-        else cells
-    )
+    if not pc.any(pc.match_substring(cells, mark)).as_py():
+        return cells
+    form = _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
+    grouped = pc.fill_null(pc.match_substring_regex(cells, form), False)
+    return pc.if_else(grouped, pc.replace_substring(cells, mark, ""), cells)
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
     """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
     mark = "," if decimal == "." else "."
     if pc.any(pc.match_substring(cells, mark)).as_py():
-        return _matching(cells, _PLAINLY_GROUPED[mark])
+        return matching(cells, _PLAINLY_GROUPED[mark])
     return np.zeros(len(cells), dtype=bool)
 
 
@@ -179,9 +161,9 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     point = plainly_grouped(texts, ".")
     comma = plainly_grouped(texts, ",")
     if pc.any(pc.match_substring(texts, ".")).as_py():
-        point = point | _matching(texts, _SHOWS_POINT)
+        point = point | matching(texts, _SHOWS_POINT)
     if pc.any(pc.match_substring(texts, ",")).as_py():
-        comma = comma | _matching(texts, _SHOWS_COMMA)
+        comma = comma | matching(texts, _SHOWS_COMMA)
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
@@ -190,15 +172,13 @@ def states_fault(cells: Cells) -> BoolArray:
 
     `<0.05` and `>100` are such: the value lies beyond the range of the instrument.
     """
-    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
-    return is_word | _matching(cells, _NO_VALUE) | _matching(cells, _BEYOND)
+    return states_no_value(cells, FAULT_TEXTS) | matching(cells, _BEYOND)
 
 
-def states_no_value(cells: Cells) -> BoolArray:
+def states_no_value(cells: Cells, words: Sequence[str] = NO_VALUE_TEXTS) -> BoolArray:
     """Return a mask of cells that state a missing value and no state of a machine."""
-    words = pa.array(NO_VALUE_TEXTS)
-    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), words), False))
-    return is_word | _matching(cells, _NO_VALUE)
+    is_word = pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(words)), False)
+    return as_mask(is_word) | matching(cells, _NO_VALUE)
 
 
 def are_switch_states(texts: Collection[str]) -> bool:
@@ -254,7 +234,7 @@ def why_identifier(cells: Cells) -> str | None:
     if re.match(_SHOWS_QUANTITY, _first(cells)):
         return None
     filled = cells.drop_null()
-    if not len(filled) or _matching(filled, _SHOWS_QUANTITY).any():
+    if not len(filled) or matching(filled, _SHOWS_QUANTITY).any():
         return None
     digits = filled.filter(pc.match_substring_regex(filled, r"^\d+$"))
     for pattern, reason in _IDENTIFIERS.items():
@@ -265,29 +245,18 @@ def why_identifier(cells: Cells) -> str | None:
     return None
 
 
-def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
-    """Return a mask of true cells (the word, or 1), and one of cells that are no boolean."""
-    return booleans_among(cells, *numbers(cells, decimal))
-
-
 def booleans_among(
     cells: Cells, floats: FloatArray, texts: BoolArray
 ) -> tuple[BoolArray, BoolArray]:
-    """Return the masks of `booleans` for cells that are parsed as numbers already."""
-    true = texts
-    false = texts
+    """Return a mask of true cells (the word, or 1), and one of cells that are no boolean. `floats`,
+    `texts`: the cells as numbers, and those that are none."""
+    true = false = texts
     if texts.any():
         words = pc.utf8_lower(cells)
         true = as_mask(pc.equal(words, "true").fill_null(False))
         false = as_mask(pc.equal(words, "false").fill_null(False))
-    return true | (floats == 1), (texts & ~true & ~false) | (
-        ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
-    )
-
-
-def decimal_commas(cells: Cells) -> BoolArray:
-    """Return a mask of cleaned cells of the form `12,5`."""
-    return _matching(cells, _DECIMAL_COMMA)
+    is_other = ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
+    return true | (floats == 1), (texts & ~true & ~false) | is_other
 
 
 def values(
@@ -302,18 +271,16 @@ def values(
 
     `floats`: the cells as numbers, if they are parsed already and none of them is text.
     """
-    if type == "number":
-        texts = np.zeros(len(cells), dtype=bool)
-        if floats is None:
-            floats, texts = numbers(cells, decimal, thousands)
-        bad = texts | np.isinf(floats)
-        return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
+    bad = np.zeros(len(cells), dtype=bool)
+    if type == "category":
+        return SampleColumn(cells.to_numpy(zero_copy_only=False), filled_cells(cells)), bad
+    if floats is None:
+        floats, bad = numbers(cells, decimal, thousands)
     if type == "boolean":
-        true, bad = booleans(cells, decimal)
+        true, bad = booleans_among(cells, floats, bad)
         return SampleColumn(true, filled_cells(cells) & ~bad), bad
-    return SampleColumn(cells.to_numpy(zero_copy_only=False), filled_cells(cells)), np.zeros(
-        len(cells), dtype=bool
-    )
+    bad = bad | np.isinf(floats)
+    return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
 
 
 def why_bad(cell: str, type: VariableType) -> str:
@@ -324,7 +291,7 @@ def why_bad(cell: str, type: VariableType) -> str:
         return f"{shown(cell)} is infinite; a measured value is finite"
     if re.match(_NUMBER, cell):
         return f"{shown(cell)} is larger than the largest number that can be stored"
-    if re.match(_DECIMAL_COMMA, cell):
+    if re.match(DECIMAL_COMMA, cell):
         return f"{shown(cell)} is not a number; if that is a decimal comma, add --decimal ,"
     return f"{shown(cell)} is not a number"
 
@@ -350,20 +317,15 @@ class Instants:
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a
     mask of cells without a zone, and the number of cells that lose parts of a millisecond."""
-    return _uniform(cells, ~filled_cells(cells)) or _parse_mixed(cells)
-
-
-def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """Return what `_parse_mixed` does, fast, for ISO 8601 with or without a zone; else None."""
     first = _first(cells)
-    if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
-        return None
-    zoned = bool(re.search(_ZONED, first[10:]))
-    try:
-        stamps = _stamps(pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None)))
-    except pa.ArrowInvalid:
-        return None
-    return stamps, np.zeros_like(absent) if zoned else ~absent, 0
+    if re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
+        zoned = bool(re.search(_ZONED, first[10:]))
+        with suppress(pa.ArrowInvalid):
+            stamps = pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None))
+            at = pc.fill_null(pc.cast(stamps, pa.int64()), NO_INSTANT)
+            naive = np.zeros(len(cells), dtype=bool) if zoned else filled_cells(cells)
+            return at.to_numpy(zero_copy_only=False), naive, 0
+    return _parse_mixed(cells)
 
 
 def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
@@ -410,9 +372,9 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
 def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return what `iso_stamps` does, cell by cell."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
-    iso = _matching(cells, _ISO)
-    zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
-    midnight = iso & _matching(cells, _MIDNIGHT)
+    iso = matching(cells, _ISO)
+    zoned = iso & matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
+    midnight = iso & matching(cells, _MIDNIGHT)
     dotted = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".")
     if midnight.any():
         begun = pc.replace_substring_regex(dotted, "([T ])24:00", r"\100:00")
@@ -424,31 +386,21 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     at[iso] = parsed.as_unit("ms").asi8
     at[midnight & (at != NO_INSTANT)] += _DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
-    whole = _matching(cells, r"^\d{9,13}$")
+    whole = matching(cells, r"^\d{9,13}$")
     counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
     at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    with_part = _matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
+    with_part = matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
     if with_part.any():
-        at[with_part], lost = _since_1970(cells.filter(pa.array(with_part)))
-        cut += lost
+        form = r"^(?P<whole>\d+)[.,](?P<part>\d+)$"
+        parts = pc.extract_regex(cells.filter(pa.array(with_part)), form)
+        padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
+        nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+        counts = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
+        is_millis = counts >= _FIRST_EPOCH_MS
+        at[with_part] = np.where(is_millis, counts, counts * 1000 + nanos // 1_000_000)
+        lost = np.where(is_millis, nanos, nanos % 1_000_000)
+        cut += int(np.count_nonzero(lost))
     return at, iso & ~zoned, cut
-
-
-def _since_1970(cells: Cells) -> tuple[Millis, int]:
-    """Return milliseconds of counts with decimals, and how many of them lose a part of one."""
-    parts = pc.extract_regex(cells, r"^(?P<whole>\d+)[.,](?P<part>\d+)$")
-    padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
-    nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
-    whole = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
-    is_millis = whole >= _FIRST_EPOCH_MS
-    at = np.where(is_millis, whole, whole * 1000 + nanos // 1_000_000)
-    return at, int(np.where(is_millis, nanos, nanos % 1_000_000).astype(bool).sum())
-
-
-def _stamps(array: Any) -> Millis:
-    return np.asarray(
-        pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False)
-    )
 
 
 def _first(cells: Cells) -> str:
@@ -456,12 +408,14 @@ def _first(cells: Cells) -> str:
     return "" if at < 0 else cells[at].as_py()
 
 
-def _matching(cells: Cells, pattern: str) -> BoolArray:
+def matching(cells: Cells, pattern: str) -> BoolArray:
+    """Return a mask of the cells that match a pattern; an empty cell does not."""
     return as_mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
 
 
-def _floats(array: Any) -> FloatArray:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+def _floats(cells: Cells) -> FloatArray:
+    array = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(array, dtype=np.float64)
 
 
 def as_mask(array: Any) -> BoolArray:

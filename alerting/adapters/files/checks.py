@@ -160,7 +160,7 @@ def profile_column(
     if texts.any():
         profile.grouped += int(cell.plainly_grouped(cells, form.decimal).any())
         distinct, counts = _distinct(cells.filter(pa.array(texts)))
-        profile.decimal_commas += int(counts[cell.decimal_commas(distinct)].sum())
+        profile.decimal_commas += int(counts[cell.matching(distinct, cell.DECIMAL_COMMA)].sum())
         profile.faults += int(counts[cell.states_fault(distinct)].sum())
         _add_commonest(profile.common_texts, distinct, counts)
         no_value = cell.states_no_value(distinct)

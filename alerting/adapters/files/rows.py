@@ -107,10 +107,9 @@ class TableRows:
         return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
 
     def _clean(self, chunk: Chunk, title: str) -> Cells:
-        missing = (
-            NULLS if title in self.file.qualities else (*MISSING_TEXTS, *self.file.form.missing)
-        )
-        return cell.clean(chunk.columns[title], missing)
+        further = (*MISSING_TEXTS, *self.file.form.missing)
+        words = NULLS if title in self.file.qualities else further
+        return cell.clean(chunk.columns[title], words)
 
     def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
         """Return the grades of samples, and add the checks that all can be read.
@@ -146,7 +145,7 @@ class TableRows:
     def values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
         """Return the samples of a column of this type; a category keeps its numbers as written."""
         cells = keyed.cells[title]
-        if kind == "category" and (title in keyed.floats or not self.file.written.is_plain(title)):
+        if kind == "category" and (title in keyed.floats or title in self.file.written.writings):
             cells = self._clean(keyed.chunk, title)
             if title in keyed.grades:
                 cells = pc.if_else(pa.array(keyed.grades[title] == BAD), None, cells)

@@ -27,7 +27,8 @@ class WrittenCells:
         self._path = path
         self._sample = sample
         self._types = types
-        self._writings: dict[str, NumberWriting] = {}
+        self.writings: dict[str, NumberWriting] = {}
+        """Those of columns whose cells are not read as they are written, by title."""
         self._switches: set[str] = set()
         self._identifiers: dict[str, str | None] = {}
 
@@ -41,7 +42,7 @@ class WrittenCells:
                 name,
                 stated=self._types.get(title),
                 identifier=self._identifiers[title],
-                writing=self._writings.get(title),
+                writing=self.writings.get(title),
             )
             for title, name in names.items()
         }
@@ -52,12 +53,12 @@ class WrittenCells:
         `units`: of the variables that there are. Raises UserError if a title and its cells state
         units of different quantities.
         """
-        revised = [self._revise(column, units) for column in columns if column.stated != "category"]
+        revised = [self._revise(column, units) for column in columns]
         return any(revised)
 
     def titles(self, titles: Iterable[str]) -> dict[str, str]:
         """Return each title by the title as if it stated the unit that its cells state."""
-        units = {title: writing.unit for title, writing in self._writings.items()}
+        units = {title: writing.unit for title, writing in self.writings.items()}
         return {
             f"{t} [{units[t]}]" if units.get(t) and not split_title(t).unit else t: t
             for t in titles
@@ -67,33 +68,30 @@ class WrittenCells:
         """Return cleaned cells with plain numbers, and without words for no value beside two."""
         if title in self._switches:
             return pc.if_else(pa.array(cell.states_no_value(cells)), None, cells)
-        writing = self._writings.get(title)
+        writing = self.writings.get(title)
         return cell.plain_cells(cells, writing, form.decimal, form.thousands) if writing else cells
-
-    def is_plain(self, title: str) -> bool:
-        """Return whether the cells of a column are read as they are written."""
-        return title not in self._writings
 
     def _revise(self, column: ColumnProfile, units: Units) -> bool:
         title = column.title
+        writing: NumberWriting | None = None
+        if column.stated == "category":
+            return False
         if column.is_factor_after_all():
-            self._writings[title] = NumberWriting(has_factors=True)
-            return True
-        if column.writing or not column.common_texts or title in self._switches:
-            return False
-        if not column.numbers and cell.are_switch_states(column.common_texts):
-            self._switches.add(title)
-            return True
-        writing = find_writing(column, units.get(column.name, ()))
-        if writing is None:
-            return False
-        stated = split_title(title).unit
-        if stated and unit_parts(stated) and writing.unit and writing.power(stated) is None:
-            text = next(iter(column.common_texts))
-            raise UserError(
-                f"{self._path!s}: the title of column {shown(title)} states the unit {stated}, "
-                f"but its cells state {writing.unit} ({shown(text)}); correct one of them, or "
-                "leave the column out with --only"
-            )
-        self._writings[title] = writing
-        return True
+            writing = NumberWriting(has_factors=True)
+        elif not column.writing and column.common_texts and title not in self._switches:
+            if not column.numbers and cell.are_switch_states(column.common_texts):
+                self._switches.add(title)
+                return True
+            writing = find_writing(column, units.get(column.name, ()))
+            stated = split_title(title).unit
+            is_other = writing and writing.unit and writing.power(stated or "") is None
+            if writing and is_other and unit_parts(stated or ""):
+                text = next(iter(column.common_texts))
+                raise UserError(
+                    f"{self._path!s}: the title of column {shown(title)} states the unit {stated}, "
+                    f"but its cells state {writing.unit} ({shown(text)}); correct one of them, or "
+                    "leave the column out with --only"
+                )
+        if writing is not None:
+            self.writings[title] = writing
+        return writing is not None
