@@ -47,6 +47,12 @@ _CONTRADICTIONS: Mapping[str, Callable[[FileForm], object]] = {
     "--asset-prefix goes with --asset-column; write the whole name after --asset": (
         lambda form: form.asset and form.asset_prefix
     ),
+    "give either --type or --type-column: the type is named once for all lines, or on each line": (
+        lambda form: form.event_type and form.type_column
+    ),
+    "--type-prefix goes with --type-column; write the whole name after --type": (
+        lambda form: form.event_type and form.type_prefix
+    ),
     "{form.decimal!r} is not a decimal mark; write . or ,": (
         lambda form: form.decimal not in (".", ",", None)
     ),

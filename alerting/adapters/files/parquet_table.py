@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position, read_titles
 from alerting.deferred import pa, pc, pq
@@ -20,7 +19,6 @@ from alerting.definitions.wording.language import ENGLISH, Styled
 LONGEST_TEXT = 4_000  # bytes of a cell
 LARGEST_PAGE = 128 << 20  # bytes when it is unpacked
 _BATCH_BYTES = 16 << 20
-_MOST_AT_ONCE = 2_000  # rows with texts
 _BYTES_OF_NUMBER = 24  # as text
 _LONGEST_HEADER = 16 << 20  # bytes; with the least and the greatest value of a page
 _DEEPEST = 8
@@ -61,10 +59,29 @@ class ParquetTable(ChunkedTable):
             batches = file.iter_batches(batch_size=step, columns=columns, use_threads=False)
             for some in self._gathered(batches, titles, rows):
                 cells = {t: self._text(t, some.column(self._names[t])) for t in titles}
-                lines = np.arange(first, first + some.num_rows)
+                lines = np.arange(first, first + len(some))
                 yield Chunk(lines, cells, (), partial(_write, [*cells.values()]))
-                first += some.num_rows
+                first += len(some)
                 self.position.done = self.position.total * (first - 1) // total
+
+    def _gathered(self, batches: Iterator[Any], titles: Sequence[str], rows: int) -> Iterator[Any]:
+        """Yield batches put together or divided, as tables of at most `rows` rows, and of a bounded
+        number of bytes as text unless they have one row."""
+        some: list[Any] = []
+        most = count = 0
+        for batch in batches:
+            longest = sum(self._longest(t, batch.column(self._names[t])) for t in titles)
+            fitting = max(1, min(rows, _BATCH_BYTES // max(1, longest)))
+            for start in range(0, len(batch), fitting):
+                piece = batch.slice(start, fitting)
+                if some and count + len(piece) > min(most, fitting):
+                    yield pa.Table.from_batches(some)
+                    some = []
+                most = min(most, fitting) if some else fitting
+                count = (count if some else 0) + len(piece)
+                some.append(piece)
+        if some:
+            yield pa.Table.from_batches(some)
 
     def _rows_at_once(self, file: Any, titles: Sequence[str], rows: int) -> int:
         """Return how many rows may be decoded at once. Raises UserError for a column of a kind that
@@ -94,45 +111,15 @@ class ParquetTable(ChunkedTable):
                 bytes_of_value[title] = max(per_value, bytes_of_value.get(title, 0))
         if not bytes_of_value:
             return rows
-        return max(1, min(rows, _MOST_AT_ONCE, int(_BATCH_BYTES / sum(bytes_of_value.values()))))
+        return max(1, min(rows, int(_BATCH_BYTES / sum(bytes_of_value.values()))))
 
-    def _gathered(self, batches: Iterator[Any], titles: Sequence[str], rows: int) -> Iterator[Any]:
-        """Yield batches put together or divided, as tables of at most `rows` rows and a number of
-        bytes as text, but of at least one row."""
-        some: list[Any] = []
-        size = count = 0
-        for batch in batches:
-            of_rows = np.zeros(len(batch), dtype=np.int64)
-            for title in titles:
-                of_rows += self._bytes(title, batch.column(self._names[title]))
-            until = np.cumsum(of_rows)
-            start = 0
-            while start < len(batch):
-                before = int(until[start] - of_rows[start])
-                end = int(np.searchsorted(until, before + _BATCH_BYTES - size, side="right"))
-                end = min(end, start + rows - count)
-                if end <= start and some:
-                    yield pa.Table.from_batches(some)
-                    some = []
-                    size = count = 0
-                    continue
-                end = max(end, start + 1)
-                some.append(batch.slice(start, end - start))
-                size += int(until[end - 1]) - before
-                count += end - start
-                start = end
-        if some:
-            yield pa.Table.from_batches(some)
-
-    def _bytes(self, title: str, values: Any) -> npt.NDArray[np.int64] | int:
-        """Return the bytes of each cell of a column as text. Raises UserError for a text that is
-        too long, before it is written once for each row."""
-        is_once = pa.types.is_dictionary(values.type)
-        texts = values.dictionary if is_once else values
+    def _longest(self, title: str, values: Any) -> int:
+        """Return the bytes of the longest cell of a column as text. Raises UserError for one that
+        is too long, before it is written once for each row."""
+        texts = values.dictionary if pa.types.is_dictionary(values.type) else values
         if not _is_text(texts.type):
             return _BYTES_OF_NUMBER
-        lengths = pc.binary_length(texts)
-        longest = pc.max(lengths).as_py() or 0
+        longest: int = pc.max(pc.binary_length(texts)).as_py() or 0
         if longest > LONGEST_TEXT:
             raise UserError(
                 ENGLISH.say(
@@ -144,8 +131,7 @@ class ParquetTable(ChunkedTable):
                     most=Styled(LONGEST_TEXT, "count"),
                 )
             )
-        of_rows = pc.take(lengths, values.indices) if is_once else lengths
-        return np.asarray(of_rows.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return longest
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, all, or as many as fit into a chunk of the largest

@@ -35,7 +35,7 @@ from alerting.adapters.files.roles import distinguishing_column
 from alerting.adapters.files.rows import Keyed, TableRows
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType
-from alerting.definitions.faults import UserError, shown, storable
+from alerting.definitions.faults import shown, storable
 from alerting.definitions.file_form import DuplicatesRule, FileForm
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units
@@ -65,6 +65,7 @@ class TableFile(ABC, Generic[P]):
         self._found = file
         self._rows = TableRows(file)
         self._rule = rule
+        self._end_column: str | None = None
 
     @property
     def form(self) -> FileForm:
@@ -130,7 +131,7 @@ class TableFile(ABC, Generic[P]):
     ) -> tuple[BoolArray, DuplicateRows, list[Check]]:
         """Return the rows that state something new without a fault, the duplicates among those
         without one, and the checks with those of contradictions."""
-        titles = self._compared_titles()
+        titles = [*([self._end_column] if self._end_column else []), *self._found.names]
         cells = [
             pc.if_else(pa.array(keyed.grades[t] == BAD), "of bad quality", keyed.cells[t])
             if t in keyed.grades
@@ -162,15 +163,11 @@ class TableFile(ABC, Generic[P]):
             for title, column in profile.columns.items()
         }
 
+    def _chunks(self) -> Iterator[Keyed]:
+        return self._rows.chunks()
+
     @abstractmethod
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
-
-    @abstractmethod
-    def _chunks(self) -> Iterator[Keyed]: ...
-
-    @abstractmethod
-    def _compared_titles(self) -> list[str]:
-        """Return the columns in which rows of one series and instant may contradict."""
 
     @abstractmethod
     def _add(self, profile: P, keyed: Keyed, usable: BoolArray, found: DuplicateRows) -> None: ...
@@ -232,12 +229,6 @@ class ReadingsFile(TableFile[Profile]):
         self._parsed = []
         self._size = 0
         return Profile(columns, duplicates=self._rule)
-
-    def _chunks(self) -> Iterator[Keyed]:
-        return self._rows.chunks()
-
-    def _compared_titles(self) -> list[str]:
-        return [*self._found.names]
 
     def _add(self, profile: Profile, keyed: Keyed, usable: BoolArray, found: DuplicateRows) -> None:
         held = (*keyed.floats.values(), *keyed.chunk.columns.values(), *keyed.cells.values())
@@ -346,30 +337,20 @@ class EventsFile(TableFile[EventsProfile]):
     """A file of events behind the port `EventSource`. Raises UserError for a missing column."""
 
     def __init__(self, path: Path, form: FileForm) -> None:
-        if form.event_type and form.type_column:
-            raise UserError(
-                "give either --type or --type-column: the type is named once for all lines, or on "
-                "each line"
-            )
-        if form.event_type and form.type_prefix:
-            raise UserError(
-                "--type-prefix goes with --type-column; write the whole name after --type"
-            )
         titles = open_table(path, form).titles
+        default = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
         self._type = form.event_type
         self._types = TextNames("event type", form.type_prefix)
         if form.event_type:
             self._types.read_option(form.event_type, "--type")  # refused before the file is read
         self._type_column = None if form.event_type else form.type_column or DEFAULT_TYPE_COLUMN
-        default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
-        self._end_column = form.end_column or default_end
-        keys = {
+        options = {
             self._type_column: "--type-column (or name one type with --type)",
-            self._end_column: "--end-column",
+            form.end_column or default: "--end-column",
         }
-        self._keys = [title for title in keys if title]
-        key_titles = [(title, option) for title, option in keys.items() if title]
-        super().__init__(path, find_form(path, form, key_titles))
+        self._keys = {title: option for title, option in options.items() if title}
+        super().__init__(path, find_form(path, form, [*self._keys.items()]))
+        self._end_column = form.end_column or default
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the
@@ -385,9 +366,6 @@ class EventsFile(TableFile[EventsProfile]):
             stamps=stamps,
             type_texts=self._types.texts,
         )
-
-    def _compared_titles(self) -> list[str]:
-        return [*([self._end_column] if self._end_column else []), *self._found.names]
 
     def _add(
         self, profile: EventsProfile, keyed: Keyed, usable: BoolArray, found: DuplicateRows
@@ -407,7 +385,7 @@ class EventsFile(TableFile[EventsProfile]):
     def _chunks(self) -> Iterator[Keyed]:
         types: dict[str, int] = {}
         series: dict[tuple[int, int], int] = {}
-        for keyed in self._rows.chunks(self._keys):
+        for keyed in self._rows.chunks([*self._keys]):
             checks = list(keyed.checks)
             codes = np.zeros(len(keyed.assets), dtype=np.int64)
             if self._type:
