@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.find_form import DEFAULT_ASSET_COLUMN, open_table, value_names
 from alerting.adapters.files.recognition import number_form, sample
+from alerting.adapters.files.rows import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm

@@ -7,10 +7,11 @@ Not-a-number is missing, infinity is a fault.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,9 +21,17 @@ import numpy.typing as npt
 from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import UserError, shown
 from alerting.ports import SampleColumn
-from alerting.readings.foreign_columns import WRITTEN_NUMBER, NumberWriting
+from alerting.readings.foreign_columns import (
+    WRITTEN_NUMBER,
+    ColumnProfile,
+    NumberWriting,
+    Units,
+    find_writing,
+    split_title,
+    unit_parts,
+)
 from alerting.readings.history import Millis
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
@@ -243,6 +252,85 @@ def why_identifier(cells: Cells) -> str | None:
         if len(names) and not (is_rare and len(pc.unique(pc.utf8_length(digits))) > 1):
             return f"numbers such as {names[0].as_py()} {reason}"
     return None
+
+
+class WrittenCells:
+    """The writing of each column of a table. `types`: those that the user stated, by title."""
+
+    def __init__(
+        self, path: Path, sample: Mapping[str, Cells], types: Mapping[str, VariableType]
+    ) -> None:
+        self._path = path
+        self._sample = sample
+        self._types = types
+        self.writings: dict[str, NumberWriting] = {}
+        """Those of columns whose cells are not read as they are written, by title."""
+        self._switches: set[str] = set()
+        self._identifiers: dict[str, str | None] = {}
+
+    def new_columns(self, names: Mapping[str, str]) -> dict[str, ColumnProfile]:
+        """Return the profiles of the columns of these names by title, before the first row."""
+        if not self._identifiers:
+            self._identifiers = {t: why_identifier(self._sample[t]) for t in names}
+        return {
+            title: ColumnProfile(
+                title,
+                name,
+                stated=self._types.get(title),
+                identifier=self._identifiers[title],
+                writing=self.writings.get(title),
+            )
+            for title, name in names.items()
+        }
+
+    def revise(self, columns: Iterable[ColumnProfile], units: Units) -> bool:
+        """Return whether the columns show another writing, so that the file must be read again.
+
+        `units`: of the variables that there are. Raises UserError if a title and its cells state
+        units of different quantities.
+        """
+        revised = [self._revise(column, units) for column in columns]
+        return any(revised)
+
+    def titles(self, titles: Iterable[str]) -> dict[str, str]:
+        """Return each title by the title as if it stated the unit that its cells state."""
+        units = {title: writing.unit for title, writing in self.writings.items()}
+        return {
+            f"{t} [{units[t]}]" if units.get(t) and not split_title(t).unit else t: t
+            for t in titles
+        }
+
+    def plain(self, title: str, cells: Cells, decimal: str, thousands: bool) -> Cells:
+        """Return cleaned cells with plain numbers, and without words for no value beside two."""
+        if title in self._switches:
+            return pc.if_else(pa.array(states_no_value(cells)), None, cells)
+        writing = self.writings.get(title)
+        return plain_cells(cells, writing, decimal, thousands) if writing else cells
+
+    def _revise(self, column: ColumnProfile, units: Units) -> bool:
+        title = column.title
+        writing: NumberWriting | None = None
+        if column.stated == "category":
+            return False
+        if column.is_factor_after_all():
+            writing = NumberWriting(has_factors=True)
+        elif not column.writing and column.common_texts and title not in self._switches:
+            if not column.numbers and are_switch_states(column.common_texts):
+                self._switches.add(title)
+                return True
+            writing = find_writing(column, units.get(column.name, ()))
+            stated = split_title(title).unit
+            is_other = writing and writing.unit and writing.power(stated or "") is None
+            if writing and is_other and unit_parts(stated or ""):
+                text = next(iter(column.common_texts))
+                raise UserError(
+                    f"{self._path!s}: the title of column {shown(title)} states the unit {stated}, "
+                    f"but its cells state {writing.unit} ({shown(text)}); correct one of them, or "
+                    "leave the column out with --only"
+                )
+        if writing is not None:
+            self.writings[title] = writing
+        return writing is not None
 
 
 def booleans_among(

@@ -174,9 +174,14 @@ _NO_FILE_ENCODINGS = (
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _GZIP = b"\x1f\x8b"
-_PACKED_OTHERWISE = (b"BZh", b"\xfd7zXZ\x00")
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_ZIP = b"PK\x03\x04"
+_OTHERWISE = "is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
+_REFUSED = {
+    b"PK\x03\x04": "is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
+    "that",
+    b"BZh": _OTHERWISE,
+    b"\xfd7zXZ\x00": _OTHERWISE,
+}
 PARQUET = b"PAR1"
 
 
@@ -193,16 +198,15 @@ class Position:
     """Number of bytes read of the file itself (compressed ones, if it is compressed)."""
 
     def __init__(self, path: Path) -> None:
-        stat = path.stat()
-        self.total = stat.st_size
-        self._written_at = stat.st_mtime_ns
         self._path = path
+        self._stat = path.stat()
+        self.total = self._stat.st_size
         self.done = 0
 
     def reopen(self) -> None:
         """Begin again at the start. Raises UserError if the file has changed since."""
         now = self._path.stat()
-        if (now.st_size, now.st_mtime_ns) != (self.total, self._written_at):
+        if (now.st_size, now.st_mtime_ns) != (self.total, self._stat.st_mtime_ns):
             raise UserError(f"{self._path!s} changed during its import; import it again")
         self.done = 0
 
@@ -228,15 +232,9 @@ def magic(path: Path) -> bytes:
         raise UserError(f"{path!s}: no permission to read this file") from error
     if not start:
         raise UserError(f"{path!s}: the file is empty")
-    if start.startswith(_ZIP):
-        raise UserError(
-            f"{path!s} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, "
-            "and import that"
-        )
-    if start.startswith(_PACKED_OTHERWISE):
-        raise UserError(
-            f"{path!s} is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
-        )
+    for signature, why in _REFUSED.items():
+        if start.startswith(signature):
+            raise UserError(f"{path!s} {why}")
     return start
 
 
@@ -266,7 +264,7 @@ class TextEncoding:
 
 def _encoding_by_mark(path: Path) -> str:
     with _open_unpacked(path) as (stream, _):
-        start = _read(path, stream, 4096)
+        start = stream.read(4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -373,7 +371,7 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None
     try:
-        while piece := _read(path, stream, BLOCK_BYTES):
+        while piece := stream.read(BLOCK_BYTES):
             piece = decoder.decode(piece).encode() if decoder else piece
             if returns is None:
                 returns = b"\n" not in piece and b"\r" in piece
@@ -387,25 +385,20 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
     yield b""
 
 
-def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except (EOFError, zlib.error, OSError) as error:
-        raise UserError(
-            f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
-        ) from error
-
-
 @contextmanager
 def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Yield a file unpacked, and as it is. Raises UserError if it is damaged."""
     start = magic(path)
     with path.open("rb") as raw:
+        stream: Any = raw
         if start.startswith(_ZSTD):
-            with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as unpacked:
-                yield unpacked, raw
-            return
-        if not start.startswith(_GZIP):
-            yield raw, raw
-            return
-        with gzip.open(raw, "rb") as unpacked:
-            yield cast("IO[bytes]", unpacked), raw
+            stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+        elif start.startswith(_GZIP):
+            stream = gzip.GzipFile(fileobj=raw)
+        try:
+            with stream:
+                yield stream, raw
+        except (EOFError, zlib.error, OSError) as error:
+            raise UserError(
+                f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
+            ) from error

@@ -9,7 +9,6 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,15 +30,8 @@ from alerting.definitions.wording.language import count_in_english
 from alerting.readings.foreign_columns import BadLine
 
 _OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
-
-
-class Record(NamedTuple):
-    """One record: index of its first line in the chunk, number of lines, fields, and its fault."""
-
-    first: int
-    lines: int
-    fields: Sequence[str]
-    fault: str | None
+Record = tuple[int, int, Sequence[str], str | None]
+"""One record: index of its first line in the chunk, number of lines, fields, and its fault."""
 
 
 class CsvTable(ChunkedTable):
@@ -166,29 +158,28 @@ class CsvTable(ChunkedTable):
     def _exact(self, block: Block, titles: Sequence[str]) -> Chunk:
         """Return the chunk parsed record by record, with incomplete records listed separately."""
         texts = [text + "\n" for text in block.data.decode().removesuffix("\n").split("\n")]
-        good: list[Record] = []
+        good: list[Sequence[str]] = []
+        at: list[slice] = []
         broken: list[BadLine] = []
-
-        def written(record: Record) -> str:
-            return "".join(texts[record.first : record.first + record.lines]).rstrip("\r\n")
-
-        for record in self._records(texts):
-            bare = texts[record.first].rstrip("\r\n")
+        for first, count, fields, fault in self._records(texts):
+            bare = texts[first].rstrip("\r\n")
             if bare in self._head.texts or bare.startswith(self._head.comments):
                 self._passed += 1
-            elif record.fault:
-                line = block.first_line + record.first
-                broken.append(BadLine(line, None, record.fault, written(record)))
+            elif fault:
+                broken.append(BadLine(block.first_line + first, None, fault, bare))
             else:
-                good.append(record)
-                self._widest = max(self._widest, len(record.fields))
+                good.append(fields)
+                at.append(slice(first, first + count))
+                self._widest = max(self._widest, len(fields))
         cells = {}
         for title in titles:
-            at = self.titles.index(title)
-            fields = [r.fields[at] if at < len(r.fields) else "" for r in good]
-            cells[title] = pa.array(fields, pa.string())
-        lines = np.array([block.first_line + r.first for r in good], dtype=np.int64)
-        return Chunk(lines, cells, tuple(broken), lambda row: written(good[row]))
+            index = self.titles.index(title)
+            column = [fields[index] if index < len(fields) else "" for fields in good]
+            cells[title] = pa.array(column, pa.string())
+        lines = np.array([block.first_line + lines.start for lines in at], dtype=np.int64)
+        return Chunk(
+            lines, cells, tuple(broken), lambda row: "".join(texts[at[row]]).rstrip("\r\n")
+        )
 
     def _records(self, texts: Sequence[str]) -> Iterator[Record]:
         """Yield all records except blank lines. After a faulty record, reading resumes at the line
@@ -210,7 +201,7 @@ class CsvTable(ChunkedTable):
             count = reader.line_num - begun
             fault = fault or self._fault(fields, texts[first : first + count])
             if fields or fault:
-                yield Record(first, 1 if fault else count, fields, fault)
+                yield first, count, fields, fault
             first += 1 if fault else count
             if fault:
                 rest = map(texts.__getitem__, range(first, len(texts)))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.cells import Instants
+from alerting.adapters.files.cells import Instants, WrittenCells
 from alerting.adapters.files.chunks import (
     PARQUET,
     ChunkedTable,
@@ -30,7 +30,6 @@ from alerting.adapters.files.roles import find_long_form
 from alerting.adapters.files.times.counts import NAMED_COUNTS
 from alerting.adapters.files.times.find_times import FileTimes, find_times
 from alerting.adapters.files.times.instants import zone_shown
-from alerting.adapters.files.written_cells import WrittenCells
 from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm

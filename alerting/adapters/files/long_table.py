@@ -284,22 +284,17 @@ class LongTable(ChunkedTable):
                     at[instants[some]] = rows[some]
                     cells = chunk.columns[source].take(pa.array(at, mask=at < 0))
                     columns[title] = cells if len(some) else nothing
-                    if source == c.quality:
-                        columns[title] = _meanings(columns[title], c.quality)
+                    if source == c.quality and is_titled("validity", source):
+                        encoded = columns[title].dictionary_encode()
+                        texts = encoded.dictionary.to_pylist()
+                        texts = [VALIDITY_FLAGS.get(t.strip().casefold(), t) for t in texts]
+                        columns[title] = pa.array(texts, pa.string()).take(encoded.indices)
         return Chunk(
             chunk.lines[first],
             {title: columns[title] for title in titles},
             (),
             lambda row: "\n".join(map(chunk.original, rows[instants == row].tolist())),
         )
-
-
-def _meanings(cells: Cells, title: str) -> Cells:
-    """Return qualities; the flags of a column of validity in words."""
-    meanings = VALIDITY_FLAGS if is_titled("validity", title) else {}
-    encoded = cells.dictionary_encode()
-    texts = [meanings.get(text.strip().casefold(), text) for text in encoded.dictionary.to_pylist()]
-    return pa.array(texts, pa.string()).take(encoded.indices)
 
 
 def _join(first: Chunk, second: Chunk) -> Chunk:

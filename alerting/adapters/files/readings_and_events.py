@@ -7,19 +7,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from alerting.adapters.files.cells import BoolArray, FloatArray, Instants
-from alerting.adapters.files.checks import (
+from alerting.adapters.files import cells as cell
+from alerting.adapters.files.cells import (
+    MISSING_TEXTS,
+    NULLS,
+    BoolArray,
+    Cells,
+    FloatArray,
+    Instants,
+)
+from alerting.adapters.files.chunks import Chunk
+from alerting.adapters.files.find_form import FoundForm, complete, find_form, open_table
+from alerting.adapters.files.parquet_table import ParquetTable
+from alerting.adapters.files.recognition import JOINED, contains_stamps
+from alerting.adapters.files.roles import distinguishing_column
+from alerting.adapters.files.rows import (
     BAD,
     EXAMPLES,
     UNCERTAIN,
     Check,
     DuplicateRows,
     Duplicates,
+    Grades,
+    Keyed,
     Samples,
     bad_lines,
     bad_rows,
@@ -28,18 +44,20 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
-from alerting.adapters.files.find_form import FoundForm, complete, find_form, open_table
-from alerting.adapters.files.parquet_table import ParquetTable
-from alerting.adapters.files.recognition import contains_stamps
-from alerting.adapters.files.roles import distinguishing_column
-from alerting.adapters.files.rows import Keyed, TableRows
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown, storable
 from alerting.definitions.file_form import DuplicatesRule, FileForm
-from alerting.ports import EventRow, Progress, ReadingBatch
+from alerting.ports import EventRow, Progress, ReadingBatch, SampleColumn
 from alerting.readings.foreign_columns import ColumnProfile, Units
-from alerting.readings.history import Millis, Quality, datetimes, from_millis
+from alerting.readings.history import (
+    Millis,
+    Quality,
+    datetimes,
+    from_millis,
+    grade,
+    why_no_quality,
+)
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import (
     Duration,
@@ -53,19 +71,24 @@ P = TypeVar("P", bound=Profile)
 _CHUNKS_BEHIND = 4
 _ENDS = 100_000  # first and last instants among which few far from all others are looked for
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
+_GRADES = {"good": 0, "uncertain": UNCERTAIN, "bad": BAD, None: -1}
 _QUALITIES: dict[int, Quality] = {UNCERTAIN: "uncertain", BAD: "bad"}
 
 
 class TableFile(ABC, Generic[P]):
     """A file of rows, in chunks, that is read once to check and once to import."""
 
+    _keys: Sequence[str] = ()  # further columns that are no values
+    _end_column: str | None = None
+
     def __init__(self, path: Path, file: FoundForm, rule: DuplicatesRule = "refuse") -> None:
         self.name = storable(str(path))
         self.unit = file.table.unit
         self._found = file
-        self._rows = TableRows(file)
         self._rule = rule
-        self._end_column: str | None = None
+        self._assets = TextNames("asset", file.form.asset_prefix)
+        self._asset_index: dict[str, int] = {}
+        self._stamps = file.times.new_stamps()
 
     @property
     def form(self) -> FileForm:
@@ -80,9 +103,9 @@ class TableFile(ABC, Generic[P]):
         profile = None
         while profile is None:
             profile = self._profile_once(progress, stop_early)
-        clock = self._rows.stamps.clock
+        clock = self._stamps.clock
         profile.head_notes = self._found.notes(profile.last)
-        profile.asset_texts = self._rows.assets.texts
+        profile.asset_texts = self._assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
             profile.clock_changes = {
@@ -92,7 +115,7 @@ class TableFile(ABC, Generic[P]):
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
-        table = self._rows.table
+        table = self._found.table
         columns = self._found.written.new_columns(self._found.names)
         profile = self._new_profile(columns)
         duplicates = Duplicates(self._rule)
@@ -116,7 +139,7 @@ class TableFile(ABC, Generic[P]):
             self._add(profile, keyed, usable, found)
             form = complete(self._found, keyed.instants, keyed.assets, columns.values())
             if form is not self._found:
-                self._found = self._rows.file = form
+                self._found = form
                 return None
             position = table.position
             progress("checking", position.done, position.total)
@@ -164,7 +187,102 @@ class TableFile(ABC, Generic[P]):
         }
 
     def _chunks(self) -> Iterator[Keyed]:
-        return self._rows.chunks()
+        """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
+        file = self._found
+        self._stamps = file.times.new_stamps()
+        asset = [file.asset_column] if file.asset_column else []
+        keys = [*file.times.texts.columns, *asset, *self._keys, *file.qualities]
+        for chunk in file.table.chunks([*keys, *file.names]):
+            yield self._key_chunk(chunk)
+
+    def _key_chunk(self, chunk: Chunk) -> Keyed:
+        file = self._found
+        floats: dict[str, FloatArray] = {}
+        if file.numbers.decimal == "." and not file.form.missing:
+            # columns that hold only plain numbers, none of which means missing
+            parsed = {title: cell.plain_numbers(chunk.columns[title]) for title in file.names}
+            floats = {title: numbers for title, numbers in parsed.items() if numbers is not None}
+        cells = {}
+        for title, raw in chunk.columns.items():
+            cells[title] = raw
+            if title not in floats:
+                cells[title] = file.written.plain(
+                    title, self._clean(chunk, title), file.numbers.decimal, file.numbers.thousands
+                )
+        codes = np.zeros(len(chunk.lines), dtype=np.int64)
+        checks: list[Check] = []
+        if file.asset_column is None:
+            name = self._assets.read_option(str(file.form.asset), "--asset")
+            self._asset_index = {name: 0}
+        else:
+            codes, checks = read_names(
+                cells[file.asset_column], file.asset_column, self._assets, self._asset_index
+            )
+        assets = np.array([*self._asset_index, None], dtype=object)[codes]
+        times = file.times.texts.join(cells)
+        stamps = self._stamps
+        instants = stamps.read(times, None if file.asset_column is None else assets)
+        time = JOINED.join(file.times.texts.titles)
+        nothing = "there is no number" if file.form.sequence else "there is no time"
+        checks = [
+            Check(instants.absent, time, lambda _: nothing),
+            Check(instants.bad, time, lambda row: stamps.why(times[row].as_py())),
+            *checks,
+        ]
+        grades = self._grade(cells, checks) if self._found.qualities else {}
+        for title, worst in grades.items():
+            if (worst == BAD).any():
+                cells[title] = pc.if_else(pa.array(worst == BAD), None, cells[title])
+                floats.pop(title, None)
+        checks = [check for check in checks if check.bad.any()]
+        return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
+
+    def _clean(self, chunk: Chunk, title: str) -> Cells:
+        further = (*MISSING_TEXTS, *self._found.form.missing)
+        words = NULLS if title in self._found.qualities else further
+        return cell.clean(chunk.columns[title], words)
+
+    def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
+        """Return the grades of samples, and add the checks that all can be read.
+
+        An empty quality cell means good. A bad row applies to its filled cells, or to all if none
+        is filled.
+        """
+        by_value: dict[str | None, Grades] = {}
+        for title, value in self._found.qualities.items():
+            if value is None or value in self._found.names:
+                encoded = cells[title].dictionary_encode()
+                texts = encoded.dictionary.to_pylist()
+                indices = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+                graded = [_GRADES[grade(text, self._found.form.quality_codes)] for text in texts]
+                by_value[value] = np.array([*graded, 0], np.int8)[indices]
+                why = partial(self._why_no_quality, cells[title])
+                checks.append(Check(by_value[value] < 0, title, why))
+        filled = {title: cell.filled_cells(cells[title]) for title in self._found.names}
+        nothing = ~np.logical_or.reduce(list(filled.values()))
+        of_row = by_value.get(None, np.zeros(len(nothing), np.int8))
+        grades = {}
+        for title, is_filled in filled.items():
+            worst = np.where(is_filled | nothing, of_row, 0)
+            worst = np.maximum(worst, by_value.get(title, 0))
+            worst[(worst < BAD) & ~is_filled] = 0
+            if (worst > 0).any():
+                grades[title] = np.maximum(worst, 0)
+        return grades
+
+    def _why_no_quality(self, cells: Cells, row: int) -> str:
+        return why_no_quality(cells[row].as_py(), self._found.form.quality_codes)
+
+    def _values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
+        """Return the samples of a column of this type; a category keeps its numbers as written."""
+        cells = keyed.cells[title]
+        if kind == "category" and (title in keyed.floats or title in self._found.written.writings):
+            cells = self._clean(keyed.chunk, title)
+            if title in keyed.grades:
+                cells = pc.if_else(pa.array(keyed.grades[title] == BAD), None, cells)
+        form = self._found.numbers
+        floats = keyed.floats.get(title)
+        return cell.values(cells, kind, form.decimal, form.thousands, floats)[0]
 
     @abstractmethod
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
@@ -214,13 +332,13 @@ class ReadingsFile(TableFile[Profile]):
     def keep_names(self, titles: Titles, units: Units) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
         these; before the profile."""
-        self._rows.assets = TextNames("asset", self._found.form.asset_prefix, lambda: titles)
-        self._found = self._rows.file = self._found.with_units(units)
+        self._assets = TextNames("asset", self._found.form.asset_prefix, lambda: titles)
+        self._found = self._found.with_units(units)
 
     def newest_instant(self) -> datetime | None:
         """Return the newest instant that the file states without being read; None if it does
         not."""
-        table = self._rows.table
+        table = self._found.table
         if not isinstance(table, ParquetTable) or len(self._found.times.texts.titles) != 1:
             return None
         return table.newest_instant(self._found.times.texts.titles[0])
@@ -256,7 +374,7 @@ class ReadingsFile(TableFile[Profile]):
         for title, grades in keyed.grades.items():
             profile.columns[title].bad_quality += int(bad[title].sum())
             profile.columns[title].uncertain += int(((grades == UNCERTAIN) & usable).sum())
-        names = [*self._rows.asset_index]
+        names = [*self._asset_index]
         for title, mask in {"": usable, **filled}.items():
             for code in np.flatnonzero(np.bincount(keyed.asset_codes[mask])).tolist():
                 of_asset = profile.assets.setdefault(names[code], set())
@@ -301,7 +419,7 @@ class ReadingsFile(TableFile[Profile]):
         duplicates = Duplicates(self._rule)
         names = self._found.names
         for keyed in self._chunks_again():
-            columns = {names[t]: self._rows.values(keyed, t, kind) for t, kind in types.items()}
+            columns = {names[t]: self._values(keyed, t, kind) for t, kind in types.items()}
             usable, _, checks = self._check(keyed, keyed.checks, duplicates)
             for line in bad_lines(keyed.chunk, checks):
                 reject(line)
@@ -311,7 +429,7 @@ class ReadingsFile(TableFile[Profile]):
             samples = Samples(keyed.assets, keyed.instants.at, columns, grades)
             usable &= states_any
             yield samples if usable.all() else samples.take(np.flatnonzero(usable))
-            position = self._rows.table.position
+            position = self._found.table.position
             progress("writing", position.done, position.total)
 
     def _chunks_again(self) -> Iterator[Keyed]:
@@ -319,9 +437,9 @@ class ReadingsFile(TableFile[Profile]):
         parsed = self._parsed
         self._parsed = None
         if parsed is None:
-            yield from self._rows.chunks()
+            yield from self._chunks()
             return
-        position = self._rows.table.position
+        position = self._found.table.position
         position.reopen()
         for i, keyed in enumerate(parsed, 1):
             position.done = position.total * i // len(parsed)
@@ -348,14 +466,15 @@ class EventsFile(TableFile[EventsProfile]):
             self._type_column: "--type-column (or name one type with --type)",
             form.end_column or default: "--end-column",
         }
-        self._keys = {title: option for title, option in options.items() if title}
-        super().__init__(path, find_form(path, form, [*self._keys.items()]))
+        keys = {title: option for title, option in options.items() if title}
+        super().__init__(path, find_form(path, form, [*keys.items()]))
+        self._keys = [*keys]
         self._end_column = form.end_column or default
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the
         profile."""
-        self._rows.assets = TextNames("asset", self._found.form.asset_prefix, lambda: titles)
+        self._assets = TextNames("asset", self._found.form.asset_prefix, lambda: titles)
         self._types = TextNames("event type", self._types.prefix, lambda: types)
 
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> EventsProfile:
@@ -385,7 +504,7 @@ class EventsFile(TableFile[EventsProfile]):
     def _chunks(self) -> Iterator[Keyed]:
         types: dict[str, int] = {}
         series: dict[tuple[int, int], int] = {}
-        for keyed in self._rows.chunks([*self._keys]):
+        for keyed in super()._chunks():
             checks = list(keyed.checks)
             codes = np.zeros(len(keyed.assets), dtype=np.int64)
             if self._type:
@@ -397,7 +516,7 @@ class EventsFile(TableFile[EventsProfile]):
             ends = None
             if self._end_column:
                 cells = keyed.cells[self._end_column]
-                ends = self._rows.stamps.ends(cells, keyed.instants.at)
+                ends = self._stamps.ends(cells, keyed.instants.at)
                 checks += self._end_checks(self._end_column, keyed, ends)
             pairs = zip(keyed.asset_codes.tolist(), codes.tolist(), strict=True)
             yield replace(
@@ -410,7 +529,7 @@ class EventsFile(TableFile[EventsProfile]):
 
     def _end_checks(self, title: str, keyed: Keyed, ends: Instants) -> list[Check]:
         cells = keyed.cells[title]
-        reader = self._rows.stamps
+        reader = self._stamps
         early = ~ends.absent & ~ends.bad & (ends.at < keyed.instants.at)
         return [
             Check(ends.bad, title, lambda row: reader.why(cells[row].as_py())),
@@ -442,7 +561,7 @@ class EventsFile(TableFile[EventsProfile]):
         for keyed in self._chunks():
             instant = np.array([durations.get(t) == "instant" for t in keyed.types], dtype=bool)
             checks = [*keyed.checks, self._ends_check(keyed, instant)]
-            columns = [self._rows.values(keyed, t, kind).tolist() for t, kind in types.items()]
+            columns = [self._values(keyed, t, kind).tolist() for t, kind in types.items()]
             usable, _, checks = self._check(keyed, checks, duplicates)
             for line in bad_lines(keyed.chunk, checks):
                 reject(line)
@@ -470,4 +589,4 @@ class EventsFile(TableFile[EventsProfile]):
             ]
             if events:
                 yield events
-            progress("writing", self._rows.table.position.done, self._rows.table.position.total)
+            progress("writing", self._found.table.position.done, self._found.table.position.total)

@@ -1,28 +1,94 @@
 """Rows of an imported table, in a file of any format: instant and asset of each, and columns that
-become variables."""
+become variables. Checks of the rows of a chunk, the search for lines that state an instant of an
+asset twice, which are merged where that is wanted, and the file of the lines that an import
+rejects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, Cells, FloatArray
-from alerting.adapters.files.checks import BAD, UNCERTAIN, Check, Grades, read_names
+from alerting.adapters.files.cells import BoolArray, Cells, FloatArray
 from alerting.adapters.files.chunks import Chunk
-from alerting.adapters.files.find_form import FoundForm
-from alerting.adapters.files.recognition import JOINED
-from alerting.deferred import pa, pc
+from alerting.adapters.files.recognition import NumberForm
+from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
+from alerting.definitions.faults import UserError
+from alerting.definitions.file_form import DuplicatesRule
+from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.ports import SampleColumn
-from alerting.readings.history import grade, why_no_quality
+from alerting.readings.foreign_columns import BadLine, ColumnProfile
+from alerting.readings.history import MOST_MEASURED, Millis
 from alerting.usecases.ingestion.asset_import import TextNames
 
-_GRADES = {"good": 0, "uncertain": UNCERTAIN, "bad": BAD, None: -1}
+EXAMPLES = 5
+Rows = npt.NDArray[np.int64]
+Grades = npt.NDArray[np.int8]
+UNCERTAIN = 1
+BAD = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One possible fault of rows of a chunk: a mask of the rows, the column, and the reason."""
+
+    bad: BoolArray
+    column: str
+    why: Callable[[int], str]
+
+
+def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
+    """Return a mask of the rows in which any check fails."""
+    return np.logical_or.reduce([c.bad for c in checks]) if checks else np.zeros(rows, dtype=bool)
+
+
+def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """Return all lines that fail a check, each with its first reason; or the first `limit` as
+    examples, without their text: there may be some for each of thousands of columns."""
+    lines = []
+    for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
+        check = next(c for c in checks if c.bad[row])
+        text = chunk.original(row) if limit is None else ""
+        lines.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), text))
+    return lines
+
+
+def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
+    """Return the lines of `faulty_lines`, and those of the chunk that are no whole row."""
+    lines = [*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)]
+    return sorted(lines, key=lambda line: line.line)[:limit]
+
+
+def read_names(
+    cells: Cells, title: str, names: TextNames, index: dict[str, int]
+) -> tuple[Rows, list[Check]]:
+    """Return the position in `index` of the name for each text of a column, -1 without one, and the
+    checks that each row has one. New names are added to `index`."""
+    encoded = cells.dictionary_encode()
+    positions: list[int] = []
+    reasons: dict[int, str] = {}
+    for code, text in enumerate(encoded.dictionary.to_pylist()):
+        name = text
+        try:
+            name = names.read(text)
+        except ValueError as reason:
+            reasons[code] = reason.args[0]
+        positions.append(index.setdefault(name, len(index)))
+    codes = encoded.indices.fill_null(len(positions)).to_numpy(zero_copy_only=False)
+    named = np.array([*positions, -1], dtype=np.int64)[codes]
+    return named, [
+        Check(named < 0, title, lambda _: names.missing),
+        Check(np.isin(codes, [*reasons]), title, lambda row: reasons[int(codes[row])]),
+    ]
 
 
 @dataclass(frozen=True)
@@ -48,107 +114,347 @@ class Keyed:
     ends: cell.Instants | None = None
 
 
-class TableRows:
-    """The rows of a file, read by its form."""
+MOST_TEXTS = 20
+# numbers that devices write where they have no value; if they lie far from all others
+_SENTINELS = frozenset(
+    sign * value
+    for sign in (1, -1)
+    for value in (
+        999, 9999, 99999, 999999, 9999999, 99999999, 99.99, 999.9, 999.99, 9999.9, 9999.99, 99999.9,
+        999.25, 327.67, 327.68, 3276.7, 3276.8, 32766, 32767, 32768, 655.35, 6553.5, 65534, 65535,
+        2147483647, 2147483648, 4294967295, 1e20, 1e25, 9.999e20,
+    )
+)  # fmt: skip
+_MOST_EXACT = 1e15
 
-    def __init__(self, file: FoundForm) -> None:
-        self.file = file
-        self.table = file.table
-        self.assets = TextNames("asset", file.form.asset_prefix)
-        self.asset_index: dict[str, int] = {}
-        self.stamps = file.times.new_stamps()
 
-    def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
-        """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
-        self.stamps = self.file.times.new_stamps()
-        asset = [self.file.asset_column] if self.file.asset_column else []
-        keys = [*self.file.times.texts.columns, *asset, *further, *self.file.qualities]
-        for chunk in self.table.chunks([*keys, *self.file.names]):
-            yield self._key_chunk(chunk)
+def profile_column(
+    profile: ColumnProfile,
+    chunk: Chunk,
+    cells: Cells,
+    usable: BoolArray,
+    form: NumberForm,
+    floats: FloatArray | None = None,
+) -> tuple[BoolArray, FloatArray]:
+    """Count the kinds of usable (cleaned) cells of one column; return a mask of the filled cells,
+    and the numbers, NaN where there is none.
 
-    def _key_chunk(self, chunk: Chunk) -> Keyed:
-        file = self.file
-        floats: dict[str, FloatArray] = {}
-        if file.numbers.decimal == "." and not file.form.missing:
-            # columns that hold only plain numbers, none of which means missing
-            parsed = {title: cell.plain_numbers(chunk.columns[title]) for title in file.names}
-            floats = {title: numbers for title, numbers in parsed.items() if numbers is not None}
-        cells = {}
-        for title, raw in chunk.columns.items():
-            cells[title] = raw
-            if title not in floats:
-                cells[title] = file.written.plain(title, self._clean(chunk, title), file.numbers)
-        codes = np.zeros(len(chunk.lines), dtype=np.int64)
-        checks: list[Check] = []
-        if file.asset_column is None:
-            name = self.assets.read_option(str(file.form.asset), "--asset")
-            self.asset_index = {name: 0}
-        else:
-            codes, checks = read_names(
-                cells[file.asset_column], file.asset_column, self.assets, self.asset_index
+    Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
+    are plain ones.
+    """
+
+    def note_examples(examples: list[BadLine], bad: BoolArray, type: VariableType) -> None:
+        if len(examples) < EXAMPLES and bad.any():
+            check = Check(bad, profile.title, lambda row: cell.why_bad(cells[row].as_py(), type))
+            examples += faulty_lines(chunk, [check], EXAMPLES - len(examples))
+
+    written = chunk.columns[profile.title]
+    if profile.writing:
+        suffixes, in_brackets = cell.count_suffixes(cell.clean(written).filter(pa.array(usable)))
+        profile.suffixes.update(suffixes)
+        profile.in_brackets += in_brackets
+    if floats is not None and _count_values(profile, written, floats, usable):
+        neither = (floats != 0) & (floats != 1) & usable
+        profile.numbers += int(np.count_nonzero(usable))
+        profile.not_boolean += int(np.count_nonzero(neither))
+        note_examples(profile.first_not_boolean, neither, "boolean")
+        return usable.copy(), floats
+    is_present = cell.filled_cells(cells)
+    texts = np.zeros(len(cells), dtype=bool)
+    if written.null_count == len(cells):
+        return is_present, np.full(len(cells), np.nan)
+    if floats is None:
+        floats, texts = cell.numbers(cells, form.decimal, form.thousands)
+    filled = is_present & usable & (texts | ~np.isnan(floats))
+    _, neither = cell.booleans_among(cells, floats, texts)
+    neither &= filled
+    infinite = np.isinf(floats) & filled
+    texts &= filled
+    finite = filled & ~texts & ~infinite
+    _count_values(profile, written, floats, finite)
+    profile.infinite += int(infinite.sum())
+    profile.numbers += int(finite.sum())
+    profile.texts += int((texts & neither).sum())
+    profile.booleans += int((texts & ~neither).sum())
+    profile.not_boolean += int(neither.sum())
+    missing = usable & ~is_present
+    if missing.any():
+        removed = pc.utf8_trim_whitespace(written.filter(pa.array(missing)))
+        removed = removed.filter(pc.fill_null(pc.not_equal(removed, ""), False))
+        profile.marked += len(removed)
+        _add_commonest(profile.marks, *_distinct(removed))
+    if texts.any():
+        profile.grouped += int(cell.plainly_grouped(cells, form.decimal).any())
+        distinct, counts = _distinct(cells.filter(pa.array(texts)))
+        profile.decimal_commas += int(counts[cell.matching(distinct, cell.DECIMAL_COMMA)].sum())
+        profile.faults += int(counts[cell.states_fault(distinct)].sum())
+        _add_commonest(profile.common_texts, distinct, counts)
+        no_value = cell.states_no_value(distinct)
+        _add_commonest(profile.no_values, distinct.filter(pa.array(no_value)), counts[no_value])
+    note_examples(profile.first_not_number, texts | infinite, "number")
+    note_examples(profile.first_not_boolean, neither, "boolean")
+    return filled, floats
+
+
+def _count_values(
+    profile: ColumnProfile, written: Cells, floats: FloatArray, among: BoolArray
+) -> bool:
+    """Extend the range of the numbers of a column, apart from those that often mean no value;
+    return False if one is infinite."""
+    numbers = floats if among.all() else floats[among]
+    if not len(numbers):
+        return True
+    least = float(numbers.min())
+    most = float(numbers.max())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        return False
+    if max(-least, most) >= _MOST_EXACT and not profile.identifier:
+        profile.identifier = cell.why_identifier(written.filter(pa.array(among)))
+    ends = [end for end in (least, most) if end in _SENTINELS or abs(end) > MOST_MEASURED]
+    if ends:
+        is_sentinel = among & (np.isin(floats, ends) | (np.abs(floats) > MOST_MEASURED))
+        _add_commonest(
+            profile.sentinels,
+            *_distinct(written.filter(pa.array(is_sentinel))),
+            lambda text: (float(floats[pc.index(written, text).as_py()]), text.strip()),
+        )
+        return _count_values(profile, written, floats, among & ~is_sentinel)
+    profile.least = min(profile.least, least)
+    profile.most = max(profile.most, most)
+    return True
+
+
+def _distinct(cells: Cells) -> tuple[Cells, Rows]:
+    """Return the different cells of a column, and how often each occurs."""
+    counted = pc.value_counts(cells)
+    return counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
+
+
+def _add_commonest(
+    counts: dict[Any, int], distinct: Cells, counted: Rows, key: Callable[[str], Any] = str
+) -> None:
+    """Add the counts of the commonest cells, each by its `key`, while there are few."""
+    for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
+        word = key(distinct[i].as_py())
+        if word in counts or len(counts) < MOST_TEXTS:
+            counts[word] = counts.get(word, 0) + int(counted[i])
+
+
+class DuplicateRows(NamedTuple):
+    """Duplicates of a chunk.
+
+    `same`: rows that add nothing to an earlier row. `against`: the position of the column in which
+    a row contradicts an earlier one, else -1. `again`: rows of an instant that an earlier row
+    states, to be merged with it.
+    """
+
+    same: BoolArray
+    against: Rows
+    again: BoolArray
+
+
+class Duplicates:
+    """Comparison of rows within a chunk, and with the last earlier row of the same series (an
+    asset, or asset and event type).
+
+    It stores one row per series only. It finds every repetition in a file sorted by time, or by
+    asset and time. The store merges a repetition that lies further apart in an unsorted file; there
+    the later line wins. `rule`: rows are compared only where a contradiction is refused.
+    """
+
+    def __init__(self, rule: DuplicatesRule = "refuse") -> None:
+        self._rule = rule
+        self._series: Rows = np.empty(0, dtype=np.int64)
+        self._at: Millis = np.empty(0, dtype=np.int64)
+        self._last: list[Cells] = []
+
+    def find(
+        self, series: Rows, at: Millis, cells: Sequence[Cells], usable: BoolArray
+    ) -> DuplicateRows:
+        """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
+        found = DuplicateRows(np.zeros_like(usable), np.full(len(at), -1), np.zeros_like(usable))
+        rows = np.flatnonzero(usable)
+        before = len(self._at)  # the last row of each series, which stand before those of the chunk
+        series = np.concatenate([self._series, series[rows]])
+        at = np.concatenate([self._at, at[rows]])
+        if not _is_ascending(at, series) and not _is_ascending(series, at):
+            keys = pd.DataFrame({"series": series, "at": at})
+            if self._rule != "refuse":
+                found.again[rows[keys.duplicated().to_numpy()[before:]]] = True
+            elif cells:
+                self._compare(keys[keys.duplicated(keep=False)], rows, cells, found)
+        last = np.full(int(series.max(initial=-1)) + 1, -1)
+        last[series] = np.arange(len(series))
+        last = np.sort(last[last >= 0])
+        self._series = series[last]
+        self._at = at[last]
+        if self._rule == "refuse":
+            kept = pa.array(last[last < before])
+            new = pa.array(rows[last[last >= before] - before])
+            earlier = self._last or [cell.column([]) for _ in cells]
+            self._last = [
+                pa.concat_arrays([old.take(kept), column.take(new)])
+                for old, column in zip(earlier, cells, strict=True)
+            ]
+        return found
+
+    def _compare(
+        self, keys: pd.DataFrame, rows: Rows, cells: Sequence[Cells], found: DuplicateRows
+    ) -> None:
+        """Compare rows of one instant, each with all that the ones before it state together."""
+        stated: dict[tuple[int, int], list[str | None]] = {}
+        kept = len(self._at)
+        for i, *key in keys.itertuples():
+            row = i if i < kept else int(rows[i - kept])
+            now = [column[row].as_py() for column in (self._last if i < kept else cells)]
+            before = stated.setdefault(tuple(key), now)
+            if before is now:
+                continue
+            pairs = [*zip(before, now, strict=True)]
+            against = [n for n, (a, b) in enumerate(pairs) if a and b and not _equal(a, b)]
+            if against:
+                found.against[row] = against[0]
+                continue
+            found.same[row] = all(a or not b for a, b in pairs)
+            stated[tuple(key)] = [a or b for a, b in pairs]
+
+
+def _is_ascending(first: Rows, second: Rows) -> bool:
+    """Return whether rows ascend by a first key, and where that is the same by a second."""
+    step = np.diff(first)
+    return bool(((step > 0) | ((step == 0) & (np.diff(second) > 0))).all())
+
+
+def _equal(a: str, b: str) -> bool:
+    if a == b:
+        return True
+    try:
+        return float(a.replace(",", ".")) == float(b.replace(",", "."))
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Rows of samples by variable, with the grades of variables whose samples have such."""
+
+    assets: npt.NDArray[np.object_]
+    at: Millis
+    columns: Mapping[str, SampleColumn]
+    grades: Mapping[str, Grades]
+
+    def take(self, rows: Rows | slice) -> Samples:
+        """Return these rows."""
+        columns = {name: column.take(rows) for name, column in self.columns.items()}
+        grades = {name: grades[rows] for name, grades in self.grades.items()}
+        return Samples(self.assets[rows], self.at[rows], columns, grades)
+
+
+def merge_duplicates(parts: Iterable[Samples], rule: DuplicatesRule) -> Iterator[Samples]:
+    """Yield the rows with one for each instant of an asset: its last sample of each variable, also
+    a bad one, or the mean of its numbers, which is bad only where all are.
+
+    The rows of the last instant of each asset wait for the next part.
+    """
+    waiting: Samples | None = None
+    for part in parts:
+        rows = part if waiting is None else _join(waiting, part)
+        codes, names = pd.factorize(rows.assets)
+        last = np.empty(len(names), dtype=np.int64)
+        last[codes] = rows.at
+        waits = last[codes] == rows.at
+        waiting = rows.take(np.flatnonzero(waits))
+        yield _merge(rows.take(np.flatnonzero(~waits)), rule)
+    if waiting is not None:
+        yield _merge(waiting, rule)
+
+
+def _join(first: Samples, second: Samples) -> Samples:
+    columns = {}
+    grades = {}
+    for name, a in first.columns.items():
+        b = second.columns[name]
+        present = np.append(a.present, b.present)
+        columns[name] = SampleColumn(np.append(a.values, b.values), present)
+        parts = [p.grades.get(name, np.zeros(len(p.at), np.int8)) for p in (first, second)]
+        grades[name] = np.concatenate(parts)
+    return Samples(
+        np.append(first.assets, second.assets), np.append(first.at, second.at), columns, grades
+    )
+
+
+def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
+    keys = pd.DataFrame({"asset": rows.assets, "at": rows.at})
+    first = np.flatnonzero(~keys.duplicated().to_numpy())
+    if len(first) == len(rows.at):
+        return rows
+    group = np.asarray(keys.groupby(["asset", "at"], sort=False).ngroup(), dtype=np.int64)
+    columns = {}
+    grades = {}
+    for name, column in rows.columns.items():
+        grade = rows.grades.get(name, np.zeros(len(group), np.int8))
+        last = np.full(len(first), -1, dtype=np.int64)
+        if rule == "last" or column.values.dtype != np.float64:
+            sampled = np.flatnonzero(column.present | (grade == BAD))
+            last[group[sampled]] = sampled
+            columns[name] = SampleColumn(column.values[last], (last >= 0) & column.present[last])
+            grades[name] = np.where(last >= 0, grade[last], np.int8(0))
+            continue
+        sampled = np.flatnonzero(column.present)
+        last[group[sampled]] = sampled
+        base = column.values[last]  # the mean of equal values is that value, exactly
+        of_rows = group[sampled]
+        beyond = np.bincount(of_rows, column.values[sampled] - base[of_rows], len(first))
+        count = np.bincount(of_rows, minlength=len(first))
+        columns[name] = SampleColumn(base + beyond / np.maximum(count, 1), last >= 0)
+        merged = np.zeros(len(first), np.int8)
+        merged[group[grade == BAD]] = BAD
+        merged[last >= 0] = 0
+        merged[group[(grade == UNCERTAIN) & column.present]] = UNCERTAIN
+        grades[name] = merged
+    return Samples(rows.assets[first], rows.at[first], columns, grades)
+
+
+HEADER = ("line", "column", "reason", "original")
+
+
+def rejects_path(path: Path) -> Path:
+    """Return the default path of the rejects file: beside the file."""
+    return path.with_name(path.name + ".rejects.csv")
+
+
+class RejectsFile(AbstractContextManager["RejectsFile"]):
+    """CSV file of line, column, reason and original line, rewritten by each import; an import
+    without rejects leaves none. No text in it is a formula to a spreadsheet program.
+
+    Opening it raises UserError if it cannot be written, so that the import fails before its first
+    write.
+    """
+
+    def __init__(self, path: Path, source: Path) -> None:
+        if path.resolve() == source.resolve():
+            raise UserError(
+                f"{path} is the file to import, so it cannot hold the rejects; name another file "
+                "with --rejects"
             )
-        assets = np.array([*self.asset_index, None], dtype=object)[codes]
-        times = file.times.texts.join(cells)
-        stamps = self.stamps
-        instants = stamps.read(times, None if file.asset_column is None else assets)
-        time = JOINED.join(file.times.texts.titles)
-        nothing = "there is no number" if file.form.sequence else "there is no time"
-        checks = [
-            Check(instants.absent, time, lambda _: nothing),
-            Check(instants.bad, time, lambda row: stamps.why(times[row].as_py())),
-            *checks,
-        ]
-        grades = self._grade(cells, checks) if self.file.qualities else {}
-        for title, worst in grades.items():
-            if (worst == BAD).any():
-                cells[title] = pc.if_else(pa.array(worst == BAD), None, cells[title])
-                floats.pop(title, None)
-        checks = [check for check in checks if check.bad.any()]
-        return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
+        self.path = path
+        self.count = 0
+        try:
+            self._file = path.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"the rejects file {path} cannot be written ({error.strerror}); name another with "
+                "--rejects"
+            ) from error
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(HEADER)
 
-    def _clean(self, chunk: Chunk, title: str) -> Cells:
-        further = (*MISSING_TEXTS, *self.file.form.missing)
-        words = NULLS if title in self.file.qualities else further
-        return cell.clean(chunk.columns[title], words)
+    def __call__(self, line: BadLine) -> None:
+        texts = (line.column or "", line.reason, line.original)
+        self._writer.writerow((line.line, *map(spreadsheet_text, texts)))
+        self.count += 1
 
-    def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
-        """Return the grades of samples, and add the checks that all can be read.
-
-        An empty quality cell means good. A bad row applies to its filled cells, or to all if none
-        is filled.
-        """
-        by_value: dict[str | None, Grades] = {}
-        for title, value in self.file.qualities.items():
-            if value is None or value in self.file.names:
-                encoded = cells[title].dictionary_encode()
-                texts = encoded.dictionary.to_pylist()
-                indices = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-                graded = [_GRADES[grade(text, self.file.form.quality_codes)] for text in texts]
-                by_value[value] = np.array([*graded, 0], np.int8)[indices]
-                why = partial(self._why_no_quality, cells[title])
-                checks.append(Check(by_value[value] < 0, title, why))
-        filled = {title: cell.filled_cells(cells[title]) for title in self.file.names}
-        nothing = ~np.logical_or.reduce(list(filled.values()))
-        of_row = by_value.get(None, np.zeros(len(nothing), np.int8))
-        grades = {}
-        for title, is_filled in filled.items():
-            worst = np.where(is_filled | nothing, of_row, 0)
-            worst = np.maximum(worst, by_value.get(title, 0))
-            worst[(worst < BAD) & ~is_filled] = 0
-            if (worst > 0).any():
-                grades[title] = np.maximum(worst, 0)
-        return grades
-
-    def _why_no_quality(self, cells: Cells, row: int) -> str:
-        return why_no_quality(cells[row].as_py(), self.file.form.quality_codes)
-
-    def values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
-        """Return the samples of a column of this type; a category keeps its numbers as written."""
-        cells = keyed.cells[title]
-        if kind == "category" and (title in keyed.floats or title in self.file.written.writings):
-            cells = self._clean(keyed.chunk, title)
-            if title in keyed.grades:
-                cells = pc.if_else(pa.array(keyed.grades[title] == BAD), None, cells)
-        form = self.file.numbers
-        floats = keyed.floats.get(title)
-        return cell.values(cells, kind, form.decimal, form.thousands, floats)[0]
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if not self.count:
+            self.path.unlink()
