@@ -52,6 +52,11 @@ _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
 DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
+_NO_NUMBERS = {
+    r"(?i)^[+-]?(inf|infinity)$": "is infinite; a measured value is finite",
+    _NUMBER: "is larger than the largest number that can be stored",
+    DECIMAL_COMMA: "is not a number; if that is a decimal comma, add --decimal ,",
+}
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
@@ -89,7 +94,7 @@ def clean(cells: Cells, texts: Sequence[str] = MISSING_TEXTS) -> Cells:
     if cells.null_count == len(cells):
         return cells
     trimmed = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(trimmed, column(texts))
+    missing = pc.is_in(trimmed, pa.array(texts, pa.string()))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
 
 
@@ -263,9 +268,9 @@ class WrittenCells:
         self._path = path
         self._sample = sample
         self._types = types
-        self.writings: dict[str, NumberWriting] = {}
-        """Those of columns whose cells are not read as they are written, by title."""
-        self._switches: set[str] = set()
+        self.writings: dict[str, NumberWriting | None] = {}
+        """Those of columns whose cells are not read as they are written, by title; None of words of
+        a switch."""
         self._identifiers: dict[str, str | None] = {}
 
     def new_columns(self, names: Mapping[str, str]) -> dict[str, ColumnProfile]:
@@ -289,12 +294,12 @@ class WrittenCells:
         `units`: of the variables that there are. Raises UserError if a title and its cells state
         units of different quantities.
         """
-        revised = [self._revise(column, units) for column in columns]
+        revised = [self._revise(c, units) for c in columns if c.writing or c.common_texts]
         return any(revised)
 
     def titles(self, titles: Iterable[str]) -> dict[str, str]:
         """Return each title by the title as if it stated the unit that its cells state."""
-        units = {title: writing.unit for title, writing in self.writings.items()}
+        units = {title: writing.unit for title, writing in self.writings.items() if writing}
         return {
             f"{t} [{units[t]}]" if units.get(t) and not split_title(t).unit else t: t
             for t in titles
@@ -302,10 +307,10 @@ class WrittenCells:
 
     def plain(self, title: str, cells: Cells, decimal: str, thousands: bool) -> Cells:
         """Return cleaned cells with plain numbers, and without words for no value beside two."""
-        if title in self._switches:
+        writing = self.writings[title]
+        if writing is None:
             return pc.if_else(pa.array(states_no_value(cells)), None, cells)
-        writing = self.writings.get(title)
-        return plain_cells(cells, writing, decimal, thousands) if writing else cells
+        return plain_cells(cells, writing, decimal, thousands)
 
     def _revise(self, column: ColumnProfile, units: Units) -> bool:
         title = column.title
@@ -314,9 +319,9 @@ class WrittenCells:
             return False
         if column.is_factor_after_all():
             writing = NumberWriting(has_factors=True)
-        elif not column.writing and column.common_texts and title not in self._switches:
+        elif title not in self.writings:
             if not column.numbers and are_switch_states(column.common_texts):
-                self._switches.add(title)
+                self.writings[title] = None
                 return True
             writing = find_writing(column, units.get(column.name, ()))
             stated = split_title(title).unit
@@ -375,13 +380,8 @@ def why_bad(cell: str, type: VariableType) -> str:
     """Return, as text for people, the reason why this cell is no value of that type."""
     if type == "boolean":
         return f"{shown(cell)} is neither true nor false"
-    if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return f"{shown(cell)} is infinite; a measured value is finite"
-    if re.match(_NUMBER, cell):
-        return f"{shown(cell)} is larger than the largest number that can be stored"
-    if re.match(DECIMAL_COMMA, cell):
-        return f"{shown(cell)} is not a number; if that is a decimal comma, add --decimal ,"
-    return f"{shown(cell)} is not a number"
+    reasons = (why for pattern, why in _NO_NUMBERS.items() if re.match(pattern, cell))
+    return f"{shown(cell)} {next(reasons, 'is not a number')}"
 
 
 @dataclass(frozen=True)
@@ -474,20 +474,16 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     at[iso] = parsed.as_unit("ms").asi8
     at[midnight & (at != NO_INSTANT)] += _DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
-    whole = matching(cells, r"^\d{9,13}$")
-    counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
-    at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    with_part = matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
-    if with_part.any():
-        form = r"^(?P<whole>\d+)[.,](?P<part>\d+)$"
-        parts = pc.extract_regex(cells.filter(pa.array(with_part)), form)
+    form = r"^(?P<whole>\d{9,13})(?:[.,](?P<part>\d{1,9}))?$"
+    counted = matching(cells, form)
+    if counted.any():
+        parts = pc.extract_regex(cells.filter(pa.array(counted)), form)
         padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
         nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
         counts = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
         is_millis = counts >= _FIRST_EPOCH_MS
-        at[with_part] = np.where(is_millis, counts, counts * 1000 + nanos // 1_000_000)
-        lost = np.where(is_millis, nanos, nanos % 1_000_000)
-        cut += int(np.count_nonzero(lost))
+        at[counted] = np.where(is_millis, counts, counts * 1000 + nanos // 1_000_000)
+        cut += int(np.count_nonzero(np.where(is_millis, nanos, nanos % 1_000_000)))
     return at, iso & ~zoned, cut
 
 

@@ -202,13 +202,11 @@ class TableFile(ABC, Generic[P]):
             # columns that hold only plain numbers, none of which means missing
             parsed = {title: cell.plain_numbers(chunk.columns[title]) for title in file.names}
             floats = {title: numbers for title, numbers in parsed.items() if numbers is not None}
-        cells = {}
-        for title, raw in chunk.columns.items():
-            cells[title] = raw
-            if title not in floats:
-                cells[title] = file.written.plain(
-                    title, self._clean(chunk, title), file.numbers.decimal, file.numbers.thousands
-                )
+        form = file.numbers
+        cells = {t: v if t in floats else self._clean(t, v) for t, v in chunk.columns.items()}
+        for title in file.written.writings.keys() & cells.keys():
+            plain = file.written.plain(title, cells[title], form.decimal, form.thousands)
+            cells[title] = plain
         codes = np.zeros(len(chunk.lines), dtype=np.int64)
         checks: list[Check] = []
         if file.asset_column is None:
@@ -237,10 +235,9 @@ class TableFile(ABC, Generic[P]):
         checks = [check for check in checks if check.bad.any()]
         return Keyed(chunk, instants, assets, codes, codes, cells, checks, floats, grades)
 
-    def _clean(self, chunk: Chunk, title: str) -> Cells:
+    def _clean(self, title: str, cells: Cells) -> Cells:
         further = (*MISSING_TEXTS, *self._found.form.missing)
-        words = NULLS if title in self._found.qualities else further
-        return cell.clean(chunk.columns[title], words)
+        return cell.clean(cells, NULLS if title in self._found.qualities else further)
 
     def _grade(self, cells: Mapping[str, Cells], checks: list[Check]) -> dict[str, Grades]:
         """Return the grades of samples, and add the checks that all can be read.
@@ -276,8 +273,10 @@ class TableFile(ABC, Generic[P]):
     def _values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
         """Return the samples of a column of this type; a category keeps its numbers as written."""
         cells = keyed.cells[title]
-        if kind == "category" and (title in keyed.floats or title in self._found.written.writings):
-            cells = self._clean(keyed.chunk, title)
+        if kind == "category" and (
+            title in keyed.floats or self._found.written.writings.get(title)
+        ):
+            cells = self._clean(title, keyed.chunk.columns[title])
             if title in keyed.grades:
                 cells = pc.if_else(pa.array(keyed.grades[title] == BAD), None, cells)
         form = self._found.numbers
@@ -423,8 +422,9 @@ class ReadingsFile(TableFile[Profile]):
             usable, _, checks = self._check(keyed, keyed.checks, duplicates)
             for line in bad_lines(keyed.chunk, checks):
                 reject(line)
-            grades = {names[t]: grades for t, grades in keyed.grades.items() if t in types}
-            stated = [*(c.present for c in columns.values()), *(g > 0 for g in grades.values())]
+            good = np.zeros(len(usable), np.int8)
+            grades = {names[t]: keyed.grades.get(t, good) for t in types}
+            stated = [columns[name].present | (grades[name] > 0) for name in columns]
             states_any = np.logical_or.reduce([*stated, np.zeros_like(usable)])
             samples = Samples(keyed.assets, keyed.instants.at, columns, grades)
             usable &= states_any

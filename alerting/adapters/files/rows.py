@@ -336,7 +336,7 @@ def _equal(a: str, b: str) -> bool:
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows of samples by variable, with the grades of variables whose samples have such."""
+    """Rows of samples, and of their grades, by variable."""
 
     assets: npt.NDArray[np.object_]
     at: Millis
@@ -370,17 +370,16 @@ def merge_duplicates(parts: Iterable[Samples], rule: DuplicatesRule) -> Iterator
 
 
 def _join(first: Samples, second: Samples) -> Samples:
-    columns = {}
-    grades = {}
-    for name, a in first.columns.items():
-        b = second.columns[name]
-        present = np.append(a.present, b.present)
-        columns[name] = SampleColumn(np.append(a.values, b.values), present)
-        parts = [p.grades.get(name, np.zeros(len(p.at), np.int8)) for p in (first, second)]
-        grades[name] = np.concatenate(parts)
-    return Samples(
-        np.append(first.assets, second.assets), np.append(first.at, second.at), columns, grades
-    )
+    columns = {
+        name: SampleColumn(
+            np.append(a.values, second.columns[name].values),
+            np.append(a.present, second.columns[name].present),
+        )
+        for name, a in first.columns.items()
+    }
+    grades = {name: np.append(a, second.grades[name]) for name, a in first.grades.items()}
+    assets = np.append(first.assets, second.assets)
+    return Samples(assets, np.append(first.at, second.at), columns, grades)
 
 
 def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
@@ -392,7 +391,7 @@ def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
     columns = {}
     grades = {}
     for name, column in rows.columns.items():
-        grade = rows.grades.get(name, np.zeros(len(group), np.int8))
+        grade = rows.grades[name]
         last = np.full(len(first), -1, dtype=np.int64)
         if rule == "last" or column.values.dtype != np.float64:
             sampled = np.flatnonzero(column.present | (grade == BAD))
