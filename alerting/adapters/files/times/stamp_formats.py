@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]
 
+_UNCLEAR = -99_999  # minutes of an ambiguous zone
 BLANK = "[ \u00a0\u202f\u2009]"
 LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
 _HALVES: Mapping[str, int] = VOCABULARY["stamps"]["halves"]
@@ -82,12 +83,13 @@ class StampFormat:
         if "w" in texts:
             valid &= _by_word(texts["w"], _WEEKDAYS, -1) >= 0
         at, valid, cut = _assemble(numbers, valid)
-        offset: Ints = np.zeros(len(cells), dtype=np.int64)
         zoned = np.zeros(len(cells), dtype=bool)
         if "z" in texts:
-            offset, zoned, is_clear = _offsets(texts["z"], zone)
-            valid &= is_clear
-        return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+            minutes = _by_word(texts["z"], lambda z: minutes_of_word(z, zone) if z else 0, _UNCLEAR)
+            zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(texts["z"]), 0), 0))
+            valid &= ~zoned | (minutes != _UNCLEAR)
+            at = np.where(zoned, at - minutes * 60_000, at)
+        return LocalStamps(np.where(valid, at, NO_INSTANT), valid & ~zoned, cut)
 
     def _parts(self, cells: Cells) -> Any:
         """Return the parts of cells by group; by a narrow pattern, which is faster, if it fits."""
@@ -304,26 +306,16 @@ def fold(word: str) -> str:
     return "".join(c for c in letters if c.isalpha())
 
 
-def _by_word(texts: Any, values: Mapping[str, int], absent: int) -> Ints:
+def _by_word(
+    texts: Any, value: Callable[[str], int | None] | Mapping[str, int], absent: int
+) -> Ints:
     """Return the value of each cell's word, `absent` for an unknown word."""
     encoded = pc.fill_null(texts, "").dictionary_encode()
-    by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
+    words = encoded.dictionary.to_pylist()
+    by_code = [value(w) if callable(value) else value.get(fold(w)) for w in words]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
-
-
-def _offsets(zones: Any, local: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
-    """Return each zone's offset ahead of UTC in milliseconds, a mask of cells with one, and one of
-    cells without an ambiguous one."""
-    zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
-    encoded = pc.fill_null(zones, "").dictionary_encode()
-    minutes = [
-        minutes_of_word(text, local) if text else 0 for text in encoded.dictionary.to_pylist()
-    ]
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    ahead = np.array([*(number or 0 for number in minutes), 0], dtype=np.int64)[indices]
-    is_clear = np.array([*(number is not None for number in minutes), True])[indices]
-    return ahead * 60_000, zoned, is_clear
+    numbers: Ints = np.array([absent if v is None else v for v in by_code], dtype=np.int64)
+    return numbers[indices]
 
 
 def _ints(texts: Any) -> Ints:
