@@ -314,8 +314,8 @@ def _by_word(
     words = encoded.dictionary.to_pylist()
     by_code = [value(w) if callable(value) else value.get(fold(w)) for w in words]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    numbers: Ints = np.array([absent if v is None else v for v in by_code], dtype=np.int64)
-    return numbers[indices]
+    numbers = np.array([absent if v is None else v for v in by_code], dtype=np.int64)
+    return np.asarray(numbers[indices])
 
 
 def _ints(texts: Any) -> Ints:
