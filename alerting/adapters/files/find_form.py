@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ class FoundForm:
         notes = (*self.table.notes, *self.times.notes)
         written = datetime.fromtimestamp(self.table.path.stat().st_mtime, UTC)
         is_old = last is not None and written - last > _BETWEEN_ORIGINS - timedelta(days=366)
-        if is_old and self.times.format is NAMED_COUNTS["excel"] and not self.form.time_format:
+        if is_old and self.times.name == NAMED_COUNTS["excel"].name and not self.form.time_format:
             notes += (
                 "the stamps count days since 1899-12-30, and end years before the file was "
                 "written: if they count from 1904, as some spreadsheets do, add --time-format "
@@ -115,7 +116,11 @@ def complete(
     if zone is not None:
         why = "shown by the hour that comes twice in the file"
         found = replace(file.found, zone=zone.key, zone_from=why)
-        return replace(file, found=found, times=file.times._replace(zone=zone))
+        return replace(
+            file,
+            found=found,
+            times=file.times._replace(new_stamps=partial(file.times.new_stamps, zone=zone)),
+        )
     numbers = file.numbers
     if not numbers.shown and file.found.separator != "," and any(c.decimal_commas for c in columns):
         return replace(

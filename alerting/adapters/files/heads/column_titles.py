@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from alerting.adapters.files.heads.head_lines import EMPTY, STAMP, TEXTS, HeadLine
+from alerting.adapters.files.heads.head_lines import EMPTY, FILLED, STAMP, TEXTS, HeadLine
 
 _KIND = re.compile(r"(?i)(kind|art|statisti[ck]\w*|aggregat\w*|calc\w*)\W*")
 
@@ -62,7 +62,7 @@ class ColumnLayout:
             used |= more
         tables = self._tables(titles)
         is_numbered = bool(_repeated(titles)) and bool(
-            tables or may_number or any(2 * line.filled >= self.width for line in aligned)
+            tables or may_number or any(2 * line.count(FILLED) >= self.width for line in aligned)
         )
         return Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
 

@@ -12,6 +12,7 @@ from alerting.adapters.files.chunks import MOST_COLUMNS, read_titles
 from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
 from alerting.adapters.files.heads.head_lines import (
     EMPTY,
+    FILLED,
     NUMBER,
     SEPARATORS,
     STAMP,
@@ -28,7 +29,6 @@ from alerting.adapters.files.heads.head_lines import (
     read_records,
     split_record,
     usual_width,
-    with_stamps,
 )
 from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
@@ -145,7 +145,12 @@ class _Head:
         cells = [[row.fields[c] for row in later if row.kinds[c] == NUMBER] for c in columns]
         counts = [c for c in columns if self.kinds[c] == NUMBER and counts_time(cells[c])]
         for c in counts[:1] if STAMP not in self.kinds else ():  # a count of time is a stamp
-            self.lines = [with_stamps(line, c) for line in self.lines]
+            self.lines = [
+                line._replace(kinds=line.kinds[:c] + STAMP + line.kinds[c + 1 :])
+                if has_day(line.cell(c))
+                else line
+                for line in self.lines
+            ]
             self.kinds = self.kinds[:c] + STAMP + self.kinds[c + 1 :]
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
         self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
@@ -184,7 +189,7 @@ class _Head:
             whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
             return next(whole, None)
         for i, line in [*enumerate(self.lines)][start:]:
-            is_whole = start or (not self._clashes(line) and 2 * line.filled > self.width)
+            is_whole = start or (not self._clashes(line) and 2 * line.count(FILLED) > self.width)
             has_titles_below = not is_whole and any(
                 below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
                 for below in self.lines[i + 1 : i + 1 + _BELOW]
@@ -196,18 +201,17 @@ class _Head:
     def _block(self, first: int | None, base: int | None) -> range:
         """Return the lines directly above the first row, which may name columns or units."""
         end = len(self.lines) if first is None else first
-        while end and (not self.lines[end - 1].filled or self._is_heading(end - 1)):
+        while end:
+            line, above = self.lines[end - 1], self.lines[end - 2 if end > 1 else 0]
+            is_whole = end > 1 and len(above.fields) >= self.width - 1 and self._clashes(above)
+            # one text below a whole line of the head: `Sampling Data`
+            if line.count(FILLED) and not (len(line.fields) == 1 < self.width and is_whole):
+                break
             end -= 1
         start = end
         while start and len(self.lines[start - 1].fields) >= min(2, self.width):
             start -= 1
         return range(start, end) if base is None or start <= base < end else range(base, base + 1)
-
-    def _is_heading(self, index: int) -> bool:
-        """Return whether a line is one text below a whole line of the head: `Sampling Data`."""
-        above = self.lines[index - 1]
-        is_whole = len(above.fields) >= self.width - 1 and self._clashes(above)
-        return len(self.lines[index].fields) == 1 < self.width and is_whole and index > 0
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
@@ -234,7 +238,7 @@ class _Head:
         one with names of most. None if none does."""
         if first is None:
             filled = [i for i, line in enumerate(self.lines) if line.fields]
-            wide = [i for i in filled if self.lines[i].filled >= min(2, self.width)]
+            wide = [i for i in filled if self.lines[i].count(FILLED) >= min(2, self.width)]
             wide = [i for i in wide if len(self.lines[i].fields) >= self.width - 1]
             return next(iter(wide or filled), None)  # of a table of texts
         named = [
@@ -262,7 +266,12 @@ class _Head:
         best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
             line = self.lines[first - 1] if best == first - 1 else None
-            if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
+            if (
+                line
+                and not line.count(TYPED)
+                and 2 * line.count(FILLED) > self.width
+                and not self.columns
+            ):
                 raise UserError(
                     f"{self.path!s}: the rows have {self.width} fields, but line {line.number} "
                     f"names {len(line.fields)}: name all columns with --columns, in their order"
@@ -335,7 +344,7 @@ class _Head:
                 last = i
         for i in range(last + 1, len(self.lines)):
             line = self.lines[i]
-            if line.filled or (line.fields and not self.times):
+            if line.count(FILLED) or (line.fields and not self.times):
                 return i
         return len(self.lines)
 
@@ -366,7 +375,7 @@ class _Head:
         unread = [
             line
             for line in self.lines[:start]
-            if line.filled
+            if line.count(FILLED)
             and line in untitled
             and line is not unit_line
             and not (any(stated) and stated != read_stated(o.fields for o in untitled if o != line))
