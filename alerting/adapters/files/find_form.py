@@ -252,10 +252,9 @@ def value_names(
     `units`: of the variables that there are; None if the columns are attributes, whose names have
     the unit in them. `written`: units in cells count as if the title stated them.
     """
-    for title in form.only:
-        column(table, title, "--only")
-    for title in form.rename:
-        column(table, title, "--rename")
+    for option, stated in (("--only", form.only), ("--rename", form.rename)):
+        for title in stated:
+            column(table, title, option)
     chosen = [t for t in titles if not form.only or t in form.only]
     names = {title: form.rename.get(title) or variable_name(title) for title in chosen}
     for title in (title for title in chosen if title in form.rename):

@@ -32,6 +32,7 @@ from alerting.adapters.files.heads.head_lines import (
 )
 from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.definitions.wording.language import join_with_and
@@ -41,16 +42,7 @@ _BELOW = 5  # lines in which titles may follow a line of a preamble that looks l
 _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
-_TYPE_WORD = re.compile(
-    r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
-    r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
-)
-_TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
-_PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
-_UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unidad(es)?)(?![^\W_])")
-_AT_END = re.compile(  # titles of cells that most rows leave out
-    r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
-)
+_WORDS = {role: re.compile(words) for role, words in VOCABULARY["heads"].items()}
 
 
 def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
@@ -245,7 +237,7 @@ class _Head:
             i
             for i in block
             if self.lines[i].count(TEXTS)
-            and not (0 in self.times and _TYPE_LABEL.match(self.lines[i].cell(0)))
+            and not (0 in self.times and _WORDS["type_label"].match(self.lines[i].cell(0)))
         ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
@@ -294,7 +286,7 @@ class _Head:
     def _quality(self, index: int) -> int:
         """Return how well texts name columns: 2 as words, 1 as codes, 0 as types and numbers."""
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
-        if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
+        if all(cell_kind(name) in TYPED or _WORDS["type"].match(name) for name in names):
             return 0
         words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
@@ -309,7 +301,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _UNIT_LABEL.search(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _WORDS["unit_label"].search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -423,7 +415,7 @@ class _Head:
             ""
             if c in self.times
             or split_title(title).unit
-            or _PLACEHOLDER.fullmatch(cell)
+            or _WORDS["placeholder"].fullmatch(cell)
             or cell == title
             or (c == 0 and not cell_unit(cell))
             or (self.kinds[c : c + 1] == TEXT and not cell_unit(cell))
@@ -440,7 +432,7 @@ class _Head:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
-        lacks_remarks = all(map(_AT_END.match, titles[self.width :]))
+        lacks_remarks = all(map(_WORDS["at_end"].match, titles[self.width :]))
         is_cut = self.kinds[count:].strip(EMPTY) or not lacks_remarks
         return len(named) if self._grows(len(named)) else count if is_cut else self.width
 
@@ -482,9 +474,9 @@ def other_columns(path: Path, stated: int, columns: int) -> UserError:
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _UNIT_LABEL.search(cell):
+    if column == 0 and _WORDS["unit_label"].search(cell):
         return True
-    return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
+    return _WORDS["placeholder"].fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
