@@ -36,6 +36,8 @@ _CHARACTERS = "x1 -a_.,:/\"'([{\\@=Z\n\u4e00"
 # patterns in variables, with all that they can be
 _IN_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "alerting.adapters.files.recognition words": tuple(VOCABULARY["times"]["fractions"]),
+    "alerting.adapters.files.heads.file_head words": tuple(VOCABULARY["heads"].values()),
+    "alerting.adapters.files.heads.preamble words": tuple(VOCABULARY["preamble"].values()),
     "alerting.adapters.files.roles pattern": tuple(VOCABULARY["columns"].values()),
     "alerting.adapters.files.times.counts pattern": tuple(VOCABULARY["times"]["units"]),
     "alerting.adapters.files.times.stamp_formats narrow": (),  # part of the next

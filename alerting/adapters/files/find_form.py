@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ class FoundForm:
         notes = (*self.table.notes, *self.times.notes)
         written = datetime.fromtimestamp(self.table.path.stat().st_mtime, UTC)
         is_old = last is not None and written - last > _BETWEEN_ORIGINS - timedelta(days=366)
-        if is_old and self.times.format is NAMED_COUNTS["excel"] and not self.form.time_format:
+        if is_old and self.times.name == NAMED_COUNTS["excel"].name and not self.form.time_format:
             notes += (
                 "the stamps count days since 1899-12-30, and end years before the file was "
                 "written: if they count from 1904, as some spreadsheets do, add --time-format "
@@ -118,7 +119,11 @@ def complete(
     if zone is not None:
         why = "shown by the hour that comes twice in the file"
         found = replace(file.found, zone=zone.key, zone_from=why)
-        return replace(file, found=found, times=file.times._replace(zone=zone))
+        return replace(
+            file,
+            found=found,
+            times=file.times._replace(new_stamps=partial(file.times.new_stamps, zone=zone)),
+        )
     numbers = file.numbers
     if not numbers.shown and file.found.separator != "," and any(c.decimal_commas for c in columns):
         return replace(
@@ -248,10 +253,9 @@ def value_names(
     `units`: of the variables that there are; None if the columns are attributes, whose names have
     the unit in them. `written`: units in cells count as if the title stated them.
     """
-    for title in form.only:
-        column(table, title, "--only")
-    for title in form.rename:
-        column(table, title, "--rename")
+    for option, stated in (("--only", form.only), ("--rename", form.rename)):
+        for title in stated:
+            column(table, title, option)
     chosen = [t for t in titles if not form.only or t in form.only]
     names = {title: form.rename.get(title) or variable_name(title) for title in chosen}
     for title in (title for title in chosen if title in form.rename):

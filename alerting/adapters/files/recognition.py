@@ -15,14 +15,13 @@ from alerting.adapters.files.chunks import (
 )
 from alerting.adapters.files.times.counts import COUNTS, CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
-    BLANK,
     CLOCK_ONLY,
     EPOCH,
     FORMATS,
     ISO,
-    LETTER,
     ORDERS,
     StampFormat,
+    fill,
     with_order,
 )
 from alerting.adapters.files.vocabulary import VOCABULARY
@@ -39,21 +38,19 @@ _FEW = 100  # cells of the first rows in which a format occurs at all
 ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
 _SINCE_1970 = r"^\d{9,13}([.,]\d{1,9})?$"
-DAY_ONLY = (
-    rf"^(?:{LETTER}{{2,14}}[., ]+)?(?:\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}|(?:19|20)\d{{6}}"
-    rf"|\d{{1,4}}[-. /]*{LETTER}{{3,14}}[-. /]*\d{{1,4}}|{LETTER}{{3,14}}[. ]*\d{{1,2}}, ?\d{{4}})$"
+DAY_ONLY = fill(
+    r"^(?:@letter@{2,14}[., ]+)?(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|(?:19|20)\d{6}"
+    r"|\d{1,4}[-. /]*@letter@{3,14}[-. /]*\d{1,4}|@letter@{3,14}[. ]*\d{1,2}, ?\d{4})$"
 )
 _CALENDAR_STAMP = StampFormat(
     "year month day hour minute second",
     r"^(?P<Y>\d{4}|\d\d) (?P<m>\d\d?) (?P<d>\d\d?)(?: (?P<H>\d\d?)(?: (?P<M>\d\d?)"
     r"(?: (?P<S>\d\d?)(?:[.,](?P<f>\d{1,9}))?)?)?)?$",
 )
-_DASH = "\u2013\u2014/~-"
-_PLAIN_CLOCK = rf"\d{{1,2}}[:.]\d\d(?:[:.]\d\d(?:[.,]\d{{1,9}})?)?(?:{BLANK}?[AaPp]\.?[Mm]\.?)?Z?"
-_INTERVAL = (
-    rf"^(?P<start>(?:.*[^\d.:])?{_PLAIN_CLOCK}){BLANK}*(?:[{_DASH}]|bis|to|until|à|a|tot|do)"
-    rf"{BLANK}*(?:\d.*[^\d.:])?{_PLAIN_CLOCK}"
-    rf"(?:{BLANK}*\([A-Z]{{3,4}} ?/ ?[A-Z]{{3,4}}\)|(?P<zone>{BLANK}*\([A-Z]{{3,4}}\)))?$"
+_INTERVAL = fill(
+    r"^(?P<start>(?:.*[^\d.:])?@plain_clock@)@blank@*(?:@dash@|bis|to|until|à|a|tot|do)"
+    r"@blank@*(?:\d.*[^\d.:])?@plain_clock@"
+    r"(?:@blank@*\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\)|(?P<zone>@blank@*\([A-Z]{3,4}\)))?$"
 )
 _OFFSET_LIKE = r"[+-]\d\d:?\d\d$"
 _DAY_MS = 86_400_000

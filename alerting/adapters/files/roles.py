@@ -299,7 +299,8 @@ def find_long_form(
     if form.is_wide or form.sequence or form.quality_suffix:
         return None
     for option, title in named.items():
-        column(table, title or table.titles[0], option)
+        if title:
+            column(table, title, option)
     texts = (t for t in table.titles if _may_be_variable(t, cells[t]))
     if not stated and all(contains_stamps(cells[title], title) for title in texts):
         return None

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from alerting.adapters.files.heads.head_lines import EMPTY, STAMP, TEXTS, HeadLine
-
-_KIND = re.compile(r"(?i)(kind|art|statisti[ck]\w*|aggregat\w*|calc\w*)\W*")
+from alerting.adapters.files.heads.head_lines import EMPTY, FILLED, STAMP, TEXTS, HeadLine
+from alerting.adapters.files.vocabulary import VOCABULARY
 
 
 class Names(NamedTuple):
@@ -56,13 +55,15 @@ class ColumnLayout:
             line = next((line for line in further if line.kind(column) in TEXTS), base)
             titles[column] = line.cell(column)
             used.add(line.number)
-        is_kind = 0 in self.times and _KIND.fullmatch(base.cell(0)) is not None  # Min, Max
+        is_kind = (
+            0 in self.times and re.fullmatch(VOCABULARY["heads"]["kind"], base.cell(0)) is not None
+        )  # Min, Max
         if is_kind or _repeated(titles[c] for c in self._columns_of(titles)):
             titles, more = self._make_distinct(titles, base, aligned if is_kind else nearest)
             used |= more
         tables = self._tables(titles)
         is_numbered = bool(_repeated(titles)) and bool(
-            tables or may_number or any(2 * line.filled >= self.width for line in aligned)
+            tables or may_number or any(2 * line.count(FILLED) >= self.width for line in aligned)
         )
         return Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
 

@@ -12,6 +12,7 @@ from alerting.adapters.files.chunks import MOST_COLUMNS, read_titles
 from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
 from alerting.adapters.files.heads.head_lines import (
     EMPTY,
+    FILLED,
     NUMBER,
     SEPARATORS,
     STAMP,
@@ -28,10 +29,10 @@ from alerting.adapters.files.heads.head_lines import (
     read_records,
     split_record,
     usual_width,
-    with_stamps,
 )
 from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
+from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.definitions.wording.language import join_with_and
@@ -41,16 +42,7 @@ _BELOW = 5  # lines in which titles may follow a line of a preamble that looks l
 _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
-_TYPE_WORD = re.compile(
-    r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
-    r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
-)
-_TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
-_PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
-_UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unidad(es)?)(?![^\W_])")
-_AT_END = re.compile(  # titles of cells that most rows leave out
-    r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
-)
+_WORDS = {role: re.compile(words) for role, words in VOCABULARY["heads"].items()}
 
 
 def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
@@ -145,7 +137,12 @@ class _Head:
         cells = [[row.fields[c] for row in later if row.kinds[c] == NUMBER] for c in columns]
         counts = [c for c in columns if self.kinds[c] == NUMBER and counts_time(cells[c])]
         for c in counts[:1] if STAMP not in self.kinds else ():  # a count of time is a stamp
-            self.lines = [with_stamps(line, c) for line in self.lines]
+            self.lines = [
+                line._replace(kinds=line.kinds[:c] + STAMP + line.kinds[c + 1 :])
+                if has_day(line.cell(c))
+                else line
+                for line in self.lines
+            ]
             self.kinds = self.kinds[:c] + STAMP + self.kinds[c + 1 :]
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
         self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
@@ -184,7 +181,7 @@ class _Head:
             whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
             return next(whole, None)
         for i, line in [*enumerate(self.lines)][start:]:
-            is_whole = start or (not self._clashes(line) and 2 * line.filled > self.width)
+            is_whole = start or (not self._clashes(line) and 2 * line.count(FILLED) > self.width)
             has_titles_below = not is_whole and any(
                 below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
                 for below in self.lines[i + 1 : i + 1 + _BELOW]
@@ -196,18 +193,17 @@ class _Head:
     def _block(self, first: int | None, base: int | None) -> range:
         """Return the lines directly above the first row, which may name columns or units."""
         end = len(self.lines) if first is None else first
-        while end and (not self.lines[end - 1].filled or self._is_heading(end - 1)):
+        while end:
+            line, above = self.lines[end - 1], self.lines[end - 2 if end > 1 else 0]
+            is_whole = end > 1 and len(above.fields) >= self.width - 1 and self._clashes(above)
+            # one text below a whole line of the head: `Sampling Data`
+            if line.count(FILLED) and not (len(line.fields) == 1 < self.width and is_whole):
+                break
             end -= 1
         start = end
         while start and len(self.lines[start - 1].fields) >= min(2, self.width):
             start -= 1
         return range(start, end) if base is None or start <= base < end else range(base, base + 1)
-
-    def _is_heading(self, index: int) -> bool:
-        """Return whether a line is one text below a whole line of the head: `Sampling Data`."""
-        above = self.lines[index - 1]
-        is_whole = len(above.fields) >= self.width - 1 and self._clashes(above)
-        return len(self.lines[index].fields) == 1 < self.width and is_whole and index > 0
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
@@ -234,14 +230,14 @@ class _Head:
         one with names of most. None if none does."""
         if first is None:
             filled = [i for i, line in enumerate(self.lines) if line.fields]
-            wide = [i for i in filled if self.lines[i].filled >= min(2, self.width)]
+            wide = [i for i in filled if self.lines[i].count(FILLED) >= min(2, self.width)]
             wide = [i for i in wide if len(self.lines[i].fields) >= self.width - 1]
             return next(iter(wide or filled), None)  # of a table of texts
         named = [
             i
             for i in block
             if self.lines[i].count(TEXTS)
-            and not (0 in self.times and _TYPE_LABEL.match(self.lines[i].cell(0)))
+            and not (0 in self.times and _WORDS["type_label"].match(self.lines[i].cell(0)))
         ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
@@ -262,7 +258,12 @@ class _Head:
         best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
             line = self.lines[first - 1] if best == first - 1 else None
-            if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
+            if (
+                line
+                and not line.count(TYPED)
+                and 2 * line.count(FILLED) > self.width
+                and not self.columns
+            ):
                 raise UserError(
                     f"{self.path!s}: the rows have {self.width} fields, but line {line.number} "
                     f"names {len(line.fields)}: name all columns with --columns, in their order"
@@ -285,7 +286,7 @@ class _Head:
     def _quality(self, index: int) -> int:
         """Return how well texts name columns: 2 as words, 1 as codes, 0 as types and numbers."""
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
-        if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
+        if all(cell_kind(name) in TYPED or _WORDS["type"].match(name) for name in names):
             return 0
         words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
@@ -300,7 +301,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _UNIT_LABEL.search(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _WORDS["unit_label"].search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -335,7 +336,7 @@ class _Head:
                 last = i
         for i in range(last + 1, len(self.lines)):
             line = self.lines[i]
-            if line.filled or (line.fields and not self.times):
+            if line.count(FILLED) or (line.fields and not self.times):
                 return i
         return len(self.lines)
 
@@ -366,7 +367,7 @@ class _Head:
         unread = [
             line
             for line in self.lines[:start]
-            if line.filled
+            if line.count(FILLED)
             and line in untitled
             and line is not unit_line
             and not (any(stated) and stated != read_stated(o.fields for o in untitled if o != line))
@@ -414,7 +415,7 @@ class _Head:
             ""
             if c in self.times
             or split_title(title).unit
-            or _PLACEHOLDER.fullmatch(cell)
+            or _WORDS["placeholder"].fullmatch(cell)
             or cell == title
             or (c == 0 and not cell_unit(cell))
             or (self.kinds[c : c + 1] == TEXT and not cell_unit(cell))
@@ -431,7 +432,7 @@ class _Head:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
-        lacks_remarks = all(map(_AT_END.match, titles[self.width :]))
+        lacks_remarks = all(map(_WORDS["at_end"].match, titles[self.width :]))
         is_cut = self.kinds[count:].strip(EMPTY) or not lacks_remarks
         return len(named) if self._grows(len(named)) else count if is_cut else self.width
 
@@ -473,9 +474,9 @@ def other_columns(path: Path, stated: int, columns: int) -> UserError:
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _UNIT_LABEL.search(cell):
+    if column == 0 and _WORDS["unit_label"].search(cell):
         return True
-    return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
+    return _WORDS["placeholder"].fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:

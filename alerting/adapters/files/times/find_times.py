@@ -4,8 +4,9 @@ show; the columns of stamps, their format, the zone or the start that they count
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -52,28 +53,19 @@ _COUNTS = r"(?i).*(elapsed|laufzeit|messzeit|rel|run|test|since|dur|écoulé)"
 
 
 class FileTimes(NamedTuple):
-    """How the rows of a table state their times. `texts`: the columns that make stamps; `name`:
-    their format in words; `zone`: of stamps without one, by the reason `zone_from`, and whether
-    they have one (`are_zoned`). `first_day` (ms): of clock times; `step` (ms): of rows without
-    stamps, from `start` (ms) on. `ignored`: further columns of times, which are no values."""
+    """How the rows of a table state their times. `texts`: the columns that make stamps;
+    `new_stamps`: makes a reader of them for one pass; `name`: their format in words; `zone`: of
+    stamps without one, by the reason `zone_from`, and whether they have one (`are_zoned`).
+    `ignored`: further columns of times, which are no values."""
 
     texts: TimeTexts
-    format: StampFormat | CountFormat | None
+    new_stamps: Callable[..., StampReader | SequenceStamps]
     name: str
     zone: ZoneInfo | None
     zone_from: str
     are_zoned: bool = True
-    first_day: int | None = None
-    start: int = 0
-    step: int | None = None
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def new_stamps(self) -> StampReader | SequenceStamps:
-        """Return a reader of stamps for one pass over the file."""
-        if self.step is None:
-            return StampReader(self.format, self.zone, self.first_day)
-        return SequenceStamps(self.start, self.step, JOINED.join(self.texts.titles) or None)
 
 
 def find_times(
@@ -99,15 +91,10 @@ def find_times(
         notes.append(f"{shown(titles[-1])} is read as a part of the seconds of the stamps")
     if form.sequence is not None:
         zone, zone_from, _ = _zone(table, form, {}, None, sample)
-        stamps = SequenceStamps(
-            _instant(form.start or DEFAULT_START, zone),
-            duration_millis(form.sequence),
-            JOINED.join(titles) or None,
-        )
-        return FileTimes(
-            texts, None, stamps.message, zone, zone_from, start=stamps.start, step=stamps.step,
-            ignored=ends, notes=tuple(notes),
-        )  # fmt: skip
+        start, step = _instant(form.start or DEFAULT_START, zone), duration_millis(form.sequence)
+        new_stamps = partial(SequenceStamps, start, step, JOINED.join(titles) or None)
+        name = new_stamps().message
+        return FileTimes(texts, new_stamps, name, zone, zone_from, ignored=ends, notes=tuple(notes))
     is_iso = share(sample, ISO_STAMP) > LEAST_SHARE_OF_STAMPS
     written = None
     if form.time_format is not None:
@@ -136,11 +123,9 @@ def find_times(
                 "columns that state the times again are left out: "
                 f"{title_list([shown(title) for title in again])}"
             )
-    ignored = tuple(dict.fromkeys((*ends, *texts.columns[len(titles) :])))
-    return FileTimes(
-        texts, written, name, zone, zone_from, are_zoned, first_day, ignored=ignored,
-        notes=(*notes, *more),
-    )  # fmt: skip
+    ignored = (*ends, *texts.columns[len(titles) :])
+    new_readers = partial(StampReader, written, zone=zone, first_day=first_day)
+    return FileTimes(texts, new_readers, name, zone, zone_from, are_zoned, ignored, (*notes, *more))
 
 
 def _zone_column(

@@ -1,7 +1,7 @@
 """Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -69,27 +69,19 @@ class LocalClock:
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
     ) -> npt.NDArray[np.int8]:
         """Return 0 or 1: first or second of a repeated time; -1 without an order."""
-        later = np.zeros(len(rows), dtype=np.int8)
-        codes, names = (
-            pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
-        )
+        later = np.zeros(len(local), dtype=np.int8)
+        is_unclear = np.isin(np.arange(len(local)), rows)
         still_open: dict[str | None, Millis] = {}
-        for code, name in enumerate(names):
-            of_asset = (
-                np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
-            )
-            if not len(of_asset):
-                continue
-            everything = local if codes is None else local[codes == code]
-            steps = np.diff(everything[everything != NO_INSTANT])
+        for name, of_asset in _by_asset(series, len(local)):
+            steps = np.diff(local[of_asset[local[of_asset] != NO_INSTANT]])
             backwards = int((steps < 0).sum()) > int((steps > 0).sum())
             repeated = int((steps == 0).sum()) > 1
-            days = local[rows[of_asset]] // _DAY_MS
-            for day in np.unique(days):
-                mine = of_asset[days == day]
+            unclear = of_asset[is_unclear[of_asset]]
+            for day in np.unique(local[unclear] // _DAY_MS):
+                mine = unclear[local[unclear] // _DAY_MS == day]
                 carried = self._open.get(name, np.empty(0, dtype=np.int64))
                 before = carried[carried // _DAY_MS == day]
-                run = np.concatenate([before, local[rows[mine]]])
+                run = np.concatenate([before, local[mine]])
                 later[mine] = _passes(run, backwards=backwards, repeated=repeated)[len(before) :]
                 still_open[name] = run
                 date_of_day = datetime.fromtimestamp(int(day) * 86_400, UTC).date()
@@ -97,7 +89,18 @@ class LocalClock:
                 change.first += int((later[mine] == 0).sum())
                 change.second += int((later[mine] == 1).sum())
         self._open = still_open
-        return later
+        return later[rows]
+
+
+def _by_asset(
+    series: npt.NDArray[np.object_] | None, rows: int
+) -> Iterator[tuple[str | None, Rows]]:
+    """Yield each asset with its rows; None with all `rows` if it is the same for all."""
+    if series is None:
+        yield None, np.arange(rows)
+    else:
+        codes, names = pd.factorize(series, use_na_sentinel=False)
+        yield from ((name, np.flatnonzero(codes == code)) for code, name in enumerate(names))
 
 
 def _passes(run: Millis, *, backwards: bool, repeated: bool) -> npt.NDArray[np.int8]:
@@ -215,14 +218,9 @@ class ClockDays:
     def add(self, clock: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
         """Return clock times (ms of the day) with their days. `NO_INSTANT`: behind a line where it
         is unclear whether a day begins. `series`: each row's asset."""
-        codes = np.zeros(len(clock), dtype=np.int64)
-        names: Sequence[str | None] = [None]
-        if series is not None:
-            codes, assets = pd.factorize(series, use_na_sentinel=False)
-            names = assets.tolist()
         at = np.full(len(clock), NO_INSTANT)
-        for code, name in enumerate(names):
-            rows = np.flatnonzero((codes == code) & (clock != NO_INSTANT))
+        for name, of_asset in _by_asset(series, len(clock)):
+            rows = of_asset[clock[of_asset] != NO_INSTANT]
             if not len(rows):
                 continue
             day, before = self._last.get(name, (0, int(clock[rows[0]])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,31 +22,34 @@ from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]
 
-BLANK = "[ \u00a0\u202f\u2009]"
-LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
-_HALVES: Mapping[str, int] = VOCABULARY["stamps"]["halves"]
+_UNCLEAR = -99_999  # minutes of an ambiguous zone
+_WORDS = VOCABULARY["stamps"]
+_HALVES: Mapping[str, int] = _WORDS["halves"]
 _MONTHS = {"": 0} | {
-    word: number
-    for number, words in enumerate(VOCABULARY["stamps"]["months"], 1)
-    for word in words.split()
+    word: number for number, words in enumerate(_WORDS["months"], 1) for word in words.split()
 }
-_WEEKDAYS = dict.fromkeys(["", *VOCABULARY["stamps"]["weekdays"].split()], 0)
-_HALF_NAMES = "|".join(
-    rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
-)
-_HALF = rf"(?P<p>(?i:{_HALF_NAMES})\.?)"
-_PLAIN_HALF = r"(?P<p>[AaPp]\.?[Mm]\.?)"
-CLOCK = (
-    r"(?P<H>\d{1,2})[:.hH](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?"
-    rf"(?:{BLANK}*{_HALF}|{BLANK}?(?:Uhr|h))?"
-)
-_ZONE_NAMES = "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True))
-_OFFSET = r"(?:UTC|GMT) ?[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?"
-ZONE = rf"(?:{BLANK}?\(?(?P<z>{_OFFSET}|(?i:Z|UTC|GMT)|{_ZONE_NAMES})\)?(?:\[[A-Za-z_/+-]+\])?)?"
-_WEEKDAY = rf"(?:(?P<w>{LETTER}{{2,14}})(?:[.,]{{1,2}}{BLANK}*|{BLANK}+))?"
-_MONTH = rf"(?P<b>{LETTER}{{3,14}})\.?"
-_ORDINAL = "(?:er|º|ª|st|nd|rd|th)?"
-_BEFORE_CLOCK = rf"(?:(?:T|{BLANK})+|,{BLANK}?|,?{BLANK}+(?:à|at|um|kl\.|-){BLANK}+)"
+_WEEKDAYS = dict.fromkeys(["", *_WORDS["weekdays"].split()], 0)
+_PARTS: Mapping[str, str] = {
+    **_WORDS["parts"],
+    "halves": "|".join(
+        r"\.?@blank@?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
+    ),
+    "zones": "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True)),
+}
+
+
+def fill(pattern: str) -> str:
+    """Return a pattern with the parts that it names: `@blank@`."""
+    return re.sub(r"@(\w+)@", lambda name: fill(_PARTS[name[1]]), pattern)
+
+
+_NARROWER = {
+    fill("@weekday@"): "",
+    fill("@zone@"): "",
+    fill("@half@"): fill("@plain_half@"),
+    fill("@letter@"): "[A-Za-z]",
+    fill("@blank@"): " ",
+}
 ISO = "ISO 8601"
 EPOCH = "seconds or milliseconds since 1970"
 
@@ -82,17 +85,19 @@ class StampFormat:
         if "w" in texts:
             valid &= _by_word(texts["w"], _WEEKDAYS, -1) >= 0
         at, valid, cut = _assemble(numbers, valid)
-        offset: Ints = np.zeros(len(cells), dtype=np.int64)
         zoned = np.zeros(len(cells), dtype=bool)
         if "z" in texts:
-            offset, zoned, is_clear = _offsets(texts["z"], zone)
-            valid &= is_clear
-        return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+            minutes = _by_word(texts["z"], lambda z: minutes_of_word(z, zone) if z else 0, _UNCLEAR)
+            zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(texts["z"]), 0), 0))
+            valid &= ~zoned | (minutes != _UNCLEAR)
+            at = np.where(zoned, at - minutes * 60_000, at)
+        return LocalStamps(np.where(valid, at, NO_INSTANT), valid & ~zoned, cut)
 
     def _parts(self, cells: Cells) -> Any:
         """Return the parts of cells by group; by a narrow pattern, which is faster, if it fits."""
-        narrow = self.pattern.replace(_WEEKDAY, "").replace(ZONE, "").replace(_HALF, _PLAIN_HALF)
-        narrow = narrow.replace(LETTER, "[A-Za-z]").replace(BLANK, " ")
+        narrow = self.pattern
+        for part, text in _NARROWER.items():
+            narrow = narrow.replace(part, text)
         first = cells[0].as_py() if len(cells) else None
         if first and re.match(narrow, first):
             parts = pc.extract_regex(cells, narrow)
@@ -142,68 +147,17 @@ class LocalStamps:
     cut: int
 
 
-def _date(pattern: str, before: str = _BEFORE_CLOCK) -> str:
-    return f"^{_WEEKDAY}{pattern}(?:{before}{CLOCK}{ZONE})?$"
-
-
-_D = r"(?P<d>\d{1,2})"
-_M = r"(?P<m>\d{1,2})"
-_Y = r"(?P<Y>\d{4}|\d\d)"
-_Y4 = r"(?P<Y>\d{4})"
-_COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
-_COMPACT_CLOCK = (
-    r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
-)
-_COMPACT_ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
-COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_COMPACT_ZONE}$")
+NAMED = {name: StampFormat(name, fill(p)) for name, p in _WORDS["formats"].items()}
 # 02.03.26 is a date
-CLOCK_ONLY = StampFormat("HH:MM:SS", f"^{CLOCK.replace('[:.hH]', '[:hH]', 1)}{ZONE}$")
-_APART = rf"(?:[-./]|{BLANK})*"
-_OF = f"(?:de{BLANK}|of{BLANK})?"
-_NAMED_CLOCK = f"(?:{_BEFORE_CLOCK}|:)"
-FORMATS = (
-    StampFormat("dd.mm.yyyy", _date(rf"{_D}\.{_M}\.{_Y}")),
-    StampFormat("yyyy/mm/dd", _date(rf"{_Y4}/{_M}/{_D}")),
-    StampFormat("yyyy.mm.dd", _date(rf"{_Y4}\.{_M}\.{_D}")),
-    StampFormat("yyyy-mm-dd", _date(rf"{_Y4}-{_M}-{_D}")),
-    StampFormat(
-        "dd-mon-yyyy",
-        _date(rf"{_D}{_ORDINAL}{_APART}{_OF}{_MONTH},?{_APART}{_OF}{_Y}", _NAMED_CLOCK),
-    ),
-    StampFormat("mon-dd-yyyy", _date(rf"{_MONTH}{_APART}{_D}{_ORDINAL},?{_APART}{_Y4}")),
-    StampFormat("yyyy-mon-dd", _date(rf"{_Y4}{_APART}{_MONTH}{_APART}{_D}")),
-    StampFormat(
-        "mon dd HH:MM:SS yyyy",
-        f"^{_WEEKDAY}{_MONTH}{BLANK}+{_D}{BLANK}+{CLOCK}{ZONE}{BLANK}+{_Y4}$",
-    ),
-    COMPACT,
-)
+CLOCK_ONLY = StampFormat("HH:MM:SS", fill(r"^(?P<H>\d{1,2})[:hH]@digits@@zone@$"))
 ORDERS: Mapping[Any, tuple[StampFormat, ...]] = {
-    first: (first, StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")))
-    for mark in "/-"
-    for first in [StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}"))]
+    NAMED[first]: (NAMED[first], NAMED[second])
+    for first, second in (("dd/mm/yyyy", "mm/dd/yyyy"), ("dd-mm-yyyy", "mm-dd-yyyy"))
 }
 """Formats with the day before the month: they, and those with the month before the day."""
-NAMED = {f.name: f for f in (*FORMATS, *(f for orders in ORDERS.values() for f in orders))}
-_DIRECTIVES = {
-    "d": r"(?P<d>\d{1,2})",
-    "m": r"(?P<m>\d{1,2})",
-    "Y": r"(?P<Y>\d{4})",
-    "y": r"(?P<Y>\d\d)",
-    "H": r"(?P<H>\d{1,2})",
-    "I": r"(?P<H>\d{1,2})",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "p": _HALF,
-    "b": _MONTH,
-    "B": _MONTH,
-    "a": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
-    "A": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
-    "z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
-    "Z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
-    "%": "%",
-}
+FORMATS = tuple(f for f in NAMED.values() if not any(f in orders for orders in ORDERS.values()))
+_IN_FRONT = fill(r"^@weekday@(?P<a>\d{1,2})[-/](?P<b>\d{1,2})[-/]")
+_DIRECTIVES: Mapping[str, str] = {d: fill(part) for d, part in _WORDS["directives"].items()}
 
 
 def named_format(text: str) -> StampFormat | None:
@@ -217,8 +171,8 @@ def named_format(text: str) -> StampFormat | None:
     if "%" not in text:
         name = re.split(r"(?<![ ,])[ ,]+hh?:mm", text.strip().lower())[0]
         by_name = {f.lower(): form for f, form in NAMED.items()} | {
-            "yyyymmdd": COMPACT,
-            "yyyymmddhhmm": COMPACT,
+            "yyyymmdd": NAMED["yyyymmddHHMMSS"],
+            "yyyymmddhhmm": NAMED["yyyymmddHHMMSS"],
         }
         if name in by_name:
             return by_name[name]
@@ -252,7 +206,7 @@ def with_order(form: StampFormat | None, columns: Iterable[Cells]) -> StampForma
     if form not in ORDERS:
         return form
     for cells in columns:
-        parts = pc.extract_regex(cells, rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/](?P<b>\d{{1,2}})[-/]")
+        parts = pc.extract_regex(cells, _IN_FRONT)
         for order, part in zip(ORDERS[form], "ab", strict=True):
             if _ints(pc.struct_field(parts, part)).max(initial=0) > 12:
                 return order
@@ -304,26 +258,16 @@ def fold(word: str) -> str:
     return "".join(c for c in letters if c.isalpha())
 
 
-def _by_word(texts: Any, values: Mapping[str, int], absent: int) -> Ints:
+def _by_word(
+    texts: Any, value: Callable[[str], int | None] | Mapping[str, int], absent: int
+) -> Ints:
     """Return the value of each cell's word, `absent` for an unknown word."""
     encoded = pc.fill_null(texts, "").dictionary_encode()
-    by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
+    words = encoded.dictionary.to_pylist()
+    by_code = [value(w) if callable(value) else value.get(fold(w)) for w in words]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
-
-
-def _offsets(zones: Any, local: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
-    """Return each zone's offset ahead of UTC in milliseconds, a mask of cells with one, and one of
-    cells without an ambiguous one."""
-    zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
-    encoded = pc.fill_null(zones, "").dictionary_encode()
-    minutes = [
-        minutes_of_word(text, local) if text else 0 for text in encoded.dictionary.to_pylist()
-    ]
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    ahead = np.array([*(number or 0 for number in minutes), 0], dtype=np.int64)[indices]
-    is_clear = np.array([*(number is not None for number in minutes), True])[indices]
-    return ahead * 60_000, zoned, is_clear
+    numbers = np.array([absent if v is None else v for v in by_code], dtype=np.int64)
+    return np.asarray(numbers[indices])
 
 
 def _ints(texts: Any) -> Ints:
