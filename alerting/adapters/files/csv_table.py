@@ -77,12 +77,14 @@ class CsvTable(ChunkedTable):
         if self._head.grows and self._widest < len(self.titles):
             raise other_columns(self.path, len(self.titles), self._head.width)
         if self._passed:
-            note = count_in_english(
-                "{number} line that is a comment or repeats the head was passed over",
-                "{number} lines that are comments or repeat the head were passed over",
-                self._passed,
+            self.notes = (
+                *self._head.notes,
+                count_in_english(
+                    "{number} line that is a comment or repeats the head was passed over",
+                    "{number} lines that are comments or repeat the head were passed over",
+                    self._passed,
+                ),
             )
-            self.notes = (*self._head.notes, note)
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""

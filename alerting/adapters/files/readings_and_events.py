@@ -115,7 +115,7 @@ class TableFile(ABC, Generic[P]):
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
-        table = self._found.table
+        position = self._found.table.position
         columns = self._found.written.new_columns(self._found.names)
         profile = self._new_profile(columns)
         duplicates = Duplicates(self._rule)
@@ -123,9 +123,9 @@ class TableFile(ABC, Generic[P]):
         for keyed in self._chunks():
             usable, found, checks = self._check(keyed, keyed.checks, duplicates)
             bad = int((~(usable | found.same)).sum()) + len(keyed.chunk.broken)
-            if bad and len(profile.first_bad) < EXAMPLES:
-                more = EXAMPLES - len(profile.first_bad)
-                profile.first_bad += bad_lines(keyed.chunk, checks, more)
+            if bad:
+                examples = EXAMPLES - len(profile.first_bad)
+                profile.first_bad += bad_lines(keyed.chunk, checks, examples)
             profile.bad += bad
             profile.lines += len(usable) + len(keyed.chunk.broken)
             profile.cut += keyed.instants.cut
@@ -141,7 +141,6 @@ class TableFile(ABC, Generic[P]):
             if form is not self._found:
                 self._found = form
                 return None
-            position = table.position
             progress("checking", position.done, position.total)
             behind += bool(profile.bad)
             if stop_early and behind > _CHUNKS_BEHIND and position.done < position.total:
@@ -190,9 +189,8 @@ class TableFile(ABC, Generic[P]):
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         file = self._found
         self._stamps = file.times.new_stamps()
-        asset = [file.asset_column] if file.asset_column else []
-        keys = [*file.times.texts.columns, *asset, *self._keys, *file.qualities]
-        for chunk in file.table.chunks([*keys, *file.names]):
+        keys = [*file.times.texts.columns, file.asset_column, *self._keys, *file.qualities]
+        for chunk in file.table.chunks([title for title in (*keys, *file.names) if title]):
             yield self._key_chunk(chunk)
 
     def _key_chunk(self, chunk: Chunk) -> Keyed:
@@ -205,8 +203,7 @@ class TableFile(ABC, Generic[P]):
         form = file.numbers
         cells = {t: v if t in floats else self._clean(t, v) for t, v in chunk.columns.items()}
         for title in file.written.writings.keys() & cells.keys():
-            plain = file.written.plain(title, cells[title], form.decimal, form.thousands)
-            cells[title] = plain
+            cells[title] = file.written.plain(title, cells[title], form.decimal, form.thousands)
         codes = np.zeros(len(chunk.lines), dtype=np.int64)
         checks: list[Check] = []
         if file.asset_column is None:
@@ -361,8 +358,9 @@ class ReadingsFile(TableFile[Profile]):
             # the column of texts that tells apart the first rows of one instant
             rows = np.flatnonzero(~bad_rows(keyed.checks, len(usable)))
             cells = {title: keyed.cells[title].take(rows) for title in self._found.names}
-            at = keyed.instants.at[rows]
-            profile.distinguishing = distinguishing_column(cells, keyed.assets[rows], at)
+            profile.distinguishing = distinguishing_column(
+                cells, keyed.assets[rows], keyed.instants.at[rows]
+            )
         columns = self._profile_columns(profile, keyed, usable)
         filled = {title: present for title, (present, _) in columns.items()}
         note_spacing(profile, keyed, usable, filled)
@@ -425,12 +423,10 @@ class ReadingsFile(TableFile[Profile]):
             good = np.zeros(len(usable), np.int8)
             grades = {names[t]: keyed.grades.get(t, good) for t in types}
             stated = [columns[name].present | (grades[name] > 0) for name in columns]
-            states_any = np.logical_or.reduce([*stated, np.zeros_like(usable)])
+            usable &= np.logical_or.reduce([*stated, np.zeros_like(usable)])
             samples = Samples(keyed.assets, keyed.instants.at, columns, grades)
-            usable &= states_any
             yield samples if usable.all() else samples.take(np.flatnonzero(usable))
-            position = self._found.table.position
-            progress("writing", position.done, position.total)
+            progress("writing", self._found.table.position.done, self._found.table.position.total)
 
     def _chunks_again(self) -> Iterator[Keyed]:
         """Yield the checked chunks, perhaps parsed again. Raises UserError if they changed."""
@@ -510,13 +506,12 @@ class EventsFile(TableFile[EventsProfile]):
             if self._type:
                 types = {self._types.read_option(self._type, "--type"): 0}
             elif self._type_column:
-                cells = keyed.cells[self._type_column]
-                codes, type_checks = read_names(cells, self._type_column, self._types, types)
+                title = self._type_column
+                codes, type_checks = read_names(keyed.cells[title], title, self._types, types)
                 checks += type_checks
             ends = None
             if self._end_column:
-                cells = keyed.cells[self._end_column]
-                ends = self._stamps.ends(cells, keyed.instants.at)
+                ends = self._stamps.ends(keyed.cells[self._end_column], keyed.instants.at)
                 checks += self._end_checks(self._end_column, keyed, ends)
             pairs = zip(keyed.asset_codes.tolist(), codes.tolist(), strict=True)
             yield replace(
@@ -565,13 +560,12 @@ class EventsFile(TableFile[EventsProfile]):
             usable, _, checks = self._check(keyed, checks, duplicates)
             for line in bad_lines(keyed.chunk, checks):
                 reject(line)
-            at = keyed.instants.at
-            ends: list[datetime | None] = [None] * len(at)
+            ends: list[datetime | None] = [None] * len(usable)
             if keyed.ends is not None:
                 absent = keyed.ends.absent
                 stated = datetimes(np.where(absent | ~usable, 0, keyed.ends.at))
                 ends = [None if no else end for no, end in zip(absent, stated, strict=True)]
-            starts = datetimes(np.where(usable, at, 0))
+            starts = datetimes(np.where(usable, keyed.instants.at, 0))
             events = [
                 EventRow(
                     asset=keyed.assets[row],

@@ -392,24 +392,21 @@ def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
     grades = {}
     for name, column in rows.columns.items():
         grade = rows.grades[name]
+        is_mean = rule == "mean" and column.values.dtype == np.float64
+        is_sample = column.present if is_mean else column.present | (grade == BAD)
+        sampled = np.flatnonzero(is_sample)
         last = np.full(len(first), -1, dtype=np.int64)
-        if rule == "last" or column.values.dtype != np.float64:
-            sampled = np.flatnonzero(column.present | (grade == BAD))
-            last[group[sampled]] = sampled
-            columns[name] = SampleColumn(column.values[last], (last >= 0) & column.present[last])
-            grades[name] = np.where(last >= 0, grade[last], np.int8(0))
-            continue
-        sampled = np.flatnonzero(column.present)
         last[group[sampled]] = sampled
-        base = column.values[last]  # the mean of equal values is that value, exactly
-        of_rows = group[sampled]
-        beyond = np.bincount(of_rows, column.values[sampled] - base[of_rows], len(first))
-        count = np.bincount(of_rows, minlength=len(first))
-        columns[name] = SampleColumn(base + beyond / np.maximum(count, 1), last >= 0)
-        merged = np.zeros(len(first), np.int8)
-        merged[group[grade == BAD]] = BAD
-        merged[last >= 0] = 0
-        merged[group[(grade == UNCERTAIN) & column.present]] = UNCERTAIN
+        values = column.values[last]
+        merged = np.where(last >= 0, grade[last], np.int8(0))
+        if is_mean:  # that of equal values is that value, exactly
+            of_rows = group[sampled]
+            beyond = np.bincount(of_rows, column.values[sampled] - values[of_rows], len(first))
+            values = values + beyond / np.maximum(np.bincount(of_rows, minlength=len(first)), 1)
+            is_bad = np.bincount(group[grade == BAD], minlength=len(first)) > 0
+            merged[is_bad & (last < 0)] = BAD
+            merged[group[column.present & (grade == UNCERTAIN)]] = UNCERTAIN
+        columns[name] = SampleColumn(values, (last >= 0) & column.present[last])
         grades[name] = merged
     return Samples(rows.assets[first], rows.at[first], columns, grades)
 
