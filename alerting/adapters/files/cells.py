@@ -7,7 +7,7 @@ Not-a-number is missing, infinity is a fault.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +48,7 @@ _NO_VALUE = (
     r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
     r"|^[-+*]{5,}$"
 )
-_BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
+BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
 DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
@@ -181,25 +181,10 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
-def states_fault(cells: Cells) -> BoolArray:
-    """Return a mask of cells that state a missing value; in a column of text they may be text.
-
-    `<0.05` and `>100` are such: the value lies beyond the range of the instrument.
-    """
-    return states_no_value(cells, FAULT_TEXTS) | matching(cells, _BEYOND)
-
-
 def states_no_value(cells: Cells, words: Sequence[str] = NO_VALUE_TEXTS) -> BoolArray:
-    """Return a mask of cells that state a missing value and no state of a machine."""
+    """Return a mask of cells that state a missing value, by one of these words or a form."""
     is_word = pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(words)), False)
     return as_mask(is_word) | matching(cells, _NO_VALUE)
-
-
-def are_switch_states(texts: Collection[str]) -> bool:
-    """Return whether these are two opposite words beside some that state a missing value."""
-    cells = column([*texts])
-    words = {text.lower() for text in cells.filter(pa.array(~states_no_value(cells))).to_pylist()}
-    return 0 < len(words) < len(texts) and any(words <= pair for pair in _SWITCH_STATES)
 
 
 def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: bool) -> Cells:
@@ -320,7 +305,11 @@ class WrittenCells:
         if column.is_factor_after_all():
             writing = NumberWriting(has_factors=True)
         elif title not in self.writings:
-            if not column.numbers and are_switch_states(column.common_texts):
+            texts = pa.array(column.common_texts, pa.string())
+            others = texts.filter(pa.array(~states_no_value(texts))).to_pylist()
+            words = {text.lower() for text in others}
+            is_switch = 0 < len(words) < len(texts) and any(words <= w for w in _SWITCH_STATES)
+            if is_switch and not column.numbers:  # two opposite words beside some for no value
                 self.writings[title] = None
                 return True
             writing = find_writing(column, units.get(column.name, ()))

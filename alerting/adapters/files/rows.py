@@ -187,7 +187,10 @@ def profile_column(
         profile.grouped += int(cell.plainly_grouped(cells, form.decimal).any())
         distinct, counts = _distinct(cells.filter(pa.array(texts)))
         profile.decimal_commas += int(counts[cell.matching(distinct, cell.DECIMAL_COMMA)].sum())
-        profile.faults += int(counts[cell.states_fault(distinct)].sum())
+        # beyond the range of the instrument, as <0.05; in a column of text they may be texts
+        beyond = cell.matching(distinct, cell.BEYOND)
+        faults = cell.states_no_value(distinct, cell.FAULT_TEXTS) | beyond
+        profile.faults += int(counts[faults].sum())
         _add_commonest(profile.common_texts, distinct, counts)
         no_value = cell.states_no_value(distinct)
         _add_commonest(profile.no_values, distinct.filter(pa.array(no_value)), counts[no_value])
