@@ -253,7 +253,7 @@ def _rejects(
 ) -> AbstractContextManager[Reject | None]:
     """Return the receiver of bad lines: a rejects file, none in a dry run, or None without
     --skip-bad."""
-    from alerting.adapters.files.checks import RejectsFile, rejects_path
+    from alerting.adapters.files.rows import RejectsFile, rejects_path
 
     if rejects and not skip_bad:
         raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")

@@ -8,7 +8,7 @@ import pytest
 from alerting.adapters.files import cells as cell
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.sources import parse_source
-from alerting.readings.written_values import MISSING_TEXTS
+from alerting.readings.written_values import FAULT_TEXTS, MISSING_TEXTS, STATES_BEYOND
 from alerting.usecases.sources.records import read_readings
 from tests.builders import oven
 from tests.in_memory_platform import memory_platform
@@ -29,8 +29,12 @@ def of_file(text, kind):
     """Return the value of a cell, or why it is none."""
     cells = cell.clean(cell.column([text]))
     (found,) = cell.values(cells, kind, ".")[0].tolist()
-    is_bad = cell.values(cells, kind, ".")[1][0] and not cell.states_fault(cells)[0]
+    is_bad = cell.values(cells, kind, ".")[1][0] and not states_fault(cells)[0]
     return cell.why_bad(cells[0].as_py(), kind).split(";")[0] if is_bad else found
+
+
+def states_fault(cells):
+    return cell.states_no_value(cells, FAULT_TEXTS) | cell.matching(cells, STATES_BEYOND)
 
 
 def of_message(text, kind):
