@@ -73,13 +73,11 @@ def show(value: Any) -> str:
 
 def why_bad(written: Any, type: VariableType) -> str:
     """Return, as text for people, the reason why what is written is no value of that type."""
-    if type == "boolean":
-        return f"{show(written)} is neither true nor false"
-    if re.match(r"(?i)^[+-]?(inf|infinity)$", str(written)):
-        return f"{show(written)} is infinite; a measured value is finite"
-    if re.match(NUMBER, str(written)):
-        return f"{show(written)} is larger than the largest number that can be stored"
-    return f"{show(written)} is not a number"
+    text = str(written)
+    size = "larger than the largest number that can be stored"
+    size = "infinite; a measured value is finite" if "inf" in text.lower() else size
+    why = f"is {size}" if _NUMBER.fullmatch(text) else "is not a number"
+    return f"{show(written)} {'is neither true nor false' if type == 'boolean' else why}"
 
 
 def read_scalar(value: Any) -> Scalar | None:

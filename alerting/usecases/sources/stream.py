@@ -521,8 +521,11 @@ def read_json(text: str) -> JsonRows:
         if not isinstance(row, Mapping):
             raise UserError(f"row {line} is not an object: {shown(row)}")
     lines = dict(enumerate(rows, 1))
-    faults = {line: repeated_name(row) for line, row in lines.items()} if is_repeated else {}
-    unreadable = {line: why for line, why in faults.items() if why is not None}
+    unreadable = {
+        line: why
+        for line, row in lines.items()
+        if is_repeated and (why := repeated_name(row)) is not None
+    }
     return JsonRows({n: row for n, row in lines.items() if n not in unreadable}, unreadable)
 
 
