@@ -131,7 +131,8 @@ class TableFile(ABC, Generic[P]):
             profile.cut += keyed.instants.cut
             if usable.any():
                 at = keyed.instants.at[usable]
-                first, last = from_millis(int(at.min())), from_millis(int(at.max()))
+                first = from_millis(int(at.min()))
+                last = from_millis(int(at.max()))
                 profile.first = min(first, profile.first or first)
                 profile.last = max(last, profile.last or last)
                 ends = np.sort(np.append(profile.ends, at), kind="stable")  # nearly in order
