@@ -163,19 +163,15 @@ def _starts(cells: Cells) -> Cells:
 
 @dataclass(frozen=True)
 class TimeTexts:
-    """How the cells of columns make stamps. The last one may hold `fraction` digits behind the
-    second, or hours only; `is_interval`: each cell has a start and an end."""
+    """How the cells of columns make stamps; `columns`: they, and that of zones. The last one may
+    hold `fraction` digits behind the second, or hours only; `is_interval`: each cell has a start
+    and an end."""
 
     titles: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     fraction: int = 0
     is_hour: bool = False
     is_interval: bool = False
-    zone: str | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return the columns that make stamps, with that of zones."""
-        return (*self.titles, self.zone) if self.zone else self.titles
 
     @classmethod
     def find(cls, titles: tuple[str, ...], cells: Sample, zone: str | None = None) -> TimeTexts:
@@ -193,7 +189,8 @@ class TimeTexts:
         if len(titles) > 2 and not width and share(last, r"^\d{1,3}$") == 1:
             width = 3 * lacks_fraction(titles[:-1], cells)
         clock = cells[titles[-2]] if width else last
-        return cls(titles, width, is_hour, _are_intervals(clock.drop_null()), zone)
+        columns = (*titles, zone) if zone else titles
+        return cls(titles, columns, width, is_hour, _are_intervals(clock.drop_null()))
 
     def join(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the stamps as one column of text; empty ones without a column."""
@@ -208,7 +205,8 @@ class TimeTexts:
         if fraction is not None:
             behind = pc.binary_join_element_wise(text, fraction, "\n")
             text = pc.replace_substring_regex(behind, r"^(.*\d)(\D*)\n(\d+)$", r"\1.\3\2")
-        return pc.binary_join_element_wise(text, cells[self.zone], " ") if self.zone else text
+        zones = [cells[title] for title in self.columns[len(self.titles) :]]
+        return pc.binary_join_element_wise(text, *zones, " ") if zones else text
 
 
 def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) -> bool:
