@@ -80,11 +80,8 @@ def sample(table: ChunkedTable) -> dict[str, Cells]:
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
     """Return the decimal mark that most numbers of these columns show; else a point."""
-    point = comma = 0
-    for title in titles:
-        points, commas = cell.decimal_mark(cells[title])
-        point += points
-        comma += commas
+    marks = [cell.decimal_mark(cells[title]) for title in titles]
+    point, comma = (sum(counts[mark] for counts in marks) for mark in (0, 1))
     decimal = "," if comma > point and separator != "," else "."
     thousands = any(cell.plainly_grouped(cells[title], decimal).any() for title in titles)
     return NumberForm(decimal, bool(point or comma), thousands)
