@@ -13,12 +13,10 @@ from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.chunks import (
     ChunkedTable,
 )
-from alerting.adapters.files.times.counts import COUNTS, CountFormat, count_format
+from alerting.adapters.files.times.counts import CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
     CLOCK_ONLY,
-    EPOCH,
     FORMATS,
-    ISO,
     ORDERS,
     StampFormat,
     fill,
@@ -255,10 +253,10 @@ def find_format(
     table: ChunkedTable, times: Sequence[str], texts: Cells, *, named: bool
 ) -> StampFormat | CountFormat | None:
     """Return the format of stamps in the first rows, day or month first as the file shows it; None
-    for ISO 8601, and seconds or milliseconds since 1970. `named`: the user named their columns."""
+    for ISO 8601. `named`: the user named their columns."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
-        return None if count in COUNTS[:2] else count
+        return count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
     for whole in alone if len(filled) else ():
         if float(whole.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
@@ -280,12 +278,3 @@ def share(cells: Cells, pattern: str) -> float:
     filled = cells.drop_null()
     matching = pc.sum(pc.match_substring_regex(filled, pattern)).as_py() or 0
     return matching / len(filled) if len(filled) else 0.0
-
-
-def iso_or_epoch(cells: Cells) -> str:
-    """Return the name of the format of stamps that are ISO 8601, or counts since 1970."""
-    filled = cells.drop_null()
-    if len(filled) and re.match(_SINCE_1970, filled[0].as_py()):
-        count = count_format(filled, "", named=True)
-        return count.name if count else EPOCH
-    return ISO

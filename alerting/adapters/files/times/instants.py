@@ -304,7 +304,7 @@ class StampReader:
         """Return, as text for people, the reason why this cell holds no instant."""
         word = re.split(r"[\s\d()]+", text.strip("() "))[-1]
         column = cell.column([text])
-        fits = self.format is not None and self.format.matches(column).any()
+        fits = isinstance(self.format, StampFormat) and self.format.matches(column).any()
         if word in AMBIGUOUS:
             return why_ambiguous(word)
         if isinstance(self.format, CountFormat):
