@@ -108,9 +108,7 @@ class TableFile(ABC, Generic[P]):
         profile.asset_texts = self._assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
-            profile.clock_changes = {
-                day: (change.first, change.second) for day, change in clock.changes.items()
-            }
+            profile.clock_changes = clock.changes
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
