@@ -206,8 +206,8 @@ class CsvTable(ChunkedTable):
                 yield first, count, fields, fault
             first += 1 if fault else count
             if fault:
-                rest = map(texts.__getitem__, range(first, len(texts)))
-                reader = csv.reader(rest, delimiter=self._head.separator)
+                following = map(texts.__getitem__, range(first, len(texts)))
+                reader = csv.reader(following, delimiter=self._head.separator)
 
     def _fault(self, fields: Sequence[str], texts: Sequence[str]) -> str | None:
         """Return why fields, written in these lines, are no whole row."""
