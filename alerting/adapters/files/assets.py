@@ -89,8 +89,8 @@ def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
                 columns[profile.name] = values.tolist()
         for row, code in enumerate(codes.tolist()):
             name = named[code]
-            given = {key: column[row] for key, column in columns.items()}
-            attributes = {key: value for key, value in given.items() if value is not None}
+            by_key = {key: column[row] for key, column in columns.items()}
+            attributes = {key: value for key, value in by_key.items() if value is not None}
             title = {"title": titles[name]} if name in titles else {}
             where = f"{table.unit} {part.lines[row]} ({name})"
             document = {"name": name, **title, "attributes": attributes}

@@ -169,9 +169,9 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
-def states_no_value(cells: Cells, words: Sequence[str] = NO_VALUE_TEXTS) -> BoolArray:
-    """Return a mask of cells that state a missing value, by one of these words or a form."""
-    is_word = pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(words)), False)
+def states_no_value(cells: Cells, texts: Sequence[str] = NO_VALUE_TEXTS) -> BoolArray:
+    """Return a mask of cells that state a missing value, by one of these texts or a form."""
+    is_word = pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(texts)), False)
     return as_mask(is_word) | matching(cells, STATES_NO_VALUE)
 
 
@@ -295,8 +295,8 @@ class WrittenCells:
         elif title not in self.writings:
             texts = pa.array(column.common_texts, pa.string())
             others = texts.filter(pa.array(~states_no_value(texts))).to_pylist()
-            words = {text.lower() for text in others}
-            is_switch = 0 < len(words) < len(texts) and any(words <= w for w in _SWITCH_STATES)
+            states = {text.lower() for text in others}
+            is_switch = 0 < len(states) < len(texts) and any(states <= w for w in _SWITCH_STATES)
             if is_switch and not column.numbers:  # two opposite words beside some for no value
                 self.writings[title] = None
                 return True

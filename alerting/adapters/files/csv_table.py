@@ -206,19 +206,20 @@ class CsvTable(ChunkedTable):
                 yield first, count, fields, fault
             first += 1 if fault else count
             if fault:
-                rest = map(texts.__getitem__, range(first, len(texts)))
-                reader = csv.reader(rest, delimiter=self._head.separator)
+                following = map(texts.__getitem__, range(first, len(texts)))
+                reader = csv.reader(following, delimiter=self._head.separator)
 
     def _fault(self, fields: Sequence[str], texts: Sequence[str]) -> str | None:
         """Return why fields, written in these lines, are no whole row."""
-        count, titles, usual = len(fields), len(self.titles), self._head.width
-        is_between = self._head.grows and usual <= count <= titles
-        is_whole = (is_between or count in (titles, usual)) and not any(fields[titles:])
+        titles = len(self.titles)
+        is_between = self._head.grows and self._head.width <= len(fields) <= titles
+        is_wide = is_between or len(fields) in (titles, self._head.width)
+        is_whole = is_wide and not any(fields[titles:])
         if len(texts) > 1 and (not is_whole or "".join(texts).count('"') % 2):
             return _OPEN_QUOTE
         if fields and not is_whole:
-            more = "; if a column was added, name all with --columns" * (count > titles)
-            return f"{count} fields where the header names {titles}{more}"
+            more = "; if a column was added, name all with --columns" * (len(fields) > titles)
+            return f"{len(fields)} fields where the header names {titles}{more}"
         return None
 
 

@@ -155,7 +155,7 @@ class LongTable(ChunkedTable):
         titles: dict[tuple[str, str], str] = {}
         pairs = dict.fromkeys(c[:2] for c, none in zip(counts, is_none, strict=True) if not none)
         for text, unit in pairs:
-            of_variable = [other for name, other in pairs if name == text and other]
+            of_variable = [u for name, u in pairs if name == text and u]
             stated = unit or (of_variable[0] if len(of_variable) == 1 else "")
             has_unit = not stated or split_title(text).unit is not None
             title = text if has_unit else f"{text} [{stated}]"

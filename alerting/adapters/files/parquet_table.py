@@ -22,10 +22,11 @@ _BATCH_BYTES = 16 << 20
 _BYTES_OF_NUMBER = 24  # as text
 _LONGEST_HEADER = 16 << 20  # bytes; with the least and the greatest value of a page
 _DEEPEST = 8
-# fields of the header of a page (parquet.thrift), and types of Thrift's compact protocol
-_SIZE, _PACKED, _DATA, _DATA_2 = 2, 3, 5, 8
-_VALUES, _ENCODING, _ENCODING_2 = 1, 2, 4
-_FLAGS, _NUMBERS, _BYTES, _STRUCT = (1, 2), (4, 5, 6), 8, 12
+# fields of the header of a page, and of the data of both forms below it (parquet.thrift)
+_OF_PAGE = {"size": 2, "packed": 3, "data": 5, "data of form 2": 8}
+_OF_DATA = {"values": 1, "encoding": 2, "encoding of form 2": 4}
+# types of Thrift's compact protocol
+_KINDS = {1: "flag", 2: "flag", 4: "number", 5: "number", 6: "number", 8: "bytes", 12: "fields"}
 _DELTA_BYTE_ARRAY = 7
 
 _WESTMOST = timedelta(hours=12)
@@ -248,12 +249,13 @@ def _pages(
             while missing > 0 and at < end:
                 raw.seek(at)
                 header = _read_struct(raw, at + _LONGEST_HEADER)
-                at = raw.tell() + max(0, header.get(_PACKED, 0))
-                size = header.get(_SIZE, 0)
-                about = header.get(_DATA) or header.get(_DATA_2) or {}
-                values = about.get(_VALUES, 0)
+                at = raw.tell() + max(0, header.get(_OF_PAGE["packed"], 0))
+                size = header.get(_OF_PAGE["size"], 0)
+                first = header.get(_OF_PAGE["data"])
+                about = first or header.get(_OF_PAGE["data of form 2"]) or {}
+                values = about.get(_OF_DATA["values"], 0)
                 missing -= values
-                encoding = about.get(_ENCODING if _DATA in header else _ENCODING_2)
+                encoding = about.get(_OF_DATA["encoding" if first else "encoding of form 2"])
                 # of which each value may begin as all of the one before
                 is_shared = encoding == _DELTA_BYTE_ARRAY
                 per_value = (size if is_shared else size / max(1, values)) if about else 0
@@ -267,18 +269,17 @@ def _read_struct(raw: IO[bytes], end: int, depth: int = 0) -> dict[int, Any]:
     fields: dict[int, Any] = {}
     field = 0
     while (start := raw.read(1)) != b"\0":
-        step, kind = divmod(start[0] if start else 0, 16)
-        if not kind or depth > _DEEPEST or raw.tell() > end:
+        step, number = divmod(start[0] if start else 0, 16)
+        if number not in _KINDS or depth > _DEEPEST or raw.tell() > end:
             raise OSError("the header of a page cannot be read")
         field = field + step if step else _read_number(raw)
-        if kind == _STRUCT:
-            fields[field] = _read_struct(raw, end, depth + 1)
-        elif kind in _NUMBERS:
-            fields[field] = _read_number(raw)
-        elif kind == _BYTES:
-            raw.seek(min(end, _read_varint(raw)), os.SEEK_CUR)
-        elif kind not in _FLAGS:
-            raise OSError("the header of a page cannot be read")
+        match _KINDS[number]:
+            case "fields":
+                fields[field] = _read_struct(raw, end, depth + 1)
+            case "number":
+                fields[field] = _read_number(raw)
+            case "bytes":
+                raw.seek(min(end, _read_varint(raw)), os.SEEK_CUR)
     return fields
 
 

@@ -27,9 +27,9 @@ from alerting.adapters.files.rows import (
     Check,
     DuplicateRows,
     Duplicates,
+    GradedRows,
     Grades,
     Keyed,
-    Samples,
     bad_lines,
     bad_rows,
     faulty_lines,
@@ -102,9 +102,7 @@ class TableFile(ABC, Generic[P]):
         profile.asset_texts = self._assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
-            profile.clock_changes = {
-                day: (change.first, change.second) for day, change in clock.changes.items()
-            }
+            profile.clock_changes = clock.changes
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
@@ -115,8 +113,8 @@ class TableFile(ABC, Generic[P]):
         duplicates = Duplicates(self._rule)
         behind = 0
         for keyed in self._chunks():
-            usable, found, checks = self._check(keyed, keyed.checks, duplicates)
-            bad = int((~(usable | found.same)).sum()) + len(keyed.chunk.broken)
+            usable, duplicate_rows, checks = self._check(keyed, keyed.checks, duplicates)
+            bad = int((~(usable | duplicate_rows.same)).sum()) + len(keyed.chunk.broken)
             if bad:
                 examples = EXAMPLES - len(profile.first_bad)
                 profile.first_bad += bad_lines(keyed.chunk, checks, examples)
@@ -125,12 +123,13 @@ class TableFile(ABC, Generic[P]):
             profile.cut += keyed.instants.cut
             if usable.any():
                 at = keyed.instants.at[usable]
-                first, last = from_millis(int(at.min())), from_millis(int(at.max()))
+                first = from_millis(int(at.min()))
+                last = from_millis(int(at.max()))
                 profile.first = min(first, profile.first or first)
                 profile.last = max(last, profile.last or last)
                 ends = np.sort(np.append(profile.ends, at), kind="stable")  # nearly in order
                 profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
-            self._add(profile, keyed, usable, found)
+            self._add(profile, keyed, usable, duplicate_rows)
             form = complete(self._found, keyed.instants, keyed.assets, columns.values())
             if form is not self._found:
                 self._found = form
@@ -155,13 +154,17 @@ class TableFile(ABC, Generic[P]):
             for t in titles
         ]
         usable = ~bad_rows(checks, len(keyed.assets))
-        found = duplicates.find(keyed.series, keyed.instants.at, cells, usable)
+        duplicate_rows = duplicates.find(keyed.series, keyed.instants.at, cells, usable)
         why = "another value than on an earlier line of the same asset and time"
         contradicting = [
-            Check(found.against == n, titles[n], lambda _: why)
-            for n in np.unique(found.against[found.against >= 0]).tolist()
+            Check(duplicate_rows.against == n, titles[n], lambda _: why)
+            for n in np.unique(duplicate_rows.against[duplicate_rows.against >= 0]).tolist()
         ]
-        return usable & ~found.same & (found.against < 0), found, [*checks, *contradicting]
+        return (
+            usable & ~duplicate_rows.same & (duplicate_rows.against < 0),
+            duplicate_rows,
+            [*checks, *contradicting],
+        )
 
     def _profile_columns(
         self, profile: Profile, keyed: Keyed, usable: BoolArray
@@ -278,7 +281,9 @@ class TableFile(ABC, Generic[P]):
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
 
     @abstractmethod
-    def _add(self, profile: P, keyed: Keyed, usable: BoolArray, found: DuplicateRows) -> None: ...
+    def _add(
+        self, profile: P, keyed: Keyed, usable: BoolArray, duplicate_rows: DuplicateRows
+    ) -> None: ...
 
 
 def note_spacing(
@@ -338,17 +343,19 @@ class ReadingsFile(TableFile[Profile]):
         self._size = 0
         return Profile(columns, duplicates=self._rule)
 
-    def _add(self, profile: Profile, keyed: Keyed, usable: BoolArray, found: DuplicateRows) -> None:
-        held = (*keyed.floats.values(), *keyed.chunk.columns.values(), *keyed.cells.values())
-        self._size += sum(int(values.nbytes) for values in held)
+    def _add(
+        self, profile: Profile, keyed: Keyed, usable: BoolArray, duplicate_rows: DuplicateRows
+    ) -> None:
+        in_memory = (*keyed.floats.values(), *keyed.chunk.columns.values(), *keyed.cells.values())
+        self._size += sum(int(values.nbytes) for values in in_memory)
         if self._size > PARSED_ONCE:
             self._parsed = None
         if self._parsed is not None:
             self._parsed.append(keyed)
-        profile.repeated += int((found.same | found.again).sum())
-        contradictions = int((found.against >= 0).sum())
+        profile.repeated += int((duplicate_rows.same | duplicate_rows.again).sum())
+        contradictions = int((duplicate_rows.against >= 0).sum())
         profile.contradictions += contradictions
-        if (contradictions or found.again.any()) and not profile.distinguishing:
+        if (contradictions or duplicate_rows.again.any()) and not profile.distinguishing:
             # the column of texts that tells apart the first rows of one instant
             rows = np.flatnonzero(~bad_rows(keyed.checks, len(usable)))
             cells = {title: keyed.cells[title].take(rows) for title in self._found.names}
@@ -358,7 +365,7 @@ class ReadingsFile(TableFile[Profile]):
         columns = self._profile_columns(profile, keyed, usable)
         filled = {title: present for title, (present, _) in columns.items()}
         note_spacing(profile, keyed, usable, filled)
-        profile.rows += int((usable & ~found.again).sum())
+        profile.rows += int((usable & ~duplicate_rows.again).sum())
         bad = {title: usable & (grades == BAD) for title, grades in keyed.grades.items()}
         states_any = np.logical_or.reduce([*filled.values(), *bad.values(), ~usable])
         profile.empty += int((~states_any).sum())
@@ -405,7 +412,7 @@ class ReadingsFile(TableFile[Profile]):
 
     def _samples(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
-    ) -> Iterator[Samples]:
+    ) -> Iterator[GradedRows]:
         """Yield the rows that state anything, without bad lines, which are passed to `reject`."""
         duplicates = Duplicates(self._rule)
         names = self._found.names
@@ -418,7 +425,7 @@ class ReadingsFile(TableFile[Profile]):
             grades = {names[t]: keyed.grades.get(t, good) for t in types}
             stated = [columns[name].present | (grades[name] > 0) for name in columns]
             usable &= np.logical_or.reduce([*stated, np.zeros_like(usable)])
-            samples = Samples(keyed.assets, keyed.instants.at, columns, grades)
+            samples = GradedRows(keyed.assets, keyed.instants.at, columns, grades)
             yield samples if usable.all() else samples.take(np.flatnonzero(usable))
             progress("writing", self._found.table.position.done, self._found.table.position.total)
 
@@ -477,9 +484,9 @@ class EventsFile(TableFile[EventsProfile]):
         )
 
     def _add(
-        self, profile: EventsProfile, keyed: Keyed, usable: BoolArray, found: DuplicateRows
+        self, profile: EventsProfile, keyed: Keyed, usable: BoolArray, duplicate_rows: DuplicateRows
     ) -> None:
-        profile.repeated += int(found.same.sum())
+        profile.repeated += int(duplicate_rows.same.sum())
         profile.rows += int(usable.sum())
         self._profile_columns(profile, keyed, usable)
         for asset in dict.fromkeys(keyed.assets[usable].tolist()):

@@ -13,12 +13,10 @@ from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.chunks import (
     ChunkedTable,
 )
-from alerting.adapters.files.times.counts import COUNTS, CountFormat, count_format
+from alerting.adapters.files.times.counts import CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
     CLOCK_ONLY,
-    EPOCH,
     FORMATS,
-    ISO,
     ORDERS,
     StampFormat,
     fill,
@@ -80,11 +78,8 @@ def sample(table: ChunkedTable) -> dict[str, Cells]:
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
     """Return the decimal mark that most numbers of these columns show; else a point."""
-    point = comma = 0
-    for title in titles:
-        points, commas = cell.decimal_mark(cells[title])
-        point += points
-        comma += commas
+    marks = [cell.decimal_mark(cells[title]) for title in titles]
+    point, comma = (sum(counts[mark] for counts in marks) for mark in (0, 1))
     decimal = "," if comma > point and separator != "," else "."
     thousands = any(cell.plainly_grouped(cells[title], decimal).any() for title in titles)
     return NumberForm(decimal, bool(point or comma), thousands)
@@ -163,19 +158,15 @@ def _starts(cells: Cells) -> Cells:
 
 @dataclass(frozen=True)
 class TimeTexts:
-    """How the cells of columns make stamps. The last one may hold `fraction` digits behind the
-    second, or hours only; `is_interval`: each cell has a start and an end."""
+    """How the cells of columns make stamps; `columns`: they, and that of zones. The last one may
+    hold `fraction` digits behind the second, or hours only; `is_interval`: each cell has a start
+    and an end."""
 
     titles: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     fraction: int = 0
     is_hour: bool = False
     is_interval: bool = False
-    zone: str | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Return the columns that make stamps, with that of zones."""
-        return (*self.titles, self.zone) if self.zone else self.titles
 
     @classmethod
     def find(cls, titles: tuple[str, ...], cells: Sample, zone: str | None = None) -> TimeTexts:
@@ -193,7 +184,8 @@ class TimeTexts:
         if len(titles) > 2 and not width and share(last, r"^\d{1,3}$") == 1:
             width = 3 * lacks_fraction(titles[:-1], cells)
         clock = cells[titles[-2]] if width else last
-        return cls(titles, width, is_hour, _are_intervals(clock.drop_null()), zone)
+        columns = (*titles, zone) if zone else titles
+        return cls(titles, columns, width, is_hour, _are_intervals(clock.drop_null()))
 
     def join(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the stamps as one column of text; empty ones without a column."""
@@ -208,7 +200,8 @@ class TimeTexts:
         if fraction is not None:
             behind = pc.binary_join_element_wise(text, fraction, "\n")
             text = pc.replace_substring_regex(behind, r"^(.*\d)(\D*)\n(\d+)$", r"\1.\3\2")
-        return pc.binary_join_element_wise(text, cells[self.zone], " ") if self.zone else text
+        zones = [cells[title] for title in self.columns[len(self.titles) :]]
+        return pc.binary_join_element_wise(text, *zones, " ") if zones else text
 
 
 def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) -> bool:
@@ -260,10 +253,10 @@ def find_format(
     table: ChunkedTable, times: Sequence[str], texts: Cells, *, named: bool
 ) -> StampFormat | CountFormat | None:
     """Return the format of stamps in the first rows, day or month first as the file shows it; None
-    for ISO 8601, and seconds or milliseconds since 1970. `named`: the user named their columns."""
+    for ISO 8601. `named`: the user named their columns."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
-        return None if count in COUNTS[:2] else count
+        return count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
     for whole in alone if len(filled) else ():
         if float(whole.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
@@ -285,12 +278,3 @@ def share(cells: Cells, pattern: str) -> float:
     filled = cells.drop_null()
     matching = pc.sum(pc.match_substring_regex(filled, pattern)).as_py() or 0
     return matching / len(filled) if len(filled) else 0.0
-
-
-def iso_or_epoch(cells: Cells) -> str:
-    """Return the name of the format of stamps that are ISO 8601, or counts since 1970."""
-    filled = cells.drop_null()
-    if len(filled) and re.match(_SINCE_1970, filled[0].as_py()):
-        count = count_format(filled, "", named=True)
-        return count.name if count else EPOCH
-    return ISO

@@ -276,7 +276,9 @@ class Duplicates:
         self, series: Rows, at: Millis, cells: Sequence[Cells], usable: BoolArray
     ) -> DuplicateRows:
         """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
-        found = DuplicateRows(np.zeros_like(usable), np.full(len(at), -1), np.zeros_like(usable))
+        duplicate_rows = DuplicateRows(
+            np.zeros_like(usable), np.full(len(at), -1), np.zeros_like(usable)
+        )
         rows = np.flatnonzero(usable)
         before = len(self._at)  # the last row of each series, which stand before those of the chunk
         series = np.concatenate([self._series, series[rows]])
@@ -284,42 +286,42 @@ class Duplicates:
         if not _is_ascending(at, series) and not _is_ascending(series, at):
             keys = pd.DataFrame({"series": series, "at": at})
             if self._rule != "refuse":
-                found.again[rows[keys.duplicated().to_numpy()[before:]]] = True
+                duplicate_rows.again[rows[keys.duplicated().to_numpy()[before:]]] = True
             elif cells:
-                self._compare(keys[keys.duplicated(keep=False)], rows, cells, found)
+                self._compare(keys[keys.duplicated(keep=False)], rows, cells, duplicate_rows)
         last = np.full(int(series.max(initial=-1)) + 1, -1)
         last[series] = np.arange(len(series))
         last = np.sort(last[last >= 0])
         self._series = series[last]
         self._at = at[last]
         if self._rule == "refuse":
-            kept = pa.array(last[last < before])
-            new = pa.array(rows[last[last >= before] - before])
+            old_rows = pa.array(last[last < before])
+            new_rows = pa.array(rows[last[last >= before] - before])
             earlier = self._last or [cell.column([]) for _ in cells]
             self._last = [
-                pa.concat_arrays([old.take(kept), column.take(new)])
+                pa.concat_arrays([old.take(old_rows), column.take(new_rows)])
                 for old, column in zip(earlier, cells, strict=True)
             ]
-        return found
+        return duplicate_rows
 
     def _compare(
-        self, keys: pd.DataFrame, rows: Rows, cells: Sequence[Cells], found: DuplicateRows
+        self, keys: pd.DataFrame, rows: Rows, cells: Sequence[Cells], duplicate_rows: DuplicateRows
     ) -> None:
         """Compare rows of one instant, each with all that the ones before it state together."""
         stated: dict[tuple[int, int], list[str | None]] = {}
-        kept = len(self._at)
+        count = len(self._at)
         for i, *key in keys.itertuples():
-            row = i if i < kept else int(rows[i - kept])
-            now = [column[row].as_py() for column in (self._last if i < kept else cells)]
+            row = i if i < count else int(rows[i - count])
+            now = [column[row].as_py() for column in (self._last if i < count else cells)]
             before = stated.setdefault(tuple(key), now)
             if before is now:
                 continue
             pairs = [*zip(before, now, strict=True)]
             against = [n for n, (a, b) in enumerate(pairs) if a and b and not _equal(a, b)]
             if against:
-                found.against[row] = against[0]
+                duplicate_rows.against[row] = against[0]
                 continue
-            found.same[row] = all(a or not b for a, b in pairs)
+            duplicate_rows.same[row] = all(a or not b for a, b in pairs)
             stated[tuple(key)] = [a or b for a, b in pairs]
 
 
@@ -339,7 +341,7 @@ def _equal(a: str, b: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Samples:
+class GradedRows:
     """Rows of samples, and of their grades, by variable."""
 
     assets: npt.NDArray[np.object_]
@@ -347,20 +349,20 @@ class Samples:
     columns: Mapping[str, SampleColumn]
     grades: Mapping[str, Grades]
 
-    def take(self, rows: Rows | slice) -> Samples:
+    def take(self, rows: Rows | slice) -> GradedRows:
         """Return these rows."""
         columns = {name: column.take(rows) for name, column in self.columns.items()}
         grades = {name: grades[rows] for name, grades in self.grades.items()}
-        return Samples(self.assets[rows], self.at[rows], columns, grades)
+        return GradedRows(self.assets[rows], self.at[rows], columns, grades)
 
 
-def merge_duplicates(parts: Iterable[Samples], rule: DuplicatesRule) -> Iterator[Samples]:
+def merge_duplicates(parts: Iterable[GradedRows], rule: DuplicatesRule) -> Iterator[GradedRows]:
     """Yield the rows with one for each instant of an asset: its last sample of each variable, also
     a bad one, or the mean of its numbers, which is bad only where all are.
 
     The rows of the last instant of each asset wait for the next part.
     """
-    waiting: Samples | None = None
+    waiting: GradedRows | None = None
     for part in parts:
         rows = part if waiting is None else _join(waiting, part)
         codes, names = pd.factorize(rows.assets)
@@ -373,7 +375,7 @@ def merge_duplicates(parts: Iterable[Samples], rule: DuplicatesRule) -> Iterator
         yield _merge(waiting, rule)
 
 
-def _join(first: Samples, second: Samples) -> Samples:
+def _join(first: GradedRows, second: GradedRows) -> GradedRows:
     columns = {
         name: SampleColumn(
             np.append(a.values, second.columns[name].values),
@@ -383,10 +385,10 @@ def _join(first: Samples, second: Samples) -> Samples:
     }
     grades = {name: np.append(a, second.grades[name]) for name, a in first.grades.items()}
     assets = np.append(first.assets, second.assets)
-    return Samples(assets, np.append(first.at, second.at), columns, grades)
+    return GradedRows(assets, np.append(first.at, second.at), columns, grades)
 
 
-def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
+def _merge(rows: GradedRows, rule: DuplicatesRule) -> GradedRows:
     keys = pd.DataFrame({"asset": rows.assets, "at": rows.at})
     first = np.flatnonzero(~keys.duplicated().to_numpy())
     if len(first) == len(rows.at):
@@ -412,7 +414,7 @@ def _merge(rows: Samples, rule: DuplicatesRule) -> Samples:
             merged[group[column.present & (grade == UNCERTAIN)]] = UNCERTAIN
         columns[name] = SampleColumn(values, (last >= 0) & column.present[last])
         grades[name] = merged
-    return Samples(rows.assets[first], rows.at[first], columns, grades)
+    return GradedRows(rows.assets[first], rows.at[first], columns, grades)
 
 
 HEADER = ("line", "column", "reason", "original")

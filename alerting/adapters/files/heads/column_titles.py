@@ -55,9 +55,8 @@ class ColumnLayout:
             line = next((line for line in further if line.kind(column) in TEXTS), base)
             titles[column] = line.cell(column)
             used.add(line.number)
-        is_kind = (
-            0 in self.times and re.fullmatch(VOCABULARY["heads"]["kind"], base.cell(0)) is not None
-        )  # Min, Max
+        kind = re.fullmatch(VOCABULARY["heads"]["kind"], base.cell(0))  # above Min and Max
+        is_kind = 0 in self.times and kind is not None
         if is_kind or _repeated(titles[c] for c in self._columns_of(titles)):
             titles, more = self._make_distinct(titles, base, aligned if is_kind else nearest)
             used |= more

@@ -189,13 +189,10 @@ def column_kinds(rows: Sequence[HeadLine], width: int) -> str:
 def counts_time(cells: Sequence[str]) -> bool:
     """Return whether cells of numbers are times: counts since 1970 in their order, or digits of a
     date and a clock."""
-    if len(cells) < 2 or cells[0] == cells[-1]:
-        return False
-    if all(map(_DIGITS_OF_DAY.match, cells)):
-        return True
-    if not all(map(_SINCE_1970.match, cells)):
-        return False
+    is_varied = len(cells) > 1 and cells[0] != cells[-1]
+    if not (is_varied and all(map(_SINCE_1970.match, cells))):
+        return is_varied and all(map(_DIGITS_OF_DAY.match, cells))
     counts = [int(cell[:10]) for cell in cells]
     in_order = sorted(counts)
-    first, last = _SECONDS
-    return in_order in (counts, counts[::-1]) and first < in_order[0] and in_order[-1] < last
+    is_recent = _SECONDS[0] < in_order[0] and in_order[-1] < _SECONDS[1]
+    return in_order in (counts, counts[::-1]) and is_recent

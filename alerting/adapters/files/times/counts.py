@@ -33,10 +33,6 @@ class CountFormat:
     origin: int
     is_local: bool = False
 
-    def matches(self, cells: Cells) -> BoolArray:
-        """Return a mask of the cells that are numbers."""
-        return as_mask(pc.fill_null(pc.match_substring_regex(cells, _NUMBER), False))
-
     def read(self, cells: Cells, zone: ZoneInfo | None = None) -> LocalStamps:
         """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
         del zone

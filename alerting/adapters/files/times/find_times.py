@@ -19,13 +19,13 @@ from alerting.adapters.files.recognition import (
     Sample,
     TimeTexts,
     find_format,
-    iso_or_epoch,
     restates_time,
     share,
     zones_of_intervals,
 )
 from alerting.adapters.files.roles import interval_ends, time_columns
 from alerting.adapters.files.times.counts import (
+    COUNTS,
     NAMED_COUNTS,
     CountFormat,
     count_format,
@@ -96,12 +96,14 @@ def find_times(
         name = new_stamps().message
         return FileTimes(texts, new_stamps, name, zone, zone_from, ignored=ends, notes=tuple(notes))
     is_iso = share(sample, ISO_STAMP) > LEAST_SHARE_OF_STAMPS
-    written = None
+    written = shown_format = None
     if form.time_format is not None:
         text = form.time_format
         written = NAMED_COUNTS.get(text.strip().lower()) or named_format(text)
     elif not is_iso:
-        written = find_format(table, titles, sample, named=form.time is not None)
+        shown_format = find_format(table, titles, sample, named=form.time is not None)
+        # seconds and milliseconds since 1970 may stand beside ISO 8601
+        written = None if shown_format in COUNTS[:2] else shown_format
     says = dict.fromkeys(titles, "the title of the column says")
     if texts.is_interval:
         says |= dict.fromkeys(zones_of_intervals(cells[titles[-1]]), "the stamps say")
@@ -109,7 +111,9 @@ def find_times(
     first_day = None
     if not is_iso or form.start:
         written, first_day = _count_from_start(table, form, titles, written, zone, sample)
-    name = written.name if written else ISO if form.time_format or is_iso else iso_or_epoch(sample)
+    if not (written or shown_format or is_iso or form.time_format):
+        shown_format = count_format(sample, "", named=True)
+    name = written.name if written else shown_format.name if shown_format else ISO
     read = StampReader(written, None, first_day).read(sample)
     are_zoned = len(sample) > 0 and not read.zoneless and not read.bad.all()
     if not (with_ends or form.only):

@@ -25,19 +25,12 @@ Rows = npt.NDArray[np.int64]
 
 
 @dataclass
-class ClockChange:
-    """Stamps in a repeated hour: how many are assigned to the first and the second hour."""
-
-    first: int = 0
-    second: int = 0
-
-
-@dataclass
 class LocalClock:
-    """Reader of the stamps of a file, chunk by chunk in order; `changes`: its findings by day."""
+    """Reader of the stamps of a file, chunk by chunk in order. `changes`: by day, how many stamps
+    in a repeated hour are assigned to the first and the second one."""
 
     zone: ZoneInfo
-    changes: dict[date, ClockChange] = field(default_factory=dict)
+    changes: dict[date, tuple[int, int]] = field(default_factory=dict)
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
@@ -86,9 +79,9 @@ class LocalClock:
                 later[mine] = _passes(run, backwards=backwards, repeated=repeated)[len(before) :]
                 still_open[name] = run
                 date_of_day = datetime.fromtimestamp(int(day) * 86_400, UTC).date()
-                change = self.changes.setdefault(date_of_day, ClockChange())
-                change.first += int((later[mine] == 0).sum())
-                change.second += int((later[mine] == 1).sum())
+                more = [int((later[mine] == turn).sum()) for turn in (0, 1)]
+                first, second = self.changes.get(date_of_day, (0, 0))
+                self.changes[date_of_day] = first + more[0], second + more[1]
         self._open = still_open
         return later[rows]
 
@@ -128,7 +121,7 @@ def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInf
     for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
         clock = LocalClock(ZoneInfo(name))
         clock.instants(local, series)
-        if any(change.first > 1 and change.second > 1 for change in clock.changes.values()):
+        if any(min(change) > 1 for change in clock.changes.values()):
             return clock.zone
     return None
 
@@ -312,7 +305,7 @@ class StampReader:
         """Return, as text for people, the reason why this cell holds no instant."""
         word = re.split(r"[\s\d()]+", text.strip("() "))[-1]
         column = cell.column([text])
-        fits = self.format is not None and self.format.matches(column).any()
+        fits = isinstance(self.format, StampFormat) and self.format.matches(column).any()
         if word in AMBIGUOUS:
             return why_ambiguous(word)
         if isinstance(self.format, CountFormat):

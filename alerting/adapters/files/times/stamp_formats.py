@@ -51,7 +51,6 @@ _NARROWER = {
     fill("@blank@"): " ",
 }
 ISO = "ISO 8601"
-EPOCH = "seconds or milliseconds since 1970"
 
 
 @dataclass(frozen=True)

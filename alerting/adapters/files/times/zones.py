@@ -72,8 +72,8 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
 def is_zone_name(text: str) -> bool:
     """Return whether a cell is an abbreviation, an offset from UTC, or the name of a zone."""
     is_short = text in ABBREVIATIONS or text in AMBIGUOUS
-    is_offset = re.fullmatch(rf"(?:UTC|GMT){_OFFSET}|[+-]\d\d:?\d\d", text) is not None
-    return is_short or is_offset or ("/" in text and text in available_timezones())
+    is_short |= re.fullmatch(rf"(?:UTC|GMT){_OFFSET}|[+-]\d\d:?\d\d", text) is not None
+    return is_short or ("/" in text and text in available_timezones())
 
 
 def why_ambiguous(word: str) -> str:
