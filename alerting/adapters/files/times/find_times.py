@@ -111,8 +111,8 @@ def find_times(
     first_day = None
     if not is_iso or form.start:
         written, first_day = _count_from_start(table, form, titles, written, zone, sample)
-    if not (written or shown_format or is_iso or form.time_format):
-        shown_format = count_format(sample, "", named=True)
+    is_count = len(titles) > 1 and not (written or is_iso or form.time_format)
+    shown_format = count_format(sample, "", named=True) if is_count else shown_format
     name = written.name if written else shown_format.name if shown_format else ISO
     read = StampReader(written, None, first_day).read(sample)
     are_zoned = len(sample) > 0 and not read.zoneless and not read.bad.all()
