@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import pytest
 
 import alerting
-from alerting.adapters.files import cells
 from alerting.adapters.files.times.stamp_formats import NAMED
 from alerting.definitions.faults import _LONGEST_DURATION
 from alerting.definitions.source_fields import TopicForm
@@ -36,7 +35,6 @@ _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT)
 _CHARACTERS = "x1 -a_.,:/\"'([{\\@=Z\n\u4e00"
 # patterns in variables, with all that they can be
 _IN_VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "alerting.adapters.files.cells pattern": tuple(cells._NO_NUMBERS),
     "alerting.adapters.files.recognition words": tuple(VOCABULARY["times"]["fractions"]),
     "alerting.adapters.files.heads.file_head words": tuple(VOCABULARY["heads"].values()),
     "alerting.adapters.files.heads.preamble words": tuple(VOCABULARY["preamble"].values()),
