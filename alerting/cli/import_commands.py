@@ -219,7 +219,7 @@ def _import(wish: _Wish, **of_events: Any) -> Output:
 def _rejects(wish: _Wish) -> AbstractContextManager[Reject | None]:
     """Return the receiver of bad lines: a rejects file, none in a dry run, or None without
     --skip-bad."""
-    from alerting.adapters.files.checks import RejectsFile, rejects_path
+    from alerting.adapters.files.rows import RejectsFile, rejects_path
 
     if wish.rejects and not wish.skip_bad:
         raise typer.BadParameter("goes with --skip-bad only", param_hint="--rejects")

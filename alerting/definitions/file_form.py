@@ -446,19 +446,20 @@ def state_form(form: FileForm) -> dict[str, tuple[str, ...]]:
 def refuse_sequence(form: FileForm, rows: What, *, skip_bad: bool) -> None:
     """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
     left out."""
-    if form.sequence is None:
-        return
-    if not form.sequence:
-        raise UserError("--sequence must be longer than 0s")
-    if form.time_format is not None:
-        raise UserError("--sequence: rows without time stamps have no --time-format; leave it out")
-    if form.time is None and rows == "events":
-        raise UserError("--sequence of events needs --time: the column with the number of the unit")
-    if form.time is None and skip_bad:
-        raise UserError(
-            "--sequence: a line left out would move all later ones; correct the file instead of "
-            "--skip-bad"
-        )
+    faults = {
+        "--sequence must be longer than 0s": not form.sequence,
+        "--sequence: rows without time stamps have no --time-format; leave it out": (
+            form.time_format is not None
+        ),
+        "--sequence of events needs --time: the column with the number of the unit": (
+            form.time is None and rows == "events"
+        ),
+        "--sequence: a line left out would move all later ones; correct the file instead of "
+        "--skip-bad": form.time is None and skip_bad,
+    }
+    for sentence, is_so in faults.items():
+        if is_so and form.sequence is not None:
+            raise UserError(sentence)
 
 
 def describe_form(form: FileForm) -> Iterator[str]:
@@ -468,7 +469,12 @@ def describe_form(form: FileForm) -> Iterator[str]:
     if mark and (mark, form.decimal, form.encoding) != (",", ".", "utf-8"):
         yield f"separator {mark}, decimal mark {form.decimal}, encoding {form.encoding}"
     if form.first_line is not None and (form.title_lines, form.first_line) != ((1,), 2):
-        yield _describe_head(form)
+        lines = join_with_and(*map(str, form.title_lines)) if form.title_lines else ""
+        titles = f"titles from line{'s' * (len(form.title_lines) > 1)} {lines}"
+        titles += f", units from line {form.unit_line}" if form.unit_line else ""
+        titles = titles if form.title_lines else "no line names the columns"
+        between = ", " if form.title_lines else "; "
+        yield f"{titles}{between}rows from line {form.first_line}"
     if form.sequence is not None:
         yield f"time: {form.time_format}"
     elif form.time and (form.time_format, form.zone) != ("ISO 8601", None):
@@ -485,12 +491,3 @@ def describe_form(form: FileForm) -> Iterator[str]:
             f"one row for each value: variable from {shown(form.variable_column)}, value from "
             f"{shown(form.value_column)}{beside}"
         )
-
-
-def _describe_head(form: FileForm) -> str:
-    if not form.title_lines:
-        return f"no line names the columns; rows from line {form.first_line}"
-    lines = join_with_and(*map(str, form.title_lines))
-    titles = f"titles from line{'s' * (len(form.title_lines) > 1)} {lines}"
-    units = f", units from line {form.unit_line}" if form.unit_line else ""
-    return f"{titles}{units}, rows from line {form.first_line}"

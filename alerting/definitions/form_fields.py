@@ -32,18 +32,10 @@ def as_texts(value: Any) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (str(value),)
 
 
-def _read_one(texts: Sequence[str]) -> str:
-    return texts[0]
-
-
 def _read_line(texts: Sequence[str]) -> int:
     if not re.fullmatch("[0-9]{1,6}", texts[0]):
         raise ValueError(f"{shown(texts[0])} is no number of a line")
     return int(texts[0])
-
-
-def _read_names(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for part in ",".join(texts).split(",") if part.strip())
 
 
 def _read_by_title(texts: Sequence[str]) -> dict[str, str]:
@@ -65,10 +57,6 @@ def _read_types(texts: Sequence[str]) -> dict[str, str]:
     return _read_by_title(texts)
 
 
-def _write_by_title(values: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(f"{title}={value}" for title, value in values.items())
-
-
 def _read_step(texts: Sequence[str]) -> timedelta:
     if millis := re.fullmatch(r"\s*([0-9]{1,9})\s?ms\s*", texts[0]):
         return timedelta(milliseconds=int(millis[1]))
@@ -82,17 +70,22 @@ def _write_step(step: timedelta | None) -> tuple[str, ...]:
     return (text if parse_duration(text) == step else f"{step // timedelta(milliseconds=1)}ms",)
 
 
+_TEXT = FieldKind(lambda texts: texts[0], as_texts)
+_BY_TITLE = FieldKind(_read_by_title, lambda v: tuple(f"{key}={text}" for key, text in v.items()))
 KINDS: Mapping[str, FieldKind] = MappingProxyType({
-    "text": FieldKind(_read_one, as_texts),
-    "exact": FieldKind(_read_one, as_texts),  # its blanks count
-    "name": FieldKind(_read_one, as_texts),
-    "choice": FieldKind(_read_one, as_texts),
+    "text": _TEXT,
+    "exact": _TEXT,  # its blanks count
+    "name": _TEXT,
+    "choice": _TEXT,
     "line": FieldKind(_read_line, as_texts),
     "switch": FieldKind(lambda _: True, as_texts),
-    "names": FieldKind(_read_names, lambda names: as_texts(",".join(names))),
+    "names": FieldKind(
+        lambda texts: tuple(filter(None, map(str.strip, ",".join(texts).split(",")))),
+        lambda names: as_texts(",".join(names)),
+    ),
     "texts": FieldKind(tuple, as_texts),
-    "by_title": FieldKind(_read_by_title, _write_by_title),
-    "types": FieldKind(_read_types, _write_by_title),
+    "by_title": _BY_TITLE,
+    "types": _BY_TITLE._replace(read=_read_types),
     "step": FieldKind(_read_step, _write_step),
 })  # fmt: skip
 

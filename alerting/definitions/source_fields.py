@@ -203,8 +203,9 @@ class SourceFields(Closed):
 
     def mapped(self, title: str) -> SourceVariable | None:
         """Return what `variables` says of a column: by its title, or its path in the message."""
-        whole = f"{self.parts or 'values'}.{title}"
-        return self.variables.get(title) or self.variables.get(whole)
+        if title in self.variables or not self.variables:
+            return self.variables.get(title)
+        return self.variables.get(f"{self.parts or 'values'}.{title}")
 
     @property
     def is_named_by_topic(self) -> bool:

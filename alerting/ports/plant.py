@@ -420,7 +420,7 @@ class SampleColumn:
     values: npt.NDArray[Any]
     present: npt.NDArray[np.bool_]
 
-    def take(self, rows: npt.NDArray[np.int64]) -> SampleColumn:
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> SampleColumn:
         """Return the samples of these rows."""
         return SampleColumn(self.values[rows], self.present[rows])
 

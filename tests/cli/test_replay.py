@@ -10,10 +10,11 @@ from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source
 from alerting.ports import ReadingRow
-from alerting.usecases.sources.records import map_readings
+from alerting.usecases.sources.records import read_readings
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import BrokerMessage, topic_reader
 from tests.builders import at
+from tests.in_memory_platform import memory_platform
 
 MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "plant/{asset}"}
 ROW = ReadingRow("line-3-oven", at(1), {"zone_2": 201.5, "recipe": "A"})
@@ -48,10 +49,11 @@ def read_back(changes):
     source = parse_source(MQTT | changes)
     read = topic_reader(source)
     sent = [BrokerMessage(*one, at(9), lambda: None) for one in messages(source, ROW, at(9))]
-    found = map_readings(source, [record for one in sent for record in read(one)], UTC)
+    records = [record for one in sent for record in read(one)]
+    found = read_readings(memory_platform().assets, source, records, UTC)
     assert not found.refused
-    values = {name: value for _, row in found.rows for name, value in row.values.items()}
-    return {(row.asset, row.ts) for _, row in found.rows}, values
+    values = {name: value for row in found.readings for name, value in row.values.items()}
+    return {(row.asset, row.ts) for row in found.readings}, values
 
 
 def test_a_row_is_read_back_as_it_was():

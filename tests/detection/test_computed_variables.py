@@ -21,8 +21,7 @@ from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.sources.records import map_readings
-from alerting.usecases.sources.store_rows import fit_readings
+from alerting.usecases.sources.records import read_readings
 from tests import small_models
 from tests.builders import at
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -135,11 +134,9 @@ def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its
 def test_a_source_cannot_deliver_a_computed_variable(platform):
     source = HttpSource(name="plc", kind="http", asset="oven-1")
     records = [{"ts": at(1).isoformat(), "values": {"effort": 3.0}}]
-    found = fit_readings(
-        platform.assets, source, map_readings(source, records, platform.zone), "plc"
-    )
+    found = read_readings(platform.assets, source, records, platform.zone, "plc")
     assert [refused.reason for refused in found.refused] == [
-        "'effort' is computed of gas and speed; it has no readings of its own"
+        "effort: is computed of gas and speed and has no readings of its own"
     ]
 
 

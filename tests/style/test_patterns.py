@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 import pytest
 
 import alerting
-from alerting.adapters.files.times.counts import _UNITS
 from alerting.adapters.files.times.stamp_formats import NAMED
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import _LONGEST_DURATION
 from alerting.definitions.source_fields import TopicForm
 from alerting.readings.foreign_columns import TITLE_LENGTH
+from alerting.readings.vocabulary import VOCABULARY
 
 _SEARCHING = {"search", "sub", "subn", "split", "findall", "finditer"}
 _METHODS = {"match", "fullmatch", "compile"} | _SEARCHING
@@ -37,8 +36,10 @@ _CHARACTERS = "x1 -a_.,:/\"'([{\\@=Z\n\u4e00"
 # patterns in variables, with all that they can be
 _IN_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "alerting.adapters.files.recognition words": tuple(VOCABULARY["times"]["fractions"]),
+    "alerting.adapters.files.heads.file_head words": tuple(VOCABULARY["heads"].values()),
+    "alerting.adapters.files.heads.preamble words": tuple(VOCABULARY["preamble"].values()),
     "alerting.adapters.files.roles pattern": tuple(VOCABULARY["columns"].values()),
-    "alerting.adapters.files.times.counts pattern": tuple(_UNITS),
+    "alerting.adapters.files.times.counts pattern": tuple(VOCABULARY["times"]["units"]),
     "alerting.adapters.files.times.stamp_formats narrow": (),  # part of the next
     "alerting.adapters.files.times.stamp_formats self.pattern": tuple(
         form.pattern for form in NAMED.values()

@@ -1,7 +1,7 @@
 """Reader of assets in a file: YAML or JSON documents, or a table, a column per attribute."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.find_form import DEFAULT_ASSET_COLUMN, open_table, value_names
-from alerting.adapters.files.recognition import NumberForm, number_form, sample
+from alerting.adapters.files.recognition import number_form, sample
+from alerting.adapters.files.rows import EXAMPLES, bad_lines, profile_column, read_names
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
@@ -57,65 +57,44 @@ def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
     table = open_table(path, FileForm(separator=form.separator, encoding=form.encoding))
     key = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], form)
-    numbers = number_form(sample(table), list(names), getattr(table, "separator", None))
+    numbers = number_form(sample(table), list(names), table.separator)
     numbers = replace(numbers, decimal=form.decimal) if form.decimal else numbers
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
-    parts: list[_AssetChunk] = []
+    index: dict[str, int] = {}
+    parts: list[tuple[Chunk, Mapping[str, cell.Cells], npt.NDArray[np.int64]]] = []
     bad: list[BadLine] = []
     for chunk in table.chunks([key, *names]):
         cells = {title: cell.clean(values) for title, values in chunk.columns.items()}
-        assets, checks = read_names(cells[key], key, texts)
+        codes, checks = read_names(cells[key], key, texts, index)
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
-        parts.append(_AssetChunk(chunk, cells, assets))
+        parts.append((chunk, cells, codes))
         for profile in profiles:
-            profile_column(
-                profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers
-            )
+            usable = np.ones(len(codes), dtype=bool)
+            profile_column(profile, chunk, cells[profile.title], usable, numbers)
     if bad:
         raise UserError(
             f"{path} has faults, and nothing was written:"
             + "".join(f"\n  - {table.unit} {line}" for line in bad)
         )
     titles = texts.new_titles()
-    given_assets = [
-        asset
-        for part in parts
-        for asset in _read_assets(part, profiles, table.unit, numbers, titles)
-    ]
+    named = [*index]
+    given_assets = []
+    for part, cleaned, codes in parts:
+        columns: dict[str, list[Any]] = {}
+        for profile in profiles:
+            kind = profile.attribute_type()
+            if kind:
+                written = cleaned[profile.title]
+                values, _ = cell.values(written, kind, numbers.decimal, numbers.thousands)
+                columns[profile.name] = values.tolist()
+        for row, code in enumerate(codes.tolist()):
+            name = named[code]
+            by_key = {key: column[row] for key, column in columns.items()}
+            attributes = {key: value for key, value in by_key.items() if value is not None}
+            title = {"title": titles[name]} if name in titles else {}
+            where = f"{table.unit} {part.lines[row]} ({name})"
+            document = {"name": name, **title, "attributes": attributes}
+            given_assets.append(GivenAsset(where, document))
     if not given_assets:
         raise UserError(f"{path} has a header but no lines; nothing was written")
     return given_assets
-
-
-@dataclass(frozen=True)
-class _AssetChunk:
-    """A chunk of the table with its cleaned cells and the asset of each row."""
-
-    chunk: Chunk
-    cells: Mapping[str, cell.Cells]
-    assets: npt.NDArray[np.object_]
-
-
-def _read_assets(
-    part: _AssetChunk,
-    profiles: Sequence[ColumnProfile],
-    unit: str,
-    numbers: NumberForm,
-    titles: Mapping[str, str],
-) -> Iterator[GivenAsset]:
-    columns: dict[str, list[Any]] = {}
-    for profile in profiles:
-        kind = profile.attribute_type()
-        if kind:
-            cells = part.cells[profile.title]
-            values, _ = cell.values(cells, kind, numbers.decimal, numbers.thousands)
-            columns[profile.name] = values.tolist()
-    for row, name in enumerate(part.assets):
-        attributes = {
-            key: column[row] for key, column in columns.items() if column[row] is not None
-        }
-        title = {"title": titles[name]} if name in titles else {}
-        yield GivenAsset(
-            f"{unit} {part.chunk.lines[row]} ({name})",
-            {"name": name, **title, "attributes": attributes},
-        )

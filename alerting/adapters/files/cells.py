@@ -7,56 +7,60 @@ Not-a-number is missing, infinity is a fault.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import UserError, shown
 from alerting.ports import SampleColumn
-from alerting.readings.foreign_columns import WRITTEN_NUMBER, NumberWriting
+from alerting.readings import written_values
+from alerting.readings.foreign_columns import (
+    WRITTEN_NUMBER,
+    ColumnProfile,
+    NumberWriting,
+    Units,
+    find_writing,
+    split_title,
+    unit_parts,
+)
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
+from alerting.readings.written_values import (
+    BLANKS,
+    MISSING_TEXTS,
+    NO_VALUE_TEXTS,
+    NUMBER,
+    PLAINLY_GROUPED,
+    SPACED,
+    STATES_NO_VALUE,
+)
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 
-NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
-MISSING_TEXTS = (*NULLS, *VOCABULARY["cells"]["missing"])
-NO_VALUE_TEXTS = VOCABULARY["cells"]["no_value"]
-FAULT_TEXTS = (*NO_VALUE_TEXTS, *VOCABULARY["cells"]["states"])
 _SWITCH_STATES = [*map(frozenset, VOCABULARY["cells"]["switches"])]
-_NO_VALUE = (
-    r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
-    r"|^[-+*]{5,}$"
-)
-_BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
-_NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
-_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
+DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
     _SHOWS_COMMA.replace(",(", r"\.(").replace(r"*,\d", r"*\.\d").replace(r"},\d+)", r"}\.\d+)")
 )
-_PLAINLY_GROUPED = {
-    ",": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)$|^[+-]?\d{1,3}(,\d{3}){2,}$"
-    r"|^[+-]?\d{1,2}(,\d\d)+,\d{3}(\.\d+)?$",  # of India: 1,23,456
-    ".": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)$|^[+-]?\d{1,3}(\.\d{3}){2,}$",
-}
 _GROUPED = {
     ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$|^[+-]?[1-9]\d?(,\d\d)+,\d{3}(\.\d+)?$",
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$",
 }
-_SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$"
 LONG_NUMBER = r"^\d{16,}$"
 _MINUS = ["-", "\u2212", "\u2013"]
 _SHOWS_QUANTITY = r"^[+-]|^\d*[.,]\d"
@@ -66,7 +70,6 @@ _IDENTIFIERS = {
     LONG_NUMBER: "have more than 15 digits, of which a number would lose some",
     r"^\d+[eE]\d+$": "have an exponent without a point, as lots may have",
 }
-_BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
 _MIDNIGHT = r"^.{10}[T ]24:00(:00([.,]0+)?)?([^\d:.,].*)?$"
@@ -79,7 +82,7 @@ def clean(cells: Cells, texts: Sequence[str] = MISSING_TEXTS) -> Cells:
     if cells.null_count == len(cells):
         return cells
     trimmed = pc.utf8_trim_whitespace(cells)
-    missing = pc.is_in(trimmed, column(texts))
+    missing = pc.is_in(trimmed, pa.array(texts, pa.string()))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
 
 
@@ -105,112 +108,71 @@ def numbers(
     nothing = np.zeros(len(cells), dtype=bool)
     if cells.null_count == len(cells):
         return np.full(len(cells), np.nan), nothing
-    dotted = _with_decimal_point(cells, decimal)
-    if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
-        try:
-            return _floats(pc.cast(dotted, pa.float64())), nothing
-        except pa.ArrowInvalid:
-            pass
-    cells = _with_decimal_point(
-        _without_blanks(_without_separators(cells, decimal, thousands)), decimal
-    )
-    is_number = pc.match_substring_regex(cells, _NUMBER)
-    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(
-        pc.fill_null(is_number, True)
-    )
+    plain = _with_decimal_point(cells, decimal)
+    if re.match(NUMBER, _first(plain)):  # a cast that must fail is slow: it fails cell by cell
+        with suppress(pa.ArrowInvalid):
+            return _floats(plain), nothing
+    cells = _without_separators(cells, decimal, thousands)
+    spaced = pc.fill_null(pc.match_substring_regex(cells, SPACED), False)
+    if pc.any(spaced).as_py():
+        cells = pc.if_else(spaced, pc.replace_substring_regex(cells, BLANKS, ""), cells)
+    cells = _with_decimal_point(cells, decimal)
+    is_number = pc.match_substring_regex(cells, NUMBER)
+    texts = ~as_mask(pc.fill_null(is_number, True))
+    return _floats(pc.if_else(is_number, cells, None)), texts
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
     """Return uncleaned cells as float64 if each is a plain number with a point; else None."""
-    if (
-        not len(cells)
-        or not re.match(_NUMBER, cells[0].as_py() or "")
-        or not pc.min(pc.binary_length(cells)).as_py()
-    ):
-        return None
-    try:
-        floats = _floats(pc.cast(cells, pa.float64()))
-    except pa.ArrowInvalid:
-        return None
-    return None if np.isnan(floats).any() else floats
+    is_first = len(cells) and re.match(NUMBER, cells[0].as_py() or "")
+    if is_first and pc.min(pc.binary_length(cells)).as_py():
+        with suppress(pa.ArrowInvalid):
+            floats = _floats(cells)
+            return None if np.isnan(floats).any() else floats
+    return None
 
 
 def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
     """Return the cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
         return cells
-    return pc.if_else(
-        pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", ".")
-    )
+    dotted = pc.replace_substring(cells, ",", ".")
+    return pc.if_else(pc.match_substring(cells, "."), "with a dot", dotted)
 
 
 def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     mark = "," if decimal == "." else "."
-    if pc.any(pc.match_substring(cells, mark)).as_py():
-        grouped = pc.match_substring_regex(
-            cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
-        )
-        cells = pc.if_else(
-            pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells
-        )
-    return cells
-
-
-def _without_blanks(cells: Cells) -> Cells:
-    spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
-    return (
-        pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
-        if pc.any(spaced).as_py()
-        else cells
-    )
+    if not pc.any(pc.match_substring(cells, mark)).as_py():
+        return cells
+    form = _GROUPED[mark] if thousands else PLAINLY_GROUPED[mark]
+    grouped = pc.fill_null(pc.match_substring_regex(cells, form), False)
+    return pc.if_else(grouped, pc.replace_substring(cells, mark, ""), cells)
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
     """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
-    return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
+    mark = "," if decimal == "." else "."
+    if pc.any(pc.match_substring(cells, mark)).as_py():
+        return matching(cells, PLAINLY_GROUPED[mark])
+    return np.zeros(len(cells), dtype=bool)
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
     """Return how many cells show a decimal point, and how many a comma; `1,234` shows neither."""
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
-    if not len(texts):
-        return 0, 0
-    point = _matching(texts, _SHOWS_POINT) | _matching(texts, _PLAINLY_GROUPED[","])
-    comma = _matching(texts, _SHOWS_COMMA) | _matching(texts, _PLAINLY_GROUPED["."])
+    point = plainly_grouped(texts, ".")
+    comma = plainly_grouped(texts, ",")
+    if pc.any(pc.match_substring(texts, ".")).as_py():
+        point = point | matching(texts, _SHOWS_POINT)
+    if pc.any(pc.match_substring(texts, ",")).as_py():
+        comma = comma | matching(texts, _SHOWS_COMMA)
     return int((point & ~comma).sum()), int((comma & ~point).sum())
 
 
-def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
-    """Return the commonest of these cells, at most `most`, each with its count."""
-    counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
-    return {
-        c["values"]: c["counts"]
-        for c in sorted(counts, key=lambda c: -c["counts"])[:most]
-        if c["values"] is not None
-    }
-
-
-def states_fault(cells: Cells) -> BoolArray:
-    """Return a mask of cells that state a missing value; in a column of text they may be text.
-
-    `<0.05` and `>100` are such: the value lies beyond the range of the instrument.
-    """
-    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
-    return is_word | _matching(cells, _NO_VALUE) | _matching(cells, _BEYOND)
-
-
-def states_no_value(cells: Cells) -> BoolArray:
-    """Return a mask of cells that state a missing value and no state of a machine."""
-    words = pa.array(NO_VALUE_TEXTS)
-    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), words), False))
-    return is_word | _matching(cells, _NO_VALUE)
-
-
-def are_switch_states(texts: Collection[str]) -> bool:
-    """Return whether these are two opposite words beside some that state a missing value."""
-    cells = column([*texts])
-    words = {text.lower() for text in cells.filter(pa.array(~states_no_value(cells))).to_pylist()}
-    return 0 < len(words) < len(texts) and any(words <= pair for pair in _SWITCH_STATES)
+def states_no_value(cells: Cells, texts: Sequence[str] = NO_VALUE_TEXTS) -> BoolArray:
+    """Return a mask of cells that state a missing value, by one of these texts or a form."""
+    is_word = pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(texts)), False)
+    return as_mask(is_word) | matching(cells, STATES_NO_VALUE)
 
 
 def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: bool) -> Cells:
@@ -225,7 +187,7 @@ def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: b
     power = pa.array(texts, pa.string()).take(suffixes.indices)
     is_scaled = pc.not_equal(power, "")
     core = _without_separators(parts["core"], decimal, thousands)
-    core = pc.if_else(is_scaled, pc.replace_substring_regex(core, _BLANKS, ""), parts["core"])
+    core = pc.if_else(is_scaled, pc.replace_substring_regex(core, BLANKS, ""), parts["core"])
     minus = pc.or_(
         pc.or_(pc.not_equal(parts["open"], ""), pc.not_equal(parts["behind"], "")),
         pc.is_in(parts["sign"], pa.array(_MINUS)),
@@ -259,7 +221,7 @@ def why_identifier(cells: Cells) -> str | None:
     if re.match(_SHOWS_QUANTITY, _first(cells)):
         return None
     filled = cells.drop_null()
-    if not len(filled) or _matching(filled, _SHOWS_QUANTITY).any():
+    if not len(filled) or matching(filled, _SHOWS_QUANTITY).any():
         return None
     digits = filled.filter(pc.match_substring_regex(filled, r"^\d+$"))
     for pattern, reason in _IDENTIFIERS.items():
@@ -270,29 +232,101 @@ def why_identifier(cells: Cells) -> str | None:
     return None
 
 
-def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
-    """Return a mask of true cells (the word, or 1), and one of cells that are no boolean."""
-    return booleans_among(cells, *numbers(cells, decimal))
+class WrittenCells:
+    """The writing of each column of a table. `types`: those that the user stated, by title."""
+
+    def __init__(
+        self, path: Path, sample: Mapping[str, Cells], types: Mapping[str, VariableType]
+    ) -> None:
+        self._path = path
+        self._sample = sample
+        self._types = types
+        self.writings: dict[str, NumberWriting | None] = {}
+        """Those of columns whose cells are not read as they are written, by title; None of words of
+        a switch."""
+        self._identifiers: dict[str, str | None] = {}
+
+    def new_columns(self, names: Mapping[str, str]) -> dict[str, ColumnProfile]:
+        """Return the profiles of the columns of these names by title, before the first row."""
+        if not self._identifiers:
+            self._identifiers = {t: why_identifier(self._sample[t]) for t in names}
+        return {
+            title: ColumnProfile(
+                title,
+                name,
+                stated=self._types.get(title),
+                identifier=self._identifiers[title],
+                writing=self.writings.get(title),
+            )
+            for title, name in names.items()
+        }
+
+    def revise(self, columns: Iterable[ColumnProfile], units: Units) -> bool:
+        """Return whether the columns show another writing, so that the file must be read again.
+
+        `units`: of the variables that there are. Raises UserError if a title and its cells state
+        units of different quantities.
+        """
+        revised = [self._revise(c, units) for c in columns if c.writing or c.common_texts]
+        return any(revised)
+
+    def titles(self, titles: Iterable[str]) -> dict[str, str]:
+        """Return each title by the title as if it stated the unit that its cells state."""
+        units = {title: writing.unit for title, writing in self.writings.items() if writing}
+        return {
+            f"{t} [{units[t]}]" if units.get(t) and not split_title(t).unit else t: t
+            for t in titles
+        }
+
+    def plain(self, title: str, cells: Cells, decimal: str, thousands: bool) -> Cells:
+        """Return cleaned cells with plain numbers, and without words for no value beside two."""
+        writing = self.writings[title]
+        if writing is None:
+            return pc.if_else(pa.array(states_no_value(cells)), None, cells)
+        return plain_cells(cells, writing, decimal, thousands)
+
+    def _revise(self, column: ColumnProfile, units: Units) -> bool:
+        title = column.title
+        writing: NumberWriting | None = None
+        if column.stated == "category":
+            return False
+        if column.is_factor_after_all():
+            writing = NumberWriting(has_factors=True)
+        elif title not in self.writings:
+            texts = pa.array(column.common_texts, pa.string())
+            others = texts.filter(pa.array(~states_no_value(texts))).to_pylist()
+            states = {text.lower() for text in others}
+            is_switch = 0 < len(states) < len(texts) and any(states <= w for w in _SWITCH_STATES)
+            if is_switch and not column.numbers:  # two opposite words beside some for no value
+                self.writings[title] = None
+                return True
+            writing = find_writing(column, units.get(column.name, ()))
+            stated = split_title(title).unit
+            is_other = writing and writing.unit and writing.power(stated or "") is None
+            if writing and is_other and unit_parts(stated or ""):
+                text = next(iter(column.common_texts))
+                raise UserError(
+                    f"{self._path!s}: the title of column {shown(title)} states the unit {stated}, "
+                    f"but its cells state {writing.unit} ({shown(text)}); correct one of them, or "
+                    "leave the column out with --only"
+                )
+        if writing is not None:
+            self.writings[title] = writing
+        return writing is not None
 
 
 def booleans_among(
     cells: Cells, floats: FloatArray, texts: BoolArray
 ) -> tuple[BoolArray, BoolArray]:
-    """Return the masks of `booleans` for cells that are parsed as numbers already."""
-    true = texts
-    false = texts
+    """Return a mask of true cells (the word, or 1), and one of cells that are no boolean. `floats`,
+    `texts`: the cells as numbers, and those that are none."""
+    true = false = texts
     if texts.any():
         words = pc.utf8_lower(cells)
         true = as_mask(pc.equal(words, "true").fill_null(False))
         false = as_mask(pc.equal(words, "false").fill_null(False))
-    return true | (floats == 1), (texts & ~true & ~false) | (
-        ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
-    )
-
-
-def decimal_commas(cells: Cells) -> BoolArray:
-    """Return a mask of cleaned cells of the form `12,5`."""
-    return _matching(cells, _DECIMAL_COMMA)
+    is_other = ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
+    return true | (floats == 1), (texts & ~true & ~false) | is_other
 
 
 def values(
@@ -307,31 +341,23 @@ def values(
 
     `floats`: the cells as numbers, if they are parsed already and none of them is text.
     """
-    if type == "number":
-        texts = np.zeros(len(cells), dtype=bool)
-        if floats is None:
-            floats, texts = numbers(cells, decimal, thousands)
-        bad = texts | np.isinf(floats)
-        return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
+    bad = np.zeros(len(cells), dtype=bool)
+    if type == "category":
+        return SampleColumn(cells.to_numpy(zero_copy_only=False), filled_cells(cells)), bad
+    if floats is None:
+        floats, bad = numbers(cells, decimal, thousands)
     if type == "boolean":
-        true, bad = booleans(cells, decimal)
+        true, bad = booleans_among(cells, floats, bad)
         return SampleColumn(true, filled_cells(cells) & ~bad), bad
-    return SampleColumn(cells.to_numpy(zero_copy_only=False), filled_cells(cells)), np.zeros(
-        len(cells), dtype=bool
-    )
+    bad = bad | np.isinf(floats)
+    return SampleColumn(floats, ~(np.isnan(floats) | bad)), bad
 
 
 def why_bad(cell: str, type: VariableType) -> str:
     """Return, as text for people, the reason why this cell is no value of that type."""
-    if type == "boolean":
-        return f"{shown(cell)} is neither true nor false"
-    if re.match(r"(?i)^[+-]?(inf|infinity)$", cell):
-        return f"{shown(cell)} is infinite; a measured value is finite"
-    if re.match(_NUMBER, cell):
-        return f"{shown(cell)} is larger than the largest number that can be stored"
-    if re.match(_DECIMAL_COMMA, cell):
-        return f"{shown(cell)} is not a number; if that is a decimal comma, add --decimal ,"
-    return f"{shown(cell)} is not a number"
+    is_comma = type != "boolean" and re.match(DECIMAL_COMMA, cell)
+    advice = "; if that is a decimal comma, add --decimal ," if is_comma else ""
+    return written_values.why_bad(cell, type) + advice
 
 
 @dataclass(frozen=True)
@@ -355,20 +381,15 @@ class Instants:
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a
     mask of cells without a zone, and the number of cells that lose parts of a millisecond."""
-    return _uniform(cells, ~filled_cells(cells)) or _parse_mixed(cells)
-
-
-def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """Return what `_parse_mixed` does, fast, for ISO 8601 with or without a zone; else None."""
     first = _first(cells)
-    if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
-        return None
-    zoned = bool(re.search(_ZONED, first[10:]))
-    try:
-        stamps = _stamps(pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None)))
-    except pa.ArrowInvalid:
-        return None
-    return stamps, np.zeros_like(absent) if zoned else ~absent, 0
+    if re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
+        zoned = bool(re.search(_ZONED, first[10:]))
+        with suppress(pa.ArrowInvalid):
+            stamps = pc.cast(cells, pa.timestamp("ms", "UTC" if zoned else None))
+            at = pc.fill_null(pc.cast(stamps, pa.int64()), NO_INSTANT)
+            naive = np.zeros(len(cells), dtype=bool) if zoned else filled_cells(cells)
+            return at.to_numpy(zero_copy_only=False), naive, 0
+    return _parse_mixed(cells)
 
 
 def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
@@ -415,9 +436,9 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
 def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     """Return what `iso_stamps` does, cell by cell."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
-    iso = _matching(cells, _ISO)
-    zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
-    midnight = iso & _matching(cells, _MIDNIGHT)
+    iso = matching(cells, _ISO)
+    zoned = iso & matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
+    midnight = iso & matching(cells, _MIDNIGHT)
     dotted = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".")
     if midnight.any():
         begun = pc.replace_substring_regex(dotted, "([T ])24:00", r"\100:00")
@@ -429,31 +450,17 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     at[iso] = parsed.as_unit("ms").asi8
     at[midnight & (at != NO_INSTANT)] += _DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
-    whole = _matching(cells, r"^\d{9,13}$")
-    counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
-    at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    with_part = _matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
-    if with_part.any():
-        at[with_part], lost = _since_1970(cells.filter(pa.array(with_part)))
-        cut += lost
+    form = r"^(?P<whole>\d{9,13})(?:[.,](?P<part>\d{1,9}))?$"
+    counted = matching(cells, form)
+    if counted.any():
+        parts = pc.extract_regex(cells.filter(pa.array(counted)), form)
+        padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
+        nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+        counts = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
+        is_millis = counts >= _FIRST_EPOCH_MS
+        at[counted] = np.where(is_millis, counts, counts * 1000 + nanos // 1_000_000)
+        cut += int(np.count_nonzero(np.where(is_millis, nanos, nanos % 1_000_000)))
     return at, iso & ~zoned, cut
-
-
-def _since_1970(cells: Cells) -> tuple[Millis, int]:
-    """Return milliseconds of counts with decimals, and how many of them lose a part of one."""
-    parts = pc.extract_regex(cells, r"^(?P<whole>\d+)[.,](?P<part>\d+)$")
-    padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
-    nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
-    whole = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
-    is_millis = whole >= _FIRST_EPOCH_MS
-    at = np.where(is_millis, whole, whole * 1000 + nanos // 1_000_000)
-    return at, int(np.where(is_millis, nanos, nanos % 1_000_000).astype(bool).sum())
-
-
-def _stamps(array: Any) -> Millis:
-    return np.asarray(
-        pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False)
-    )
 
 
 def _first(cells: Cells) -> str:
@@ -461,12 +468,14 @@ def _first(cells: Cells) -> str:
     return "" if at < 0 else cells[at].as_py()
 
 
-def _matching(cells: Cells, pattern: str) -> BoolArray:
+def matching(cells: Cells, pattern: str) -> BoolArray:
+    """Return a mask of the cells that match a pattern; an empty cell does not."""
     return as_mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
 
 
-def _floats(array: Any) -> FloatArray:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
+def _floats(cells: Cells) -> FloatArray:
+    array = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(array, dtype=np.float64)
 
 
 def as_mask(array: Any) -> BoolArray:

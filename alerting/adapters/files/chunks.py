@@ -7,13 +7,15 @@ import codecs
 import gzip
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, cast
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,12 @@ class Chunk:
     broken: tuple[BadLine, ...]
     original: Callable[[int], str]
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Chunk:
+        """Return some of the rows."""
+        columns = {title: cells.take(pa.array(rows)) for title, cells in self.columns.items()}
+        original = self.original
+        return Chunk(self.lines[rows], columns, self.broken, lambda r: original(int(rows[r])))
+
 
 class StatedTimes(NamedTuple):
     """Statements above a table on its times: a `zone`, as written; the `date` of stamps
@@ -46,24 +54,31 @@ class StatedTimes(NamedTuple):
     start: str | None = None
 
 
-class ChunkedTable(Protocol):
+class ChunkedTable(ABC):
     """A file of rows and titled columns. `notes`: sentences on lines above the rows;
     `as_written`: titles without the units of a line below them, by title; `stated`: what its head
-    says of the times; `title_lines`, `unit_line`, `first_line`: as in the reading plan."""
+    says of the times; `title_lines`, `unit_line`, `first_line`: as in its form; `tables`: the
+    titles of each of several tables side by side. `position`: how far the file is read."""
 
     path: Path
-    titles: tuple[str, ...]
-    unit: str
-    notes: tuple[str, ...]
-    as_written: Mapping[str, str]
-    stated: StatedTimes
-    title_lines: tuple[int, ...]
-    unit_line: int | None
-    first_line: int | None
     position: Position
+    titles: tuple[str, ...]
+    unit = "line"
+    encoding: TextEncoding | None = None
+    separator: str | None = None
+    notes: tuple[str, ...] = ()
+    as_written: Mapping[str, str] = MappingProxyType({})
+    stated = StatedTimes()
+    title_lines: tuple[int, ...] = ()
+    unit_line: int | None = None
+    first_line: int | None = None
+    tables: tuple[tuple[str, ...], ...] = ()
 
-    def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]: ...
+    @abstractmethod
+    def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
+        """Yield rows in file order, only with the wanted columns."""
 
+    @abstractmethod
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
 
@@ -80,55 +95,37 @@ def column(table: ChunkedTable, title: str, option: str) -> str:
     """Return the title of the wanted column. Raises UserError with the nearest titles."""
     if title in table.titles:
         return title
-    near = similar_titles(title, table.titles)
-    raise no_column(table, title, option, near)
+    raise no_column(table, title, option, similar_titles(title, table.titles))
 
 
 def no_column(table: ChunkedTable, title: str, option: str, near: Sequence[str]) -> UserError:
     """Return the refusal of a title that the table does not have. `near`: what may be meant."""
-    values = {
-        "path": str(table.path),
-        "column": shown(title),
-        "option": option,
-        "names": title_list(table.titles),
-    }
-    if not near:
+    names = title_list(table.titles)
+    values = {"path": str(table.path), "column": shown(title), "option": option, "names": names}
+    if near:
         return UserError(
             ENGLISH.say(
-                "{path}: there is no column {column}; name it with {option}. Columns: {names}",
+                "{path}: there is no column {column}; did you mean {near}? name it with {option}. "
+                "Columns: {names}",
+                near=join_with_or(*near),
                 **values,
             )
         )
     return UserError(
         ENGLISH.say(
-            "{path}: there is no column {column}; did you mean {near}? name it with {option}. "
-            "Columns: {names}",
-            near=join_with_or(*near),
-            **values,
+            "{path}: there is no column {column}; name it with {option}. Columns: {names}", **values
         )
     )
 
 
 def similar_titles(title: str, titles: Sequence[str]) -> list[str]:
     """Return the titles most similar to this one: its letters, a part of it, or a typing error."""
-    folded = {candidate: _letters(candidate) for candidate in titles}
-    plain = _letters(title)
-    same = [title for title, letters in folded.items() if plain and letters == plain]
-    if same:
-        return same[:3]
-    close = set(
-        get_close_matches(
-            plain, [letters for letters in folded.values() if letters], n=3, cutoff=0.75
-        )
-    )
-    within = {
-        f for f in folded.values() if min(len(f), len(plain)) > 2 and (plain in f or f in plain)
-    }
-    return [title for title, letters in folded.items() if letters in close | within][:3]
-
-
-def _letters(title: str) -> str:
-    return re.sub(r"[^\w]|_", "", title.casefold())
+    plain, *letters = [re.sub(r"[^\w]|_", "", text.casefold()) for text in (title, *titles)]
+    folded = dict(zip(titles, letters, strict=True))
+    same = [title for title, folded in folded.items() if plain and folded == plain]
+    close = get_close_matches(plain, filter(None, letters), n=3, cutoff=0.75)
+    within = [f for f in letters if min(len(f), len(plain)) > 2 and (plain in f or f in plain)]
+    return (same or [t for t, folded in folded.items() if folded in (*close, *within)])[:3]
 
 
 def title_list(titles: Sequence[str]) -> str:
@@ -177,9 +174,14 @@ _NO_FILE_ENCODINGS = (
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _GZIP = b"\x1f\x8b"
-_PACKED_OTHERWISE = (b"BZh", b"\xfd7zXZ\x00")
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_ZIP = b"PK\x03\x04"
+_OTHERWISE = "is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
+_REFUSED = {
+    b"PK\x03\x04": "is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
+    "that",
+    b"BZh": _OTHERWISE,
+    b"\xfd7zXZ\x00": _OTHERWISE,
+}
 PARQUET = b"PAR1"
 
 
@@ -196,24 +198,28 @@ class Position:
     """Number of bytes read of the file itself (compressed ones, if it is compressed)."""
 
     def __init__(self, path: Path) -> None:
-        stat = path.stat()
-        self.total = stat.st_size
-        self._written_at = stat.st_mtime_ns
         self._path = path
+        self._stat = path.stat()
+        self.total = self._stat.st_size
         self.done = 0
 
-    def reopen(self) -> Position:
-        """Return the start of the same file. Raises UserError if the file has changed since."""
-        now = Position(self._path)
-        if (now.total, now._written_at) != (self.total, self._written_at):
+    def reopen(self) -> None:
+        """Begin again at the start. Raises UserError if the file has changed since."""
+        now = self._path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self.total, self._stat.st_mtime_ns):
             raise UserError(f"{self._path!s} changed during its import; import it again")
-        return now
+        self.done = 0
 
 
 def magic(path: Path) -> bytes:
     """Return the first bytes of a file. Raises UserError if it does not exist, or is empty."""
     if not path.exists():
-        raise UserError(f"{path}: file not found{_neighbours(path)}")
+        hint = f"; there is no folder {path.parent} either"
+        if path.parent.is_dir():
+            names = [p.name for p in path.parent.iterdir()]
+            close = get_close_matches(path.name, names, n=3, cutoff=0.75)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise UserError(f"{path}: file not found{hint}")
     if not path.is_file():
         raise UserError(
             f"{path!s} is not a regular file; the import reads a file twice, first to check "
@@ -226,15 +232,9 @@ def magic(path: Path) -> bytes:
         raise UserError(f"{path!s}: no permission to read this file") from error
     if not start:
         raise UserError(f"{path!s}: the file is empty")
-    if start.startswith(_ZIP):
-        raise UserError(
-            f"{path!s} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, "
-            "and import that"
-        )
-    if start.startswith(_PACKED_OTHERWISE):
-        raise UserError(
-            f"{path!s} is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
-        )
+    for signature, why in _REFUSED.items():
+        if start.startswith(signature):
+            raise UserError(f"{path!s} {why}")
     return start
 
 
@@ -247,139 +247,24 @@ class TextEncoding:
 
     def __init__(self, path: Path, named: str | None) -> None:
         self.guessed = named is None
-        self.name = _check_encoding(named) if named is not None else _encoding_by_mark(path)
-
-
-def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[Block, None, None]:
-    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
-    quotation marks is not cut.
-
-    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a
-    compressed file is damaged.
-    """
-    line = 1
-    remainder = b""
-    reader = _BlockReader(path, encoding)
-    with _open_unpacked(path) as (stream, raw):
-        for piece in _pieces(path, stream, encoding.name):
-            position.done = min(raw.tell(), position.total)
-            data = remainder + piece
-            cut = data.rfind(b"\n") + 1
-            if data.count(b'"', 0, cut) % 2 and len(data) <= LONGEST_RECORD:  # in quotation marks
-                cut = 0
-            remainder = data[cut:]
-            last = max(cut, data.rfind(b"\n", cut) + 1)
-            if len(data) - last > LONGEST_LINE:
-                number = line + data.count(b"\n", 0, last)
-                raise UserError(
-                    f"{path!s}: line {number} is longer than {LONGEST_LINE >> 20} MiB, too long "
-                    "for a table; nothing was written. Import a text file with one line for each "
-                    "instant"
-                )
-            if cut:
-                block = reader.block(line, data[:cut])
-                line += block.lines
-                yield block
-    if remainder:
-        yield reader.block(line, remainder)
-    position.done = position.total
-
-
-def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
-    """Return the first lines of a text file as they are written; none of a file that is no text, or
-    is not written in this encoding."""
-    if magic(path).startswith(PARQUET):
-        return []
-    try:
-        with closing(blocks(path, TextEncoding(path, encoding), Position(path))) as start:
-            first = next(start, None)
-    except UserError:
-        return []
-    data = first.data if first else b""
-    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
-    return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
-
-
-class _BlockReader:
-    """Conversion of a file into UTF-8 blocks, with late detection of Windows-1252 after ASCII."""
-
-    def __init__(self, path: Path, encoding: TextEncoding) -> None:
-        self._path = path
-        self._encoding = encoding
-        self._ascii = True
-        self._windows = False
-
-    def block(self, first_line: int, data: bytes) -> Block:
-        if first_line == 1:
-            data = data.removeprefix(codecs.BOM_UTF8)
-        if not data.isascii():
-            data = self._utf8(first_line, data)
-            self._ascii = False
-        return Block(first_line, data, data.count(b"\n") + (not data.endswith(b"\n")))
-
-    def _utf8(self, first_line: int, data: bytes) -> bytes:
-        if self._windows:
-            return self._from_windows(first_line, data)
+        self.name = _encoding_by_mark(path) if named is None else named
         try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            if (
-                self._encoding.guessed
-                and codecs.lookup(self._encoding.name).name == "utf-8"
-                and self._ascii
-                and not _is_damaged_utf8(data)
-            ):
-                self._windows = True
-                self._encoding.name = WINDOWS
-                return self._from_windows(first_line, data)
-            raise self._refusal(first_line, data, error, self._encoding.name) from error
-        return data
-
-    def _from_windows(self, first_line: int, data: bytes) -> bytes:
-        try:
-            return data.decode(WINDOWS).encode()
-        except UnicodeDecodeError as error:
-            raise self._refusal(first_line, data, error, f"utf-8, nor in {WINDOWS}") from error
-
-    def _refusal(
-        self, first_line: int, data: bytes, error: UnicodeDecodeError, name: str
-    ) -> UserError:
-        line = first_line + data.count(b"\n", 0, error.start)
-        return UserError(
-            f"{self._path!s}: line {line} is not written in {name}; name its encoding, e.g. "
-            "--encoding cp1252 for a Windows export"
-        )
-
-
-def _is_damaged_utf8(data: bytes) -> bool:
-    """Return whether the bytes hold characters that only UTF-8 encodes so, beside bytes that are
-    invalid in UTF-8.
-
-    Text in Windows-1252 has no such sequences.
-    """
-    text = data.decode("utf-8", "replace")
-    foreign = len(text) - len(text.encode("ascii", "ignore"))
-    return foreign > text.count("\ufffd") or _SURROGATE.search(data) is not None
-
-
-def _check_encoding(name: str) -> str:
-    try:
-        info = codecs.lookup(name)
-    except (LookupError, ValueError) as error:
-        raise UserError(
-            f"{shown(name)} is not a known encoding; write for example utf-8, cp1252 or utf-16"
-        ) from error
-    if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
-        raise UserError(
-            f"{shown(name)} is not an encoding of text files; write for example utf-8, cp1252 "
-            "or utf-16"
-        )
-    return name
+            info = codecs.lookup(self.name)
+        except (LookupError, ValueError) as error:
+            raise UserError(
+                f"{shown(self.name)} is not a known encoding; write for example utf-8, cp1252 or "
+                "utf-16"
+            ) from error
+        if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
+            raise UserError(
+                f"{shown(self.name)} is not an encoding of text files; write for example utf-8, "
+                "cp1252 or utf-16"
+            )
 
 
 def _encoding_by_mark(path: Path) -> str:
     with _open_unpacked(path) as (stream, _):
-        start = _read(path, stream, 4096)
+        start = stream.read(4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -391,51 +276,129 @@ def _encoding_by_mark(path: Path) -> str:
     return "utf-8"
 
 
+def count_lines(data: bytes) -> int:
+    """Return the number of lines, the last of which may have no end."""
+    return data.count(b"\n") + (not data.endswith(b"\n"))
+
+
+def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[Block, None, None]:
+    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
+    quotation marks is not cut.
+
+    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a
+    compressed file is damaged.
+    """
+    line = 1
+    data = b""
+    names = ["utf-8", WINDOWS] if encoding.guessed and encoding.name == "utf-8" else ["utf-8"]
+    with _open_unpacked(path) as (stream, raw):
+        for piece in _pieces(path, stream, encoding.name):
+            data += piece
+            cut = len(data)
+            position.done = position.total
+            if piece:
+                position.done = min(raw.tell(), position.total)
+                cut = data.rfind(b"\n") + 1
+                if data.count(b'"', 0, cut) % 2 and len(data) <= LONGEST_RECORD:
+                    cut = 0  # in quotation marks
+                last = max(cut, data.rfind(b"\n", cut) + 1)
+                if len(data) - last > LONGEST_LINE:
+                    number = line + data.count(b"\n", 0, last)
+                    raise UserError(
+                        f"{path!s}: line {number} is longer than {LONGEST_LINE >> 20} MiB, too "
+                        "long for a table; nothing was written. Import a text file with one line "
+                        "for each instant"
+                    )
+            whole = data[:cut]
+            data = data[cut:]
+            if line == 1:
+                whole = whole.removeprefix(codecs.BOM_UTF8)
+            if not whole.isascii():
+                names, whole = _utf8(path, line, whole, names)
+                if names == [WINDOWS]:
+                    encoding.name = WINDOWS
+            if cut:
+                block = Block(line, whole, count_lines(whole))
+                yield block
+                line += block.lines
+
+
+def first_block(path: Path, encoding: TextEncoding) -> Block | None:
+    """Return the first lines of a file, None of one that is empty when it is unpacked."""
+    with closing(blocks(path, encoding, Position(path))) as start:
+        return next(start, None)
+
+
+def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
+    """Return the first lines of a text file as they are written; none of a file that is no text, or
+    is not written in this encoding."""
+    if magic(path).startswith(PARQUET):
+        return []
+    try:
+        first = first_block(path, TextEncoding(path, encoding))
+    except UserError:
+        return []
+    data = first.data if first else b""
+    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
+    return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
+
+
+def _utf8(path: Path, line: int, data: bytes, names: Sequence[str]) -> tuple[list[str], bytes]:
+    """Return the first of the encodings `names` in which bytes are written, and these in UTF-8.
+    Bytes are damaged UTF-8, and no Windows-1252, if they hold characters that only UTF-8 encodes so
+    beside some that it does not. Raises UserError if they are in none; `line`: the first one."""
+    for tried, name in enumerate(names, 1):
+        try:
+            text = data.decode(name)
+            return [name], data if name == "utf-8" else text.encode()
+        except UnicodeDecodeError as error:
+            number = line + data.count(b"\n", 0, error.start)
+            refusal = UserError(
+                f"{path!s}: line {number} is not written in {', nor in '.join(names[:tried])}; "
+                "name its encoding, e.g. --encoding cp1252 for a Windows export"
+            )
+            text = data.decode("utf-8", "replace")
+            foreign = len(text) - len(text.encode("ascii", "ignore"))
+            if foreign > text.count("\ufffd") or _SURROGATE.search(data):
+                break
+    raise refusal
+
+
 def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds if it has none."""
+    """Yield the unpacked file as UTF-8, at last nothing; lone carriage returns become line feeds if
+    it has none."""
     info = codecs.lookup(encoding)
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None
     try:
-        while piece := _read(path, stream, BLOCK_BYTES):
+        while piece := stream.read(BLOCK_BYTES):
             piece = decoder.decode(piece).encode() if decoder else piece
             if returns is None:
                 returns = b"\n" not in piece and b"\r" in piece
-            yield piece.replace(b"\r", b"\n") if returns else piece
-        if decoder:
-            yield decoder.decode(b"", final=True).encode()
+            if piece:
+                yield piece.replace(b"\r", b"\n") if returns else piece
+        yield from filter(None, [decoder.decode(b"", final=True).encode() if decoder else b""])
     except UnicodeError as error:
         raise UserError(
             f"{path!s} is not written in {encoding}: {getattr(error, 'reason', error)!s}"
         ) from error
-
-
-def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except (EOFError, zlib.error, OSError) as error:
-        raise UserError(
-            f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
-        ) from error
+    yield b""
 
 
 @contextmanager
 def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Yield a file unpacked, and as it is. Raises UserError if it is damaged."""
     start = magic(path)
     with path.open("rb") as raw:
+        stream: Any = raw
         if start.startswith(_ZSTD):
-            with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as unpacked:
-                yield unpacked, raw
-            return
-        if not start.startswith(_GZIP):
-            yield raw, raw
-            return
-        with gzip.open(raw, "rb") as unpacked:
-            yield cast("IO[bytes]", unpacked), raw
-
-
-def _neighbours(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"; there is no folder {path.parent} either"
-    close = get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.75)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+            stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+        elif start.startswith(_GZIP):
+            stream = gzip.GzipFile(fileobj=raw)
+        try:
+            with stream:
+                yield stream, raw
+        except (EOFError, zlib.error, OSError) as error:
+            raise UserError(
+                f"{path!s}: the file cannot be read to its end, it may be damaged: {error!s}"
+            ) from error

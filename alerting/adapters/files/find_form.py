@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.cells import Instants
+from alerting.adapters.files.cells import Instants, WrittenCells
 from alerting.adapters.files.chunks import (
     PARQUET,
     ChunkedTable,
-    Position,
     TextEncoding,
-    blocks,
     column,
+    first_block,
     magic,
 )
 from alerting.adapters.files.csv_table import CsvTable, titles_of_table
@@ -28,8 +28,9 @@ from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import JOINED, NumberForm, Sample, number_form, sample
 from alerting.adapters.files.roles import find_long_form
-from alerting.adapters.files.times.file_times import FileTimes
-from alerting.adapters.files.written_cells import WrittenCells
+from alerting.adapters.files.times.counts import NAMED_COUNTS
+from alerting.adapters.files.times.find_times import FileTimes, find_times
+from alerting.adapters.files.times.instants import zone_shown
 from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
@@ -38,83 +39,103 @@ from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.unit_conversion import column_names
 
 DEFAULT_ASSET_COLUMN = "asset"
+_BETWEEN_ORIGINS = timedelta(days=1462)  # of days of Excel
 _HEAD_BYTES = 5 << 20
+_CONTRADICTIONS: Mapping[str, Callable[[FileForm], object]] = {
+    "give either --asset or --asset-column: the asset is named once for all lines, or on each "
+    "line": lambda form: form.asset and form.asset_column,
+    "--asset-prefix goes with --asset-column; write the whole name after --asset": (
+        lambda form: form.asset and form.asset_prefix
+    ),
+    "give either --type or --type-column: the type is named once for all lines, or on each line": (
+        lambda form: form.event_type and form.type_column
+    ),
+    "--type-prefix goes with --type-column; write the whole name after --type": (
+        lambda form: form.event_type and form.type_prefix
+    ),
+    "{form.decimal!r} is not a decimal mark; write . or ,": (
+        lambda form: form.decimal not in (".", ",", None)
+    ),
+    "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
+    "qualities": (lambda form: form.quality_codes and not (form.quality or form.quality_suffix)),
+}
 _FIRST_BYTES = 4096
 
 
-@dataclass
+@dataclass(frozen=True)
 class FoundForm:
-    """A file and how it is read. `stated`: what was stated; `form`: that of its rows, which are
-    wide. `names`: of the value columns by title; `units`: of the variables that there are, None if
-    the columns are attributes. Reading may show more of numbers, cells and times."""
+    """A file and how it is read. `form`: that of its rows, which are wide; `found`: all that was
+    stated or found, but the encoding, which later bytes may show. `names`: of the value columns by
+    title; `units`: of the variables that there are, None if the columns are attributes.
+    `qualities`: the columns of these, each with the column of which it is, None for all."""
 
-    stated: FileForm
     form: FileForm
+    found: FileForm
     table: ChunkedTable
     sample: Sample
     asset_column: str | None
+    qualities: Mapping[str, str | None]
     times: FileTimes
     names: dict[str, str]
     numbers: NumberForm
     written: WrittenCells
     units: Units | None
 
-    @property
-    def separator(self) -> str | None:
-        """Return the separator of fields; None for a file that has none."""
-        return getattr(self.table, "separator", None)
+    def report(self) -> FileForm:
+        """Return the form with all that was found; final after the whole file was read."""
+        encoding = self.table.encoding
+        return replace(self.found, encoding=encoding.name if encoding else None)
 
-    def use_units(self, units: Units) -> None:
-        """Give columns of declared variables the names of these; `units`: theirs."""
-        self.units = units
-        self.names = value_names(self.table, list(self.names), self.form, units)
+    def with_units(self, units: Units) -> FoundForm:
+        """Return the form with the names of declared variables for their columns; `units`: of these
+        variables."""
+        names = value_names(self.table, list(self.names), self.form, units, self.written)
+        return replace(self, units=units, names=names)
 
-    def revise(
-        self,
-        instants: Instants,
-        assets: npt.NDArray[np.object_],
-        columns: Iterable[ColumnProfile],
-    ) -> bool:
-        """Return whether rows that were read show another form, so that the file must be read
-        again."""
-        if self.times.revise(instants, None if self.asset_column is None else assets):
-            return True
-        numbers = self.numbers
-        is_open = not numbers.shown and self.separator != ","
-        if is_open and any(c.decimal_commas for c in columns):
-            self.numbers = NumberForm(",", True)
-        elif not numbers.thousands and any(c.grouped for c in columns):
-            self.numbers = replace(numbers, thousands=True)
-        if self.numbers is not numbers:
-            return True
-        if self.units is None or not self.written.revise(columns, self.units):
-            return False
-        self.names = value_names(self.table, list(self.names), self.form, self.units, self.written)
-        return True
+    def notes(self, last: datetime | None) -> tuple[str, ...]:
+        """Return sentences on how the file is read. `last`: its last instant."""
+        notes = (*self.table.notes, *self.times.notes)
+        written = datetime.fromtimestamp(self.table.path.stat().st_mtime, UTC)
+        is_old = last is not None and written - last > _BETWEEN_ORIGINS - timedelta(days=366)
+        if is_old and self.times.name == NAMED_COUNTS["excel"].name and not self.form.time_format:
+            notes += (
+                "the stamps count days since 1899-12-30, and end years before the file was "
+                "written: if they count from 1904, as some spreadsheets do, add --time-format "
+                "excel-1904",
+            )
+        return notes
 
-    def complete(self) -> FileForm:
-        """Return the form with all that was found."""
-        zone = self.times.zone.key if self.times.zone else "UTC"
-        zoned = self.times.name_zone
-        encoding = getattr(self.table, "encoding", None)
-        long = self.table.columns if isinstance(self.table, LongTable) else None
+
+def complete(
+    file: FoundForm,
+    instants: Instants,
+    assets: npt.NDArray[np.object_],
+    columns: Iterable[ColumnProfile],
+) -> FoundForm:
+    """Return the form with what further rows show: `instants`, `assets`, and the profiles of their
+    `columns`; the same one if they show nothing new, else the file must be read again."""
+    series = None if file.asset_column is None else assets
+    zone = zone_shown(instants.local, series) if instants.zoneless else None
+    if zone is not None:
+        why = "shown by the hour that comes twice in the file"
+        found = replace(file.found, zone=zone.key, zone_from=why)
         return replace(
-            self.stated,
-            encoding=encoding.name if encoding else None,
-            separator=self.separator,
-            decimal=self.numbers.decimal,
-            title_lines=self.table.title_lines,
-            unit_line=self.table.unit_line,
-            first_line=self.table.first_line,
-            variable_column=long.variable if long else None,
-            value_column=long.value if long else None,
-            unit_column=long.unit if long else None,
-            quality=long.quality if long else self.stated.quality,
-            time=JOINED.join(self.times.titles) or None,
-            time_format=self.times.name,
-            zone=None if zoned else zone,
-            zone_from=None if zoned else self.times.zone_from,
+            file,
+            found=found,
+            times=file.times._replace(new_stamps=partial(file.times.new_stamps, zone=zone)),
         )
+    numbers = file.numbers
+    if not numbers.shown and file.found.separator != "," and any(c.decimal_commas for c in columns):
+        return replace(
+            file,
+            numbers=NumberForm(",", True),
+            found=replace(file.found, decimal=","),
+        )
+    if not numbers.thousands and any(c.grouped for c in columns):
+        return replace(file, numbers=replace(numbers, thousands=True))
+    if file.units is None or not file.written.revise(columns, file.units):
+        return file
+    return file.with_units(file.units)
 
 
 def find_form(
@@ -131,11 +152,12 @@ def find_form(
     exist. `units`: of the variables that there are, to which the columns may belong; None if the
     columns are attributes.
     """
-    _refuse_contradictions(form)
+    for sentence, is_so in _CONTRADICTIONS.items():
+        if is_so(form):
+            raise UserError(sentence.format(form=form))
     stated = form
     table = open_table(path, form)
-    separator = getattr(table, "separator", None)
-    if form.decimal == "," == separator:
+    if form.decimal == "," == table.separator:
         raise UserError(
             f"{path!s}: the comma cannot separate both fields and decimals; name the separator "
             "with --sep"
@@ -155,37 +177,36 @@ def find_form(
         column(table, title, option)
     titles = titles_of_table(table, form.time, form.only)
     used = [*([asset] if asset else []), *(title for title, _ in keys)]
-    used += quality_columns(table, form)
-    times = FileTimes(table, form, cells, used, with_ends=bool(keys))
-    used += [*times.titles, *times.ignored]
+    qualities = _quality_columns(table, form)
+    used += qualities
+    times = find_times(table, form, cells, used, with_ends=bool(keys))
+    used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
-    numbers = number_form(cells, list(names), separator)
-    if form.decimal:
-        numbers = replace(numbers, decimal=form.decimal, shown=True)
+    numbers = NumberForm(form.decimal, True) if form.decimal else None
+    numbers = numbers or number_form(cells, list(names), table.separator)
     written = WrittenCells(path, cells, form.types)
-    return FoundForm(stated, form, table, cells, asset, times, names, numbers, written, units)
+    found = replace(
+        stated,
+        separator=table.separator,
+        decimal=numbers.decimal,
+        title_lines=table.title_lines,
+        unit_line=table.unit_line,
+        first_line=table.first_line,
+        variable_column=long.variable if long else None,
+        value_column=long.value if long else None,
+        unit_column=long.unit if long else None,
+        quality=long.quality if long else stated.quality,
+        time=JOINED.join(times.texts.titles) or None,
+        time_format=times.name,
+        zone=None if times.are_zoned else times.zone.key if times.zone else "UTC",
+        zone_from=None if times.are_zoned else times.zone_from,
+    )
+    return FoundForm(
+        *(form, found, table, cells, asset, qualities, times, names, numbers, written, units)
+    )
 
 
-def _refuse_contradictions(form: FileForm) -> None:
-    if form.asset and form.asset_column:
-        raise UserError(
-            "give either --asset or --asset-column: the asset is named once for all lines, or on "
-            "each line"
-        )
-    if form.asset and form.asset_prefix:
-        raise UserError(
-            "--asset-prefix goes with --asset-column; write the whole name after --asset"
-        )
-    if form.decimal not in (".", ",", None):
-        raise UserError(f"{form.decimal!r} is not a decimal mark; write . or ,")
-    if form.quality_codes and not (form.quality or form.quality_suffix):
-        raise UserError(
-            "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
-            "qualities"
-        )
-
-
-def quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:
+def _quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:
     """Return the columns of qualities, each with the column of which it is, None for all. Raises
     UserError if there is none such as is stated."""
     columns: dict[str, str | None] = {}
@@ -208,10 +229,9 @@ def open_table(path: Path, form: FileForm | None = None) -> ChunkedTable:
     form = form or FileForm()
     if not magic(path).startswith(PARQUET):
         encoding = TextEncoding(path, form.encoding)
-        with closing(blocks(path, encoding, Position(path))) as start:
-            first = next(start, None)
+        first = first_block(path, encoding)
         head = find_head(path, first.data[:_HEAD_BYTES] if first else b"", form)
-        return CsvTable(path, head, encoding)
+        return CsvTable(path, head, encoding, first)
     if form.header_line is not None or form.columns:
         raise UserError(
             f"{path!s} is a Parquet file, which names its columns itself; leave out --header-line "
@@ -233,12 +253,18 @@ def value_names(
     `units`: of the variables that there are; None if the columns are attributes, whose names have
     the unit in them. `written`: units in cells count as if the title stated them.
     """
-    for title in form.only:
-        column(table, title, "--only")
-    for title in form.rename:
-        column(table, title, "--rename")
+    for option, stated in (("--only", form.only), ("--rename", form.rename)):
+        for title in stated:
+            column(table, title, option)
     chosen = [t for t in titles if not form.only or t in form.only]
-    names = {t: _given_name(t, form) if t in form.rename else variable_name(t) for t in chosen}
+    names = {title: form.rename.get(title) or variable_name(title) for title in chosen}
+    for title in (title for title in chosen if title in form.rename):
+        name = form.rename[title]
+        if not name or variable_name(name) != name:
+            raise UserError(
+                f"{shown(name)} is not a legal name; write for example --rename "
+                f"'{title}={variable_name(name or title)}'"
+            )
     if units is not None:
         others = [title for title in chosen if title not in form.rename]
         by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
@@ -256,16 +282,6 @@ def value_names(
     return names
 
 
-def _given_name(title: str, form: FileForm) -> str:
-    name = form.rename[title]
-    if not name or variable_name(name) != name:
-        raise UserError(
-            f"{shown(name)} is not a legal name; write for example --rename "
-            f"'{title}={variable_name(name or title)}'"
-        )
-    return name
-
-
 def hash_form(path: Path, rows: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
     readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
@@ -273,21 +289,15 @@ def hash_form(path: Path, rows: What) -> str:
     Raises UserError if there is no file, or it is empty.
     """
     magic(path)
+    with path.open("rb") as file:
+        line = file.readline(_FIRST_BYTES).decode("latin-1")
+    texts = [re.sub(r"[-+]?[0-9][0-9.]*", "0", line)]
     try:
         table = open_table(path)
     except UserError:
-        return _hash(rows, _mask_first_line(path))
-    titles = [table.as_written.get(title, title) for title in table.titles]
-    is_untitled = table.first_line is not None and not table.title_lines
-    first = [_mask_first_line(path)] if is_untitled else []
-    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
-
-
-def _mask_first_line(path: Path) -> str:
-    with path.open("rb") as file:
-        line = file.readline(_FIRST_BYTES)
-    return re.sub(r"[-+]?[0-9][0-9.]*", "0", line.decode("latin-1"))
-
-
-def _hash(*texts: str) -> str:
-    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+        table = None
+    if table is not None:
+        titles = [table.as_written.get(title, title) for title in table.titles]
+        is_untitled = table.first_line is not None and not table.title_lines
+        texts = [table.separator or "", *titles, *(texts if is_untitled else ())]
+    return hashlib.sha256("\0".join([rows, *texts]).encode("utf-8", "replace")).hexdigest()

@@ -15,21 +15,17 @@ from alerting.adapters.files.chunks import (
 )
 from alerting.adapters.files.times.counts import CountFormat, count_format
 from alerting.adapters.files.times.stamp_formats import (
-    BLANK,
     CLOCK_ONLY,
-    EPOCH,
     FORMATS,
-    ISO,
-    LETTER,
     ORDERS,
     StampFormat,
-    order_shown,
+    fill,
+    with_order,
 )
-from alerting.adapters.files.times.zones import is_zone_name
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
 
 ROWS = 2_000
 JOINED = " + "
@@ -37,24 +33,22 @@ MOST_PARTS = 7
 LEAST_SHARE_OF_STAMPS = 0.5  # least share of stamps among the cells of a time column
 HOUR = r"^(?:[01]?\d|2[0-4])$"
 _FEW = 100  # cells of the first rows in which a format occurs at all
-_ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
+ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
 _SINCE_1970 = r"^\d{9,13}([.,]\d{1,9})?$"
-DAY_ONLY = (
-    rf"^(?:{LETTER}{{2,14}}[., ]+)?(?:\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}|(?:19|20)\d{{6}}"
-    rf"|\d{{1,4}}[-. /]*{LETTER}{{3,14}}[-. /]*\d{{1,4}}|{LETTER}{{3,14}}[. ]*\d{{1,2}}, ?\d{{4}})$"
+DAY_ONLY = fill(
+    r"^(?:@letter@{2,14}[., ]+)?(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|(?:19|20)\d{6}"
+    r"|\d{1,4}[-. /]*@letter@{3,14}[-. /]*\d{1,4}|@letter@{3,14}[. ]*\d{1,2}, ?\d{4})$"
 )
 _CALENDAR_STAMP = StampFormat(
     "year month day hour minute second",
     r"^(?P<Y>\d{4}|\d\d) (?P<m>\d\d?) (?P<d>\d\d?)(?: (?P<H>\d\d?)(?: (?P<M>\d\d?)"
     r"(?: (?P<S>\d\d?)(?:[.,](?P<f>\d{1,9}))?)?)?)?$",
 )
-_DASH = "\u2013\u2014/~-"
-_PLAIN_CLOCK = rf"\d{{1,2}}[:.]\d\d(?:[:.]\d\d(?:[.,]\d{{1,9}})?)?(?:{BLANK}?[AaPp]\.?[Mm]\.?)?Z?"
-_INTERVAL = (
-    rf"^(?P<start>(?:.*[^\d.:])?{_PLAIN_CLOCK}){BLANK}*(?:[{_DASH}]|bis|to|until|à|a|tot|do)"
-    rf"{BLANK}*(?:\d.*[^\d.:])?{_PLAIN_CLOCK}"
-    rf"(?:{BLANK}*\([A-Z]{{3,4}} ?/ ?[A-Z]{{3,4}}\)|(?P<zone>{BLANK}*\([A-Z]{{3,4}}\)))?$"
+_INTERVAL = fill(
+    r"^(?P<start>(?:.*[^\d.:])?@plain_clock@)@blank@*(?:@dash@|bis|to|until|à|a|tot|do)"
+    r"@blank@*(?:\d.*[^\d.:])?@plain_clock@"
+    r"(?:@blank@*\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\)|(?P<zone>@blank@*\([A-Z]{3,4}\)))?$"
 )
 _OFFSET_LIKE = r"[+-]\d\d:?\d\d$"
 _DAY_MS = 86_400_000
@@ -84,11 +78,8 @@ def sample(table: ChunkedTable) -> dict[str, Cells]:
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
     """Return the decimal mark that most numbers of these columns show; else a point."""
-    point = comma = 0
-    for title in titles:
-        points, commas = cell.decimal_mark(cells[title])
-        point += points
-        comma += commas
+    marks = [cell.decimal_mark(cells[title]) for title in titles]
+    point, comma = (sum(counts[mark] for counts in marks) for mark in (0, 1))
     decimal = "," if comma > point and separator != "," else "."
     thousands = any(cell.plainly_grouped(cells[title], decimal).any() for title in titles)
     return NumberForm(decimal, bool(point or comma), thousands)
@@ -113,7 +104,7 @@ def restates_time(cells: Cells, title: str, at: Millis) -> bool:
         return False
     is_day = share(cells, DAY_ONLY) == 1
     form = CLOCK_ONLY if of_clock else count_format(cells, title, named=True) or stamp_format(cells)
-    for order in next((orders for orders in ORDERS.values() if form in orders), (form,)):
+    for order in ORDERS.get(form) or (form,):
         stamps = order.read(cells).at if order else cell.iso_stamps(cells)[0]
         behind = (at - stamps)[(at != cell.NO_INSTANT) & (stamps != cell.NO_INSTANT)]
         behind = behind % _DAY_MS if of_clock else behind - is_day * _DAY_MS // 2
@@ -167,14 +158,15 @@ def _starts(cells: Cells) -> Cells:
 
 @dataclass(frozen=True)
 class TimeTexts:
-    """How the cells of columns make stamps. The last one may hold `fraction` digits behind the
-    second, or hours only; `is_interval`: each cell has a start and an end."""
+    """How the cells of columns make stamps; `columns`: they, and that of zones. The last one may
+    hold `fraction` digits behind the second, or hours only; `is_interval`: each cell has a start
+    and an end."""
 
     titles: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     fraction: int = 0
     is_hour: bool = False
     is_interval: bool = False
-    zone: str | None = None
 
     @classmethod
     def find(cls, titles: tuple[str, ...], cells: Sample, zone: str | None = None) -> TimeTexts:
@@ -192,7 +184,8 @@ class TimeTexts:
         if len(titles) > 2 and not width and share(last, r"^\d{1,3}$") == 1:
             width = 3 * lacks_fraction(titles[:-1], cells)
         clock = cells[titles[-2]] if width else last
-        return cls(titles, width, is_hour, _are_intervals(clock.drop_null()), zone)
+        columns = (*titles, zone) if zone else titles
+        return cls(titles, columns, width, is_hour, _are_intervals(clock.drop_null()))
 
     def join(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the stamps as one column of text; empty ones without a column."""
@@ -207,7 +200,8 @@ class TimeTexts:
         if fraction is not None:
             behind = pc.binary_join_element_wise(text, fraction, "\n")
             text = pc.replace_substring_regex(behind, r"^(.*\d)(\D*)\n(\d+)$", r"\1.\3\2")
-        return pc.binary_join_element_wise(text, cells[self.zone], " ") if self.zone else text
+        zones = [cells[title] for title in self.columns[len(self.titles) :]]
+        return pc.binary_join_element_wise(text, *zones, " ") if zones else text
 
 
 def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) -> bool:
@@ -227,7 +221,7 @@ def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
     """Return whether most cells of a column are stamps; plain numbers only below a time's title."""
-    if share(cells, _ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
+    if share(cells, ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
         return True
     speaks = re.match(VOCABULARY["times"]["stamp"], title.strip()) is not None
     if share(cells, _SINCE_1970) > LEAST_SHARE_OF_STAMPS:
@@ -243,13 +237,13 @@ def contains_stamps(cells: Cells, title: str) -> bool:
 def stamp_format(cells: Cells) -> StampFormat | None:
     """Return the format of most cells; if day or month may be first, the day first."""
     filled = cells.drop_null()
-    if not len(filled) or share(filled, _ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
+    if not len(filled) or share(filled, ISO_STAMP) > LEAST_SHARE_OF_STAMPS:
         return None
     few = filled.take(pa.array(range(0, len(filled), len(filled) // _FEW + 1)))
     if _are_intervals(few):
         few = _starts(few)
         filled = _starts(filled)
-    forms = (*FORMATS, *(orders[0] for orders in ORDERS.values()))
+    forms = (*FORMATS, *ORDERS)
     shares = {f: float(f.matches(filled).mean()) for f in forms if f.matches(few).any()}
     best = max(shares, key=lambda f: shares[f], default=None)
     return best if best and shares[best] > LEAST_SHARE_OF_STAMPS else None
@@ -259,54 +253,28 @@ def find_format(
     table: ChunkedTable, times: Sequence[str], texts: Cells, *, named: bool
 ) -> StampFormat | CountFormat | None:
     """Return the format of stamps in the first rows, day or month first as the file shows it; None
-    for ISO 8601, and seconds or milliseconds since 1970. `named`: the user named their columns."""
+    for ISO 8601. `named`: the user named their columns."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
-        return None if count.is_read_with_iso else count
+        return count
     alone = (_CALENDAR_STAMP,) if len(times) > 2 else (CLOCK_ONLY,)
-    for form in alone if len(filled) else ():
-        if float(form.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
-            return form
+    for whole in alone if len(filled) else ():
+        if float(whole.matches(filled).mean()) > LEAST_SHARE_OF_STAMPS:
+            return whole
     detected = stamp_format(filled)
-    return with_order(table, times[0], detected) if detected else None
-
-
-def zone_column(free: Sequence[str], times: Sequence[str], cells: Sample) -> str | None:
-    """Return the title of the column that names the zones of stamps which name none; else None."""
-    if not times or share(cells[times[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
-        return None
-    zones = [t for t in free if t not in times and re.match(VOCABULARY["times"]["zone"], t.strip())]
-    names = cells[zones[0]].drop_null().unique().to_pylist() if len(zones) == 1 else []
-    return zones[0] if names and all(is_zone_name(name) for name in names) else None
-
-
-def with_order(table: ChunkedTable, title: str, form: StampFormat) -> StampFormat:
-    """Return the format, month first if the file shows it. Raises UserError without proof."""
-    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
-    if mark is None:
-        return form
-    for chunk in table.chunks([title]):
-        order = order_shown(cell.clean(chunk.columns[title]), mark)
-        if order >= 0:
-            return ORDERS[mark][order]
-    first, second = ORDERS[mark]
-    raise UserError(
-        f"{table.path!s}: column {shown(title)}: the stamps of the file do not show "
-        f"whether the day or the month comes first; choose --time-format {first.name} or "
-        f"--time-format {second.name}"
-    )
+    chunks = table.chunks([times[0]]) if detected in ORDERS else ()
+    form = with_order(detected, (cell.clean(chunk.columns[times[0]]) for chunk in chunks))
+    if detected and not form:
+        first, second = ORDERS[detected]
+        raise UserError(
+            f"{table.path!s}: column {shown(times[0])}: the stamps of the file do not show "
+            f"whether the day or the month comes first; choose --time-format {first.name} or "
+            f"--time-format {second.name}"
+        )
+    return form
 
 
 def share(cells: Cells, pattern: str) -> float:
     filled = cells.drop_null()
     matching = pc.sum(pc.match_substring_regex(filled, pattern)).as_py() or 0
     return matching / len(filled) if len(filled) else 0.0
-
-
-def iso_or_epoch(cells: Cells) -> str:
-    """Return the name of the format of stamps that are ISO 8601, or counts since 1970."""
-    filled = cells.drop_null()
-    if len(filled) and re.match(_SINCE_1970, filled[0].as_py()):
-        count = count_format(filled, "", named=True)
-        return count.name if count else EPOCH
-    return ISO

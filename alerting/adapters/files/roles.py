@@ -8,8 +8,8 @@ as near to it as `MARGIN`: then the person is asked.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,11 +38,11 @@ from alerting.adapters.files.recognition import (
 )
 from alerting.adapters.files.times.counts import count_format, is_elapsed
 from alerting.adapters.files.times.stamp_formats import fold
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pc, pd
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.readings.history import Millis, grade
+from alerting.readings.vocabulary import VOCABULARY
 
 MARGIN = 5
 _PREFERRED = VOCABULARY["times"]["preferred"]
@@ -53,11 +53,12 @@ SCORES: Mapping[str, Mapping[str, int]] = {
         "a count that is finer": 200,
         "a day alone": -150,
         "the end of an interval": -150,
-        **{f"called {title}": 100 - 10 * n for n, title in enumerate(_PREFERRED)},
+        "a preferred name": 10,
     },
-    "variable": {"titled": 250, "tells rows apart": 200, "comes back": 200},
+    "variable": {"titled": 250, "tells rows apart": 200},
     "value": {"titled": 250, "varies": 100},
-    "quality": {"titled and graded": 100, "surely": 50, "no status": 10},
+    "unit": {"titled": 100, "numbers": -100},
+    "quality": {"graded": 110, "surely": 50, "a status": -10},
 }
 """What speaks for each role, and how much."""
 _TITLED = {role: re.compile(pattern) for role, pattern in VOCABULARY["columns"].items()}
@@ -79,10 +80,12 @@ class RoleChoice(NamedTuple):
     rivals: list[str]
 
 
-def choose(role: str, evidence: Mapping[str, Iterable[str]]) -> RoleChoice | None:
-    """Return the column of a role by what speaks for each; None if nothing speaks for any."""
-    weights = SCORES[role]
-    scores = {title: sum(map(weights.__getitem__, facts)) for title, facts in evidence.items()}
+def choose(
+    role: str, among: Iterable[str], tests: Mapping[str, Callable[[str], int]]
+) -> RoleChoice | None:
+    """Return the column of a role by what speaks for each; None if nothing speaks for any.
+    `tests`: whether, or how much, a fact of the role holds for a title."""
+    scores = {t: sum(SCORES[role][fact] * test(t) for fact, test in tests.items()) for t in among}
     best = max(scores, key=lambda title: scores[title], default=None)
     if best is None or scores[best] <= 0:
         return None
@@ -98,8 +101,15 @@ def time_columns(
 
     Raises UserError if there is none, or several match.
     """
+    parts = tuple(part.strip() for part in (time or "").split("+"))
+    if time in table.titles:
+        return (time,)
+    if 2 <= len(parts) <= MOST_PARTS and {*parts} <= {*table.titles}:
+        return parts
     if time is not None:
-        return _stated_times(table, time, cells)
+        stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
+        near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
+        raise no_column(table, time, "--time", near)
     free = [title for title in table.titles if title not in others]
     titles = (DEFAULT_TIME,) if DEFAULT_TIME in table.titles else _stamp_titles(table, free, cells)
     fractions = [t for t in free if t not in titles and fraction_width(cells[t], t)]
@@ -109,34 +119,22 @@ def time_columns(
     return (*titles, *fractions) if is_behind else titles
 
 
-def _stated_times(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ...]:
-    if time in table.titles:
-        return (time,)
-    parts = tuple(part.strip() for part in time.split("+"))
-    if 2 <= len(parts) <= MOST_PARTS and all(part in table.titles for part in parts):
-        return parts
-    stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
-    near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
-    raise no_column(table, time, "--time", near)
-
-
 def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     stamps = [t for t in free if contains_stamps(cells[t], t) and not fraction_width(cells[t], t)]
     counts = [t for t in stamps if count_format(cells[t], t, named=True) is not None]
     plain = [title for title in stamps if title not in counts]
     distinct = [len(cells[t].unique()) for t in (*counts[:1], *plain[:1])]
     is_finer = len(distinct) == 2 and distinct[0] > _FINER * distinct[1]
-    evidence = {title: ["stamps"] for title in stamps}
-    for title in stamps if len(stamps) > 1 else ():
-        if plain and title in counts:
-            evidence[title].append("a count that is finer" if is_finer else "a count beside stamps")
-        if share(cells[title], DAY_ONLY) > LEAST_SHARE_OF_STAMPS:
-            evidence[title].append("a day alone")
-        if any(ends_of((start, title)) for start in stamps):
-            evidence[title].append("the end of an interval")
-        if title.lower() in _PREFERRED:
-            evidence[title].append(f"called {title.lower()}")
-    choice = choose("stamp", evidence)
+    preferred = {name: rank for rank, name in enumerate(_PREFERRED[::-1], 1)}
+    beside = "a count that is finer" if is_finer else "a count beside stamps"
+    tests: dict[str, Callable[[str], int]] = {
+        "stamps": lambda _: True,
+        beside: lambda title: bool(plain) and title in counts,
+        "a day alone": lambda title: share(cells[title], DAY_ONLY) > LEAST_SHARE_OF_STAMPS,
+        "the end of an interval": lambda title: any(ends_of((t, title)) for t in stamps),
+        "a preferred name": lambda title: preferred.get(title.lower(), 0),
+    }
+    choice = choose("stamp", stamps, tests if len(stamps) > 1 else {"stamps": tests["stamps"]})
     if choice is None:
         return _without_stamps(table, free, cells)
     if choice.rivals:
@@ -188,7 +186,7 @@ def _calendar_titles(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
 def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     """Return the one column of clock times, or the first of an interval; else that of hours."""
     clocks = [title for title in free if is_clock(cells[title])]
-    if len(clocks) == 1 or ends_of(clocks):
+    if len(clocks) == 1 or (len(clocks) == 2 and ends_of(clocks)):
         return (clocks[0],)
     hours = [
         title
@@ -199,10 +197,9 @@ def _clocks(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
 
 
 def ends_of(titles: Sequence[str]) -> bool:
-    """Return whether two titles name the start and the end of an interval."""
-    if len(titles) != 2:
-        return False
-    first, second = (set(re.split(r"[^a-z]+", _plain(title))) for title in titles)
+    """Return whether these two titles name the start and the end of an interval."""
+    parts = (re.split(r"[\W\d_]+|(?<=[a-z])(?=[A-Z])", title) for title in titles)
+    first, second = ({*map(fold, words)} for words in parts)
     return any(
         start in first - second and end in second - first and first - {start} == second - {end}
         for start, end in VOCABULARY["times"]["starts_and_ends"]
@@ -214,11 +211,6 @@ def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...
     return tuple(
         title for time in times for title in titles if title not in times and ends_of((time, title))
     )
-
-
-def _plain(title: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", title))
-    return "".join(c for c in decomposed.lower() if not unicodedata.combining(c))
 
 
 class LongColumns(NamedTuple):
@@ -299,22 +291,18 @@ def find_long_form(
     """
     named = {"--variable-column": form.variable_column, "--value-column": form.value_column}
     stated = [title for title in named.values() if title]
-    if form.quality_suffix:
-        return None
-    if form.is_wide or form.sequence:
-        if stated:
-            raise UserError(
-                "--variable-column and --value-column are for files with stamps and one row for "
-                "each value; they do not go with --wide or --sequence"
-            )
+    if stated and (form.is_wide or form.sequence) and not form.quality_suffix:
+        raise UserError(
+            "--variable-column and --value-column are for files with stamps and one row for each "
+            "value; they do not go with --wide or --sequence"
+        )
+    if form.is_wide or form.sequence or form.quality_suffix:
         return None
     for option, title in named.items():
         if title:
             column(table, title, option)
-    if not stated and not any(
-        _may_be_variable(title, cells[title]) and not contains_stamps(cells[title], title)
-        for title in table.titles
-    ):
+    texts = (t for t in table.titles if _may_be_variable(t, cells[t]))
+    if not stated and all(contains_stamps(cells[title], title) for title in texts):
         return None
     try:
         times = time_columns(table, form.time, cells, [t for t in (asset, *stated) if t])
@@ -327,10 +315,8 @@ def find_long_form(
 
 def _may_be_variable(title: str, cells: Cells) -> bool:
     """Return whether a column holds texts, or whole numbers below the title of a variable."""
-    if cells.null_count == len(cells):
-        return False
     is_named = is_titled("variable", title) and share(cells, _INTEGER) == 1.0
-    return is_named or share(cells, _NUMBER) < 0.5
+    return cells.null_count < len(cells) and (is_named or share(cells, _NUMBER) < 0.5)
 
 
 class _LongForm:
@@ -358,13 +344,21 @@ class _LongForm:
     def find(self) -> LongColumns | None:
         """Return the columns; None without a variable or a value among them."""
         form = self._form
-        units = [t for t in self._rest if is_titled("unit", t) and not self._are_numbers(t)]
-        unit = units[0] if len(units) == 1 else None
-        stated = form.quality
-        quality = column(self._table, stated, "--quality") if stated else self._quality()
+        unit = self._sole(
+            "unit", {"titled": partial(is_titled, "unit"), "numbers": self._are_numbers}
+        )
+        quality = form.quality and column(self._table, form.quality, "--quality")
+        quality = quality or self._sole(
+            "quality",
+            {
+                "graded": self._is_graded,
+                "surely": lambda title: self._is_graded(title, surely=True),
+                "a status": lambda title: "stat" in _letters(title),
+            },
+        )
         self._rest = [title for title in self._rest if title not in (unit, quality)]
         named = [t for t in self._rest if is_titled("value", t) and not self._is_empty(t)]
-        named = [t for n, t in enumerate(named) if not n or not self._is_copy(t, named[0])]
+        named = [t for t in named if t == named[0] or not self._is_copy(t, named[0])]
         variable = form.variable_column or self._variable(named)
         if variable is None:
             if form.value_column:
@@ -375,49 +369,35 @@ class _LongForm:
         value = form.value_column or self._value(variable, named, varying)
         if value is None:
             return None
-        open_ones = [
-            title
-            for title in others
-            if (title in varying and not self._is_beside(title, value))
-            or self._is_instead_of(title, value)
-        ]
+        remarks = [t for t in varying if self._cells[t].null_count > 0.8 * len(self._instants)]
+        remarks = [title for title in remarks if not self._are_numbers(title)]
+        open_ones = [t for t in varying if t not in remarks and not self._is_copy(t, value)]
+        open_ones += [t for t in others if t not in open_ones and self._is_instead_of(t, value)]
         is_stated = bool(form.variable_column and form.value_column)
         if not is_stated and not self._is_decided(variable, value, open_ones):
             return None
         aside = [title for title in others if title != value]
         checked = [t for t in aside if not (is_stated or self._is_time(t) or self._is_empty(t))]
+        bound = tuple(title for title in checked if self._is_function(title, [variable]))
         return LongColumns(
-            self._times,
-            self._asset,
-            variable,
-            value,
-            unit,
-            quality,
-            tuple(aside),
-            tuple(title for title in checked if self._is_function(title, [variable])),
-            is_stated,
+            *(self._times, self._asset, variable, value, unit, quality),
+            *(tuple(aside), bound, is_stated),
         )
 
-    def _quality(self) -> str | None:
-        evidence = {}
-        for title in self._rest:
-            if is_titled("quality", title) or is_titled("validity", title):
-                facts = {
-                    "titled and graded": self._is_graded(title),
-                    "surely": self._is_graded(title, surely=True),
-                    "no status": "stat" not in _letters(title),
-                }
-                if facts["titled and graded"]:
-                    evidence[title] = [fact for fact, is_so in facts.items() if is_so]
-        choice = choose("quality", evidence)
+    def _sole(self, role: str, tests: Mapping[str, Callable[[str], int]]) -> str | None:
+        """Return the column of a role if no other is as likely."""
+        choice = choose(role, self._rest, tests)
         return choice.best if choice and not choice.rivals else None
 
     def _is_graded(self, title: str, *, surely: bool = False) -> bool:
-        """Return whether a column holds qualities, `surely` not codes of which the kind is open."""
+        """Return whether a column holds qualities below the title of some, `surely` not codes of
+        which the kind is open."""
+        is_flag = is_titled("validity", title)
+        if not is_flag and not is_titled("quality", title):
+            return False
         texts = pc.unique(self._cells[title].drop_null()).to_pylist()
-        flags = VALIDITY_FLAGS if is_titled("validity", title) else {}
         return bool(texts) and all(
-            text.casefold() in flags
+            (is_flag and text.casefold() in VALIDITY_FLAGS)
             or (not surely and re.match(_INTEGER, text))
             or grade(text, self._form.quality_codes)
             for text in texts
@@ -433,30 +413,20 @@ class _LongForm:
             if _may_be_variable(title, self._cells[title]) and not self._is_time(title)
         ]
         has_value = len(values) == 1 or self._form.value_column is not None
-        tests: dict[str, Callable[[str], bool]] = {
-            "titled": lambda title: has_value and is_titled("variable", title),
-            "tells rows apart": self._distinguishes_rows,
-        }
-        evidence = {t: [fact for fact, test in tests.items() if test(t)] for t in texts}
-        is_named = any("titled" in facts for facts in evidence.values())
-        if len(texts) == 1 and not evidence[texts[0]] and self._comes_back(texts[0], values):
-            evidence[texts[0]].append("comes back")
-        choice = choose("variable", evidence)
+        titled = [title for title in texts if has_value and is_titled("variable", title)]
+        tests = {"titled": titled.__contains__, "tells rows apart": self._distinguishes_rows}
+        choice = choose("variable", texts, tests)
         if choice is None:
             return None
         first, *others = [t for t in texts if t in (choice.best, *choice.rivals)]
         others = [title for title in others if not self._is_function(title, [first])]
-        if others and (is_named or has_value):
+        if others and (titled or has_value):
             raise self._undecided("the column that names the variable", [first, *others])
         return None if others else first
 
     def _value(self, variable: str, named: Sequence[str], varying: Sequence[str]) -> str | None:
-        tests = {"titled": named, "varies": varying}
-        evidence = {
-            title: [fact for fact, titles in tests.items() if title in titles]
-            for title in dict.fromkeys((*named, *varying))
-        }
-        choice = choose("value", evidence)
+        tests = {"titled": named.__contains__, "varies": varying.__contains__}
+        choice = choose("value", dict.fromkeys((*named, *varying)), tests)
         is_shaped = self._distinguishes_rows(variable)
         is_stated = self._form.variable_column is not None
         is_clear = choice is not None and not choice.rivals
@@ -499,12 +469,6 @@ class _LongForm:
     def _are_numbers(self, title: str) -> bool:
         return share(self._cells[title], _NUMBER) >= 0.5
 
-    def _is_beside(self, title: str, value: str) -> bool:
-        """Return whether a column is the values again, or a remark on few of them."""
-        cells = self._cells[title]
-        is_remark = cells.null_count > 0.8 * len(cells) and not self._are_numbers(title)
-        return self._is_copy(title, value) or is_remark
-
     def _is_instead_of(self, title: str, value: str) -> bool:
         """Return whether a column is filled in the rows only that have no value."""
         is_filled = pc.is_valid(self._cells[title])
@@ -546,21 +510,6 @@ class _LongForm:
 
     def _distinguishes_rows(self, title: str) -> bool:
         return distinguishes_rows(self._texts(title), self._instants)
-
-    def _comes_back(self, title: str, named: Sequence[str]) -> bool:
-        """Return whether the first rows have one text, and later ones another at the same
-        instants: the file has one variable after the other."""
-        values = named or [t for t in self._rest if t != title and self._varies(t, title)]
-        first = self._texts(title)
-        if len(values) != 1 or len(first) < ROWS or first.isna().any() or first.nunique() > 1:
-            return False
-        stamps = self._cells[self._times[-1]]
-        for chunk in self._table.chunks([title, *self._times]):
-            others = pc.not_equal(pc.utf8_trim_whitespace(chunk.columns[title]), first[0])
-            again = pc.is_in(pc.utf8_trim_whitespace(chunk.columns[self._times[-1]]), stamps)
-            if pc.any(pc.and_(others, again)).as_py():
-                return True
-        return False
 
     def _undecided(self, unclear: str, titles: Sequence[str]) -> UserError:
         among = f": {title_list([repr(title) for title in titles])}" if titles else ""

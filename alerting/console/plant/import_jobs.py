@@ -31,10 +31,10 @@ from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from alerting.adapters.files.checks import RejectsFile
 from alerting.adapters.files.chunks import first_lines
 from alerting.adapters.files.find_form import hash_form, open_table
 from alerting.adapters.files.readings_and_events import open_rows
+from alerting.adapters.files.rows import RejectsFile
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.api.parameters import NAME, Short
 from alerting.definitions.faults import NotFound, UserError, storable
@@ -462,7 +462,7 @@ def _look_at_head(job: Import) -> None:
         table = open_table(job.file, read_form(job.choices.stated))
         job.titles = table.titles
         job.head = FileForm(
-            separator=getattr(table, "separator", None),
+            separator=table.separator,
             title_lines=table.title_lines,
             unit_line=table.unit_line,
             first_line=table.first_line,

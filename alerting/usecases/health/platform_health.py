@@ -82,7 +82,7 @@ from alerting.usecases.health.stopped_parts import (
 )
 from alerting.usecases.notification.routing import channel_subject
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
-from alerting.usecases.sources.records import spoken
+from alerting.usecases.sources.declaration_bounds import spoken
 from alerting.usecases.sources.status import (
     AssetFreshness,
     SourceStatus,

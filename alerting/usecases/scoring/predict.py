@@ -39,13 +39,11 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import History, from_millis
-from alerting.readings.unit_conversion import units_by_name
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrived_rows import add_readings
-from alerting.usecases.sources.records import map_readings
-from alerting.usecases.sources.store_rows import fit_readings
+from alerting.usecases.sources.records import read_readings
 
 
 class PredictQuestion(NamedTuple):
@@ -382,12 +380,7 @@ def sent_readings(platform: BacktestPorts, asset_name: str, records: Sequence[Re
     """
     asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
-    fitted = fit_readings(
-        platform.assets,
-        source,
-        map_readings(source, records, platform.zone, lambda: units_by_name([asset])),
-        None,
-    )
+    fitted = read_readings(platform.assets, source, records, platform.zone)
     faults = [f"row {refused.line}: {refused.reason}" for refused in fitted.refused]
     faults += [f for changed in fitted.assets for f in _unknown(asset, changed)]
     if faults:

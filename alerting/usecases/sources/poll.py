@@ -40,14 +40,14 @@ from alerting.usecases.ingestion.tables import (
     ignore_line,
     name_options,
 )
-from alerting.usecases.sources.records import (
+from alerting.usecases.sources.declaration_bounds import (
     BeyondBounds,
     Headroom,
     NewNames,
-    RefusedRow,
     new_names,
     refuse_surplus,
 )
+from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.status import SHOWN, SOURCES, SourceTrial, describe_rows, try_records
 from alerting.usecases.sources.store_rows import fit, record_declared, require_active, store
 from alerting.usecases.sources.stream import Look, try_messages

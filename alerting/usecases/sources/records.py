@@ -1,59 +1,80 @@
-"""Rows of a source as readings or events, one by one: each is stored as it stands, or refused with
-a reason, for readers of every language, as is a single value that cannot be stored; and the
-declarations that rows cause: assets, variables with their types, event types. Values of other types
-are refused.
-
-The number of declarations that data may cause is bounded, per delivery, per source and in all.
-Existing names stay, and names that an engineer imports are not counted. A row beyond a bound is
-refused, with advice.
+"""Rows of a source as readings or events: a delivery is a small table, whose columns are typed as
+those of a file, in the types and units of their variables. Each row, and each value of it, is
+stored as it stands, or refused with a reason, for readers of every language. The declarations that
+rows cause: assets, variables with their types, event types.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, variable_name
-from alerting.definitions.faults import UserError, shown
+from pydantic import ValidationError
+
+from alerting.definitions.asset_documents import (
+    MOST_VARIABLES,
+    Asset,
+    EventType,
+    Variable,
+    VariableType,
+    variable_name,
+)
+from alerting.definitions.faults import shown
 from alerting.definitions.fields.names_and_times import time_zone
-from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.sources import SqlSource
-from alerting.ports import EventRow, ReadingRow, Record
-from alerting.readings.foreign_columns import Units, derive_name
-from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grade, whole_millis
-from alerting.readings.unit_conversion import column_name
-from alerting.usecases.ingestion.asset_import import TextNames, Titles
+from alerting.definitions.wording.fault_messages import message_of
+from alerting.definitions.wording.language import join_with_and
+from alerting.ports import Assets, EventRow, ReadingRow, Record
+from alerting.readings.foreign_columns import Units, derive_name, split_title, whole_title
+from alerting.readings.history import Grade, Quality, grade, why_no_quality
+from alerting.readings.unit_conversion import (
+    Conversion,
+    OtherQuantity,
+    UnitRelation,
+    column_name,
+    relate_units,
+    title_unit,
+    units_by_name,
+)
+from alerting.readings.written_values import (
+    Scalar,
+    as_type,
+    finite_numbers,
+    is_utf8,
+    read_instant,
+    read_scalar,
+    show,
+)
+from alerting.usecases.ingestion.asset_import import TextNames, titles_by_name
+from alerting.usecases.sources.declaration_bounds import (
+    Headroom,
+    NewNames,
+    RowBeyondBounds,
+    new_names,
+)
 from alerting.usecases.sources.message_parts import (
-    MOST_VALUES,
-    NO_VALUE,
     VALUES,
     Faults,
     MessageRows,
     RowRefused,
-    Scalar,
     find_part,
     flatten,
-    is_utf8,
-    join_reasons,
     list_hint,
-    read_scalar,
-    read_stamp,
-    refuse_column,
-    refuse_number,
-    refuse_value,
+    refuse_many,
+    suggest_paths,
 )
 
-if TYPE_CHECKING:
-    from alerting.stores.deliveries_and_changes import SourceDeliveries
-
-_NUMBERS = frozenset([float, int])
-Row = TypeVar("Row")
+_TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
+_MOST_REASONS = 3
+_Row = TypeVar("_Row")
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -65,514 +86,509 @@ class RefusedRow:
 
 
 @dataclass(frozen=True)
-class MappedRows(Generic[Row]):
-    """Rows of a source that can be stored, each with its number from 1, and rows that cannot.
-    `titles`: the first column by variable; `other_titles`: by position of a row, the columns that
-    its variables have instead; `asset_texts` and `type_texts`: by asset and event type, its text
-    in the rows where that is not the name. `has_ends`: whether any row has the column of ends."""
+class Declared:
+    """Rows that fit the declarations, the declarations to write first, and all refused rows in
+    their order.
 
-    rows: Sequence[tuple[int, Row]]
+    `new`: the names that are declared for the first time. `surplus`: why the last row that would
+    declare too much was refused; `relations`: by variable, how the stated unit relates to the
+    declared one.
+    """
+
     refused: Sequence[RefusedRow]
-    titles: Mapping[str, str]
-    asset_texts: Mapping[str, str] = field(default_factory=dict)
-    type_texts: Mapping[str, str] = field(default_factory=dict)
-    has_ends: bool = False
-    other_titles: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    surplus: str | None
+    readings: Sequence[ReadingRow] = ()
+    events: Sequence[EventRow] = ()
+    assets: Sequence[Asset] = ()
+    event_types: Sequence[EventType] = ()
+    new: NewNames = field(default_factory=NewNames)
+    relations: Mapping[str, UnitRelation] = field(default_factory=dict)
 
 
-def map_readings(
-    source: SourceFields,
-    records: Sequence[Record],
-    zone: tzinfo,
-    units: Callable[[], Units] = dict,
-    titles: Callable[[], Titles] = dict,
-) -> MappedRows[ReadingRow]:
-    """Return the readings of records. `zone`: of the plant, for stamps without one if the source
-    names none.
+class _Column(NamedTuple):
+    """The meaning of a column for one asset."""
 
-    `units`: returns the units of the variables of the records' assets, to which columns may belong;
-    `titles`: returns the titles of all assets. Both functions are called only if needed.
+    variable: Variable
+    relation: UnitRelation | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether its numbers are stored as they come."""
+        return self.variable.type == "number" and self.relation is None
+
+    def read(self, value: Scalar) -> Scalar | None:
+        """Return a value in the type and unit of the variable, None for a text that states that
+        there is none. Raises ValueError with the reason if it is of another type or quantity, or
+        too large in the other unit."""
+        read = as_type(value, self.variable.type)
+        if read is None:
+            return None
+        match self.relation:
+            case Conversion() as conversion:
+                converted = float(conversion.convert(read))
+                if not math.isfinite(converted):
+                    raise ValueError(
+                        f"{show(value)} is too large in {conversion.declared}, in which the "
+                        "variable is declared"
+                    )
+                return converted
+            case OtherQuantity(written, declared):
+                raise ValueError(f"{show(value)} is in {written}, and the variable in {declared}")
+        return read
+
+
+@dataclass
+class _Columns:
+    """The variables of one asset, with those that rows add, and the meaning of its columns so far.
+
+    `layouts`: by titles of rows, the variables if all are numbers that are stored as they come.
     """
-    mapping = RecordMapping(source, zone, units, titles)
-    return _map(mapping, records, mapping.reading)
+
+    asset: Asset
+    is_new: bool
+    count: int
+    added: dict[str, Variable] = field(default_factory=dict)
+    by_title: dict[str, _Column] = field(default_factory=dict)
+    layouts: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> Variable | None:
+        return self.added.get(name) or self.asset.variables.get(name)
+
+    def changed(self) -> Asset:
+        """Return the asset with the variables that rows add."""
+        return self.asset.model_copy(update={"variables": {**self.asset.variables, **self.added}})
 
 
-def map_events(
-    source: SourceFields,
-    records: Sequence[Record],
-    zone: tzinfo,
-    titles: Callable[[], Titles] = dict,
-    types: Callable[[], Titles] = dict,
-) -> MappedRows[EventRow]:
-    """Return the events of records. `zone`: of the plant, for stamps without one if the source
-    names none.
+class _RowHead(NamedTuple):
+    """A row, its asset and its instant."""
 
-    `titles`: returns the titles of all assets, `types` the titles of event types. Both functions
-    are called only if needed.
-    """
-    mapping = RecordMapping(source, zone, None, titles, types)
-    return _map(mapping, records, mapping.event)
+    record: Record
+    asset: str
+    at: datetime
 
 
-def _map(
-    mapping: RecordMapping,
-    records: Sequence[Record],
-    read: Callable[[Record, Faults], Row],
-) -> MappedRows[Row]:
-    rows: list[tuple[int, Row]] = []
-    refused: list[RefusedRow] = []
-    others: dict[int, Mapping[str, str]] = {}
-    for line, record in enumerate(records, 1):
+class _Delivery:
+    """The rows of one delivery while they are read: where each has its parts, what its columns mean
+    for each asset, and what is refused. The arguments are those of `read_readings`."""
+
+    def __init__(
+        self,
+        assets: Assets,
+        source: SourceFields,
+        zone: tzinfo,
+        by: str | None,
+        headroom: Headroom | None,
+    ) -> None:
+        self._assets = assets
+        self.source = source
+        self._zone = time_zone(source.timezone) if source.timezone else zone
+        self._by = by
+        self._headroom = headroom
+        self._asset_names = TextNames(
+            "asset", source.asset_prefix, lambda: titles_by_name(assets.all())
+        )
+        self._messages = MessageRows(source)
+        self.keys = {source.time, source.quality, *self._messages.keys}
+        if source.asset is None:
+            self.keys.add(source.asset_column)
+        if isinstance(source, SqlSource) and source.cursor not in source.variables:
+            self.keys.add(source.cursor)
+        self._faults = defaultdict[int, Faults](list)
+        self._names: dict[str, str | None] = {}
+        self._titles: dict[str, str] = {}  # the first column of each variable
+        self.by_asset: dict[str, _Columns] = {}
+        self.relations: dict[str, UnitRelation] = {}
+
+    def heads(self, records: Sequence[Record]) -> list[tuple[int, _RowHead]]:
+        """Return the rows of records with their asset and instant, each with the number of its
+        record, from 1. Loads their assets."""
+        rows: Iterable[tuple[int, Record]] = enumerate(records, 1)
+        if not self._messages.is_plain:
+            split = self.each(rows, self._messages.split)
+            rows = [(line, row) for line, parts in split for row in parts]
+        heads = [*self.each(rows, self._head)]
+        names = sorted({head.asset for _, head in heads})
+        self.stored = self._assets.get_many(names)
+        for name in names:
+            title = self._asset_names.texts.get(name)
+            asset = self.stored.get(name) or Asset(name=name, title=title)
+            self.by_asset[name] = _Columns(asset, name not in self.stored, len(asset.variables))
+        return heads
+
+    def _head(self, record: Record, _: Faults) -> _RowHead:
+        source = self.source
+        asset = source.asset or self.name(record, source.asset_column, self._asset_names)
+        return _RowHead(record, asset, self.instant(record, source.time))
+
+    def each(
+        self, rows: Iterable[tuple[int, _Row]], read: Callable[[_Row, Faults], _Read]
+    ) -> Iterator[tuple[int, _Read]]:
+        """Yield what is read of each row, with its number. Rows that `read` refuses are left out;
+        it adds the refusals of single columns to its list."""
         faults: Faults = []
-        for part in mapping.messages.split(record, faults):
+        for line, row in rows:
             try:
-                rows.append((line, read(part, faults)))
-                if mapping.other_titles:
-                    others[len(rows) - 1] = mapping.other_titles
+                yield line, read(row, faults)
             except RowRefused as refusal:
                 faults.append(refusal)
             except RecursionError:
-                faults.append(RowRefused(TOO_DEEP))
-        if faults:
-            refused.append(RefusedRow(line, join_reasons(fault.reason for fault in faults)))
-    return MappedRows(
-        rows,
-        refused,
-        mapping.titles,
-        mapping.assets.texts,
-        mapping.types.texts,
-        mapping.has_ends,
-        others,
-    )
+                faults.append(RowRefused("nests too deeply"))
+            if faults:
+                self._faults[line] += faults
+                faults.clear()
 
+    def refusals(self) -> tuple[list[RefusedRow], str | None]:
+        """Return the refused rows with their first different reasons, and the last one of a row
+        that would declare too much."""
+        refused: list[RefusedRow] = []
+        by_line = sorted(self._faults.items())
+        for line, faults in by_line:
+            reasons = [*dict.fromkeys(map(str, faults))]
+            more = len(reasons) - _MOST_REASONS
+            further = [f"and {more} more"] if more > 0 else []
+            refused.append(RefusedRow(line, "; ".join([*reasons[:_MOST_REASONS], *further])))
+        beyond = [
+            fault for _, faults in by_line for fault in faults if isinstance(fault, RowBeyondBounds)
+        ]
+        return refused, str(beyond[-1]) if beyond else None
 
-class RecordMapping:
-    """The mapping of a source, applied to one record after another. `titles`: the first column of
-    each variable so far; `other_titles`: those that the last record has instead.
-
-    `units`: returns the units of existing variables; None if the columns are attributes, whose
-    names contain the unit.
-    """
-
-    def __init__(
-        self,
-        source: SourceFields,
-        zone: tzinfo,
-        units: Callable[[], Units] | None = None,
-        titles: Callable[[], Titles] = dict,
-        types: Callable[[], Titles] = dict,
-    ) -> None:
-        self._source = source
-        self.assets = TextNames("asset", source.asset_prefix, titles)
-        self.types = TextNames("event type", source.events.type_prefix, types)
-        self._units = None if units is None else cache(units)
-        self._zone = time_zone(source.timezone) if source.timezone else zone
-        self._names: dict[str, str | None] = {}
-        self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self.titles: dict[str, str] = {}
-        self.other_titles: Mapping[str, str] = {}
-        self._others: dict[str, str] = {}
-        self.has_ends = False
-        self.messages = MessageRows(source)
-        self._keys = {source.time, source.quality, *self.messages.keys} | (
-            {source.asset_column} if source.asset is None else set()
-        )
-        if isinstance(source, SqlSource) and source.cursor not in source.variables:
-            self._keys.add(source.cursor)
-
-    def reading(self, record: Record, faults: Faults) -> ReadingRow:
-        """Return the reading of a record; `faults` gets the refusals of single values. Raises
-        RowRefused if it has no stamp, asset or value, or a stamp or asset that cannot be read."""
-        asset = self._asset(record)
-        at = self._instant(record, self._source.time)
-        fields = self._fields(record)
-        self.other_titles = {}
-        if self._source.quality is None and (numbers := self._known_numbers(fields)):
-            return ReadingRow(asset, at, numbers)
-        before = len(faults)
-        mapped = self._values(fields, faults)
-        quality = self._quality(record, mapped, faults)
-        values = cast(Mapping[str, Scalar], mapped)
-        if quality or None in mapped.values():
-            values = {
-                name: value
-                for name, value in mapped.items()
-                if value is not None and quality.get(name) != "bad"
-            }
-        if not values and not quality:
-            raise faults.pop() if len(faults) > before else RowRefused(NO_VALUE)
-        return ReadingRow(
-            asset,
-            at,
-            values,
-            {name: q for name, q in quality.items() if q == "bad" or name in values},
-        )
-
-    def event(self, record: Record, faults: Faults) -> EventRow:
-        """Return the event of a record; `faults` gets the refusals of single attributes. Raises
-        RowRefused if it has no stamp, asset or type, or an end before its start."""
-        columns = self._source.events
-        written = find_part(record, columns.end_column)
-        self.has_ends |= written is not None or columns.end_column in record
-        asset = self._asset(record)
-        start = self._instant(record, self._source.time)
-        type = columns.type or _name(record, columns.type_column, self.types)
-        has_end = written not in (None, "")
-        end = self._instant(record, columns.end_column) if has_end else None
-        if end is not None and end < start:
-            raise refuse_value(columns.end_column, END_FIRST)
-        keys = (
-            self._keys
-            | {columns.end_column}
-            | ({columns.type_column} if columns.type is None else set())
-        )
-        attributes = {
-            name: value
-            for name, value in self._values(self._fields(record, keys), faults).items()
-            if value is not None
-        }
-        return EventRow(asset, type, start, end, self._source.name, attributes)
-
-    def _asset(self, record: Record) -> str:
-        return self._source.asset or _name(record, self._source.asset_column, self.assets)
-
-    def _instant(self, record: Record, column: str) -> datetime:
-        """Return the instant of a stamp; a stamp without a zone gives an instant without one.
-        Raises ValueError for anything else."""
+    def name(self, record: Record, column: str, names: TextNames) -> str:
+        """Return the name in a column. Raises RowRefused if there is none."""
         written = find_part(record, column)
         if written is None or written == "":
-            raise refuse_column(column, NO_TIME + list_hint(record))
+            raise RowRefused(names.missing, column)
+        if (
+            isinstance(written, bool)
+            or not isinstance(written, str | int | float | Decimal)
+            or written != written  # noqa: PLR0124 - not a number
+        ):
+            reason = f"{show(written)} is not a name of an {names.kind}, which is text or a number"
+            raise RowRefused(reason, column)
         try:
-            at = read_stamp(written)
-            at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
-        except (ValueError, OverflowError, OSError):
-            raise refuse_value(column, NOT_A_TIME, written) from None
-        if not FIRST_INSTANT <= at < LAST_INSTANT:
-            years = {"first": FIRST_INSTANT.year, "last": LAST_INSTANT.year}
-            raise refuse_value(column, OUTSIDE, written, **years)
-        return whole_millis(at)
+            return names.read(str(written))
+        except ValueError as reason:
+            raise RowRefused(reason, column) from None
 
-    def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
-        """Return the values of known columns by variable if their sum is a finite number, so that
-        each value is finite; None for other values."""
-        titles = tuple(fields)
-        values = fields.values()
-        names = self._layouts.get(titles)
-        if names is None:
-            return None
-        types = set(map(type, values))
-        if not types <= _NUMBERS:
-            return None
+    def instant(self, record: Record, column: str) -> datetime:
+        """Return the instant in a column. Raises RowRefused if there is none."""
+        written = find_part(record, column)
+        if written is None or written == "":
+            raise RowRefused(f"there is no time{list_hint(record)}", column)
         try:
-            if not math.isfinite(sum(values)):
-                return None
-            return (
-                dict(fields)
-                if names == titles and int not in types
-                else dict(zip(names, map(float, values), strict=True))
-            )
-        except OverflowError:
-            return None
+            return read_instant(written, self._zone)
+        except ValueError as reason:
+            raise RowRefused(reason, column) from None
 
-    def _fields(self, record: Record, keys: set[str | None] | None = None) -> Mapping[str, Any]:
+    def fields(self, record: Record) -> Mapping[str, Any]:
         """Return the values of a record by title: from its object of values, or from all fields
         except its keys. Raises RowRefused for too many."""
         inner = record.get(VALUES)
-        keys = self._keys if keys is None else keys
         fields = (
             inner
             if isinstance(inner, Mapping)
-            else {key: value for key, value in record.items() if key not in keys}
+            else {key: value for key, value in record.items() if key not in self.keys}
         )
-        if len(fields) > MOST_VALUES:
-            raise refuse_number(len(fields))
+        refuse_many(fields)
         return fields
 
-    def _values(self, fields: Mapping[str, Any], faults: Faults) -> dict[str, Scalar | None]:
-        """Return the values by variable; `faults` gets those that cannot be stored."""
+    def samples(
+        self, fields: Mapping[str, Any], faults: Faults
+    ) -> dict[str, tuple[str, Scalar | None]]:
+        """Return each variable's title and value; `faults` gets those that cannot be stored."""
         if any(isinstance(value, Mapping) for value in fields.values()):
-            fields = flatten(fields, self._keys, faults)
-        if (numbers := self._known_numbers(fields)) is not None:
-            return dict[str, Scalar | None](numbers)
-        values: dict[str, Scalar | None] = {}
+            fields = flatten(fields, self.keys, faults)
+        samples: dict[str, tuple[str, Scalar | None]] = {}
         repeated = set[str]()
         for title, value in fields.items():
             try:
-                name = self._variable(title)
-                if name is None:
-                    continue
-                if name in values:
+                name = self.variable(title)
+                if name in samples:
                     repeated.add(name)
-                    raise refuse_value(title, TWICE, variable=name)
-                values[name] = (
-                    value
-                    if type(value) is float and math.isfinite(value)
-                    else read_scalar(title, value)
-                )
-            except RowRefused as refusal:
-                faults.append(refusal)
+                    raise ValueError(f"the variable {name} occurs twice")
+                if name is not None:
+                    samples[name] = title, read_scalar(value)
+            except ValueError as reason:
+                faults.append(RowRefused(suggest_paths(title, value) or reason, title))
         for name in repeated:
-            del values[name]
-        others = self._others.keys() & fields.keys() if self._others else ()
-        self.other_titles = {self._others[title]: title for title in others}
-        if len(values) == len(fields) and not others and len(self._layouts) < 1000:
-            self._layouts[tuple(fields)] = tuple(values)
-        return values
+            del samples[name]
+        return samples
 
-    def _variable(self, title: Any) -> str | None:
-        """Return the name of the variable of a column; None if the source leaves the column out."""
+    def variable(self, title: str) -> str | None:
+        """Return the name of the variable of a column; None if the source leaves the column out.
+        Raises ValueError with the reason for a title that cannot be stored."""
         if title not in self._names:
-            name = self._names[title] = self._new_name(title)
-            if name is not None and self.titles.setdefault(name, str(title)) != str(title):
-                self._others[title] = name
+            mapped = self.source.mapped(title)
+            if mapped is None and self.source.others == "ignore":
+                self._names[title] = None
+                return None
+            if not is_utf8(title):
+                raise ValueError("the title holds half a character")
+            name = (mapped and mapped.name) or self._derive(title)
+            self._names[title] = name
+            self._titles.setdefault(name, title)
         return self._names[title]
 
-    def _new_name(self, title: Any) -> str | None:
-        mapped = self._source.mapped(title)
-        if mapped is None and self._source.others == "ignore":
-            return None
-        if not is_utf8(str(title)):
-            raise refuse_value(shown(title), HALF_TITLE)
-        if mapped and mapped.name:
-            return mapped.name
-        name = variable_name(str(title))
-        derived = derive_name(str(title))
-        if self._units is None or derived == name:
+    def _derive(self, title: str) -> str:
+        """Return the name of a column by its title; the names of attributes contain the unit."""
+        name = variable_name(title)
+        if self.source.delivers == "events" or (derived := derive_name(title)) == name:
             return name
-        return column_name(
-            str(title), self._units(), is_shared=self.titles.get(derived, title) != title
-        )
-
-    def _quality(
-        self, record: Record, values: dict[str, Scalar | None], faults: Faults
-    ) -> dict[str, Quality]:
-        """Return the qualities by variable. A value whose quality cannot be read is refused, and
-        taken out of `values`."""
-        column = self._source.quality
-        written = None if column is None else find_part(record, column)
-        if isinstance(written, Mapping):
-            qualities: dict[str, Quality] = {}
-            for title, text in flatten(written, set(), faults).items():
-                try:
-                    name = self._variable(title)
-                    if name and (q := self._grade(title, text)):
-                        qualities[name] = q
-                except RowRefused as refusal:
-                    faults.append(refusal)
-                    values.pop(self._names.get(title) or "", None)
-            return qualities
-        q = None if written in (None, "") else self._grade(str(column), written)
-        return (
-            {}
-            if q is None
-            else dict.fromkeys(
-                [name for name, value in values.items() if value is not None] or values, q
-            )
-        )
-
-    def _grade(self, title: str, written: Any) -> Quality | None:
-        if isinstance(written, bool):
-            return None if written else "bad"
-        quality = grade(str(written), self._source.quality_codes)
-        if quality is None:
-            is_code = isinstance(written, int) and self._source.quality_codes is None
-            raise refuse_value(title, DOUBTFUL_CODE if is_code else NO_QUALITY, written)
-        return None if quality == "good" else quality
-
-
-def _name(record: Record, column: str, names: TextNames) -> str:
-    written = find_part(record, column)
-    if written is None or written == "":
-        raise refuse_value(column, MISSING[names.kind])
-    if (
-        isinstance(written, bool)
-        or not isinstance(written, str | int | float | Decimal)
-        or written != written  # noqa: PLR0124 - not a number
-    ):
-        raise refuse_value(column, NO_NAME[names.kind], written)
-    try:
-        return names.read(str(written))
-    except ValueError as reason:
-        text = reason.args[0] if reason.args else ""
-        raise refuse_column(column, text) from None
-
-
-TOO_DEEP = "nests too deeply"
-NO_TIME = "there is no time"
-NOT_A_TIME = (
-    "{value} is not a time; write ISO 8601, or seconds, milliseconds, micro- or nanoseconds since "
-    "1970"
-)
-OUTSIDE = "{value} does not lie between the years {first} and {last}"
-END_FIRST = "the end lies before the start"
-TWICE = "the variable {variable} occurs twice"
-HALF_TITLE = "the title holds half a character"
-NO_QUALITY = "{value} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
-DOUBTFUL_CODE = (
-    "{value} is good in one kind of code and bad in another: state quality_codes in the source: "
-    "opc-ua, opc-da, siemens or flag"
-)
-MISSING = {
-    "asset": "there is no asset",
-    "event type": "there is no event type",
-}
-NO_NAME = {
-    "asset": "{value} is not a name of an asset, which is text or a number",
-    "event type": "{value} is not a name of an event type, which is text or a number",
-}
-TOO_LARGE = "{value} is too large in {declared}, in which the variable is declared"
-OTHER_QUANTITY = "{value} is in {written}, and the variable in {declared}"
-OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
-KINDS = {
-    "number": "number",
-    "category": "category",
-    "boolean": "boolean",
-}
-
-
-class RowBeyondBounds(RowRefused):
-    """Error: a row would declare more than its source may; an engineer decides whether it may."""
-
-
-class BeyondBounds(UserError):
-    """Refusal of a whole file that would declare more than its source may."""
-
-
-@dataclass(frozen=True)
-class NewNames:
-    """The names that a delivery declares for the first time: assets, variables as `asset.variable`,
-    and event types."""
-
-    assets: Sequence[str] = ()
-    variables: Sequence[str] = ()
-    event_types: Sequence[str] = ()
-
-    @property
-    def count(self) -> int:
-        """Return the number of all new names."""
-        return len(self.assets) + len(self.variables) + len(self.event_types)
-
-
-def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> NewNames:
-    """Return the names that changed assets declare and stored assets do not."""
-    assets = list[str]()
-    variables = list[str]()
-    for asset in after:
-        stored = before.get(asset.name)
-        assets += [asset.name] if stored is None else []
-        old = stored.variables if stored is not None else {}
-        variables += [f"{asset.name}.{name}" for name in asset.variables if name not in old]
-    return NewNames(assets, variables)
-
-
-class Headroom:
-    """Number of names that one delivery may still declare. The counts of earlier deliveries are
-    read when the first new name comes.
-
-    `declarer`: the source, or the sender of rows without a source. Event types count as variables.
-    """
-
-    def __init__(
-        self, limits: DeclarationLimits, deliveries: SourceDeliveries, declarer: str
-    ) -> None:
-        self._limits = limits
-        self._deliveries = deliveries
-        self._declarer = declarer
-        self._assets = self._variables = 0
+        is_shared = self._titles.get(derived, title) != title
+        return column_name(title, self._units, is_shared=is_shared)
 
     @cached_property
-    def _declared(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the numbers of assets and variables so far: declared by this declarer, and in
-        all."""
-        by_declarer = self._deliveries.declarations()
-        counts = {
-            name: (declared.declared_assets, declared.declared_variables)
-            for name, declared in by_declarer.items()
-        }
-        return counts.get(self._declarer, (0, 0)), (
-            sum(n for n, _ in counts.values()),
-            sum(n for _, n in counts.values()),
-        )
+    def _units(self) -> Units:
+        """Return the units of the variables of the assets; of all assets if one is new, as its
+        columns may have their names."""
+        is_known = self.by_asset and len(self.stored) == len(self.by_asset)
+        return units_by_name(self.stored.values() if is_known else self._assets.all())
 
-    def take(self, assets: Sequence[str], variables: Sequence[str]) -> None:
-        """Count new names. Raises RowBeyondBounds, and counts none of them, if a bound does not
-        allow all."""
-        if not assets and not variables:
-            return
-        (own_assets, own_variables), (all_assets, all_variables) = self._declared
-        checked = (
-            ("asset", assets, self._limits.assets, self._assets, own_assets, all_assets),
-            (
-                "variable",
-                variables,
-                self._limits.variables,
-                self._variables,
-                own_variables,
-                all_variables,
-            ),
-        )
-        for noun, names, bounds, taken, of_source, of_all in checked:
-            if names:
-                self._check(noun, names, bounds, taken, of_source, of_all)
-        self._assets += len(assets)
-        self._variables += len(variables)
+    def reading(self, head: _RowHead, faults: Faults) -> ReadingRow:
+        """Return the reading of a row; `faults` gets the refusals of single values. Raises
+        RowRefused, and declares nothing, if no value is left."""
+        record, asset, at = head
+        columns = self.by_asset[asset]
+        fields = self.fields(record)
+        numbers = finite_numbers(fields, columns.layouts.get(tuple(fields)))
+        # titles of values come before those of qualities
+        samples = {} if numbers is not None else self.samples(fields, faults)
+        grades = self._grades(record, faults) if self.source.quality is not None else {}
+        if numbers is not None:
+            if not grades:
+                return ReadingRow(asset, at, numbers)
+            samples = self.samples(fields, faults)
+        values: dict[str, Scalar] = {}
+        quality: dict[str, Quality] = {}
+        declared = self._fill(columns, samples, grades, values, quality, faults)
+        if declared:
+            self._declare(columns, declared, values, quality, faults)
+        elif len(values) == len(fields) and all(
+            title in columns.by_title and columns.by_title[title].is_plain for title in fields
+        ):
+            columns.layouts[tuple(fields)] = tuple(values)
+        if not values and not quality:
+            raise faults.pop() if faults else RowRefused("has no value")
+        return ReadingRow(asset, at, values, quality)
 
-    def _check(
+    def _fill(
         self,
-        noun: str,
-        names: Sequence[str],
-        bounds: DeclarationBounds,
-        taken: int,
-        of_source: int,
-        of_all: int,
+        columns: _Columns,
+        samples: Mapping[str, tuple[str, Scalar | None]],
+        grades: Mapping[str, Grade | None],
+        values: dict[str, Scalar],
+        quality: dict[str, Quality],
+        faults: Faults,
+    ) -> dict[str, Variable]:
+        """Add the values of a row, in the types and units of their variables, and their qualities.
+        Return the variables that are still to be declared."""
+        declared: dict[str, Variable] = {}
+        if "" in grades:
+            filled = [name for name, (_, value) in samples.items() if value is not None]
+            grades = dict.fromkeys(filled or samples, grades[""])
+        for name in dict.fromkeys([*samples, *grades]):
+            title, value = samples.get(name, (name, None))
+            graded = grades.get(name, "good")
+            value = None if graded == "bad" else value
+            if graded is None or (value is None and graded != "bad"):
+                continue
+            try:
+                column = columns.by_title.get(title) or self._column(columns, title, name, value)
+                typed = None if value is None else column.read(value)
+            except ValueError as reason:
+                faults.append(RowRefused(reason, title))
+                continue
+            if typed is not None:
+                values[name] = typed
+            elif graded != "bad":
+                continue
+            if column.variable is not columns.get(name):
+                declared[name] = column.variable
+            if graded != "good":
+                quality[name] = graded
+        return declared
+
+    def _column(self, columns: _Columns, title: str, name: str, value: Scalar | None) -> _Column:
+        """Return the meaning of a column, whose variable is perhaps still to be declared, or to be
+        stored with its source. Raises ValueError with the reason if it can have no readings."""
+        mapped = self.source.mapped(title)
+        stated = mapped.unit if mapped else None
+        stored = columns.get(name)
+        if stored is None:
+            variable = self._new_variable(name, value, stated)
+        elif stored.computed is not None:
+            drivers = join_with_and(*stored.computed.drivers)
+            raise ValueError(f"is computed of {drivers} and has no readings of its own")
+        elif stored.source is None and self._by is not None:
+            variable = stored.model_copy(update={"source": self._by})
+        else:
+            variable = stored
+        unit = stated or title_unit(title)
+        relation = relate_units(unit, variable.unit) if variable.type == "number" else None
+        column = _Column(variable, relation)
+        if variable is stored:
+            columns.by_title[title] = column
+        if relation is not None:
+            self.relations.setdefault(name, relation)
+        return column
+
+    def _new_variable(self, name: str, value: Scalar | None, stated: str | None) -> Variable:
+        written = self._titles.get(name, name)
+        kind = "number" if stated or value is None else _TYPES[type(value)]
+        title, unit = split_title(written) if kind == "number" else (whole_title(written), None)
+        try:
+            return Variable(
+                title=title if title != name else None,
+                type=kind,
+                unit=stated or unit,
+                source=self._by,
+            )
+        except ValidationError as error:
+            reason = message_of(error.errors()[0])[0]
+            raise ValueError(f"cannot be declared as a variable: {reason}") from error
+
+    def _declare(
+        self,
+        columns: _Columns,
+        declared: dict[str, Variable],
+        values: dict[str, Scalar],
+        quality: dict[str, Quality],
+        faults: Faults,
     ) -> None:
-        """Raise RowBeyondBounds if the numbers of names, with the new ones, would break a bound."""
-        counted = (
-            (bounds.in_all, of_all + taken, f"all sources have declared {of_all + taken}"),
-            (
-                bounds.source,
-                of_source + taken,
-                f"{spoken(self._declarer)} has declared {of_source + taken}",
-            ),
-            (bounds.delivery, taken, f"this delivery declares {taken} already"),
-        )
-        for place, (most, already, words) in enumerate(counted):
-            if already + len(names) > most:
-                is_for_now = place == 2 and len(names) <= most
-                again = "send the row again, " if is_for_now else ""
-                more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        """Count and add the variables that a row declares, or take them and their values out of it
+        where a bound does not allow them. Raises RowBeyondBounds if nothing else is left."""
+        name = columns.asset.name
+        new = [n for n in declared if n not in columns.asset.variables]
+        try:
+            if new and columns.count + len(new) > MOST_VARIABLES:
                 raise RowBeyondBounds(
-                    f"{shown(names[0])}{more}: would be a new {noun}; {words}, and "
-                    f"{most} are allowed: {again}declare it first"
+                    f"{name} has {columns.count} variables, and an asset has at most "
+                    f"{MOST_VARIABLES}: send variables of another asset, or leave columns out "
+                    "(others: ignore in the source)"
                 )
+            if self._headroom is not None:
+                self._headroom.take([name] if columns.is_new else [], [f"{name}.{n}" for n in new])
+            columns.is_new = False
+            columns.count += len(new)
+        except RowBeyondBounds as refusal:
+            if columns.is_new or values.keys() | quality.keys() <= {*new}:
+                raise
+            faults.append(refusal)
+            for row in (declared, values, quality):
+                for n in new:
+                    row.pop(n, None)
+        columns.added |= declared
+
+    def _grades(self, record: Record, faults: Faults) -> dict[str, Grade | None]:
+        """Return the qualities that are not good, by variable, or of the whole row by no name. A
+        value whose quality is None is not stored: it cannot be read."""
+        column = str(self.source.quality)
+        written = find_part(record, column)
+        is_of_row = not isinstance(written, Mapping)
+        whole = {} if written in (None, "") else {column: written}
+        parts = whole if is_of_row else flatten(written, set(), faults)
+        codes = self.source.quality_codes
+        grades: dict[str, Grade | None] = {}
+        for title, text in parts.items():
+            word = ("good" if text else "bad") if isinstance(text, bool) else str(text)
+            try:
+                name = "" if is_of_row else self.variable(title)
+                quality = "good" if name is None else grade(word, codes)
+                if quality is None:
+                    why = why_no_quality(word, codes)
+                    raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
+                if name is not None and quality != "good":
+                    grades[name] = quality
+            except ValueError as reason:
+                faults.append(RowRefused(reason, title))
+                grades["" if is_of_row else self._names.get(title) or title] = None
+        return grades
 
 
-def refuse_full(asset: Asset, count: int) -> None:
-    """Raise RowBeyondBounds if an asset with `count` variables more would have more than the
-    permitted number."""
-    if len(asset.variables) + count > MOST_VARIABLES:
-        raise RowBeyondBounds(
-            f"{asset.name} has {len(asset.variables)} variables, and an asset has at most "
-            f"{MOST_VARIABLES}: "
-            "send variables of another asset, or leave columns out (others: ignore in the source)"
+def read_readings(
+    assets: Assets,
+    source: SourceFields,
+    records: Sequence[Record],
+    zone: tzinfo,
+    by: str | None = None,
+    headroom: Headroom | None = None,
+) -> Declared:
+    """Return the readings of records in the types and units of their variables. The first value of
+    a new variable decides its type.
+
+    `zone`: of the plant, for stamps without one if the source names none. `by`: the source that is
+    noted at variables without one; None for rows without a source. `headroom`: the number of names
+    that the rows may declare; None for no bound.
+    """
+    delivery = _Delivery(assets, source, zone, by, headroom)
+    heads = delivery.heads(records)
+    readings = [row for _, row in delivery.each(heads, delivery.reading)]
+    changed = [columns.changed() for columns in delivery.by_asset.values() if columns.added]
+    return Declared(
+        *delivery.refusals(),
+        readings=readings,
+        assets=changed,
+        new=new_names(delivery.stored, changed),
+        relations=delivery.relations,
+    )
+
+
+def read_events(
+    assets: Assets,
+    source: SourceFields,
+    records: Sequence[Record],
+    zone: tzinfo,
+    by: str | None = None,
+    headroom: Headroom | None = None,
+) -> Declared:
+    """Return the events of records in the durations of their types. The arguments are those of
+    `read_readings`."""
+    delivery = _Delivery(assets, source, zone, by, headroom)
+    heads = delivery.heads(records)
+    columns = source.events
+    delivery.keys |= {columns.end_column} | ({columns.type_column} if not columns.type else set())
+    stored = {type.name: type for type in assets.event_types()}
+    types = dict(stored)
+    names = TextNames("event type", columns.type_prefix, lambda: titles_by_name(stored.values()))
+    new: list[Asset] = []
+    lasting = columns.lasting
+    if lasting is None:
+        lasting = any(
+            columns.end_column in row or find_part(row, columns.end_column) is not None
+            for _, (row, _, _) in heads
         )
 
+    def read(head: _RowHead, faults: Faults) -> EventRow:
+        record, asset, start = head
+        name = columns.type or delivery.name(record, columns.type_column, names)
+        has_end = find_part(record, columns.end_column) not in (None, "")
+        end = delivery.instant(record, columns.end_column) if has_end else None
+        if end is not None and end < start:
+            raise RowRefused("the end lies before the start", columns.end_column)
+        duration: Literal["lasting", "instant"] = "lasting" if lasting else "instant"
+        title = names.texts.get(name)
+        type = types.get(name) or EventType(name=name, title=title, duration=duration)
+        if type.duration == "instant" and end not in (None, start):
+            raise RowRefused(
+                f"events of type {shown(name)} are instant, and this one has an end after its start"
+            )
+        samples = delivery.samples(delivery.fields(record), faults)
+        of_asset = delivery.by_asset[asset]
+        if headroom is not None:
+            headroom.take([asset] if of_asset.is_new else [], [] if name in types else [name])
+        if of_asset.is_new:
+            new.append(of_asset.asset)
+        of_asset.is_new = False
+        types[name] = type
+        attributes = {name: value for name, (_, value) in samples.items() if value is not None}
+        end = start if type.duration == "instant" else end
+        return EventRow(asset, name, start, end, source.name, attributes)
 
-def refuse_surplus(headroom: Headroom, names: NewNames, file: str) -> None:
-    """Count what a file declares, which is stored whole or not at all. Raises BeyondBounds if a
-    bound does not allow it."""
-    try:
-        headroom.take(names.assets, [*names.variables, *names.event_types])
-    except RowBeyondBounds as refusal:
-        raise BeyondBounds(f"{file}: {refusal}; nothing of the file is stored") from refusal
-
-
-def declarer_of(source: str | None, sender: str | None) -> str:
-    """Return the name under which declarations are counted: the source, or the sender, whose name
-    has a blank."""
-    return source if source is not None else f"sender {sender or 'unknown'}"
-
-
-def spoken(declarer: str) -> str:
-    """Return a declarer in words for people."""
-    return declarer if " " in declarer else f"source {declarer}"
+    events = [event for _, event in delivery.each(heads, read)]
+    new_types = [type for name, type in types.items() if name not in stored]
+    return Declared(
+        *delivery.refusals(),
+        events=events,
+        assets=new,
+        event_types=new_types,
+        new=NewNames([asset.name for asset in new], (), [type.name for type in new_types]),
+    )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -32,7 +33,7 @@ from alerting.ports import (
 )
 from alerting.stores.deliveries_and_changes import DeadMessages
 from alerting.usecases.sources.message_parts import TOPIC_VARIABLE, VALUES
-from alerting.usecases.sources.records import RefusedRow
+from alerting.usecases.sources.records import Declared, RefusedRow
 from alerting.usecases.sources.status import (
     SHOWN,
     SOURCES,
@@ -178,6 +179,37 @@ def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[Dea
     letters.add_dead(dead)
 
 
+class _FittedMessages(NamedTuple):
+    """Rows of messages as they would be stored; by the position of a message, why it cannot be
+    read, and the first reason why a row of it is refused."""
+
+    rows: Declared
+    unreadable: Mapping[int, str]
+    refused: Mapping[int, str]
+
+
+def _fit(
+    plant: SourcePorts, source: StreamedSource, messages: Sequence[BrokerMessage]
+) -> _FittedMessages:
+    records: list[Record] = []
+    owners: list[int] = []
+    unreadable: dict[int, str] = {}
+    read = topic_reader(source)
+    for position, message in enumerate(messages):
+        try:
+            rows = read(message)
+        except ValueError as fault:
+            unreadable[position] = str(fault)
+            continue
+        records += rows
+        owners += [position] * len(rows)
+    fitted = fit(plant, source, records, source.name)
+    refused: dict[int, str] = {}
+    for row in fitted.refused:
+        refused.setdefault(owners[row.line - 1], row.reason)
+    return _FittedMessages(fitted, unreadable, refused)
+
+
 def _store(
     plant: SourcePorts,
     source: StreamedSource,
@@ -188,32 +220,16 @@ def _store(
 ) -> StreamCount:
     """Store the rows of messages. Messages that cannot be read, or that have a refused row, are put
     aside first."""
-    records: list[Record] = []
-    owners: list[int] = []
-    reasons: dict[int, str] = {}
-    read = topic_reader(source)
-    for number, message in enumerate(messages):
-        try:
-            rows = read(message)
-        except ValueError as fault:
-            reasons[number] = str(fault)
-            continue
-        records += rows
-        owners += [number] * len(rows)
-    fitted = fit(plant, source, records, source.name)
-    for row in fitted.refused:
-        reasons.setdefault(owners[row.line - 1], row.reason)
-    put_aside(
-        [_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())]
-    )
+    fitted, unreadable, refused = _fit(plant, source, messages)
+    reasons = {**unreadable, **refused}
+    put_aside([_dead(source, messages[n], reason) for n, reason in sorted(reasons.items())])
     new = store(plant, fitted, now, by=source.name).new
-    fitting: list[ReadingRow | EventRow] = [*fitted.readings, *fitted.events]
-    if fitting:
-        stored(fitting)
-    if unreadable := len(reasons) - len({owners[row.line - 1] for row in fitted.refused}):
-        plant.deliveries.record(
-            source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)])
-        )
+    rows: list[ReadingRow | EventRow] = [*fitted.readings, *fitted.events]
+    if rows:
+        stored(rows)
+    if unreadable:
+        why = unreadable[max(unreadable)]
+        plant.deliveries.record(source.name, Delivered(now, 0, len(unreadable), why=why))
     return StreamCount(len(messages), new, len(reasons))
 
 
@@ -352,24 +368,16 @@ def try_messages(
 ) -> SourceTrial:
     """Return the first rows of messages as they would be stored, and the first refused ones, by the
     number of their message. `now`: the notes name readings after it."""
-    read = topic_reader(source)
-    records: list[Record] = []
-    owners: list[int] = []
-    refused: list[RefusedRow] = []
-    for number, message in enumerate(look.messages, 1):
-        try:
-            rows = read(message)
-        except ValueError as fault:
-            refused.append(RefusedRow(number, str(fault)))
-            continue
-        records += rows
-        owners += [number] * len(rows)
-    fitted = fit(plant, source, records, source.name)
-    refused += [RefusedRow(owners[row.line - 1], row.reason) for row in fitted.refused]
-    rows_shown = [*describe_rows(fitted.readings), *describe_rows(fitted.events)][:SHOWN]
-    refused.sort(key=lambda row: row.line)
-    notes = [*look.notes, *doubtful_notes(fitted.readings, now)]
-    return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], notes)
+    fitted, unreadable, refused = _fit(plant, source, look.messages)
+    reasons = sorted({**unreadable, **refused}.items())
+    rows = [*describe_rows(fitted.readings), *describe_rows(fitted.events)]
+    return SourceTrial(
+        source.name,
+        len(look.messages),
+        rows[:SHOWN],
+        [RefusedRow(position + 1, reason) for position, reason in reasons[:SHOWN]],
+        [*look.notes, *doubtful_notes(fitted.readings, now)],
+    )
 
 
 MOST_ROWS = 100_000
@@ -389,13 +397,15 @@ class Repeated(dict[str, Any]):
     """An object in which a name occurs twice: readers differ in the value that they take. `name`:
     the first such name."""
 
-    def __init__(self, pairs: Sequence[tuple[str, Any]], name: str) -> None:
-        super().__init__(pairs)
-        self.name = name
+    name = ""
 
 
 class RepeatedName(ValueError):
-    """Refusal of JSON with an object in which a name occurs twice."""
+    """Refusal of JSON with an object in which a name occurs twice. `value`: of the JSON."""
+
+    def __init__(self, why: str, value: Any) -> None:
+        super().__init__(why)
+        self.value = value
 
 
 class TooDeep(UserError):
@@ -419,40 +429,6 @@ def parse_json(text: str | bytes) -> Any:
     no JSON, or has an object in which a name occurs twice, and RecursionError if it nests too
     deeply.
     """
-    parsed = _parse(text)
-    if isinstance(parsed, _Doubtful):
-        if (why := repeated_name(parsed.value)) is not None:
-            raise RepeatedName(why)
-        return parsed.value
-    return parsed
-
-
-@dataclass(frozen=True)
-class _Doubtful:
-    """A parsed value in which objects may be `Repeated`."""
-
-    value: Any
-
-
-def repeated_name(value: Any) -> str | None:
-    """Return why an object within a parsed value is refused; None if in each every name occurs
-    once."""
-    repeated = next(_find_repeated(value), None)
-    return None if repeated is None else f"{shown(repeated.name)} occurs twice in one object"
-
-
-def _find_repeated(value: Any) -> Iterator[Repeated]:
-    if isinstance(value, Repeated):
-        yield value
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, dict | list):
-                yield from _find_repeated(item)
-
-
-def _parse(text: str | bytes) -> Any:
-    """Return the value of a JSON text, as `_Doubtful` if names may occur twice in one of its
-    objects."""
     try:
         value = _decode(text)
         plain = text if isinstance(text, str) else text.decode("utf-8")
@@ -460,7 +436,20 @@ def _parse(text: str | bytes) -> Any:
             return value
     except (ValueError, RecursionError, msgspec.DecodeError):
         plain = text if isinstance(text, str) else text.decode("utf-8")
-    return _Doubtful(json.loads(plain, object_pairs_hook=_object, parse_float=_number))
+    value = json.loads(plain, object_pairs_hook=_object, parse_float=_number)
+    if (why := repeated_name(value)) is not None:
+        raise RepeatedName(why, value)
+    return value
+
+
+def repeated_name(value: Any) -> str | None:
+    """Return why an object within a parsed value is refused; None if in each every name occurs
+    once."""
+    if isinstance(value, Repeated):
+        return f"{shown(value.name)} occurs twice in one object"
+    items = value.values() if isinstance(value, dict) else value
+    parts = items if isinstance(value, dict | list) else ()
+    return next((why for part in parts if (why := repeated_name(part)) is not None), None)
 
 
 def _count_names(value: Any) -> int:
@@ -495,12 +484,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) == len(pairs):
         return values
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            return Repeated(pairs, name)
-        seen.add(name)
-    raise AssertionError("fewer names than pairs, and none twice")
+    repeated = Repeated(values)
+    counts = Counter(name for name, _ in pairs)
+    repeated.name = next(name for name, count in counts.items() if count > 1)
+    return repeated
 
 
 def _number(text: str) -> float | Decimal:
@@ -511,16 +498,19 @@ def _number(text: str) -> float | Decimal:
 def read_json(text: str) -> JsonRows:
     """Return the row or the rows of a JSON text. Raises UserError if it is not JSON, or holds
     anything but rows."""
+    is_repeated = False
     try:
-        parsed = _parse(text)
+        value = parse_json(text)
     except RecursionError:
         raise TooDeep("the rows nest too deeply") from None
+    except RepeatedName as fault:
+        value = fault.value
+        is_repeated = True
     except ValueError as fault:
         raise UserError(
             f"the body is not JSON: {fault}; NDJSON, one row per line, has the type "
             "application/x-ndjson"
         ) from None
-    value = parsed.value if isinstance(parsed, _Doubtful) else parsed
     rows = [value] if isinstance(value, Mapping) else value
     if not isinstance(rows, list):
         raise UserError(
@@ -530,12 +520,13 @@ def read_json(text: str) -> JsonRows:
     for line, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise UserError(f"row {line} is not an object: {shown(row)}")
-    faults: dict[int, str] = {}
-    if isinstance(parsed, _Doubtful):
-        faults = {
-            line: why for line, row in enumerate(rows, 1) if (why := repeated_name(row)) is not None
-        }
-    return JsonRows({line: row for line, row in enumerate(rows, 1) if line not in faults}, faults)
+    lines = dict(enumerate(rows, 1))
+    unreadable = {
+        line: why
+        for line, row in lines.items()
+        if is_repeated and (why := repeated_name(row)) is not None
+    }
+    return JsonRows({n: row for n, row in lines.items() if n not in unreadable}, unreadable)
 
 
 def read_lines(text: str) -> JsonRows:

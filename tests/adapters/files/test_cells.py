@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from alerting.adapters.files.cells import (
-    MISSING_TEXTS,
     NO_INSTANT,
     clean,
     filled_cells,
@@ -17,6 +16,7 @@ from alerting.adapters.files.cells import (
 )
 from alerting.adapters.files.times.instants import StampReader
 from alerting.readings.history import to_millis
+from alerting.readings.written_values import MISSING_TEXTS
 
 pytestmark = pytest.mark.fast
 

@@ -75,7 +75,7 @@ STATED = {
     "separator": ",",
     "decimal": ".",
     "encoding": "utf-8",
-    "header_line": 1,
+    "header_line": 2,
     "columns": ("ts", "asset", "temperature"),
     "is_wide": True,
     "only": ("temperature",),
@@ -103,10 +103,12 @@ def called_for(path, form):
 
 def test_a_stated_field_skips_its_finder(tmp_path):
     path = tmp_path / "one.csv"
-    path.write_text("clock,asset,temperature\n2026-01-01T00:00:00Z,oven-1,2.5\n")
+    rows = "".join(f"17672256{second},oven-1,2.5\n" for second in (10, 20))
+    path.write_text(f"Line 3\nclock,asset,temperature\n{rows}")
     searched = called_for(path, FileForm())
     assert {*FINDERS.values()} - searched == set()
     for field, finder in FINDERS.items():
         value = "clock" if field == "time" else STATED[field]
         assert finder not in called_for(path, FileForm(**{field: value})), field
-    assert not {*FINDERS.values()} & called_for(path, FileForm(**STATED))
+    others = {"cell_kind", "usual_width", "number_form", "contains_stamps", "zone_in"}
+    assert not {*FINDERS.values(), *others} & called_for(path, FileForm(**STATED))

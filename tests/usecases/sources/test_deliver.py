@@ -171,8 +171,8 @@ def test_a_value_of_another_type_than_declared_is_refused_and_the_others_of_its_
         ("oven-1", NOON, {"new": 1.0}),
     ]
     assert refused == {
-        2: "temperature: 'hot' is not a number, as which the variable is declared",
-        3: "running: 2.0 is not a boolean, as which the variable is declared",
+        2: "temperature: 'hot' is not a number",
+        3: "running: 2.0 is neither true nor false",
     }
 
 

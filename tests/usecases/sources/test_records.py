@@ -4,9 +4,11 @@ from datetime import UTC
 
 import pytest
 
+from alerting.definitions.asset_documents import Variable
 from alerting.definitions.sources import parse_source
-from alerting.usecases.sources.message_parts import RowRefused
-from alerting.usecases.sources.records import RecordMapping
+from alerting.usecases.sources.records import read_readings
+from tests.builders import at, oven
+from tests.in_memory_platform import memory_platform
 
 pytestmark = pytest.mark.fast
 
@@ -25,18 +27,33 @@ VALUES = [
 ]
 
 
-def read(mapping, values):
-    faults = []
-    row = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values}
-    try:
-        return mapping.reading(row, faults), [str(fault) for fault in faults]
-    except RowRefused as refusal:
-        return str(refusal)
+KNOWN = {"a": 1.0, "b": 2.0}
 
 
-def test_a_row_of_known_columns_is_read_as_the_first_one():
-    known = RecordMapping(MQTT, UTC)
-    read(known, {"a": 1.0, "b": 2.0})
-    assert [read(known, one) for one in VALUES] == [
-        read(RecordMapping(MQTT, UTC), one) for one in VALUES
+def read(*rows, quality=None):
+    """Return the last of some rows as it is read, and why it is refused."""
+    platform = memory_platform()
+    platform.assets.store_assets([oven(a=Variable(), b=Variable())])
+    records = [
+        {"ts": at(minute).isoformat(), "asset": "oven-1", "values": row}
+        for minute, row in enumerate(rows, 1 - len(rows))
     ]
+    source = MQTT.model_copy(update={"quality": quality})
+    found = read_readings(platform.assets, source, records, UTC)
+    reasons = [refused.reason for refused in found.refused if refused.line == len(rows)]
+    return [row for row in found.readings if row.ts == at(0)], reasons
+
+
+@pytest.mark.parametrize("quality", [None, "quality"])
+def test_a_row_of_known_columns_is_read_as_the_first_one(quality):
+    for row in VALUES:
+        assert read(KNOWN, row, quality=quality) == read(row, quality=quality)
+        assert read(row, KNOWN, quality=quality) == read(KNOWN, quality=quality)
+    assert read({}, {}) == ([], ["has no value"])
+
+
+def test_a_quality_is_that_of_the_variable_of_its_column():
+    source = parse_source({"name": "gate", "kind": "http", "asset": "oven-1"})
+    rows = [{"ts": at(0), "mass [g]": 5, "quality": {"mass": "uncertain"}}]
+    [row] = read_readings(memory_platform().assets, source, rows, UTC).readings
+    assert (row.values, row.quality) == ({"mass": 5.0}, {"mass": "uncertain"})

@@ -2,14 +2,14 @@
 and which columns are a table of their own beside another one."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
-from alerting.adapters.files.heads.head_lines import EMPTY, STAMP, TEXTS, HeadLine
-
-_KIND = re.compile(r"(?i)(kind|art|statisti[ck]\w*|aggregat\w*|calc\w*)\W*")
+from alerting.adapters.files.heads.head_lines import EMPTY, FILLED, STAMP, TEXTS, HeadLine
+from alerting.readings.vocabulary import VOCABULARY
 
 
 class Names(NamedTuple):
@@ -55,13 +55,14 @@ class ColumnLayout:
             line = next((line for line in further if line.kind(column) in TEXTS), base)
             titles[column] = line.cell(column)
             used.add(line.number)
-        is_kind = 0 in self.times and _KIND.fullmatch(base.cell(0)) is not None  # Min, Max
+        kind = re.fullmatch(VOCABULARY["heads"]["kind"], base.cell(0))  # above Min and Max
+        is_kind = 0 in self.times and kind is not None
         if is_kind or _repeated(titles[c] for c in self._columns_of(titles)):
             titles, more = self._make_distinct(titles, base, aligned if is_kind else nearest)
             used |= more
         tables = self._tables(titles)
         is_numbered = bool(_repeated(titles)) and bool(
-            tables or may_number or any(2 * line.filled >= self.width for line in aligned)
+            tables or may_number or any(2 * line.count(FILLED) >= self.width for line in aligned)
         )
         return Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
 
@@ -81,18 +82,13 @@ class ColumnLayout:
                 is_code = 2 * sum(line.kind(c) in TEXTS for c in columns) < len(columns)
                 if is_code == codes and not _repeated(joined[c] for c in columns):
                     return joined, {line.number}
-        used = set()
         joined = titles
+        used = set()
         for line in nearest:
-            before = joined
-            joined = self._join(line, base, before)
-            if len(_repeated(joined)) < len(_repeated(before)) or len({*joined}) > len({*before}):
+            if _repeated(joined[c] for c in columns):
+                joined = self._join(line, base, joined)
                 used.add(line.number)
-            else:
-                joined = before
-            if not _repeated(joined[c] for c in columns):
-                break
-        return joined, used
+        return (joined, used) if len({*joined}) > len({*titles}) else (titles, set())
 
     def _join(self, line: HeadLine, base: HeadLine, titles: Sequence[str]) -> list[str]:
         """Return the titles after those of a line above: a merged cell there is empty, and belongs
@@ -115,27 +111,25 @@ class ColumnLayout:
         """Return the columns of tables side by side: an empty column is between them, or the title
         of the stamps comes again."""
         groups: list[list[int]] = [[]]
-        first = next(iter(self.times), None)
+        first = next(iter(self.times), 0)
         for column, title in enumerate(titles[: self.width]):
             is_gap = not title and self.kinds[column] == EMPTY
-            is_later = first is not None and column != first and column in self.times
-            is_again = is_later and title and _stem(title) == _stem(titles[first or 0])
-            if is_gap or is_again:
+            is_later = title and column in self.times and column != first
+            if is_gap or (is_later and _stem(title) == _stem(titles[first])):
                 groups.append([])
             if not is_gap:
                 groups[-1].append(column)
-        tables: list[list[int]] = []
+        tables: list[list[int]] = [[]]
         for group in groups:
-            stamped = [any(column in self.times for column in g) for g in (group, *tables[-1:])]
-            if tables and not all(stamped):
-                tables[-1] += group
-            else:
+            if all(self.times.keys() & {*g} for g in (group, tables[-1])):
                 tables.append(group)
+            else:
+                tables[-1] = [*tables[-1], *group]
         return tuple(map(tuple, tables)) if len(tables) > 1 else ()
 
 
 def _repeated(titles: Iterable[str]) -> set[str]:
-    return {title for title, count in Counter(titles).items() if title and count > 1}
+    return {title for title, times in Counter(titles).items() if title and times > 1}
 
 
 def _stem(title: str) -> str:
@@ -145,9 +139,6 @@ def _stem(title: str) -> str:
 
 def _number(titles: Sequence[str]) -> list[str]:
     """Return the titles, each that comes again with its number: `Date`, `Date (2)`."""
-    counts: Counter[str] = Counter()
-    numbered = []
-    for title in titles:
-        counts[title] += 1
-        numbered.append(f"{title} ({counts[title]})" if title and counts[title] > 1 else title)
-    return numbered
+    counters: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    numbered = ((title, next(counters[title])) for title in titles)
+    return [f"{title} ({number})" if title and number > 1 else title for title, number in numbered]

@@ -5,12 +5,14 @@ hold numbers or stamps."""
 import csv
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
-from alerting.adapters.files.chunks import MOST_COLUMNS, StatedTimes, read_titles
+from alerting.adapters.files.chunks import MOST_COLUMNS, read_titles
 from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
 from alerting.adapters.files.heads.head_lines import (
     EMPTY,
+    FILLED,
     NUMBER,
     SEPARATORS,
     STAMP,
@@ -27,7 +29,6 @@ from alerting.adapters.files.heads.head_lines import (
     read_records,
     split_record,
     usual_width,
-    with_stamps,
 )
 from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
@@ -35,21 +36,13 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
 from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import split_title
+from alerting.readings.vocabulary import VOCABULARY
 
 _BELOW = 5  # lines in which titles may follow a line of a preamble that looks like a row
 _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
-_TYPE_WORD = re.compile(
-    r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
-    r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
-)
-_TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
-_PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
-_UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unidad(es)?)(?![^\W_])")
-_AT_END = re.compile(  # titles of cells that most rows leave out
-    r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
-)
+_WORDS = {role: re.compile(words) for role, words in VOCABULARY["heads"].items()}
 
 
 def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
@@ -75,9 +68,12 @@ def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead
             f"{path!s}: --header-line {header_line}: the titles must be in the first "
             f"{records[-1].last} lines of this file"
         )
+    marks = [m for m in SEPARATORS if any(m in r.text for r in records)]
+    marks = [separator] if separator else marks
+    plain = [find_plain_head(records, mark, form) for mark in marks if form.header_line != 0]
+    if len(heads := [head for head in plain if head]) == 1:
+        return heads[0]
     separator = separator or choose_separator([r for r in records if r.text.strip()])
-    if form.header_line != 0 and (head := find_plain_head(records, separator, form)):
-        return head
     lines = [split_record(record, separator) for record in records]
     top = next(line for line in lines if line.fields)
     try:
@@ -132,26 +128,26 @@ class _Head:
         rows = [line for line in self.lines if len(line.fields) == self.width]
         rows = list({line.text: line for line in reversed(rows)}.values())[::-1]
         later = rows[len(rows) // 2 :]
+        columns = range(self.width)
         # a column may have cells at the begin of the file only
         by_all = zip(column_kinds(later, self.width), column_kinds(rows, self.width), strict=True)
         self.kinds = "".join(
             kind if kind != EMPTY or of_all not in TYPED else of_all for kind, of_all in by_all
         )
-        if STAMP not in self.kinds:
-            self._find_count(later)
+        cells = [[row.fields[c] for row in later if row.kinds[c] == NUMBER] for c in columns]
+        counts = [c for c in columns if self.kinds[c] == NUMBER and counts_time(cells[c])]
+        for c in counts[:1] if STAMP not in self.kinds else ():  # a count of time is a stamp
+            self.lines = [
+                line._replace(kinds=line.kinds[:c] + STAMP + line.kinds[c + 1 :])
+                if has_day(line.cell(c))
+                else line
+                for line in self.lines
+            ]
+            self.kinds = self.kinds[:c] + STAMP + self.kinds[c + 1 :]
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
         self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
         self.typed = [c for c in used if self.kinds[c] in TYPED]
         self.values = [c for c in used if c not in self.times] or used
-
-    def _find_count(self, rows: Sequence[HeadLine]) -> None:
-        """Take the first column of numbers that count time for one of stamps."""
-        for column in range(self.width):
-            cells = [row.fields[column] for row in rows if row.kinds[column] == NUMBER]
-            if self.kinds[column] == NUMBER and counts_time(cells):
-                self.lines = [with_stamps(line, column) for line in self.lines]
-                self.kinds = self.kinds[:column] + STAMP + self.kinds[column + 1 :]
-                return
 
     def read(self) -> FileHead:
         """Return the head. Raises UserError if what is stated cannot be."""
@@ -161,10 +157,11 @@ class _Head:
         units = self._unit_line([i for i in block if i != base], base)
         if self.header_line is None:
             base = self._best_titles([i for i in block if i != units], first)
-            commented = self._commented_titles(first) if base is None else None
-            if commented is not None:
-                lines = sorted([*self.lines, *self.comments])
-                return _Head(self.path, self.separator, lines, commented, self.columns).read()
+            above = [c for c in self.comments if first is None or c < self.lines[first]][-1:]
+            for line in above if base is None else ():  # the lowest comment may hold the titles
+                if len(line.fields) == self.width and not line.count(TYPED) and self._clashes(line):
+                    lines = sorted([*self.lines, *self.comments])
+                    return _Head(self.path, self.separator, lines, line.number, self.columns).read()
         return self._assemble(base, units if base is not None else None, block, first)
 
     def _is_row(self, line: HeadLine) -> bool:
@@ -183,36 +180,30 @@ class _Head:
         if self.header_line == 0 and not self.times:
             whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
             return next(whole, None)
-        for i in range(start, len(self.lines)):
-            if self._is_row(self.lines[i]) and (start or not self._is_preamble(i)):
+        for i, line in [*enumerate(self.lines)][start:]:
+            is_whole = start or (not self._clashes(line) and 2 * line.count(FILLED) > self.width)
+            has_titles_below = not is_whole and any(
+                below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
+                for below in self.lines[i + 1 : i + 1 + _BELOW]
+            )
+            if self._is_row(line) and not has_titles_below:
                 return i
         return None
-
-    def _is_preamble(self, index: int) -> bool:
-        """Return whether a line that looks like a row has titles below it."""
-        line = self.lines[index]
-        if not self._clashes(line) and 2 * line.filled > self.width:
-            return False
-        return any(
-            below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
-            for below in self.lines[index + 1 : index + 1 + _BELOW]
-        )
 
     def _block(self, first: int | None, base: int | None) -> range:
         """Return the lines directly above the first row, which may name columns or units."""
         end = len(self.lines) if first is None else first
-        while end and (not self.lines[end - 1].filled or self._is_heading(end - 1)):
+        while end:
+            line, above = self.lines[end - 1], self.lines[end - 2 if end > 1 else 0]
+            is_whole = end > 1 and len(above.fields) >= self.width - 1 and self._clashes(above)
+            # one text below a whole line of the head: `Sampling Data`
+            if line.count(FILLED) and not (len(line.fields) == 1 < self.width and is_whole):
+                break
             end -= 1
         start = end
         while start and len(self.lines[start - 1].fields) >= min(2, self.width):
             start -= 1
         return range(start, end) if base is None or start <= base < end else range(base, base + 1)
-
-    def _is_heading(self, index: int) -> bool:
-        """Return whether a line is one text below a whole line of the head: `Sampling Data`."""
-        above = self.lines[index - 1]
-        is_whole = len(above.fields) >= self.width - 1 and self._clashes(above)
-        return len(self.lines[index].fields) == 1 < self.width and is_whole and index > 0
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
@@ -238,12 +229,15 @@ class _Head:
         """Return the line that names the columns best: the lowest with a name for each; else the
         one with names of most. None if none does."""
         if first is None:
-            return self._first_texts()
+            filled = [i for i, line in enumerate(self.lines) if line.fields]
+            wide = [i for i in filled if self.lines[i].count(FILLED) >= min(2, self.width)]
+            wide = [i for i in wide if len(self.lines[i].fields) >= self.width - 1]
+            return next(iter(wide or filled), None)  # of a table of texts
         named = [
             i
             for i in block
             if self.lines[i].count(TEXTS)
-            and not (0 in self.times and _TYPE_LABEL.match(self.lines[i].cell(0)))
+            and not (0 in self.times and _WORDS["type_label"].match(self.lines[i].cell(0)))
         ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
@@ -263,36 +257,21 @@ class _Head:
 
         best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
-            self._refuse_shifted(best, first)
+            line = self.lines[first - 1] if best == first - 1 else None
+            if (
+                line
+                and not line.count(TYPED)
+                and 2 * line.count(FILLED) > self.width
+                and not self.columns
+            ):
+                raise UserError(
+                    f"{self.path!s}: the rows have {self.width} fields, but line {line.number} "
+                    f"names {len(line.fields)}: name all columns with --columns, in their order"
+                )
             return None
         texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
         is_whole = self._names_times(best) and self._covered(best) == len(self.values)
         return best if is_whole or 2 * texts >= len(self.values) else None
-
-    def _refuse_shifted(self, best: int | None, first: int) -> None:
-        """Refuse rows that have more fields than the line directly above them has titles."""
-        line = self.lines[first - 1] if best == first - 1 else None
-        if line and not line.count(TYPED) and 2 * line.filled > self.width and not self.columns:
-            raise UserError(
-                f"{self.path!s}: the rows have {self.width} fields, but line {line.number} names "
-                f"{len(line.fields)}: name all columns with --columns, in their order"
-            )
-
-    def _first_texts(self) -> int | None:
-        """Return the titles of a table of texts: the first line with fields enough."""
-        for i, line in enumerate(self.lines):
-            if line.filled >= min(2, self.width) and len(line.fields) >= self.width - 1:
-                return i
-        return next((i for i, line in enumerate(self.lines) if line.fields), None)
-
-    def _is_equal(self, index: int, base: int | None) -> bool:
-        """Return whether a line names several columns as well as the titles do."""
-        is_whole = len(self.values) > 2 and self._is_complete(index) and self._names_times(index)
-        return (
-            is_whole
-            and base not in (None, index)
-            and self._quality(index) >= self._quality(base or 0)
-        )
 
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
@@ -307,7 +286,7 @@ class _Head:
     def _quality(self, index: int) -> int:
         """Return how well texts name columns: 2 as words, 1 as codes, 0 as types and numbers."""
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
-        if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
+        if all(cell_kind(name) in TYPED or _WORDS["type"].match(name) for name in names):
             return 0
         words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
@@ -322,7 +301,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _UNIT_LABEL.search(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _WORDS["unit_label"].search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -337,25 +316,14 @@ class _Head:
             if column in self.times and unit:
                 continue
             if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
-                return self._has_unit_of_each_number(line)
+                # a unit for each of several columns of numbers; the first may be a count of rows
+                numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
+                units_of = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
+                is_of_all = 1 < len(numbers) == len(units_of) and max(map(len, units_of)) > 1
+                return bool(self.times) and is_of_all
             units += bool(unit)
             texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
         return units > 0 and (not texts or (bool(self.times) and units >= texts))
-
-    def _has_unit_of_each_number(self, line: HeadLine) -> bool:
-        """Return whether a line has a unit for each of several columns of numbers, whatever it has
-        for the others; the first column may be a count of rows."""
-        numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
-        units = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
-        return bool(self.times) and 1 < len(numbers) == len(units) and max(map(len, units)) > 1
-
-    def _commented_titles(self, first: int | None) -> int | None:
-        """Return the number of the lowest comment above the rows if it holds their titles."""
-        above = [c for c in self.comments if first is None or c < self.lines[first]]
-        lowest = above[-1] if above else None
-        if lowest is None or len(lowest.fields) != self.width or lowest.count(TYPED):
-            return None
-        return lowest.number if self._clashes(lowest) else None
 
     def _rows_start(self, base: int | None, units: int | None, first: int | None) -> int:
         """Return the first line that is no head. Of a table without stamps, it follows the titles
@@ -368,7 +336,7 @@ class _Head:
                 last = i
         for i in range(last + 1, len(self.lines)):
             line = self.lines[i]
-            if line.filled or (line.fields and not self.times):
+            if line.count(FILLED) or (line.fields and not self.times):
                 return i
         return len(self.lines)
 
@@ -378,7 +346,9 @@ class _Head:
         start = self._rows_start(base, units, first)
         last = self.lines[start].number - 1 if start < len(self.lines) else self.lines[-1].last
         comments = [line for line in self.comments if line.number <= last]
-        names = Names(self._numbers(), set())
+        stamps = [line.cell(c) for c in self.times for line in self.lines if line.kind(c) == STAMP]
+        ts = [c for c in self.times if len(self.times) == 1 and all(map(has_day, stamps))]
+        names = Names(["ts" if c in ts else f"column_{c + 1}" for c in range(self.width)], set())
         if base is not None:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
@@ -397,15 +367,24 @@ class _Head:
         unread = [
             line
             for line in self.lines[:start]
-            if line.filled
+            if line.count(FILLED)
             and line in untitled
             and line is not unit_line
-            and not _is_used(line, untitled, stated)
+            and not (any(stated) and stated != read_stated(o.fields for o in untitled if o != line))
         ]
         notes = self._notes(names, unread, start)
-        also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
+        whole = [i for i in block if self._is_complete(i) and self._names_times(i)]
+        also = [
+            self.lines[i].number
+            for i in whole
+            if i not in (units, base) and base is not None and len(self.values) > 2
+            if self._quality(i) >= self._quality(base)
+        ]
         notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
-        titles = self._stated_columns(names.titles) if self.columns else names.titles
+        titles = self.columns or names.titles
+        usual = (len(names.titles), self.width, len(self.kinds.rstrip(EMPTY)), len(titles))
+        if len(titles) not in usual[: 3 + (not self.columns or self._grows(len(names.titles)))]:
+            raise other_columns(self.path, len(titles), len(names.titles))
         return FileHead(
             separator=self.separator,
             lines=last,
@@ -416,33 +395,19 @@ class _Head:
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
             stated=stated,
-            comments=self._marks(last),
+            comments=tuple(  # `#` anywhere, another mark only above the rows
+                mark
+                for mark in COMMENTS
+                if any(
+                    line.text.startswith(mark) and (mark == "#" or line.number <= last)
+                    for line in self.comments
+                )
+            ),
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
             tables=names.tables,
             grows=self._grows(len(names.titles)),
         )
-
-    def _marks(self, last: int) -> tuple[str, ...]:
-        """Return what begins comments: `#` anywhere, another mark only above the rows."""
-        return tuple(
-            mark
-            for mark in COMMENTS
-            if any(
-                line.text.startswith(mark) and (mark == "#" or line.number <= last)
-                for line in self.comments
-            )
-        )
-
-    def _numbers(self) -> list[str]:
-        """Return titles for columns without any; that of the stamps is `ts` if it is plain."""
-        titles = [f"column_{number}" for number in range(1, self.width + 1)]
-        if len(self.times) == 1:
-            (column,) = self.times
-            cells = [line.cell(column) for line in self.lines if line.kind(column) == STAMP]
-            if all(map(has_day, cells)):
-                titles[column] = "ts"
-        return titles
 
     def _units(self, titles: Sequence[str], line: HeadLine | None) -> tuple[str, ...]:
         cells = [line.cell(c).strip("[]()").strip() if line else "" for c in range(len(titles))]
@@ -450,7 +415,7 @@ class _Head:
             ""
             if c in self.times
             or split_title(title).unit
-            or _PLACEHOLDER.fullmatch(cell)
+            or _WORDS["placeholder"].fullmatch(cell)
             or cell == title
             or (c == 0 and not cell_unit(cell))
             or (self.kinds[c : c + 1] == TEXT and not cell_unit(cell))
@@ -467,17 +432,9 @@ class _Head:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
-        if self._grows(len(named)):
-            return len(named)
-        if self.width > count:
-            return self.width if not self.kinds[count:].strip(EMPTY) else count
-        return self.width if all(map(_AT_END.match, titles[self.width :])) else count
-
-    def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        usual = (len(titles), self.width, len(self.kinds.rstrip(EMPTY)))
-        if len(self.columns) not in usual and not self._grows(len(titles)):
-            raise other_columns(self.path, len(self.columns), len(titles))
-        return list(self.columns)
+        lacks_remarks = all(map(_WORDS["at_end"].match, titles[self.width :]))
+        is_cut = self.kinds[count:].strip(EMPTY) or not lacks_remarks
+        return len(named) if self._grows(len(named)) else count if is_cut else self.width
 
     def _notes(self, names: Names, unread: Sequence[HeadLine], start: int) -> list[str]:
         """Return what the form does not say: which lines are not read, and titles that changed."""
@@ -515,28 +472,17 @@ def other_columns(path: Path, stated: int, columns: int) -> UserError:
     )
 
 
-def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> bool:
-    """Return whether a statement on the times comes from this line."""
-    return any(stated) and stated != read_stated(
-        record.fields for record in above if record != line
-    )
-
-
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _UNIT_LABEL.search(cell):
+    if column == 0 and _WORDS["unit_label"].search(cell):
         return True
-    return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
+    return _WORDS["placeholder"].fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
     """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
     texts: list[str] = []
-    start = 0
-    for end in range(1, len(numbers) + 1):
-        if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
-            continue
-        row = numbers[start:end]
-        texts += map(str, row) if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
-        start = end
+    for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        row = [str(number) for _, number in group]
+        texts += row if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
     return join_with_and(", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else "".join(texts)

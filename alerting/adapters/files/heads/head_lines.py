@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from alerting.adapters.files.cells import FAULT_TEXTS, MISSING_TEXTS
 from alerting.adapters.files.chunks import MOST_COLUMNS
 from alerting.adapters.files.heads.preamble import CLOCK
 from alerting.readings.foreign_columns import split_title
+from alerting.readings.written_values import FAULT_TEXTS, MISSING_TEXTS
 
 _MOST_LINES = 120
 _MOST_BYTES = 256 << 10
@@ -24,6 +24,7 @@ STAMP = "s"
 TEXT = "t"
 TEXTS = TEXT + WORD
 TYPED = NUMBER + STAMP
+FILLED = TYPED + TEXTS
 _MISSING = frozenset(MISSING_TEXTS)
 _FAULTS = frozenset(FAULT_TEXTS)
 _A_NUMBER = re.compile(
@@ -52,11 +53,6 @@ class HeadLine(NamedTuple):
     fields: tuple[str, ...] = ()
     kinds: str = ""
 
-    @property
-    def filled(self) -> int:
-        """Return the number of its filled fields."""
-        return len(self.kinds) - self.kinds.count(EMPTY)
-
     def count(self, kinds: str) -> int:
         """Return the number of its fields of these kinds."""
         return sum(map(self.kinds.count, kinds))
@@ -74,9 +70,11 @@ def read_records(data: bytes) -> Iterator[HeadLine]:
     """Yield the first records of a file, not split into fields."""
     start = 0
     number = 1
-    while start < len(data) and number <= _MOST_LINES:
-        if start > _MOST_BYTES and number > _LEAST_LINES:
-            return
+    while (
+        start < len(data)
+        and number <= _MOST_LINES
+        and (start <= _MOST_BYTES or number <= _LEAST_LINES)
+    ):
         end = line_end = data.find(b"\n", start) + 1 or len(data)
         count = 1
         while data.count(b'"', start, end) % 2 and end < len(data) and count < _LONGEST_RECORD:
@@ -142,17 +140,17 @@ def choose_separator(records: Sequence[HeadLine]) -> str:
     texts = [_outside_quotes(record.text) for record in records]
 
     def fitness(separator: str) -> tuple[bool, float, float, int]:
-        split = [split_record(record, separator, 50) for record in records]
+        split = (split_record(record, separator, 50) for record in records)
         lines = [line for line in split if line.fields]
         width = usual_width(lines)
-        rows = [line for line in lines if len(line.fields) == width]
-        filled = max(1, sum(line.count(TYPED + TEXT) for line in rows))
-        typed = sum(line.count(TYPED) for line in rows) / filled
+        kinds = [line.kinds for line in lines if len(line.fields) == width]
+        whole = Counter("".join(kinds))
+        typed = whole[NUMBER] + whole[STAMP]
         separates = separator in _outside_quotes(lines[0].text) or any(
             line.count(STAMP) or not line.count(NUMBER) for line in lines if len(line.fields) > 1
         )
         as_first = sum(len(line.fields) == len(lines[0].fields) for line in lines)
-        score = typed * len(rows) / len(lines)
+        score = typed / max(1, typed + whole[TEXT]) * len(kinds) / len(lines)
         return width > 1 and separates, score, as_first / len(lines), width
 
     scores = {separator: fitness(separator) for separator in SEPARATORS}
@@ -170,7 +168,7 @@ def usual_width(lines: Sequence[HeadLine]) -> int:
     """Return the number of fields of most lines, in which numbers and stamps count most."""
     weights: Counter[int] = Counter()
     for line in lines:
-        weights[len(line.fields)] += 10 * line.count(TYPED) + line.filled
+        weights[len(line.fields)] += 10 * line.count(TYPED) + line.count(FILLED)
     return max(weights, key=lambda width: weights[width], default=1)
 
 
@@ -191,20 +189,10 @@ def column_kinds(rows: Sequence[HeadLine], width: int) -> str:
 def counts_time(cells: Sequence[str]) -> bool:
     """Return whether cells of numbers are times: counts since 1970 in their order, or digits of a
     date and a clock."""
-    if len(cells) < 2 or cells[0] == cells[-1]:
-        return False
-    if all(map(_DIGITS_OF_DAY.match, cells)):
-        return True
-    if not all(map(_SINCE_1970.match, cells)):
-        return False
+    is_varied = len(cells) > 1 and cells[0] != cells[-1]
+    if not (is_varied and all(map(_SINCE_1970.match, cells))):
+        return is_varied and all(map(_DIGITS_OF_DAY.match, cells))
     counts = [int(cell[:10]) for cell in cells]
     in_order = sorted(counts)
-    first, last = _SECONDS
-    return in_order in (counts, counts[::-1]) and first < in_order[0] and in_order[-1] < last
-
-
-def with_stamps(line: HeadLine, column: int) -> HeadLine:
-    """Return a line in which a count of time in this column is a stamp."""
-    if not has_day(line.cell(column)):
-        return line
-    return line._replace(kinds=line.kinds[:column] + STAMP + line.kinds[column + 1 :])
+    is_recent = _SECONDS[0] < in_order[0] and in_order[-1] < _SECONDS[1]
+    return in_order in (counts, counts[::-1]) and is_recent

@@ -37,21 +37,28 @@ class FileHead:
 
 def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm) -> FileHead | None:
     """Return the head of a plain file: titles on one line, the first or the stated one, and rows
-    with one stamp from the next line on; None for any other."""
+    with one stamp from the next line on; None for any other. Where that line, all columns and those
+    of the times are stated, the kinds of cells are not looked for."""
     begin = form.header_line or 1
-    above = [split_record(record, separator) for record in records if record.number < begin]
-    lines = [split_record(record, separator) for record in records if record.number >= begin]
-    while lines and not lines[-1].text.strip():
-        lines.pop()
-    titles, *rows = lines or [HeadLine(0, 0, "")]
+    is_stated = bool(form.header_line and form.columns and form.time)
+    split = [split_record(record, separator, 0 if is_stated else None) for record in records]
+    above = [line for line in split if line.number < begin]
+    titles, *rows = split[len(above) :] or [HeadLine(0, 0, "")]
+    while rows and not rows[-1].text.strip():
+        rows.pop()
     width = len(titles.fields)
+    times = [*map(str.strip, (form.time or "").split("+")), form.time]
+    if is_stated:
+        cells = rows[0].fields if rows else ()
+        stamps = [c for title, c in zip(form.columns, cells, strict=False) if title in times]
+        has_stamps = any(any(map(str.isdigit, stamp)) for stamp in stamps)
+    else:
+        stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
+        has_stamps = len(stamped) == 1 and all(row.count(STAMP) for row in rows)
     is_titled = form.columns or titles.kinds == TEXT * width == TEXT * len({*titles.fields})
-    stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
-    is_plain = len(stamped) == 1 and all(
-        len(row.fields) == width and row.count(STAMP) for row in rows
-    )
-    is_marked = any(line.text.startswith((*COMMENTS, '"#')) for line in (*above, *lines))
-    if not (is_titled and is_plain) or is_marked or (form.header_line is None and above):
+    is_marked = any(line.text.startswith((*COMMENTS, '"#')) for line in split)
+    is_plain = is_titled and has_stamps and all(len(row.fields) == width for row in rows)
+    if not is_plain or is_marked or (form.header_line is None and above):
         return None
     if titles.number != begin or len(form.columns) not in (0, width):
         return None

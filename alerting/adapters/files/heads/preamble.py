@@ -7,22 +7,12 @@ from datetime import UTC, datetime
 from alerting.adapters.files.cells import NO_INSTANT, column
 from alerting.adapters.files.chunks import StatedTimes
 from alerting.adapters.files.recognition import stamp_format
-from alerting.adapters.files.times.stamp_formats import ORDERS, order_shown
+from alerting.adapters.files.times.stamp_formats import with_order
+from alerting.readings.vocabulary import VOCABULARY
 
 CLOCK = re.compile(r"(?i)^\d{1,2}:\d\d(:\d\d([.,:]\d{1,9})?)?(\s?[ap]\.?\s?m\.?)?$")
 _LABELLED = re.compile(r"^(?P<label>[^:=]{2,40}?)\s*[:=]\s*(?P<value>\S.*)$")
-_ZONE = re.compile(
-    r"(?i)^(time[ _-]?zone|zeitzone|fuseau( horaire)?|zona horaria|tz|(utc|gmt)[ _-]?offset)$"
-)
-_DATE = re.compile(
-    r"(?i)^((start|begin|test|log|logging|recording|measurement|measuring|mess|aufnahme)[ _-]?)?"
-    r"(date|datum|fecha)$|^(start|mess|aufnahme|beginn?)datum$|^date (of|du|de) .*$"
-)
-_START = re.compile(
-    r"(?i)^(start|beginn?|t0|début|debut|inicio)$|^\w*?(start|begin)[ _-]?(ed|time|zeit|at|of)\b.*$"
-    r"|^(startzeit(punkt)?|messbeginn|recording start|start .*time|(aufnahme|log)start)$"
-)
-_CLOCK_LABEL = re.compile(r"(?i)^(time|uhrzeit|zeit|heure|hora)$")
+_LABELS = {role: re.compile(words) for role, words in VOCABULARY["preamble"].items()}
 
 
 def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
@@ -30,14 +20,16 @@ def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
     that say the same the lowest counts."""
     zone = date = clock = start = None
     for label, value in _labelled_values(lines):
-        if _ZONE.match(label):
+        roles = {role for role, words in _LABELS.items() if words.match(label)}
+        stamp = _iso_stamp(value) if roles & {"date", "start"} else None
+        if "zone" in roles:
             zone = value
-        elif _DATE.match(label) and (stamp := _iso_stamp(value)):
+        elif "date" in roles and stamp:
             date = stamp[:10]
             start = stamp if "T" in stamp else start
-        elif _START.match(label) and (stamp := _iso_stamp(value)):
+        elif "start" in roles and stamp:
             start = stamp
-        elif (_START.match(label) or _CLOCK_LABEL.match(label)) and CLOCK.match(value):
+        elif roles & {"start", "clock"} and CLOCK.match(value):
             clock = value
     if clock and date and not start:
         start = _iso_stamp(f"{date} {clock}")
@@ -64,21 +56,10 @@ def _iso_stamp(text: str) -> str | None:
         return text.replace(" ", "T", 1) if len(text) > 10 else text
     except ValueError:
         cells = column([text])
-    form = stamp_format(cells)
-    if form is None:
-        return None
-    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
-    if mark is not None:
-        order = order_shown(cells, mark)
-        if order < 0:
-            return None
-        form = ORDERS[mark][order]
-    stamps = form.read(cells)
-    if int(stamps.at[0]) == NO_INSTANT:
+    form = with_order(stamp_format(cells), [cells])
+    stamps = form.read(cells) if form else None
+    if stamps is None or stamps.at[0] == NO_INSTANT:
         return None
     at = datetime.fromtimestamp(int(stamps.at[0]) / 1000, UTC).replace(tzinfo=None)
-    if ":" not in text:
-        return at.date().isoformat()
-    fraction = re.search(r":\d\d\.(\d{1,9})", text)
-    written = at.isoformat(timespec="seconds") + (f".{fraction[1]}" if fraction else "")
-    return written if stamps.naive[0] else f"{written}Z"
+    written = at.isoformat(timespec="milliseconds").removesuffix(".000")
+    return written + "Z" * (not stamps.naive[0]) if ":" in text else written[:10]

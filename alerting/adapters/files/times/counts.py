@@ -3,7 +3,6 @@ start of a recording."""
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +12,7 @@ from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArr
 from alerting.adapters.files.times.stamp_formats import LocalStamps
 from alerting.deferred import pa, pc
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
 
 _DAY_MS = 86_400_000
 _NUMBER = r"^[+-]?\d{1,19}([.,]\d{1,20})?([eE][+-]?\d{1,2})?$"
@@ -32,15 +32,6 @@ class CountFormat:
     unit: float
     origin: int
     is_local: bool = False
-
-    @property
-    def is_read_with_iso(self) -> bool:
-        """Return whether cells in this format are read where ISO 8601 is, also beside it."""
-        return self in COUNTS[:2]
-
-    def matches(self, cells: Cells) -> BoolArray:
-        """Return a mask of the cells that are numbers."""
-        return as_mask(pc.fill_null(pc.match_substring_regex(cells, _NUMBER), False))
 
     def read(self, cells: Cells, zone: ZoneInfo | None = None) -> LocalStamps:
         """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
@@ -79,15 +70,11 @@ def as_floats(cells: Cells) -> FloatArray:
     return floats
 
 
-def _numbers(cells: Cells) -> FloatArray:
+def mostly_numbers(cells: Cells) -> FloatArray:
+    """Return the numbers among cells if most filled ones are some; else none."""
     floats = as_floats(cells)
-    return floats[~np.isnan(floats)]
-
-
-def are_numbers(cells: Cells) -> bool:
-    """Return whether most filled cells are numbers."""
-    filled = len(cells) - cells.null_count
-    return bool(filled > 0 and len(_numbers(cells)) >= _MOSTLY * filled)
+    numbers = floats[~np.isnan(floats)]
+    return numbers if len(numbers) >= _MOSTLY * (len(cells) - cells.null_count) else numbers[:0]
 
 
 _1899 = -2_209_161_600_000
@@ -128,10 +115,10 @@ def count_format(cells: Cells, title: str, *, named: bool) -> CountFormat | None
     Days must go on from row to row, unless the column was `named` as that of the stamps, and have
     fractions, unless its title is that of a date.
     """
-    if not are_numbers(cells):
-        return None
-    numbers = _numbers(cells)
-    for count in COUNTS:
+    numbers = mostly_numbers(cells)
+    steps = np.diff(numbers)
+    steps = steps[steps != 0]
+    for count in COUNTS if len(numbers) else ():
         millis = numbers * count.unit + count.origin
         if count in _DAYS and _has_unit(title) and (count, title) != (_WINCC, "Time_ms"):
             continue
@@ -139,37 +126,16 @@ def count_format(cells: Cells, title: str, *, named: bool) -> CountFormat | None
             continue
         has_parts = bool((numbers != np.floor(numbers)).any())
         is_date = has_parts or re.match(_DATE_TITLE, title) is not None
-        is_titled = re.match(_DAYS_TITLE, title.strip()) is not None
-        plain = count not in _DAYS or named or (is_titled and is_date and _goes_on(numbers))
-        return count if plain else None
+        goes_on = len(steps) and max((steps > 0).mean(), (steps < 0).mean()) >= _MOSTLY
+        is_titled = goes_on and is_date and re.match(_DAYS_TITLE, title.strip()) is not None
+        return count if count not in _DAYS or named or is_titled else None
     return None
 
 
-def _goes_on(numbers: FloatArray) -> bool:
-    steps = np.diff(numbers)
-    steps = steps[steps != 0]
-    if not len(steps):
-        return False
-    return max(float((steps > 0).mean()), float((steps < 0).mean())) >= _MOSTLY
-
-
-class TimeUnit(NamedTuple):
-    """Unit of an elapsed time: its name, and its milliseconds."""
-
-    name: str
-    millis: float
-
-
-_SECONDS = TimeUnit("seconds", 1000)
-_UNITS = {
-    r"ns|nano\w*": TimeUnit("nanoseconds", 1e-6),
-    r"us|µs|μs|micro\w*|mikro\w*": TimeUnit("microseconds", 1e-3),
-    r"ms|msec\w*|milli\w*|mili\w*": TimeUnit("milliseconds", 1),
-    r"s|sec\w*|sek\w*|seg\w*": _SECONDS,
-    r"min|mins|minut\w*": TimeUnit("minutes", 60_000),
-    r"h|hr|hrs|hours?|std|stunden|heures?|horas?|ore|uur|godz\w*": TimeUnit("hours", 3_600_000),
-    r"d|days?|tage|jours?|d[ií]as?|giorni|dagen|dni": TimeUnit("days", _DAY_MS),
+_UNITS: dict[str, tuple[str, float]] = {
+    pattern: (name, millis) for pattern, (name, millis) in VOCABULARY["times"]["units"].items()
 }
+_SECONDS = ("seconds", 1000.0)
 _ELAPSED = (
     r"(?is)^(?:(?:(?:rel(?:\w*[^\W_])?|test|run|elapsed|messzeit|mess|total)[ _-]*)?"
     r"(?:time|zeit|t|temps|tiempo|tempo|tijd|czas|laufzeit|messzeit|x[ _-]?value)"
@@ -178,24 +144,15 @@ _ELAPSED = (
 )
 
 
-def elapsed_unit(title: str) -> TimeUnit | None:
-    """Return the unit of a title such as `Time (s)`, `Zeit [ms]` or `X_Value`; None for others."""
+def elapsed_unit(title: str) -> tuple[str, float] | None:
+    """Return the unit of a title such as `Time (s)`, `Zeit [ms]` or `X_Value`, and its
+    milliseconds; None for others."""
     match = re.match(_ELAPSED, title.strip())
     if match is None:
         return None
     word = (match["unit"] or title.strip()).lower()
     units = [unit for pattern, unit in _UNITS.items() if re.fullmatch(pattern, word)]
-    if units:
-        return units[0]
-    return None if match["unit"] else _SECONDS
-
-
-def is_elapsed_title(title: str) -> bool:
-    """Return whether a title names the time since a start in words."""
-    return (
-        re.match(r"(?i).*(elapsed|laufzeit|messzeit|rel|run|test|since|dur|écoulé)", title)
-        is not None
-    )
+    return units[0] if units else None if match["unit"] else _SECONDS
 
 
 def _has_unit(title: str) -> bool:
@@ -206,10 +163,8 @@ def _has_unit(title: str) -> bool:
 def is_elapsed(cells: Cells, title: str) -> bool:
     """Return whether a column holds numbers that go on below the title of an elapsed time, from
     near 0 if it has no unit."""
-    if elapsed_unit(title) is None:
-        return False
-    numbers = _numbers(cells)
-    if not are_numbers(cells) or len(numbers) < 2:
+    numbers = mostly_numbers(cells)
+    if elapsed_unit(title) is None or len(numbers) < 2:
         return False
     steps = np.diff(numbers)
     near = _has_unit(title) or abs(numbers[0]) <= max(10 * float(np.abs(steps).max()), 1)
@@ -218,5 +173,5 @@ def is_elapsed(cells: Cells, title: str) -> bool:
 
 def elapsed_format(title: str, start: int, shown_start: str) -> CountFormat:
     """Return the format of counts from a start (ms) on."""
-    unit = elapsed_unit(title) or _SECONDS
-    return CountFormat(f"{unit.name} since {shown_start}", unit.millis, start)
+    name, millis = elapsed_unit(title) or _SECONDS
+    return CountFormat(f"{name} since {shown_start}", millis, start)

@@ -1,10 +1,9 @@
 """Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,25 +18,19 @@ from alerting.deferred import pd
 from alerting.definitions.faults import format_duration, shown
 from alerting.definitions.wording.language import join_with_or, joined
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
+from alerting.readings.written_values import why_beyond
 
 _DAY_MS = 86_400_000
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass
-class ClockChange:
-    """Stamps in a repeated hour: how many are assigned to the first and the second hour."""
-
-    first: int = 0
-    second: int = 0
-
-
-@dataclass
 class LocalClock:
-    """Reader of the stamps of a file, chunk by chunk in order; `changes`: its findings by day."""
+    """Reader of the stamps of a file, chunk by chunk in order. `changes`: by day, how many stamps
+    in a repeated hour are assigned to the first and the second one."""
 
     zone: ZoneInfo
-    changes: dict[date, ClockChange] = field(default_factory=dict)
+    changes: dict[date, tuple[int, int]] = field(default_factory=dict)
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
@@ -48,8 +41,8 @@ class LocalClock:
         if not len(unclear):
             self._open.clear()
             return at
-        first = self._localize(local[unclear], summer=True)
-        second = self.second(local[unclear])
+        first = self.localize(local[unclear], summer=True)
+        second = self.localize(local[unclear], summer=False)
         twice = first != NO_INSTANT
         later = self._second_time(local, unclear[twice], series)
         at[unclear[twice]] = np.where(
@@ -57,11 +50,9 @@ class LocalClock:
         )
         return at
 
-    def second(self, local: Millis) -> Millis:
-        """Return local milliseconds as instants; a repeated time is the second one."""
-        return self._localize(local, summer=False)
-
-    def _localize(self, local: Millis, *, summer: bool) -> Millis:
+    def localize(self, local: Millis, *, summer: bool) -> Millis:
+        """Return local milliseconds as instants; a repeated time is the first one if it is that of
+        the `summer`."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         localized = stamps.tz_localize(
             self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT"
@@ -72,57 +63,53 @@ class LocalClock:
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
     ) -> npt.NDArray[np.int8]:
         """Return 0 or 1: first or second of a repeated time; -1 without an order."""
-        later = np.zeros(len(rows), dtype=np.int8)
-        codes, names = (
-            pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
-        )
+        later = np.zeros(len(local), dtype=np.int8)
+        is_unclear = np.isin(np.arange(len(local)), rows)
         still_open: dict[str | None, Millis] = {}
-        for code, name in enumerate(names):
-            of_asset = (
-                np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
-            )
-            if not len(of_asset):
-                continue
-            everything = local if codes is None else local[codes == code]
-            steps = np.diff(everything[everything != NO_INSTANT])
-            order = _Order(
-                int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1
-            )
-            days = local[rows[of_asset]] // _DAY_MS
-            for day in np.unique(days):
-                mine = of_asset[days == day]
+        for name, of_asset in _by_asset(series, len(local)):
+            steps = np.diff(local[of_asset[local[of_asset] != NO_INSTANT]])
+            backwards = int((steps < 0).sum()) > int((steps > 0).sum())
+            repeated = int((steps == 0).sum()) > 1
+            unclear = of_asset[is_unclear[of_asset]]
+            for day in np.unique(local[unclear] // _DAY_MS):
+                mine = unclear[local[unclear] // _DAY_MS == day]
                 carried = self._open.get(name, np.empty(0, dtype=np.int64))
                 before = carried[carried // _DAY_MS == day]
-                run = np.concatenate([before, local[rows[mine]]])
-                later[mine] = _passes(run, order)[len(before) :]
+                run = np.concatenate([before, local[mine]])
+                later[mine] = _passes(run, backwards=backwards, repeated=repeated)[len(before) :]
                 still_open[name] = run
                 date_of_day = datetime.fromtimestamp(int(day) * 86_400, UTC).date()
-                change = self.changes.setdefault(date_of_day, ClockChange())
-                change.first += int((later[mine] == 0).sum())
-                change.second += int((later[mine] == 1).sum())
+                more = [int((later[mine] == turn).sum()) for turn in (0, 1)]
+                first, second = self.changes.get(date_of_day, (0, 0))
+                self.changes[date_of_day] = first + more[0], second + more[1]
         self._open = still_open
-        return later
+        return later[rows]
 
 
-class _Order(NamedTuple):
-    """Order of a series' lines: is the newest first, and have instants several lines?"""
+def _by_asset(
+    series: npt.NDArray[np.object_] | None, rows: int
+) -> Iterator[tuple[str | None, Rows]]:
+    """Yield each asset with its rows; None with all `rows` if it is the same for all."""
+    if series is None:
+        yield None, np.arange(rows)
+    else:
+        codes, names = pd.factorize(series, use_na_sentinel=False)
+        yield from ((name, np.flatnonzero(codes == code)) for code, name in enumerate(names))
 
-    backwards: bool
-    repeated: bool
 
-
-def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
-    """Return whether each stamp of a repeated hour is its first or second; -1 without an order."""
+def _passes(run: Millis, *, backwards: bool, repeated: bool) -> npt.NDArray[np.int8]:
+    """Return whether each stamp of a repeated hour is its first or second; -1 without an order.
+    `backwards`: the newest line is first; `repeated`: instants have several lines."""
     steps = np.diff(run)
-    turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
+    turns = np.flatnonzero(steps > 0 if backwards else steps < 0)
     passes = np.zeros(len(run), dtype=np.int8)
     if len(turns) > 1:
         passes[:] = -1
     elif len(turns) == 1:
         passes[turns[0] + 1 :] = 1
-    elif len(run) == 2 and run[0] == run[1] and not order.repeated:  # a value an hour
+    elif len(run) == 2 and run[0] == run[1] and not repeated:  # a value an hour
         passes[1] = 1
-    return 1 - passes if order.backwards and passes.any() and passes[0] >= 0 else passes
+    return 1 - passes if backwards and passes.any() and passes[0] >= 0 else passes
 
 
 def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:
@@ -134,7 +121,7 @@ def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInf
     for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
         clock = LocalClock(ZoneInfo(name))
         clock.instants(local, series)
-        if any(change.first > 1 and change.second > 1 for change in clock.changes.values()):
+        if any(min(change) > 1 for change in clock.changes.values()):
             return clock.zone
     return None
 
@@ -225,14 +212,9 @@ class ClockDays:
     def add(self, clock: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
         """Return clock times (ms of the day) with their days. `NO_INSTANT`: behind a line where it
         is unclear whether a day begins. `series`: each row's asset."""
-        codes = np.zeros(len(clock), dtype=np.int64)
-        names: Sequence[str | None] = [None]
-        if series is not None:
-            codes, assets = pd.factorize(series, use_na_sentinel=False)
-            names = assets.tolist()
         at = np.full(len(clock), NO_INSTANT)
-        for code, name in enumerate(names):
-            rows = np.flatnonzero((codes == code) & (clock != NO_INSTANT))
+        for name, of_asset in _by_asset(series, len(clock)):
+            rows = of_asset[clock[of_asset] != NO_INSTANT]
             if not len(rows):
                 continue
             day, before = self._last.get(name, (0, int(clock[rows[0]])))
@@ -316,50 +298,41 @@ class StampReader:
             return ends
         early = (ends.at < start) & (ends.at != NO_INSTANT) & (ends.at != ends.local)
         at = ends.at.copy()
-        at[early] = reader.clock.second(ends.local[early])
+        at[early] = reader.clock.localize(ends.local[early], summer=False)
         return replace(ends, at=at)
 
     def why(self, text: str) -> str:
         """Return, as text for people, the reason why this cell holds no instant."""
         word = re.split(r"[\s\d()]+", text.strip("() "))[-1]
+        column = cell.column([text])
+        fits = isinstance(self.format, StampFormat) and self.format.matches(column).any()
         if word in AMBIGUOUS:
             return why_ambiguous(word)
-        return self._why_count(text) or self._why_clock(text) or self._why_stamp(text)
-
-    def _why_count(self, text: str) -> str:
-        if not isinstance(self.format, CountFormat):
-            return ""
-        return f"{shown(text)} is no instant; the stamps of this file are {self.format.name}"
-
-    def _why_clock(self, text: str) -> str:
-        if self.first_day is None or not self.format:
-            return ""
-        if not self.format.matches(cell.column([text])).any():
-            return f"{shown(text)} is no clock time such as 06:00:00"
-        return (
-            f"{shown(text)}: the clock jumps between these lines, and it is unclear whether a "
-            "day begins; sort the lines by time, or give each stamp its date"
+        if isinstance(self.format, CountFormat):
+            return f"{shown(text)} is no instant; the stamps of this file are {self.format.name}"
+        if self.first_day is not None:
+            jump = "the clock jumps between these lines, and it is unclear whether a day begins"
+            way = "sort the lines by time, or give each stamp its date"
+            is_none = f"{shown(text)} is no clock time such as 06:00:00"
+            return f"{shown(text)}: {jump}; {way}" if fits else is_none
+        local = int(
+            self.format.read(column).at[0]
+            if self.format and fits
+            else cell.iso_stamps(column)[0][0]
         )
-
-    def _why_stamp(self, text: str) -> str:
-        if self.format is None or not self.format.matches(cell.column([text])).any():
-            at = int(cell.iso_stamps(cell.column([text]))[0][0])
-            if at != NO_INSTANT and not _FIRST <= at < _LAST:
-                return _beyond(text)
-            written = (
-                f"the stamps of this file are written {self.format.name}"
-                if self.format
-                else _how_to_name_it(text)
-            )
-            return joined("; ", cell.why_no_instant(text, self.zone), written)
-        local = int(self.format.read(cell.column([text])).at[0])
         if local != NO_INSTANT and not _FIRST <= local < _LAST:
             return _beyond(text)
-        if local == NO_INSTANT or self.zone is None:
-            return f"{shown(text)} is not a date and time of the calendar"
-        return cell.why_not_in_zone(
-            text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone
-        )
+        if fits:
+            at = datetime.fromtimestamp(local / 1000, UTC) if local != NO_INSTANT else None
+            return (
+                cell.why_not_in_zone(text, at.replace(tzinfo=None), self.zone)
+                if at and self.zone
+                else f"{shown(text)} is not a date and time of the calendar"
+            )
+        is_date = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text)
+        way = "name the format of the stamps, e.g. --time-format dd.mm.yyyy" if is_date else ""
+        way = f"the stamps of this file are written {self.format.name}" if self.format else way
+        return joined("; ", cell.why_no_instant(text, self.zone), way)
 
 
 def _within_bounds(at: Millis) -> Millis:
@@ -375,9 +348,7 @@ _CALENDARS = {
 
 
 def _beyond(text: str) -> str:
-    beyond = (
-        f"{shown(text)} does not lie between the years {FIRST_INSTANT.year} and {LAST_INSTANT.year}"
-    )
+    beyond = why_beyond(shown(text))
     for year in map(int, re.findall(r"(?<!\d)\d{4}(?!\d)", text)):
         for calendar, (years, more) in _CALENDARS.items():
             if year in years:
@@ -387,8 +358,3 @@ def _beyond(text: str) -> str:
                     "change the calendar of the program that writes it"
                 )
     return beyond
-
-
-def _how_to_name_it(text: str) -> str:
-    looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
-    return "name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""

@@ -5,47 +5,52 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from babel import Locale
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis
+from alerting.readings.vocabulary import VOCABULARY
 
 Ints = npt.NDArray[np.int64]
 
-BLANK = "[ \u00a0\u202f\u2009]"
-LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
-_HALVES: Mapping[str, int] = VOCABULARY["stamps"]["halves"]
-_HALF_NAMES = "|".join(
-    rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
-)
-_HALF = rf"(?P<p>(?i:{_HALF_NAMES})\.?)"
-_PLAIN_HALF = r"(?P<p>[AaPp]\.?[Mm]\.?)"
-CLOCK = (
-    r"(?P<H>\d{1,2})[:.hH](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?"
-    rf"(?:{BLANK}*{_HALF}|{BLANK}?(?:Uhr|h))?"
-)
-_ZONE_NAMES = "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True))
-_OFFSET = r"(?:UTC|GMT) ?[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?"
-ZONE = rf"(?:{BLANK}?\(?(?P<z>{_OFFSET}|(?i:Z|UTC|GMT)|{_ZONE_NAMES})\)?(?:\[[A-Za-z_/+-]+\])?)?"
-_WEEKDAY = rf"(?:(?P<w>{LETTER}{{2,14}})(?:[.,]{{1,2}}{BLANK}*|{BLANK}+))?"
-_MONTH = rf"(?P<b>{LETTER}{{3,14}})\.?"
-_ORDINAL = "(?:er|º|ª|st|nd|rd|th)?"
-_BEFORE_CLOCK = rf"(?:(?:T|{BLANK})+|,{BLANK}?|,?{BLANK}+(?:à|at|um|kl\.|-){BLANK}+)"
-_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_UNCLEAR = -99_999  # minutes of an ambiguous zone
+_WORDS = VOCABULARY["stamps"]
+_HALVES: Mapping[str, int] = _WORDS["halves"]
+_MONTHS = {"": 0} | {
+    word: number for number, words in enumerate(_WORDS["months"], 1) for word in words.split()
+}
+_WEEKDAYS = dict.fromkeys(["", *_WORDS["weekdays"].split()], 0)
+_PARTS: Mapping[str, str] = {
+    **_WORDS["parts"],
+    "halves": "|".join(
+        r"\.?@blank@?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
+    ),
+    "zones": "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True)),
+}
+
+
+def fill(pattern: str) -> str:
+    """Return a pattern with the parts that it names: `@blank@`."""
+    return re.sub(r"@(\w+)@", lambda name: fill(_PARTS[name[1]]), pattern)
+
+
+_NARROWER = {
+    fill("@weekday@"): "",
+    fill("@zone@"): "",
+    fill("@half@"): fill("@plain_half@"),
+    fill("@letter@"): "[A-Za-z]",
+    fill("@blank@"): " ",
+}
 ISO = "ISO 8601"
-EPOCH = "seconds or milliseconds since 1970"
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,9 @@ class StampFormat:
         mask = as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
         if "(?P<w>" in self.pattern and mask.any():
             parts = pc.extract_regex(cells, self.pattern)
-            mask &= _are_known(pc.struct_field(parts, "w"), weekdays)
+            mask &= _by_word(pc.struct_field(parts, "w"), _WEEKDAYS, -1) >= 0
             if "(?P<b>" in self.pattern:
-                mask &= _are_known(pc.struct_field(parts, "b"), months)
+                mask &= _by_word(pc.struct_field(parts, "b"), _MONTHS, -1) >= 0
         return mask
 
     def read(self, cells: Cells, zone: ZoneInfo | None = None) -> LocalStamps:
@@ -77,19 +82,21 @@ class StampFormat:
         numbers = _numbers(texts)
         valid = as_mask(pc.is_valid(parts))
         if "w" in texts:
-            valid &= _are_known(texts["w"], weekdays)
+            valid &= _by_word(texts["w"], _WEEKDAYS, -1) >= 0
         at, valid, cut = _assemble(numbers, valid)
-        offset: Ints = np.zeros(len(cells), dtype=np.int64)
         zoned = np.zeros(len(cells), dtype=bool)
         if "z" in texts:
-            offset, zoned, is_clear = _offsets(texts["z"], zone)
-            valid &= is_clear
-        return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+            minutes = _by_word(texts["z"], lambda z: minutes_of_word(z, zone) if z else 0, _UNCLEAR)
+            zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(texts["z"]), 0), 0))
+            valid &= ~zoned | (minutes != _UNCLEAR)
+            at = np.where(zoned, at - minutes * 60_000, at)
+        return LocalStamps(np.where(valid, at, NO_INSTANT), valid & ~zoned, cut)
 
     def _parts(self, cells: Cells) -> Any:
         """Return the parts of cells by group; by a narrow pattern, which is faster, if it fits."""
-        narrow = self.pattern.replace(_WEEKDAY, "").replace(ZONE, "").replace(_HALF, _PLAIN_HALF)
-        narrow = narrow.replace(LETTER, "[A-Za-z]").replace(BLANK, " ")
+        narrow = self.pattern
+        for part, text in _NARROWER.items():
+            narrow = narrow.replace(part, text)
         first = cells[0].as_py() if len(cells) else None
         if first and re.match(narrow, first):
             parts = pc.extract_regex(cells, narrow)
@@ -104,16 +111,21 @@ class StampFormat:
         if match is None or any(match.groupdict().get(name) for name in "zpbw"):
             return None
         spans = {name: match.span(name) for name, text in match.groupdict().items() if text}
-        texts = _same_width(cells, len(match[0]))
-        if texts is None:
+        _, buffer, data = cells.buffers()
+        ends = np.frombuffer(buffer, np.int32)[cells.offset : cells.offset + len(cells) + 1]
+        if (np.diff(ends) != len(match[0])).any():
             return None
+        texts = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(cells), -1)
         inside = np.zeros(len(match[0]), dtype=bool)
         for start, end in spans.values():
             inside[start:end] = True
         digits = texts - np.uint8(48)
         if (digits[:, inside] > 9).any() or (texts[:, ~inside] != texts[0, ~inside]).any():
             return None
-        numbers = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
+        numbers = {
+            name: digits[:, start:end] @ 10 ** np.arange(end - start)[::-1]
+            for name, (start, end) in spans.items()
+        }
         if "Y" in numbers:
             numbers["Y"] = _with_century(numbers["Y"], np.full(len(cells), len(match["Y"]) == 2))
         if "f" in numbers:
@@ -134,69 +146,17 @@ class LocalStamps:
     cut: int
 
 
-def _date(pattern: str, before: str = _BEFORE_CLOCK) -> str:
-    return f"^{_WEEKDAY}{pattern}(?:{before}{CLOCK}{ZONE})?$"
-
-
-_D = r"(?P<d>\d{1,2})"
-_M = r"(?P<m>\d{1,2})"
-_Y = r"(?P<Y>\d{4}|\d\d)"
-_Y4 = r"(?P<Y>\d{4})"
-_COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
-_COMPACT_CLOCK = (
-    r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
-)
-_COMPACT_ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
-COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_COMPACT_ZONE}$")
+NAMED = {name: StampFormat(name, fill(p)) for name, p in _WORDS["formats"].items()}
 # 02.03.26 is a date
-CLOCK_ONLY = StampFormat("HH:MM:SS", f"^{CLOCK.replace('[:.hH]', '[:hH]', 1)}{ZONE}$")
-_APART = rf"(?:[-./]|{BLANK})*"
-_OF = f"(?:de{BLANK}|of{BLANK})?"
-_NAMED_CLOCK = f"(?:{_BEFORE_CLOCK}|:)"
-FORMATS = (
-    StampFormat("dd.mm.yyyy", _date(rf"{_D}\.{_M}\.{_Y}")),
-    StampFormat("yyyy/mm/dd", _date(rf"{_Y4}/{_M}/{_D}")),
-    StampFormat("yyyy.mm.dd", _date(rf"{_Y4}\.{_M}\.{_D}")),
-    StampFormat("yyyy-mm-dd", _date(rf"{_Y4}-{_M}-{_D}")),
-    StampFormat(
-        "dd-mon-yyyy",
-        _date(rf"{_D}{_ORDINAL}{_APART}{_OF}{_MONTH},?{_APART}{_OF}{_Y}", _NAMED_CLOCK),
-    ),
-    StampFormat("mon-dd-yyyy", _date(rf"{_MONTH}{_APART}{_D}{_ORDINAL},?{_APART}{_Y4}")),
-    StampFormat("yyyy-mon-dd", _date(rf"{_Y4}{_APART}{_MONTH}{_APART}{_D}")),
-    StampFormat(
-        "mon dd HH:MM:SS yyyy",
-        f"^{_WEEKDAY}{_MONTH}{BLANK}+{_D}{BLANK}+{CLOCK}{ZONE}{BLANK}+{_Y4}$",
-    ),
-    COMPACT,
-)
-ORDERS = {
-    mark: (
-        StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}")),
-        StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")),
-    )
-    for mark in "/-"
+CLOCK_ONLY = StampFormat("HH:MM:SS", fill(r"^(?P<H>\d{1,2})[:hH]@digits@@zone@$"))
+ORDERS: Mapping[Any, tuple[StampFormat, ...]] = {
+    NAMED[first]: (NAMED[first], NAMED[second])
+    for first, second in (("dd/mm/yyyy", "mm/dd/yyyy"), ("dd-mm-yyyy", "mm-dd-yyyy"))
 }
-NAMED = {f.name: f for f in (*FORMATS, *(f for orders in ORDERS.values() for f in orders))}
-_DIRECTIVES = {
-    "d": r"(?P<d>\d{1,2})",
-    "m": r"(?P<m>\d{1,2})",
-    "Y": r"(?P<Y>\d{4})",
-    "y": r"(?P<Y>\d\d)",
-    "H": r"(?P<H>\d{1,2})",
-    "I": r"(?P<H>\d{1,2})",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "p": _HALF,
-    "b": _MONTH,
-    "B": _MONTH,
-    "a": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
-    "A": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
-    "z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
-    "Z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
-    "%": "%",
-}
+"""Formats with the day before the month: they, and those with the month before the day."""
+FORMATS = tuple(f for f in NAMED.values() if not any(f in orders for orders in ORDERS.values()))
+_IN_FRONT = fill(r"^@weekday@(?P<a>\d{1,2})[-/](?P<b>\d{1,2})[-/]")
+_DIRECTIVES: Mapping[str, str] = {d: fill(part) for d, part in _WORDS["directives"].items()}
 
 
 def named_format(text: str) -> StampFormat | None:
@@ -210,8 +170,8 @@ def named_format(text: str) -> StampFormat | None:
     if "%" not in text:
         name = re.split(r"(?<![ ,])[ ,]+hh?:mm", text.strip().lower())[0]
         by_name = {f.lower(): form for f, form in NAMED.items()} | {
-            "yyyymmdd": COMPACT,
-            "yyyymmddhhmm": COMPACT,
+            "yyyymmdd": NAMED["yyyymmddHHMMSS"],
+            "yyyymmddhhmm": NAMED["yyyymmddHHMMSS"],
         }
         if name in by_name:
             return by_name[name]
@@ -220,80 +180,47 @@ def named_format(text: str) -> StampFormat | None:
             f"{shown(text)} is not a format of stamps (--time-format); write {names}, or a "
             "pattern such as %d.%m.%Y %H:%M:%S"
         )
-    pattern, groups = _from_directives(text)
-    if (
-        not {"d", "Y"} <= set(groups)
-        or not {"m", "b"} & set(groups)
-        or len(set(groups)) != len(groups)
-    ):
+    parts = re.split("%(.)", text)  # literal text, a directive, literal text …
+    unknown = [d for d in parts[1::2] if d not in _DIRECTIVES] + [""] * ("%" in parts[-1])
+    if unknown:
+        raise UserError(
+            f"{shown(text)} (--time-format): %{unknown[0]} is not known; known are "
+            + " ".join(f"%{directive}" for directive in _DIRECTIVES)
+        )
+    literal = [re.escape(part).replace(r"\ ", "[ T\u00a0\u202f]+") for part in parts]
+    pattern = "".join(_DIRECTIVES[p] if i % 2 else literal[i] for i, p in enumerate(parts))
+    groups = re.findall(r"\?P<(\w)>", pattern)
+    is_whole = {"d", "Y"} <= {*groups} and {"m", "b"} & {*groups}
+    if not is_whole or len({*groups}) != len(groups):
         raise UserError(
             f"{shown(text)} (--time-format) must name day, month and year once each, e.g. "
             "%d.%m.%Y %H:%M:%S"
         )
-    return StampFormat(text, pattern)
+    return StampFormat(text, f"^{pattern}$")
 
 
-def _from_directives(text: str) -> tuple[str, list[str]]:
-    pattern = ""
-    groups = []
-    at = 0
-    while at < len(text):
-        if text[at] != "%":
-            pattern += "[ T\u00a0\u202f]+" if text[at] == " " else re.escape(text[at])
-            at += 1
-            continue
-        directive = text[at + 1 : at + 2]
-        if directive not in _DIRECTIVES:
-            directives = " ".join(f"%{d}" for d in _DIRECTIVES)
-            raise UserError(
-                f"{shown(text)} (--time-format): %{directive} is not known; known are {directives}"
-            )
-        pattern += _DIRECTIVES[directive]
-        at += 2
-        if directive != "%":
-            groups.append(
-                {"y": "Y", "I": "H", "B": "b", "A": "w", "a": "w", "Z": "z"}.get(
-                    directive, directive
-                )
-            )
-    return f"^{pattern}$", groups
-
-
-def order_shown(cells: Cells, mark: str) -> int:
-    """Return the index in `ORDERS` that these cells show by a number above 12; -1 without one."""
-    parts = pc.extract_regex(cells, rf"^{_WEEKDAY}(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
-    first = _ints(pc.struct_field(parts, "a"), 0)
-    second = _ints(pc.struct_field(parts, "b"), 0)
-    if len(first) and first.max() > 12:
-        return 0
-    return 1 if len(second) and second.max() > 12 else -1
-
-
-def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
-    """Return the bytes of the cells, one row each, if every cell has this many; else None."""
-    _, ends, data = cells.buffers()
-    ends = np.frombuffer(ends, np.int32)[cells.offset : cells.offset + len(cells) + 1]
-    if (np.diff(ends) != width).any():
-        return None
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(cells), width)
-
-
-def _number(digits: npt.NDArray[np.uint8]) -> Ints:
-    number = np.zeros(len(digits), dtype=np.int64)
-    for position in range(digits.shape[1]):
-        number = number * 10 + digits[:, position]
-    return number
+def with_order(form: StampFormat | None, columns: Iterable[Cells]) -> StampFormat | None:
+    """Return the format, day or month first as a number above 12 in one of these columns shows it;
+    None if none does."""
+    if form not in ORDERS:
+        return form
+    for cells in columns:
+        parts = pc.extract_regex(cells, _IN_FRONT)
+        for order, part in zip(ORDERS[form], "ab", strict=True):
+            if _ints(pc.struct_field(parts, part)).max(initial=0) > 12:
+                return order
+    return None
 
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of stamps as numbers: nanoseconds, months, halves of the day in hours."""
-    numbers: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
+    numbers: dict[str, Any] = {name: _ints(texts[name]) for name in "dmYHMS" if name in texts}
     if "Y" in texts:
         numbers["Y"] = _with_century(
             numbers["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
         )
     if "b" in texts:
-        numbers["m"] = _by_word(texts["b"], months(), 0)
+        numbers["m"] = _by_word(texts["b"], _MONTHS, 0)
     if "f" in texts:
         padded = pc.utf8_rpad(pc.fill_null(texts["f"], ""), width=9, padding="0")
         numbers["f"] = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
@@ -304,30 +231,18 @@ def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _assemble(numbers: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
     zero = np.zeros(len(valid), dtype=np.int64)
-    year = numbers.get("Y", zero + 1970)
-    month = numbers.get("m", zero + 1)
-    day = numbers.get("d", zero + 1)
-    minute = numbers.get("M", zero)
-    second = numbers.get("S", zero)
-    nanos = numbers.get("f", zero)
-    hour, of_clock = _by_half_day(numbers.get("H", zero), numbers.get("p"))
-    months = np.where((month >= 1) & (month <= 12), month, 1)
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])
-    valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1)
+    defaults = {"Y": 1970, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0, "f": 0, "p": -1}
+    parts = (numbers.get(name, zero + default) for name, default in defaults.items())
+    year, month, day, hour, minute, second, nanos, half = parts
+    valid = valid & ((half < 0) | ((hour >= 1) & (hour <= 12)))
+    hour = np.where(half < 0, hour, hour % 12 + half)
+    first = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    days = first.astype("datetime64[D]") + day - 1
+    valid &= (year >= 1) & (month >= 1) & (month <= 12) & (days.astype("datetime64[M]") == first)
     midnight = (hour == 24) & (minute == 0) & (second == 0)
-    valid &= of_clock & ((hour < 24) | midnight) & (minute < 60) & (second < 60)
-    first = (
-        ((year - 1970) * 12 + months - 1)
-        .astype("datetime64[M]")
-        .astype("datetime64[D]")
-        .astype(np.int64)
-    )
-    at = (
-        (first + day - 1) * 86_400_000
-        + ((hour * 60 + minute) * 60 + second) * 1000
-        + nanos // 1_000_000
-    )
+    valid &= ((hour < 24) | midnight) & (minute < 60) & (second < 60)
+    seconds = (hour * 60 + minute) * 60 + second
+    at = days.astype(np.int64) * 86_400_000 + seconds * 1000 + nanos // 1_000_000
     return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
 
 
@@ -336,79 +251,27 @@ def _with_century(year: Ints, is_short: BoolArray) -> Ints:
     return np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
 
 
-def _by_half_day(hour: Ints, half: Ints | None) -> tuple[Ints, BoolArray]:
-    if half is None:
-        return hour, np.ones(len(hour), dtype=bool)
-    has_half = half >= 0
-    on_clock = (hour >= 1) & (hour <= 12)
-    return np.where(has_half, hour % 12 + half, hour), ~has_half | on_clock
-
-
 def fold(word: str) -> str:
     """Return the letters of a word alone, without case and accents: `févr.` is fevr."""
     letters = unicodedata.normalize("NFKD", word.casefold().replace("µ", "μ"))
     return "".join(c for c in letters if c.isalpha())
 
 
-@lru_cache(maxsize=1)
-def months() -> dict[str, int]:
-    """Return the number of each month by its folded names; also by three letters of them, where
-    these mean one month in all languages."""
-    names: dict[str, int] = {}
-    starts: dict[str, set[int]] = {}
-    for language in VOCABULARY["stamps"]["languages"].split():
-        by_use = Locale(language).months
-        for use in ("format", "stand-alone"):
-            for number, name in (*by_use[use]["wide"].items(), *by_use[use]["abbreviated"].items()):
-                names[fold(name)] = number
-                starts.setdefault(fold(name)[:3], set()).add(number)
-    clear = {start: min(numbers) for start, numbers in starts.items() if len(numbers) == 1}
-    return clear | names | dict(VOCABULARY["stamps"]["months"])
-
-
-@lru_cache(maxsize=1)
-def weekdays() -> dict[str, int]:
-    """Return the number of each weekday by its folded names."""
-    return {
-        fold(name): number
-        for language in VOCABULARY["stamps"]["languages"].split()
-        for use in ("format", "stand-alone")
-        for width in ("wide", "abbreviated", "short")
-        for number, name in Locale(language).days[use][width].items()
-    }
-
-
-def _by_word(texts: Any, values: Mapping[str, int], absent: int) -> Ints:
-    """Return the value of each cell's word, `absent` for an unknown word or none."""
+def _by_word(
+    texts: Any, value: Callable[[str], int | None] | Mapping[str, int], absent: int
+) -> Ints:
+    """Return the value of each cell's word, `absent` for an unknown word."""
     encoded = pc.fill_null(texts, "").dictionary_encode()
-    by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
+    words = encoded.dictionary.to_pylist()
+    by_code = [value(w) if callable(value) else value.get(fold(w)) for w in words]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
+    numbers = np.array([absent if v is None else v for v in by_code], dtype=np.int64)
+    return np.asarray(numbers[indices])
 
 
-def _are_known(texts: Any, values: Callable[[], Mapping[str, int]]) -> BoolArray:
-    """Return a mask of cells with a known word, or none; languages are loaded only for words."""
-    is_empty = as_mask(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0))
-    return is_empty if is_empty.all() else is_empty | (_by_word(texts, values(), -1) >= 0)
-
-
-def _offsets(zones: Any, local: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
-    """Return each zone's offset ahead of UTC in milliseconds, a mask of cells with one, and one of
-    cells without an ambiguous one."""
-    zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
-    encoded = pc.fill_null(zones, "").dictionary_encode()
-    minutes = [
-        minutes_of_word(text, local) if text else 0 for text in encoded.dictionary.to_pylist()
-    ]
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    ahead = np.array([*(number or 0 for number in minutes), 0], dtype=np.int64)[indices]
-    is_clear = np.array([*(number is not None for number in minutes), True])[indices]
-    return ahead * 60_000, zoned, is_clear
-
-
-def _ints(texts: Any, absent: int) -> Ints:
+def _ints(texts: Any) -> Ints:
     digits = pc.if_else(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0), None, texts)
     return np.asarray(
-        pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False),
+        pc.fill_null(pc.cast(digits, pa.int64()), 0).to_numpy(zero_copy_only=False),
         dtype=np.int64,
     )

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel.core import get_global
 
-from alerting.adapters.files.vocabulary import VOCABULARY
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_or
+from alerting.readings.vocabulary import VOCABULARY
 
 ABBREVIATIONS: Mapping[str, int] = VOCABULARY["zones"]["abbreviations"]
 """Minutes ahead of UTC."""
@@ -45,8 +45,14 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
 
     An abbreviation of several zones is that of `local`. Raises UserError if it is not its.
     """
-    if by_name := _zone_by_name(text):
-        return by_name
+    pair = _BOTH.search(text)
+    bare = text.strip()
+    windows = get_global("windows_zone_mapping").get(re.sub(r"^\(.*?\)\s*", "", bare))
+    names = [(VOCABULARY["zones"]["pairs"].get("/".join(pair.groups())), pair[0])] if pair else []
+    names += [(name, name) for name in _IANA.findall(text) if name in available_timezones()]
+    for name, words in (*names, (windows, bare)):
+        if name:
+            return ZoneInfo(name), words
     if by_offset := _FROM_UTC.search(text) or _BARE_OFFSET.search(text):
         offset = by_offset[0].strip("[(,; ")
         minutes = utc_minutes(offset)
@@ -54,37 +60,20 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
         return (ZoneInfo(city) if city else _fixed_zone(minutes, offset)), offset
     if utc := _UTC.search(text):
         return ZoneInfo("UTC"), utc[0]
-    for word in _WORD.findall(text):
-        if word in AMBIGUOUS or word in ABBREVIATIONS:
-            return _zone_of_word(word, local), word
-    return None
+    known = (word for word in _WORD.findall(text) if word in AMBIGUOUS or word in ABBREVIATIONS)
+    word = next(known, "")
+    if word in ABBREVIATIONS:
+        return _fixed_zone(ABBREVIATIONS[word], word), word
+    if word and not (local and word in _abbreviations_of(local)):
+        raise UserError(why_ambiguous(word))
+    return (local, word) if local and word else None
 
 
 def is_zone_name(text: str) -> bool:
     """Return whether a cell is an abbreviation, an offset from UTC, or the name of a zone."""
     is_short = text in ABBREVIATIONS or text in AMBIGUOUS
-    is_offset = re.fullmatch(rf"(?:UTC|GMT){_OFFSET}|[+-]\d\d:?\d\d", text) is not None
-    return is_short or is_offset or ("/" in text and text in available_timezones())
-
-
-def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
-    if (pair := _BOTH.search(text)) and (
-        city := VOCABULARY["zones"]["pairs"].get("/".join(pair.groups()))
-    ):
-        return ZoneInfo(city), pair[0]
-    for name in _IANA.findall(text):
-        if name in available_timezones():
-            return ZoneInfo(name), name
-    windows = get_global("windows_zone_mapping").get(re.sub(r"^\(.*?\)\s*", "", text.strip()))
-    return (ZoneInfo(windows), text.strip()) if windows else None
-
-
-def _zone_of_word(word: str, local: ZoneInfo | None) -> ZoneInfo:
-    if word in ABBREVIATIONS:
-        return _fixed_zone(ABBREVIATIONS[word], word)
-    if local is not None and word in _abbreviations_of(local):
-        return local
-    raise UserError(why_ambiguous(word))
+    is_short |= re.fullmatch(rf"(?:UTC|GMT){_OFFSET}|[+-]\d\d:?\d\d", text) is not None
+    return is_short or ("/" in text and text in available_timezones())
 
 
 def why_ambiguous(word: str) -> str:

@@ -1,0 +1,56 @@
+"""A value means the same in a file and in a message: the words for no value, numbers, truth values,
+and why a text is none."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from alerting.adapters.files import cells as cell
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.sources import parse_source
+from alerting.readings.written_values import FAULT_TEXTS, MISSING_TEXTS, STATES_BEYOND
+from alerting.usecases.sources.records import read_readings
+from tests.builders import oven
+from tests.in_memory_platform import memory_platform
+
+pytestmark = pytest.mark.fast
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+HTTP = parse_source({"name": "gate", "kind": "http", "asset": "oven-1"})
+TEXTS = (
+    *MISSING_TEXTS,
+    *("1", " 2.5 ", "-.5e3", "1e3", "+7", "1,234.5", "1 234", "1'234'567", "12,5", "1.234.567"),
+    *("inf", "-Infinity", "1e999", "Nan", "true", "FALSE", "0", "1.0", "2", "hot", "Badge"),
+    *("Bad", "BadNoCommunication", "Bad Input", "no data", "unavailable", "Fehler", "######"),
+    *("[-11059] No Good Data", "<0.05", "> 100 mg/l", "≥1.5e3", "<b>", "+++++"),
+)
+
+
+def of_file(text, kind):
+    """Return the value of a cell, or why it is none."""
+    cells = cell.clean(cell.column([text]))
+    (found,) = cell.values(cells, kind, ".")[0].tolist()
+    is_bad = cell.values(cells, kind, ".")[1][0] and not states_fault(cells)[0]
+    return cell.why_bad(cells[0].as_py(), kind).split(";")[0] if is_bad else found
+
+
+def states_fault(cells):
+    return cell.states_no_value(cells, FAULT_TEXTS) | cell.matching(cells, STATES_BEYOND)
+
+
+def of_message(text, kind):
+    platform = memory_platform()
+    platform.assets.store_assets([oven(x=Variable(type=kind))])
+    read = read_readings(platform.assets, HTTP, [{"ts": NOON, "x": text, "other": 1}], UTC)
+    if read.refused:
+        return read.refused[0].reason.removeprefix("x: ").split(";")[0]
+    return read.readings[0].values.get("x")
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "category"])
+def test_a_text_means_the_same_in_a_file_and_in_a_message(kind):
+    found = {text: of_message(text, kind) for text in TEXTS}
+    assert found == {text: of_file(text, kind) for text in TEXTS}
+    assert {found[text] for text in MISSING_TEXTS} == {None}
+    assert (found["Bad"], found["unavailable"]) == (
+        ("Bad", "unavailable") if kind == "category" else (None, None)
+    )
