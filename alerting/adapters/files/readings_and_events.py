@@ -121,9 +121,9 @@ class TableFile(ABC, Generic[C, P]):
         for chunk in self._chunks():
             self._add(profile, duplicates, chunk)
             keyed = chunk if isinstance(chunk, Keyed) else chunk.keyed
-            found = complete(self._found, keyed.instants, keyed.assets, columns.values())
-            if found is not self._found:
-                self._found = rows.file = found
+            file = complete(self._found, keyed.instants, keyed.assets, columns.values())
+            if file is not self._found:
+                self._found = rows.file = file
                 return None
             position = rows.table.position
             progress("checking", position.done, position.total)
