@@ -118,10 +118,10 @@ def complete(
     zone = zone_shown(instants.local, series) if instants.zoneless else None
     if zone is not None:
         why = "shown by the hour that comes twice in the file"
-        found = replace(file.found, zone=zone.key, zone_from=why)
+        whole = replace(file.found, zone=zone.key, zone_from=why)
         return replace(
             file,
-            found=found,
+            found=whole,
             times=file.times._replace(new_stamps=partial(file.times.new_stamps, zone=zone)),
         )
     numbers = file.numbers
@@ -185,7 +185,7 @@ def find_form(
     numbers = NumberForm(form.decimal, True) if form.decimal else None
     numbers = numbers or number_form(cells, list(names), table.separator)
     written = WrittenCells(path, cells, form.types)
-    found = replace(
+    whole = replace(
         stated,
         separator=table.separator,
         decimal=numbers.decimal,
@@ -202,7 +202,7 @@ def find_form(
         zone_from=None if times.are_zoned else times.zone_from,
     )
     return FoundForm(
-        *(form, found, table, cells, asset, qualities, times, names, numbers, written, units)
+        *(form, whole, table, cells, asset, qualities, times, names, numbers, written, units)
     )
 
 

@@ -130,9 +130,9 @@ class TableFile(ABC, Generic[P]):
                 ends = np.sort(np.append(profile.ends, at), kind="stable")  # nearly in order
                 profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
             self._add(profile, keyed, usable, duplicate_rows)
-            form = complete(self._found, keyed.instants, keyed.assets, columns.values())
-            if form is not self._found:
-                self._found = form
+            file = complete(self._found, keyed.instants, keyed.assets, columns.values())
+            if file is not self._found:
+                self._found = file
                 return None
             progress("checking", position.done, position.total)
             behind += bool(profile.bad)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -344,9 +343,7 @@ class _LongForm:
     def find(self) -> LongColumns | None:
         """Return the columns; None without a variable or a value among them."""
         form = self._form
-        unit = self._sole(
-            "unit", {"titled": partial(is_titled, "unit"), "numbers": self._are_numbers}
-        )
+        unit = self._sole("unit", {"titled": lambda _: True, "numbers": self._are_numbers}, "unit")
         quality = form.quality and column(self._table, form.quality, "--quality")
         quality = quality or self._sole(
             "quality",
@@ -355,6 +352,7 @@ class _LongForm:
                 "surely": lambda title: self._is_graded(title, surely=True),
                 "a status": lambda title: "stat" in _letters(title),
             },
+            *("quality", "validity"),
         )
         self._rest = [title for title in self._rest if title not in (unit, quality)]
         named = [t for t in self._rest if is_titled("value", t) and not self._is_empty(t)]
@@ -384,14 +382,16 @@ class _LongForm:
             *(tuple(aside), bound, is_stated),
         )
 
-    def _sole(self, role: str, tests: Mapping[str, Callable[[str], int]]) -> str | None:
-        """Return the column of a role if no other is as likely."""
-        choice = choose(role, self._rest, tests)
+    def _sole(
+        self, role: str, tests: Mapping[str, Callable[[str], int]], *titled: str
+    ) -> str | None:
+        """Return the column of a role if no other is as likely, among those titled so."""
+        among = [title for title in self._rest if any(is_titled(words, title) for words in titled)]
+        choice = choose(role, among, tests)
         return choice.best if choice and not choice.rivals else None
 
     def _is_graded(self, title: str, *, surely: bool = False) -> bool:
-        """Return whether a column holds qualities below the title of some, `surely` not codes of
-        which the kind is open."""
+        """Return whether a column holds qualities, `surely` not codes of which the kind is open."""
         is_flag = is_titled("validity", title)
         if not is_flag and not is_titled("quality", title):
             return False

@@ -42,7 +42,7 @@ _BELOW = 5  # lines in which titles may follow a line of a preamble that looks l
 _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
-_WORDS = {role: re.compile(words) for role, words in VOCABULARY["heads"].items()}
+_CELLS = {role: re.compile(words) for role, words in VOCABULARY["heads"].items()}
 
 
 def find_head(path: Path, data: bytes, form: FileForm | None = None) -> FileHead:
@@ -194,7 +194,8 @@ class _Head:
         """Return the lines directly above the first row, which may name columns or units."""
         end = len(self.lines) if first is None else first
         while end:
-            line, above = self.lines[end - 1], self.lines[end - 2 if end > 1 else 0]
+            line = self.lines[end - 1]
+            above = self.lines[max(end - 2, 0)]
             is_whole = end > 1 and len(above.fields) >= self.width - 1 and self._clashes(above)
             # one text below a whole line of the head: `Sampling Data`
             if line.count(FILLED) and not (len(line.fields) == 1 < self.width and is_whole):
@@ -237,7 +238,7 @@ class _Head:
             i
             for i in block
             if self.lines[i].count(TEXTS)
-            and not (0 in self.times and _WORDS["type_label"].match(self.lines[i].cell(0)))
+            and not (0 in self.times and _CELLS["type_label"].match(self.lines[i].cell(0)))
         ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
@@ -286,7 +287,7 @@ class _Head:
     def _quality(self, index: int) -> int:
         """Return how well texts name columns: 2 as words, 1 as codes, 0 as types and numbers."""
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
-        if all(cell_kind(name) in TYPED or _WORDS["type"].match(name) for name in names):
+        if all(cell_kind(name) in TYPED or _CELLS["type"].match(name) for name in names):
             return 0
         words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
@@ -301,7 +302,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _WORDS["unit_label"].search(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _CELLS["unit_label"].search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -415,7 +416,7 @@ class _Head:
             ""
             if c in self.times
             or split_title(title).unit
-            or _WORDS["placeholder"].fullmatch(cell)
+            or _CELLS["placeholder"].fullmatch(cell)
             or cell == title
             or (c == 0 and not cell_unit(cell))
             or (self.kinds[c : c + 1] == TEXT and not cell_unit(cell))
@@ -432,7 +433,7 @@ class _Head:
         """Return the fields of most rows; the number of titles unless these rows lack remarks at
         their end, or have empty fields there."""
         count = len(titles)
-        lacks_remarks = all(map(_WORDS["at_end"].match, titles[self.width :]))
+        lacks_remarks = all(map(_CELLS["at_end"].match, titles[self.width :]))
         is_cut = self.kinds[count:].strip(EMPTY) or not lacks_remarks
         return len(named) if self._grows(len(named)) else count if is_cut else self.width
 
@@ -474,9 +475,9 @@ def other_columns(path: Path, stated: int, columns: int) -> UserError:
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _WORDS["unit_label"].search(cell):
+    if column == 0 and _CELLS["unit_label"].search(cell):
         return True
-    return _WORDS["placeholder"].fullmatch(cell.strip("[]()")) is not None
+    return _CELLS["placeholder"].fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:

@@ -91,7 +91,8 @@ def find_times(
         notes.append(f"{shown(titles[-1])} is read as a part of the seconds of the stamps")
     if form.sequence is not None:
         zone, zone_from, _ = _zone(table, form, {}, None, sample)
-        start, step = _instant(form.start or DEFAULT_START, zone), duration_millis(form.sequence)
+        start = _instant(form.start or DEFAULT_START, zone)
+        step = duration_millis(form.sequence)
         new_stamps = partial(SequenceStamps, start, step, JOINED.join(titles) or None)
         name = new_stamps().message
         return FileTimes(texts, new_stamps, name, zone, zone_from, ignored=ends, notes=tuple(notes))
@@ -104,10 +105,10 @@ def find_times(
         shown_format = find_format(table, titles, sample, named=form.time is not None)
         # seconds and milliseconds since 1970 may stand beside ISO 8601
         written = None if shown_format in COUNTS[:2] else shown_format
-    says = dict.fromkeys(titles, "the title of the column says")
+    sources = dict.fromkeys(titles, "the title of the column says")
     if texts.is_interval:
-        says |= dict.fromkeys(zones_of_intervals(cells[titles[-1]]), "the stamps say")
-    zone, zone_from, more = _zone(table, form, says, written, sample)
+        sources |= dict.fromkeys(zones_of_intervals(cells[titles[-1]]), "the stamps say")
+    zone, zone_from, more = _zone(table, form, sources, written, sample)
     first_day = None
     if not is_iso or form.start:
         written, first_day = _count_from_start(table, form, titles, written, zone, sample)
@@ -118,8 +119,8 @@ def find_times(
     are_zoned = len(sample) > 0 and not read.zoneless and not read.bad.all()
     if not (with_ends or form.only):
         at = read.at if are_zoned else StampReader(written, zone, first_day).read(sample).at
-        known = {*used, *texts.columns, *ends, *form.rename, *form.types}
-        free = [t for t in table.titles if t not in known]
+        taken = {*used, *texts.columns, *ends, *form.rename, *form.types}
+        free = [t for t in table.titles if t not in taken]
         again = [t for t in free if restates_time(cells[t], t, at)]
         if again and len(again) < len(free):
             ends = (*ends, *again)
@@ -158,20 +159,20 @@ def _zone_column(
 def _zone(
     table: ChunkedTable,
     form: FileForm,
-    says: Mapping[str, str],
+    sources: Mapping[str, str],
     written: StampFormat | CountFormat | None,
     sample: cell.Cells,
 ) -> tuple[ZoneInfo | None, str, list[str]]:
     """Return the zone of stamps without one, the reason for it, and sentences on it: --tz, the
-    file, or the plant's. `says`: how a zone in a title or in cells is told."""
+    file, or the plant's. `sources`: how a zone in a title or in cells is told."""
     chosen = find_zone(form.zone)
     if chosen and not StampReader(written, None).read(sample).zoneless:
         return chosen, "--tz", []
     local = chosen or find_zone(form.plant_zone)
     above = table.stated.zone
-    says = {**says, above: "a line above the table says"} if above else says
+    sources = {**sources, above: "a line above the table says"} if above else sources
     try:
-        named = ((zone_in(text, local), reason) for text, reason in says.items())
+        named = ((zone_in(text, local), reason) for text, reason in sources.items())
         stated = next(((*zone, reason) for zone, reason in named if zone), None)
     except UserError as error:
         raise UserError(f"{table.path!s}: {error.message}") from error
@@ -202,7 +203,7 @@ def _count_from_start(
     times. Raises UserError if neither the file nor --start says it."""
     text = form.start or table.stated.start
     is_clock = written is CLOCK_ONLY
-    path, time = str(table.path), shown(JOINED.join(titles))
+    time = shown(JOINED.join(titles))
     if is_clock:  # their title says so, or they begin with 0:00 and the start does not
         begins = CLOCK_ONLY.read(sample.drop_null()[:1]).at[0] == 0
         is_later = text and len(text) > len("2026-03-02") and not re.search(r"[T ]00:00", text)
@@ -219,20 +220,20 @@ def _count_from_start(
         )
     if not counts and is_clock:
         return written, _day(
-            form.start or table.stated.date or text, f"{path}: the times in {time}"
+            form.start or table.stated.date or text, f"{table.path}: the times in {time}"
         )
     if not counts and form.start is not None:
         raise UserError(
-            f"{path}: --start goes with --sequence, with a column of counts from a start such as "
-            "'Time (s)', or with clock times without a date"
+            f"{table.path}: --start goes with --sequence, with a column of counts from a start "
+            "such as 'Time (s)', or with clock times without a date"
         )
     if not counts:
         return written, None
     if text is None:
         unit = elapsed_unit(titles[0])
         raise UserError(
-            f"{path}: the times in {time} count {unit[0] if unit else 'seconds'} from a start "
-            "that the file does not state: give it with --start 2026-03-02T07:18:18Z"
+            f"{table.path}: the times in {time} count {unit[0] if unit else 'seconds'} from a "
+            "start that the file does not state: give it with --start 2026-03-02T07:18:18Z"
         )
     start = _instant(text, zone)
     words = f"{show_instant(start)} ({'--start' if form.start else 'a line above the table'})"

@@ -23,14 +23,14 @@ from alerting.readings.vocabulary import VOCABULARY
 Ints = npt.NDArray[np.int64]
 
 _UNCLEAR = -99_999  # minutes of an ambiguous zone
-_WORDS = VOCABULARY["stamps"]
-_HALVES: Mapping[str, int] = _WORDS["halves"]
+_VOCABULARY = VOCABULARY["stamps"]
+_HALVES: Mapping[str, int] = _VOCABULARY["halves"]
 _MONTHS = {"": 0} | {
-    word: number for number, words in enumerate(_WORDS["months"], 1) for word in words.split()
+    word: number for number, words in enumerate(_VOCABULARY["months"], 1) for word in words.split()
 }
-_WEEKDAYS = dict.fromkeys(["", *_WORDS["weekdays"].split()], 0)
+_WEEKDAYS = dict.fromkeys(["", *_VOCABULARY["weekdays"].split()], 0)
 _PARTS: Mapping[str, str] = {
-    **_WORDS["parts"],
+    **_VOCABULARY["parts"],
     "halves": "|".join(
         r"\.?@blank@?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
     ),
@@ -146,7 +146,7 @@ class LocalStamps:
     cut: int
 
 
-NAMED = {name: StampFormat(name, fill(p)) for name, p in _WORDS["formats"].items()}
+NAMED = {name: StampFormat(name, fill(p)) for name, p in _VOCABULARY["formats"].items()}
 # 02.03.26 is a date
 CLOCK_ONLY = StampFormat("HH:MM:SS", fill(r"^(?P<H>\d{1,2})[:hH]@digits@@zone@$"))
 ORDERS: Mapping[Any, tuple[StampFormat, ...]] = {
@@ -156,7 +156,7 @@ ORDERS: Mapping[Any, tuple[StampFormat, ...]] = {
 """Formats with the day before the month: they, and those with the month before the day."""
 FORMATS = tuple(f for f in NAMED.values() if not any(f in orders for orders in ORDERS.values()))
 _IN_FRONT = fill(r"^@weekday@(?P<a>\d{1,2})[-/](?P<b>\d{1,2})[-/]")
-_DIRECTIVES: Mapping[str, str] = {d: fill(part) for d, part in _WORDS["directives"].items()}
+_DIRECTIVES: Mapping[str, str] = {d: fill(part) for d, part in _VOCABULARY["directives"].items()}
 
 
 def named_format(text: str) -> StampFormat | None:

@@ -50,9 +50,9 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
     windows = get_global("windows_zone_mapping").get(re.sub(r"^\(.*?\)\s*", "", bare))
     names = [(VOCABULARY["zones"]["pairs"].get("/".join(pair.groups())), pair[0])] if pair else []
     names += [(name, name) for name in _IANA.findall(text) if name in available_timezones()]
-    for name, words in (*names, (windows, bare)):
+    for name, text_of_name in (*names, (windows, bare)):
         if name:
-            return ZoneInfo(name), words
+            return ZoneInfo(name), text_of_name
     if by_offset := _FROM_UTC.search(text) or _BARE_OFFSET.search(text):
         offset = by_offset[0].strip("[(,; ")
         minutes = utc_minutes(offset)
@@ -60,8 +60,8 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
         return (ZoneInfo(city) if city else _fixed_zone(minutes, offset)), offset
     if utc := _UTC.search(text):
         return ZoneInfo("UTC"), utc[0]
-    known = (word for word in _WORD.findall(text) if word in AMBIGUOUS or word in ABBREVIATIONS)
-    word = next(known, "")
+    words = (w for w in _WORD.findall(text) if w in AMBIGUOUS or w in ABBREVIATIONS)
+    word = next(words, "")
     if word in ABBREVIATIONS:
         return _fixed_zone(ABBREVIATIONS[word], word), word
     if word and not (local and word in _abbreviations_of(local)):
