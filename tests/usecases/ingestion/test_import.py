@@ -62,7 +62,7 @@ BREAD = """Zeitstempel;Temperatur Zone 1 [°C];Druck (bar);Rezeptur
 26.10.2025 03:30:00;203,125;1.013,5;Brötchen
 """
 UNDERSTOOD = (
-    "separator ;, decimal mark ,, encoding cp1252",
+    "separator ';', decimal mark ',', encoding cp1252",
     "'Zeitstempel', dd.mm.yyyy, local time of Europe/Berlin (ALERTING_TIMEZONE)",
     "4 lines of oven-1 (new), 2025-10-26 01:30:00 to 2025-10-26 03:30:00",
     "1 cell is not a number (#NV) and counts as missing",

@@ -161,7 +161,7 @@ def test_each_decision_on_a_file_is_one_line(platform):
     assert run(*words, "--dry-run", columns=400).output.splitlines() == [
         "line.csv: 3 lines of oven-1, 2026-03-02 06:00:00 to 2026-03-02 06:02:00: Temp, Note "
         "(category, new), Temp_q (category, new)",
-        "  separator ;, decimal mark ,, encoding utf-8",
+        "  separator ';', decimal mark ',', encoding utf-8",
         "  time: 'Zeit', dd.mm.yyyy, local time of UTC (--tz)",
         "  column 'Temp': 1 cell is not a number (n/m) and counts as missing (first: line 3)",
         "  column 'Temp_q' holds words of quality (bad 1): if it states the quality of 'Temp', "
