@@ -17,6 +17,7 @@ from alerting.definitions.file_form import (
     FormFault,
     Stated,
     read_form,
+    state_form,
 )
 from alerting.definitions.form_fields import FormField, as_texts
 from alerting.settings.environment import read_settings
@@ -160,11 +161,12 @@ def states_form(*chosen: str) -> "Callable[[Callable[..., Output]], Callable[...
         @wraps(function)
         def run(**values: Any) -> "Output":
             texts = {option.name: as_texts(values.pop(option.name)) for option in options}
-            stated = {name: text for name, text in texts.items() if text}
             try:
-                read_form(stated)
+                stated = state_form(read_form(texts))
             except FormFault as fault:
-                raise typer.BadParameter(fault.why, param_hint=fault.option) from fault
+                options = ", ".join(option for option, _ in fault.faults)
+                why = "; ".join(why for _, why in fault.faults)
+                raise typer.BadParameter(why, param_hint=options) from fault
             return function(stated=stated, **values)
 
         signature = inspect.signature(function)

@@ -2,7 +2,7 @@
 come the option of the command, the choice in the browser, the field of a source and the text that
 is stored for the next file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -129,6 +129,7 @@ class FileForm:
             "--decimal",
             "Decimal mark, . or , ; found from the numbers when left out.",
             "Decimal mark",
+            kind="choice",
             values=(".", ","),
             metavar="CHAR",
             source="decimal:",
@@ -408,28 +409,30 @@ FORM_FIELDS = list_fields(FileForm)
 
 
 class FormFault(UserError):
-    """A text that states no value of its field. `option`: that of the field."""
+    """Texts that state no value of their field. `faults`: each with the option of the field."""
 
-    def __init__(self, option: str, why: str) -> None:
-        super().__init__(f"{option}: {why}")
-        self.option = option
-        self.why = why
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(map(": ".join, faults)))
+        self.faults = faults
 
 
 def read_form(texts: Stated, base: FileForm | None = None) -> FileForm:
-    """Return the form that texts state; the rest of it is that of `base`. Raises FormFault for a
-    text that is no value of its field."""
+    """Return the form that texts state; the rest of it is that of `base`. Raises FormFault for
+    texts that are no value of their field."""
     form = base or FileForm()
     values: dict[str, Any] = {}
+    faults: list[tuple[str, str]] = []
     for name, declared in list_fields(type(form)).items():
         if texts.get(name):
-            if declared.kind == "choice" and texts[name][0] not in declared.values:
-                why = f"{shown(texts[name][0])} is none of {', '.join(declared.values)}"
-                raise FormFault(declared.option, why)
             try:
                 values[name] = KINDS[declared.kind].read(texts[name])
+                if declared.kind == "choice" and values[name] not in declared.values:
+                    quoted = f"{shown(values[name])} is none of"
+                    raise ValueError(f"{quoted} {', '.join(declared.values)}")
             except ValueError as error:
-                raise FormFault(declared.option, str(error)) from error
+                faults.append((declared.option, str(error)))
+    if faults:
+        raise FormFault(faults)
     return replace(form, **values)
 
 

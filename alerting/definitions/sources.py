@@ -305,7 +305,7 @@ def _source_type(name: str, declared: FormField) -> Any:
     if declared.values:
         values: Any = Literal[declared.values]
         return values if declared.default else values | None
-    of_one = Annotated[str, StringConstraints(min_length=1, max_length=1)] | None
+    of_one = Annotated[str, StringConstraints(pattern="^(.|tab)$")] | None
     return _TYPES.get(declared.kind, of_one if name == "separator" else Title | None)
 
 

@@ -53,9 +53,6 @@ _CONTRADICTIONS: Mapping[str, Callable[[FileForm], object]] = {
     "--type-prefix goes with --type-column; write the whole name after --type": (
         lambda form: form.event_type and form.type_prefix
     ),
-    "{form.decimal!r} is not a decimal mark; write . or ,": (
-        lambda form: form.decimal not in (".", ",", None)
-    ),
     "--quality-codes goes with --quality or --quality-suffix, which name the columns of "
     "qualities": (lambda form: form.quality_codes and not (form.quality or form.quality_suffix)),
 }

@@ -456,10 +456,10 @@ def _describe(
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    from alerting.learning.models.model_files import tells_life
+    from alerting.learning.models.model_files import estimates_life
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    scored = ("probability", *(("low", "median", "high") if tells_life(names) else ()))
+    scored = ("probability", *(("low", "median", "high") if estimates_life(names) else ()))
     outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
     signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
     model = Model(run_id=run_id, model_id=model_id, signature=signature)

@@ -38,7 +38,7 @@ from alerting.adapters.files.rows import RejectsFile
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.api.parameters import NAME, Short
 from alerting.definitions.faults import NotFound, UserError, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, Stated, read_form
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, Stated, read_form
 from alerting.definitions.file_form import (
     Fields as FormFields,
 )
@@ -223,7 +223,10 @@ class Choices(BaseModel):
     @field_validator("stated")
     @classmethod
     def _require_values(cls, stated: Stated) -> Stated:
-        read_form(stated)
+        try:
+            read_form(stated)
+        except FormFault as fault:
+            raise ValueError(fault.message) from fault
         return stated
 
     def with_columns(self, earlier: Stated) -> "Choices":

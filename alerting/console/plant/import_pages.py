@@ -28,7 +28,7 @@ from alerting.console.plant.import_jobs import (
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
-from alerting.definitions.file_form import FORM_FIELDS, FileForm, FormFault, read_form
+from alerting.definitions.file_form import FORM_FIELDS, FileForm, read_form
 from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow
@@ -108,11 +108,10 @@ async def read_choices(request: Request) -> Choices:
         fields["header_line"] = fields.pop("tapped_line")
     try:
         return Choices.model_validate(fields | {"stated": read_stated(fields)})
-    except FormFault as fault:
-        raise HTTPException(422, fault.message) from fault
     except ValidationError as fault:
         message = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
-        raise HTTPException(422, message) from fault
+        message = message.removeprefix("stated: ")
+        raise HTTPException(422, name_options(message, _NAMES)) from fault
 
 
 TheImports = Annotated[

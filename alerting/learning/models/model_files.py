@@ -323,7 +323,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
     return files | fitted | beside | {REFIT + name: data for name, data in refit.items()}
 
 
-def tells_life(files: Iterable[str]) -> bool:
+def estimates_life(files: Iterable[str]) -> bool:
     """Return whether the model in files of these names, or its refit if it has one, tells a
     remaining life."""
     names = [*files]

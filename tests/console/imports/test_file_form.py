@@ -71,3 +71,8 @@ def test_the_help_of_an_option_is_a_sentence():
 def test_a_text_that_states_no_value_names_its_option(field, text, why):
     with pytest.raises(FormFault, match=why):
         read_form({field: (text,)})
+
+
+def test_all_texts_that_state_no_value_are_named_at_once():
+    with pytest.raises(FormFault, match=r"^--header-line: 'x' is no .*; --decimal: 'y' is none of"):
+        read_form({"header_line": ("x",), "decimal": ("y",)})

@@ -153,7 +153,7 @@ WRONG = [
     ("events f.csv", 1, "no column 'type'; name it with --type-column (or name one type with --ty"),
     ("readings f.csv --encoding rot13", 1, "not an encoding of text files"),
     ("readings f.csv --time-format %Q", 1, "is not known"),
-    ("readings f.csv --missing x --decimal x", 1, "is not a decimal mark"),
+    ("readings f.csv --missing x --decimal x", 2, "'x' is not one of"),
     ('readings f.csv --sep "', 1, "is not a separator"),
 ]
 
