@@ -164,9 +164,9 @@ def states_form(*chosen: str) -> "Callable[[Callable[..., Output]], Callable[...
             try:
                 stated = state_form(read_form(texts))
             except FormFault as fault:
-                options = ", ".join(option for option, _ in fault.faults)
+                hint = ", ".join(option for option, _ in fault.faults)
                 why = "; ".join(why for _, why in fault.faults)
-                raise typer.BadParameter(why, param_hint=options) from fault
+                raise typer.BadParameter(why, param_hint=hint) from fault
             return function(stated=stated, **values)
 
         signature = inspect.signature(function)
