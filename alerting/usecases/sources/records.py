@@ -279,9 +279,9 @@ class _Delivery:
         except ValueError as reason:
             raise RowRefused(reason, column) from None
 
-    def fields(self, record: Record) -> Mapping[str, Any]:
-        """Return the values of a record by title: from its object of values, or from all fields
-        except its keys. Raises RowRefused for too many."""
+    def fields(self, record: Record, faults: Faults) -> Mapping[str, Any]:
+        """Return the values of a record by title, nested ones by their paths: from its object of
+        values, or from all fields except its keys. Raises RowRefused for too many."""
         inner = record.get(VALUES)
         fields = (
             inner
@@ -289,14 +289,13 @@ class _Delivery:
             else {key: value for key, value in record.items() if key not in self.keys}
         )
         refuse_many(fields)
-        return fields
+        is_nested = any(issubclass(kind, Mapping) for kind in set(map(type, fields.values())))
+        return flatten(fields, self.keys, faults) if is_nested else fields
 
     def samples(
         self, fields: Mapping[str, Any], faults: Faults
     ) -> dict[str, tuple[str, Scalar | None]]:
         """Return each variable's title and value; `faults` gets those that cannot be stored."""
-        if any(isinstance(value, Mapping) for value in fields.values()):
-            fields = flatten(fields, self.keys, faults)
         samples: dict[str, tuple[str, Scalar | None]] = {}
         repeated = set[str]()
         for title, value in fields.items():
@@ -348,7 +347,7 @@ class _Delivery:
         RowRefused, and declares nothing, if no value is left."""
         record, asset, at = head
         columns = self.by_asset[asset]
-        fields = self.fields(record)
+        fields = self.fields(record, faults)
         numbers = finite_numbers(fields, columns.layouts.get(tuple(fields)))
         # titles of values come before those of qualities
         samples = {} if numbers is not None else self.samples(fields, faults)
@@ -571,7 +570,7 @@ def read_events(
             raise RowRefused(
                 f"events of type {shown(name)} are instant, and this one has an end after its start"
             )
-        samples = delivery.samples(delivery.fields(record), faults)
+        samples = delivery.samples(delivery.fields(record, faults), faults)
         of_asset = delivery.by_asset[asset]
         if headroom is not None:
             headroom.take([asset] if of_asset.is_new else [], [] if name in types else [name])

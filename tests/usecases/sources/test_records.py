@@ -24,6 +24,7 @@ VALUES = [
     {"a": True, "b": 1.0},
     {"a": "x", "b": 1.0},
     {"b": 1.0, "a": 2.0},
+    {"a": {"x": 1.0}},
 ]
 
 
@@ -50,6 +51,15 @@ def test_a_row_of_known_columns_is_read_as_the_first_one(quality):
         assert read(KNOWN, row, quality=quality) == read(row, quality=quality)
         assert read(row, KNOWN, quality=quality) == read(KNOWN, quality=quality)
     assert read({}, {}) == ([], ["has no value"])
+
+
+@pytest.mark.parametrize("quality", [None, "quality"])
+def test_a_number_of_its_own_after_nested_ones_of_its_title_keeps_its_variable(quality):
+    nested = [{"a": {"x": 3.0}}] * 3
+    [row], reasons = read({"a": 1.0}, *nested, {"a": 5.0}, quality=quality)
+    assert (row.values, reasons) == ({"a": 5.0}, [])
+    [row], reasons = read({"a": 5.0}, *nested, quality=quality)
+    assert (row.values, reasons) == ({"a_x": 3.0}, [])
 
 
 def test_a_quality_is_that_of_the_variable_of_its_column():
