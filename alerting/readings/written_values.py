@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from alerting.definitions.asset_documents import VariableType
@@ -48,6 +49,7 @@ _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
 _BLANKS = re.compile(BLANKS)
 _LONGEST_TEXT = 1000
+_SHOWN = 80  # characters of a value in a sentence
 _NUMBERS = frozenset([float, int])
 _HALF = re.compile("[\ud800-\udfff]")
 # a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on; a smaller
@@ -65,7 +67,8 @@ def show(value: Any) -> str:
     """Return a value for a sentence, as its message has it: as JSON."""
     if value is None or isinstance(value, bool | list | tuple | dict):
         try:
-            return legible(json.dumps(value, ensure_ascii=False, default=str), 80)
+            parts = json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value)
+            return legible("".join(islice(parts, _SHOWN + 1)), _SHOWN)
         except (ValueError, RecursionError):
             return shown(value)
     return str(value) if isinstance(value, Decimal | datetime) else shown(value)
@@ -198,7 +201,7 @@ def _parse_stamp(written: Any) -> datetime:
     if isinstance(written, str) and written[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(written)
-    text = str(written).strip()
+    text = str(written).strip() if isinstance(written, (str, *_COUNTS)) else ""
     if _CALENDAR.fullmatch(text):
         text = f"{text[:8]}T{text[8:]}"
     elif type(written) in _COUNTS or _DIGITS.fullmatch(text):

@@ -8,7 +8,13 @@ import pytest
 from alerting.adapters.files import cells as cell
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.sources import parse_source
-from alerting.readings.written_values import FAULT_TEXTS, MISSING_TEXTS, STATES_BEYOND
+from alerting.readings.written_values import (
+    FAULT_TEXTS,
+    MISSING_TEXTS,
+    STATES_BEYOND,
+    read_instant,
+    show,
+)
 from alerting.usecases.sources.records import read_readings
 from tests.builders import oven
 from tests.in_memory_platform import memory_platform
@@ -54,3 +60,21 @@ def test_a_text_means_the_same_in_a_file_and_in_a_message(kind):
     assert (found["Bad"], found["unavailable"]) == (
         ("Bad", "unavailable") if kind == "category" else (None, None)
     )
+
+
+class Counted:
+    """A part of a message that counts how often it is written as text."""
+
+    written = 0
+
+    def __repr__(self):
+        Counted.written += 1
+        return "part"
+
+
+def test_of_a_long_list_no_more_is_written_than_a_refusal_shows():
+    long = [Counted() for _ in range(20_000)]
+    assert show(long) == ("[" + '"part", ' * 10)[:79] + "…"
+    with pytest.raises(ValueError, match="is not a time; write ISO 8601"):
+        read_instant(long, UTC)
+    assert Counted.written < 200
