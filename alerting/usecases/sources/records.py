@@ -488,12 +488,13 @@ class _Delivery:
         codes = self.source.quality_codes
         grades: dict[str, Grade | None] = {}
         for title, text in parts.items():
-            word = ("good" if text else "bad") if isinstance(text, bool) else str(text)
+            word = text if isinstance(text, str) else show(text)
+            word = ("good" if text else "bad") if isinstance(text, bool) else word
             try:
                 name = "" if is_of_row else self.variable(title)
                 quality = "good" if name is None else grade(word, codes)
                 if quality is None:
-                    why = why_no_quality(word, codes)
+                    why = why_no_quality(word, codes, show(text))
                     raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
                 if name is not None and quality != "good":
                     grades[name] = quality
