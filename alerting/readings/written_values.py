@@ -42,8 +42,6 @@ PLAINLY_GROUPED = {
 BLANKS = "[ '\u2019\u00a0\u202f\u2009]"
 SPACED = rf"^[+-]?\d{{1,3}}({BLANKS}\d{{3}})+([.,]\d+)?$"
 _MISSING = frozenset(MISSING_TEXTS)
-_FAULTS = frozenset(FAULT_TEXTS)
-_FAULT_FORMS = (re.compile(STATES_NO_VALUE), re.compile(STATES_BEYOND))
 _NUMBER = re.compile(NUMBER, re.ASCII)
 _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
@@ -118,21 +116,16 @@ def is_utf8(text: str) -> bool:
     return _HALF.search(text) is None
 
 
-def as_type(value: Scalar, type: VariableType) -> Scalar | None:
-    """Return a value in the type of its variable, as a file has it: None for a text that states
-    that there is no number or truth value; a number is text with all its digits. Raises ValueError
-    with the reason if it is none of this type."""
+def as_type(value: Scalar, type: VariableType) -> Scalar:
+    """Return a value in the type of its variable, as a file has it; a number is text with all its
+    digits. Raises ValueError with the reason if it is none of this type."""
     if type == "category":
         if isinstance(value, bool):
             return str(value).lower()
         # all digits, e.g. of a lot; a whole number has no decimal point
         is_whole = isinstance(value, float) and value.is_integer()
         return str(int(value)) if is_whole else str(value)
-    number: Scalar | None = value
-    if isinstance(value, str):
-        if value.lower() in _FAULTS or any(form.match(value) for form in _FAULT_FORMS):
-            return None
-        number = _read_number(value)
+    number = _read_number(value) if isinstance(value, str) else value
     if type == "number" and isinstance(number, float) and math.isfinite(number):
         return number
     if type == "boolean" and number in (0, 1):

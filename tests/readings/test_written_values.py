@@ -9,9 +9,7 @@ from alerting.adapters.files import cells as cell
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.sources import parse_source
 from alerting.readings.written_values import (
-    FAULT_TEXTS,
     MISSING_TEXTS,
-    STATES_BEYOND,
     read_instant,
     show,
 )
@@ -35,18 +33,15 @@ def of_file(text, kind):
     """Return the value of a cell, or why it is none."""
     cells = cell.clean(cell.column([text]))
     (found,) = cell.values(cells, kind, ".")[0].tolist()
-    is_bad = cell.values(cells, kind, ".")[1][0] and not states_fault(cells)[0]
+    is_bad = cell.values(cells, kind, ".")[1][0]
     return cell.why_bad(cells[0].as_py(), kind).split(";")[0] if is_bad else found
-
-
-def states_fault(cells):
-    return cell.states_no_value(cells, FAULT_TEXTS) | cell.matching(cells, STATES_BEYOND)
 
 
 def of_message(text, kind):
     platform = memory_platform()
     platform.assets.store_assets([oven(x=Variable(type=kind))])
     read = read_readings(platform.assets, HTTP, [{"ts": NOON, "x": text, "other": 1}], UTC)
+    assert read.readings[0].values["other"] == 1
     if read.refused:
         return read.refused[0].reason.removeprefix("x: ").split(";")[0]
     return read.readings[0].values.get("x")
@@ -57,9 +52,20 @@ def test_a_text_means_the_same_in_a_file_and_in_a_message(kind):
     found = {text: of_message(text, kind) for text in TEXTS}
     assert found == {text: of_file(text, kind) for text in TEXTS}
     assert {found[text] for text in MISSING_TEXTS} == {None}
-    assert (found["Bad"], found["unavailable"]) == (
-        ("Bad", "unavailable") if kind == "category" else (None, None)
-    )
+    refused = {
+        "number": ["'Bad' is not a number", "'<0.05' is not a number"],
+        "boolean": ["'Bad' is neither true nor false", "'<0.05' is neither true nor false"],
+        "category": ["Bad", "<0.05"],
+    }
+    assert [found["Bad"], found["<0.05"]] == refused[kind]
+
+
+def test_a_sensor_that_says_only_that_it_is_bad_is_seen_at_its_source():
+    platform = memory_platform()
+    platform.assets.store_assets([oven(x=Variable())])
+    read = read_readings(platform.assets, HTTP, [{"ts": NOON, "x": "Bad"}], UTC)
+    assert read.readings == []
+    assert [refused.reason for refused in read.refused] == ["x: 'Bad' is not a number"]
 
 
 class Counted:

@@ -116,13 +116,10 @@ class _Column(NamedTuple):
         """Return whether its numbers are stored as they come."""
         return self.variable.type == "number" and self.relation is None
 
-    def read(self, value: Scalar) -> Scalar | None:
-        """Return a value in the type and unit of the variable, None for a text that states that
-        there is none. Raises ValueError with the reason if it is of another type or quantity, or
-        too large in the other unit."""
+    def read(self, value: Scalar) -> Scalar:
+        """Return a value in the type and unit of the variable. Raises ValueError with the reason if
+        it is of another type or quantity, or too large in the other unit."""
         read = as_type(value, self.variable.type)
-        if read is None:
-            return None
         match self.relation:
             case Conversion() as conversion:
                 converted = float(conversion.convert(read))
@@ -398,8 +395,6 @@ class _Delivery:
                 continue
             if typed is not None:
                 values[name] = typed
-            elif graded != "bad":
-                continue
             if column.variable is not columns.get(name):
                 declared[name] = column.variable
             if graded != "good":
