@@ -3,7 +3,8 @@ the forms of numbers, and why a text is no value of its type.
 
 A file is read column by column, by the same words and patterns (`adapters/files/cells.py`); here is
 what a message needs, whose values are few and mostly no text. JSON states the type of a value, so a
-message is stricter: its text is never the number of a new variable, and true is no number.
+message is stricter: its text is never the number of a new variable, true is no number, and a text of a declared category
+is one of its values.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PLAINLY_GROUPED = {
 }
 BLANKS = "[ '\u2019\u00a0\u202f\u2009]"
 SPACED = rf"^[+-]?\d{{1,3}}({BLANKS}\d{{3}})+([.,]\d+)?$"
-_MISSING = frozenset(MISSING_TEXTS)
+MISSING = frozenset(MISSING_TEXTS)
 _NUMBER = re.compile(NUMBER, re.ASCII)
 _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
@@ -82,8 +83,9 @@ def why_bad(written: Any, type: VariableType) -> str:
 
 
 def read_scalar(value: Any) -> Scalar | None:
-    """Return a value of a message as it is stored, None for a missing value. Raises ValueError with
-    the reason for lists, objects, and texts and numbers that cannot be stored."""
+    """Return a value of a message as it is stored, None for null, not-a-number and an empty text.
+    Raises ValueError with the reason for lists, objects, and texts and numbers that cannot be
+    stored."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float | Decimal):
@@ -107,7 +109,7 @@ def read_scalar(value: Any) -> Scalar | None:
         )
     if not is_utf8(text):
         raise ValueError(f"{show(value)} holds half a character")
-    return None if text in _MISSING else text
+    return text or None
 
 
 def is_utf8(text: str) -> bool:

@@ -13,7 +13,7 @@ from alerting.readings.written_values import (
     read_instant,
     show,
 )
-from alerting.usecases.sources.records import read_readings
+from alerting.usecases.sources.records import read_events, read_readings
 from tests.builders import oven
 from tests.in_memory_platform import memory_platform
 
@@ -50,8 +50,11 @@ def of_message(text, kind):
 @pytest.mark.parametrize("kind", ["number", "boolean", "category"])
 def test_a_text_means_the_same_in_a_file_and_in_a_message(kind):
     found = {text: of_message(text, kind) for text in TEXTS}
-    assert found == {text: of_file(text, kind) for text in TEXTS}
-    assert {found[text] for text in MISSING_TEXTS} == {None}
+    of_files = {text: of_file(text, kind) for text in TEXTS}
+    assert {of_files[text] for text in MISSING_TEXTS} == {None}
+    # JSON has null: a text of a declared category is one of its values
+    levels = {text: text for text in MISSING_TEXTS if text} if kind == "category" else {}
+    assert found == {**of_files, **levels}
     refused = {
         "number": ["'Bad' is not a number", "'<0.05' is not a number"],
         "boolean": ["'Bad' is neither true nor false", "'<0.05' is neither true nor false"],
@@ -66,6 +69,28 @@ def test_a_sensor_that_says_only_that_it_is_bad_is_seen_at_its_source():
     read = read_readings(platform.assets, HTTP, [{"ts": NOON, "x": "Bad"}], UTC)
     assert read.readings == []
     assert [refused.reason for refused in read.refused] == ["x: 'Bad' is not a number"]
+
+
+def test_a_word_for_no_value_declares_nothing_and_stays_a_value_of_a_declared_category():
+    platform = memory_platform()
+    words = [None, "", "none", "-", "high", "none", "", "-", "NA"]
+    rows = [{"ts": NOON, "alarm": word, "other": 1} for word in words]
+    read = read_readings(platform.assets, HTTP, rows, UTC)
+    assert [row.values.get("alarm") for row in read.readings] == [
+        *(None, None, None, None, "high", "none", None, "-", "NA"),
+    ]
+    platform.assets.store_assets(read.assets)
+    alone = read_readings(platform.assets, HTTP, [{"ts": NOON, "alarm": "none"}], UTC)
+    assert ([row.values for row in alone.readings], alone.refused) == ([{"alarm": "none"}], [])
+
+
+def test_an_attribute_of_an_event_has_the_words_for_no_value_of_files():
+    stop = {"ts": NOON, "type": "stop", "cause": "none", "by": "-", "shift": "B"}
+    platform = memory_platform()
+    platform.assets.store_assets([oven(cause=Variable(type="category"))])
+    source = HTTP.model_copy(update={"delivers": "events"})
+    [event] = read_events(platform.assets, source, [stop], UTC).events
+    assert event.attributes == {"shift": "B"}
 
 
 class Counted:

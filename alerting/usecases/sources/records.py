@@ -44,6 +44,7 @@ from alerting.readings.unit_conversion import (
     units_by_name,
 )
 from alerting.readings.written_values import (
+    MISSING,
     Scalar,
     as_type,
     finite_numbers,
@@ -150,6 +151,11 @@ class _Columns:
 
     def get(self, name: str) -> Variable | None:
         return self.added.get(name) or self.asset.variables.get(name)
+
+    def is_category(self, name: str) -> bool:
+        """Return whether a variable is declared as a category."""
+        variable = self.get(name)
+        return variable is not None and variable.type == "category"
 
     def changed(self) -> Asset:
         """Return the asset with the variables that rows add."""
@@ -290,9 +296,10 @@ class _Delivery:
         return flatten(fields, self.keys, faults) if is_nested else fields
 
     def samples(
-        self, fields: Mapping[str, Any], faults: Faults
+        self, fields: Mapping[str, Any], faults: Faults, columns: _Columns | None = None
     ) -> dict[str, tuple[str, Scalar | None]]:
-        """Return each variable's title and value; `faults` gets those that cannot be stored."""
+        """Return each variable's title and value; `faults` gets those that cannot be stored. A word
+        for no value is a value of what `columns` have as a category."""
         samples: dict[str, tuple[str, Scalar | None]] = {}
         repeated = set[str]()
         for title, value in fields.items():
@@ -302,7 +309,10 @@ class _Delivery:
                     repeated.add(name)
                     raise ValueError(f"the variable {name} occurs twice")
                 if name is not None:
-                    samples[name] = title, read_scalar(value)
+                    scalar = read_scalar(value)
+                    if scalar in MISSING and not (columns and columns.is_category(name)):
+                        scalar = None
+                    samples[name] = title, scalar
             except ValueError as reason:
                 faults.append(RowRefused(suggest_paths(title, value) or reason, title))
         for name in repeated:
@@ -347,12 +357,12 @@ class _Delivery:
         fields = self.fields(record, faults)
         numbers = finite_numbers(fields, columns.layouts.get(tuple(fields)))
         # titles of values come before those of qualities
-        samples = {} if numbers is not None else self.samples(fields, faults)
+        samples = {} if numbers is not None else self.samples(fields, faults, columns)
         grades = self._grades(record, faults) if self.source.quality is not None else {}
         if numbers is not None:
             if not grades:
                 return ReadingRow(asset, at, numbers)
-            samples = self.samples(fields, faults)
+            samples = self.samples(fields, faults, columns)
         values: dict[str, Scalar] = {}
         quality: dict[str, Quality] = {}
         declared = self._fill(columns, samples, grades, values, quality, faults)
