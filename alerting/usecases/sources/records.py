@@ -392,7 +392,7 @@ class _Delivery:
             filled = [name for name, (_, value) in samples.items() if value is not None]
             grades = dict.fromkeys(filled or samples, grades[""])
         for name in dict.fromkeys([*samples, *grades]):
-            title, value = samples.get(name, (name, None))
+            title, value = samples.get(name, (self._titles.get(name, name), None))
             graded = grades.get(name, "good")
             value = None if graded == "bad" else value
             if graded is None or (value is None and graded != "bad"):

@@ -67,3 +67,12 @@ def test_a_quality_is_that_of_the_variable_of_its_column():
     rows = [{"ts": at(0), "mass [g]": 5, "quality": {"mass": "uncertain"}}]
     [row] = read_readings(memory_platform().assets, source, rows, UTC).readings
     assert (row.values, row.quality) == ({"mass": 5.0}, {"mass": "uncertain"})
+
+
+def test_a_variable_that_a_quality_declares_has_the_unit_of_its_column():
+    stated = {"quality": "q", "variables": {"T1": {"name": "temp", "unit": "°F"}}}
+    source = parse_source({"name": "gate", "kind": "http", "asset": "oven-1", **stated})
+    rows = [{"ts": at(0), "b": 1, "q": {"T1": "bad"}}, {"ts": at(1), "T1": 212}]
+    read = read_readings(memory_platform().assets, source, rows, UTC)
+    [asset] = read.assets
+    assert (asset.variables["temp"].unit, read.readings[1].values) == ("°F", {"temp": 212.0})
