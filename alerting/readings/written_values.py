@@ -3,8 +3,8 @@ the forms of numbers, and why a text is no value of its type.
 
 A file is read column by column, by the same words and patterns (`adapters/files/cells.py`); here is
 what a message needs, whose values are few and mostly no text. JSON states the type of a value, so a
-message is stricter: its text is never the number of a new variable, true is no number, and a text of a declared category
-is one of its values.
+message is stricter: its text is never the number of a new variable, true is no number, and a text
+of a declared category is one of its values.
 """
 
 from __future__ import annotations

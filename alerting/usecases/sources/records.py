@@ -205,11 +205,11 @@ class _Delivery:
     def heads(self, records: Sequence[Record]) -> list[tuple[int, _RowHead]]:
         """Return the rows of records with their asset and instant, each with the number of its
         record, from 1. Loads their assets."""
-        rows: Iterable[tuple[int, Record]] = enumerate(records, 1)
+        self.rows = [*enumerate(records, 1)]
         if not self._messages.is_plain:
-            split = self.each(rows, self._messages.split)
-            rows = [(line, row) for line, parts in split for row in parts]
-        heads = [*self.each(rows, self._head)]
+            split = self.each(self.rows, self._messages.split)
+            self.rows = [(line, row) for line, parts in split for row in parts]
+        heads = [*self.each(self.rows, self._head)]
         names = sorted({head.asset for _, head in heads})
         self.stored = self._assets.get_many(names)
         for name in names:
@@ -559,7 +559,7 @@ def read_events(
     if lasting is None:
         lasting = any(
             columns.end_column in row or find_part(row, columns.end_column) is not None
-            for _, (row, _, _) in heads
+            for _, row in delivery.rows
         )
 
     def read(head: _RowHead, faults: Faults) -> EventRow:
