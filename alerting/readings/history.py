@@ -24,6 +24,7 @@ from typing import Literal, TypeAlias, cast
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.asset_documents import LAG_LENGTHS, Asset, Computed, EventType
+from alerting.definitions.faults import shown
 from alerting.readings.rates import Counter, rates_of_change
 
 Quality = Literal["uncertain", "bad"]
@@ -133,16 +134,18 @@ def doubtful_texts(counts: Mapping[str, int]) -> str:
     return ", ".join(texts) if all(grades.values()) else ""
 
 
-def why_no_quality(text: str, codes: Codes | None) -> str:
-    """Return, in plain words, why a text is no quality."""
+def why_no_quality(text: str, codes: Codes | None, written: str | None = None) -> str:
+    """Return, in plain words, why a text is no quality. `written`: it for the sentence, if that is
+    not the text in quotation marks."""
+    written = written or shown(text)
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
         return (
-            f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
+            f"{written} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
             "with --quality-codes"
         )
     return (
-        f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "
+        f"{written} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "
         "192, 64 or 0 of OPC DA"
     )
 

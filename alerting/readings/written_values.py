@@ -3,7 +3,8 @@ the forms of numbers, and why a text is no value of its type.
 
 A file is read column by column, by the same words and patterns (`adapters/files/cells.py`); here is
 what a message needs, whose values are few and mostly no text. JSON states the type of a value, so a
-message is stricter: its text is never the number of a new variable, and true is no number.
+message is stricter: its text is never the number of a new variable, true is no number, and a text
+of a declared category is one of its values.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from alerting.definitions.asset_documents import VariableType
@@ -40,14 +42,13 @@ PLAINLY_GROUPED = {
 }
 BLANKS = "[ '\u2019\u00a0\u202f\u2009]"
 SPACED = rf"^[+-]?\d{{1,3}}({BLANKS}\d{{3}})+([.,]\d+)?$"
-_MISSING = frozenset(MISSING_TEXTS)
-_FAULTS = frozenset(FAULT_TEXTS)
-_FAULT_FORMS = (re.compile(STATES_NO_VALUE), re.compile(STATES_BEYOND))
+MISSING = frozenset(MISSING_TEXTS)
 _NUMBER = re.compile(NUMBER, re.ASCII)
 _GROUPED = re.compile(PLAINLY_GROUPED[","], re.ASCII)
 _SPACED = re.compile(SPACED, re.ASCII)
 _BLANKS = re.compile(BLANKS)
 _LONGEST_TEXT = 1000
+_SHOWN = 80  # characters of a value in a sentence
 _NUMBERS = frozenset([float, int])
 _HALF = re.compile("[\ud800-\udfff]")
 # a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on; a smaller
@@ -65,7 +66,8 @@ def show(value: Any) -> str:
     """Return a value for a sentence, as its message has it: as JSON."""
     if value is None or isinstance(value, bool | list | tuple | dict):
         try:
-            return legible(json.dumps(value, ensure_ascii=False, default=str), 80)
+            parts = json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value)
+            return legible("".join(islice(parts, _SHOWN + 1)), _SHOWN)
         except (ValueError, RecursionError):
             return shown(value)
     return str(value) if isinstance(value, Decimal | datetime) else shown(value)
@@ -81,8 +83,9 @@ def why_bad(written: Any, type: VariableType) -> str:
 
 
 def read_scalar(value: Any) -> Scalar | None:
-    """Return a value of a message as it is stored, None for a missing value. Raises ValueError with
-    the reason for lists, objects, and texts and numbers that cannot be stored."""
+    """Return a value of a message as it is stored, None for null, not-a-number and an empty text.
+    Raises ValueError with the reason for lists, objects, and texts and numbers that cannot be
+    stored."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float | Decimal):
@@ -106,7 +109,7 @@ def read_scalar(value: Any) -> Scalar | None:
         )
     if not is_utf8(text):
         raise ValueError(f"{show(value)} holds half a character")
-    return None if text in _MISSING else text
+    return text or None
 
 
 def is_utf8(text: str) -> bool:
@@ -115,21 +118,16 @@ def is_utf8(text: str) -> bool:
     return _HALF.search(text) is None
 
 
-def as_type(value: Scalar, type: VariableType) -> Scalar | None:
-    """Return a value in the type of its variable, as a file has it: None for a text that states
-    that there is no number or truth value; a number is text with all its digits. Raises ValueError
-    with the reason if it is none of this type."""
+def as_type(value: Scalar, type: VariableType) -> Scalar:
+    """Return a value in the type of its variable, as a file has it; a number is text with all its
+    digits. Raises ValueError with the reason if it is none of this type."""
     if type == "category":
         if isinstance(value, bool):
             return str(value).lower()
         # all digits, e.g. of a lot; a whole number has no decimal point
         is_whole = isinstance(value, float) and value.is_integer()
         return str(int(value)) if is_whole else str(value)
-    number: Scalar | None = value
-    if isinstance(value, str):
-        if value.lower() in _FAULTS or any(form.match(value) for form in _FAULT_FORMS):
-            return None
-        number = _read_number(value)
+    number = _read_number(value) if isinstance(value, str) else value
     if type == "number" and isinstance(number, float) and math.isfinite(number):
         return number
     if type == "boolean" and number in (0, 1):
@@ -198,7 +196,7 @@ def _parse_stamp(written: Any) -> datetime:
     if isinstance(written, str) and written[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(written)
-    text = str(written).strip()
+    text = str(written).strip() if isinstance(written, (str, *_COUNTS)) else ""
     if _CALENDAR.fullmatch(text):
         text = f"{text[:8]}T{text[8:]}"
     elif type(written) in _COUNTS or _DIGITS.fullmatch(text):

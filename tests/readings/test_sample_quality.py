@@ -61,6 +61,7 @@ def test_what_is_not_understood_is_told_with_what_to_do():
     assert why_no_quality("dodgy", None).startswith(
         "'dodgy' is not a quality: write good, uncertain or bad"
     )
+    assert why_no_quality("x" * 1000, None).startswith(f"'{'x' * 78}… is not a quality")
     assert "--quality-codes" not in why_no_quality("99999999999", "opc-da")
 
 

@@ -184,6 +184,9 @@ class MessageRows:
                 faults.append(RowRefused(reason, self._paths["variable"]))
                 continue
             head = self._row(record, around, ("time", "asset_column"))
+            if any(isinstance(part, Mapping | list | tuple) for part in head.values()):
+                faults.append(RowRefused("a list or an object is no time", self._paths["time"]))
+                continue
             row = newest.get(repr(head))
             if row is None or str(title) in row[VALUES]:
                 row = newest[repr(head)] = {**head, VALUES: {}}

@@ -44,6 +44,7 @@ from alerting.readings.unit_conversion import (
     units_by_name,
 )
 from alerting.readings.written_values import (
+    MISSING,
     Scalar,
     as_type,
     finite_numbers,
@@ -116,13 +117,10 @@ class _Column(NamedTuple):
         """Return whether its numbers are stored as they come."""
         return self.variable.type == "number" and self.relation is None
 
-    def read(self, value: Scalar) -> Scalar | None:
-        """Return a value in the type and unit of the variable, None for a text that states that
-        there is none. Raises ValueError with the reason if it is of another type or quantity, or
-        too large in the other unit."""
+    def read(self, value: Scalar) -> Scalar:
+        """Return a value in the type and unit of the variable. Raises ValueError with the reason if
+        it is of another type or quantity, or too large in the other unit."""
         read = as_type(value, self.variable.type)
-        if read is None:
-            return None
         match self.relation:
             case Conversion() as conversion:
                 converted = float(conversion.convert(read))
@@ -153,6 +151,11 @@ class _Columns:
 
     def get(self, name: str) -> Variable | None:
         return self.added.get(name) or self.asset.variables.get(name)
+
+    def is_category(self, name: str) -> bool:
+        """Return whether a variable is declared as a category."""
+        variable = self.get(name)
+        return variable is not None and variable.type == "category"
 
     def changed(self) -> Asset:
         """Return the asset with the variables that rows add."""
@@ -202,11 +205,11 @@ class _Delivery:
     def heads(self, records: Sequence[Record]) -> list[tuple[int, _RowHead]]:
         """Return the rows of records with their asset and instant, each with the number of its
         record, from 1. Loads their assets."""
-        rows: Iterable[tuple[int, Record]] = enumerate(records, 1)
+        self.rows = [*enumerate(records, 1)]
         if not self._messages.is_plain:
-            split = self.each(rows, self._messages.split)
-            rows = [(line, row) for line, parts in split for row in parts]
-        heads = [*self.each(rows, self._head)]
+            split = self.each(self.rows, self._messages.split)
+            self.rows = [(line, row) for line, parts in split for row in parts]
+        heads = [*self.each(self.rows, self._head)]
         names = sorted({head.asset for _, head in heads})
         self.stored = self._assets.get_many(names)
         for name in names:
@@ -279,9 +282,9 @@ class _Delivery:
         except ValueError as reason:
             raise RowRefused(reason, column) from None
 
-    def fields(self, record: Record) -> Mapping[str, Any]:
-        """Return the values of a record by title: from its object of values, or from all fields
-        except its keys. Raises RowRefused for too many."""
+    def fields(self, record: Record, faults: Faults) -> Mapping[str, Any]:
+        """Return the values of a record by title, nested ones by their paths: from its object of
+        values, or from all fields except its keys. Raises RowRefused for too many."""
         inner = record.get(VALUES)
         fields = (
             inner
@@ -289,14 +292,14 @@ class _Delivery:
             else {key: value for key, value in record.items() if key not in self.keys}
         )
         refuse_many(fields)
-        return fields
+        is_nested = any(issubclass(kind, Mapping) for kind in set(map(type, fields.values())))
+        return flatten(fields, self.keys, faults) if is_nested else fields
 
     def samples(
-        self, fields: Mapping[str, Any], faults: Faults
+        self, fields: Mapping[str, Any], faults: Faults, columns: _Columns | None = None
     ) -> dict[str, tuple[str, Scalar | None]]:
-        """Return each variable's title and value; `faults` gets those that cannot be stored."""
-        if any(isinstance(value, Mapping) for value in fields.values()):
-            fields = flatten(fields, self.keys, faults)
+        """Return each variable's title and value; `faults` gets those that cannot be stored. A word
+        for no value is a value of what `columns` have as a category."""
         samples: dict[str, tuple[str, Scalar | None]] = {}
         repeated = set[str]()
         for title, value in fields.items():
@@ -306,7 +309,10 @@ class _Delivery:
                     repeated.add(name)
                     raise ValueError(f"the variable {name} occurs twice")
                 if name is not None:
-                    samples[name] = title, read_scalar(value)
+                    scalar = read_scalar(value)
+                    if scalar in MISSING and not (columns and columns.is_category(name)):
+                        scalar = None
+                    samples[name] = title, scalar
             except ValueError as reason:
                 faults.append(RowRefused(suggest_paths(title, value) or reason, title))
         for name in repeated:
@@ -348,15 +354,15 @@ class _Delivery:
         RowRefused, and declares nothing, if no value is left."""
         record, asset, at = head
         columns = self.by_asset[asset]
-        fields = self.fields(record)
+        fields = self.fields(record, faults)
         numbers = finite_numbers(fields, columns.layouts.get(tuple(fields)))
         # titles of values come before those of qualities
-        samples = {} if numbers is not None else self.samples(fields, faults)
+        samples = {} if numbers is not None else self.samples(fields, faults, columns)
         grades = self._grades(record, faults) if self.source.quality is not None else {}
         if numbers is not None:
             if not grades:
                 return ReadingRow(asset, at, numbers)
-            samples = self.samples(fields, faults)
+            samples = self.samples(fields, faults, columns)
         values: dict[str, Scalar] = {}
         quality: dict[str, Quality] = {}
         declared = self._fill(columns, samples, grades, values, quality, faults)
@@ -386,7 +392,7 @@ class _Delivery:
             filled = [name for name, (_, value) in samples.items() if value is not None]
             grades = dict.fromkeys(filled or samples, grades[""])
         for name in dict.fromkeys([*samples, *grades]):
-            title, value = samples.get(name, (name, None))
+            title, value = samples.get(name, (self._titles.get(name, name), None))
             graded = grades.get(name, "good")
             value = None if graded == "bad" else value
             if graded is None or (value is None and graded != "bad"):
@@ -399,8 +405,6 @@ class _Delivery:
                 continue
             if typed is not None:
                 values[name] = typed
-            elif graded != "bad":
-                continue
             if column.variable is not columns.get(name):
                 declared[name] = column.variable
             if graded != "good":
@@ -489,12 +493,13 @@ class _Delivery:
         codes = self.source.quality_codes
         grades: dict[str, Grade | None] = {}
         for title, text in parts.items():
-            word = ("good" if text else "bad") if isinstance(text, bool) else str(text)
+            word = text if isinstance(text, str) else show(text)
+            word = ("good" if text else "bad") if isinstance(text, bool) else word
             try:
                 name = "" if is_of_row else self.variable(title)
                 quality = "good" if name is None else grade(word, codes)
                 if quality is None:
-                    why = why_no_quality(word, codes)
+                    why = why_no_quality(word, codes, show(text))
                     raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
                 if name is not None and quality != "good":
                     grades[name] = quality
@@ -554,7 +559,7 @@ def read_events(
     if lasting is None:
         lasting = any(
             columns.end_column in row or find_part(row, columns.end_column) is not None
-            for _, (row, _, _) in heads
+            for _, row in delivery.rows
         )
 
     def read(head: _RowHead, faults: Faults) -> EventRow:
@@ -571,7 +576,7 @@ def read_events(
             raise RowRefused(
                 f"events of type {shown(name)} are instant, and this one has an end after its start"
             )
-        samples = delivery.samples(delivery.fields(record), faults)
+        samples = delivery.samples(delivery.fields(record, faults), faults)
         of_asset = delivery.by_asset[asset]
         if headroom is not None:
             headroom.take([asset] if of_asset.is_new else [], [] if name in types else [name])

@@ -225,6 +225,17 @@ def test_an_event_gets_its_end_when_it_is_sent_again_with_it():
     assert platform.assets.event_types()[0].duration == "lasting"
 
 
+def test_a_row_that_is_refused_shows_as_well_that_events_have_ends():
+    platform = memory_platform()
+    source = parse_source({**PLAIN, "delivers": "events"})
+    stop = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "type": "stop"}
+    ended = {**stop, "end": "2026-01-05T12:30Z"}
+    [refused] = deliver(platform, source, [{**ended, "ts": "oops"}, stop], at(0), by="gate").refused
+    assert refused.line == 1
+    assert platform.assets.event_types()[0].duration == "lasting"
+    assert not deliver(platform, source, [ended], at(1), by="gate").refused
+
+
 def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
     platform = memory_platform()
     source = parse_source(

@@ -24,6 +24,7 @@ VALUES = [
     {"a": True, "b": 1.0},
     {"a": "x", "b": 1.0},
     {"b": 1.0, "a": 2.0},
+    {"a": {"x": 1.0}},
 ]
 
 
@@ -52,8 +53,26 @@ def test_a_row_of_known_columns_is_read_as_the_first_one(quality):
     assert read({}, {}) == ([], ["has no value"])
 
 
+@pytest.mark.parametrize("quality", [None, "quality"])
+def test_a_number_of_its_own_after_nested_ones_of_its_title_keeps_its_variable(quality):
+    nested = [{"a": {"x": 3.0}}] * 3
+    [row], reasons = read({"a": 1.0}, *nested, {"a": 5.0}, quality=quality)
+    assert (row.values, reasons) == ({"a": 5.0}, [])
+    [row], reasons = read({"a": 5.0}, *nested, quality=quality)
+    assert (row.values, reasons) == ({"a_x": 3.0}, [])
+
+
 def test_a_quality_is_that_of_the_variable_of_its_column():
     source = parse_source({"name": "gate", "kind": "http", "asset": "oven-1"})
     rows = [{"ts": at(0), "mass [g]": 5, "quality": {"mass": "uncertain"}}]
     [row] = read_readings(memory_platform().assets, source, rows, UTC).readings
     assert (row.values, row.quality) == ({"mass": 5.0}, {"mass": "uncertain"})
+
+
+def test_a_variable_that_a_quality_declares_has_the_unit_of_its_column():
+    stated = {"quality": "q", "variables": {"T1": {"name": "temp", "unit": "°F"}}}
+    source = parse_source({"name": "gate", "kind": "http", "asset": "oven-1", **stated})
+    rows = [{"ts": at(0), "b": 1, "q": {"T1": "bad"}}, {"ts": at(1), "T1": 212}]
+    read = read_readings(memory_platform().assets, source, rows, UTC)
+    [asset] = read.assets
+    assert (asset.variables["temp"].unit, read.readings[1].values) == ("°F", {"temp": 212.0})
