@@ -54,3 +54,12 @@ def test_it_is_said_which_line_of_titles_is_replaced(tmp_path):
         assert table.notes == ("--columns replaces line 1 (a row? add --header-line 0)",)
         assert numbers == [*range(2, 10)]
     assert read(tmp_path, rows)[0].notes == ()
+
+
+def test_a_line_of_units_below_titles_of_which_all_is_stated_is_no_row(tmp_path):
+    rows = [f"2026-03-02 06:0{i}:00;{i};5" for i in range(8)]
+    for units in ("ISO8601;°C;bar", "[UTC+1];°C;bar", ";°C;bar"):
+        stated = {"columns": NAMES, "header_line": 1, "time": "a"}
+        table, numbers = read(tmp_path, ["t;x;y", units, *rows], **stated)
+        assert (table.titles, table.unit_line) == (("a", "b [°C]", "c [bar]"), 2)
+        assert numbers == [*range(3, 11)]

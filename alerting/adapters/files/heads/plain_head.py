@@ -9,6 +9,7 @@ from alerting.adapters.files.heads.head_lines import (
     TEXT,
     TYPED,
     HeadLine,
+    cell_kind,
     split_record,
 )
 from alerting.adapters.files.heads.preamble import read_stated
@@ -61,7 +62,7 @@ def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm)
     if is_stated:
         cells = rows[0].fields if rows else ()
         stamps = [c for title, c in zip(form.columns, cells, strict=False) if title in times]
-        has_stamps = any(any(map(str.isdigit, stamp)) for stamp in stamps)
+        has_stamps = any(cell_kind(stamp) in TYPED for stamp in stamps)
     else:
         stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
         has_stamps = len(stamped) == 1 and all(row.count(STAMP) for row in rows)
