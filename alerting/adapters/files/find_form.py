@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.cells import Instants, WrittenCells
+from alerting.adapters.files.cells import Instants, WrittenCells, plainly_grouped
 from alerting.adapters.files.chunks import (
     PARQUET,
     ChunkedTable,
@@ -185,8 +185,11 @@ def find_form(
     times = find_times(table, form, cells, used, with_ends=bool(keys))
     used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
-    numbers = NumberForm(form.decimal, True) if form.decimal else None
-    numbers = numbers or number_form(cells, list(names), table.separator)
+    if form.decimal:
+        thousands = any(plainly_grouped(cells[title], form.decimal).any() for title in names)
+        numbers = NumberForm(form.decimal, True, thousands)
+    else:
+        numbers = number_form(cells, list(names), table.separator)
     written = WrittenCells(path, cells, form.types)
     whole = replace(
         stated,
