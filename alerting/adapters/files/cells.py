@@ -365,8 +365,8 @@ class Instants:
     """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), with the assumptions and
     their counts.
 
-    `absent` marks empty cells, `bad` cells without a readable instant. `zoneless` cells are read as
-    UTC; `cut` cells lose parts smaller than a millisecond. `local`: the stamp as written, in
+    `absent` marks empty cells, `bad` cells without a readable instant. `zoneless` cells name no
+    zone; `cut` cells lose parts smaller than a millisecond. `local`: the stamp as written, in
     milliseconds as if it were UTC.
     """
 

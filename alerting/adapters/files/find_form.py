@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.cells import Instants, WrittenCells
+from alerting.adapters.files.cells import Instants, WrittenCells, plainly_grouped
 from alerting.adapters.files.chunks import (
     PARQUET,
     ChunkedTable,
@@ -89,6 +89,11 @@ class FoundForm:
         names = value_names(self.table, list(self.names), self.form, units, self.written)
         return replace(self, units=units, names=names)
 
+    def with_zone(self) -> FoundForm:
+        """Return the form with the zone of the stamps that name none, which there are."""
+        zone = self.times.zone.key if self.times.zone else "UTC"
+        return replace(self, found=replace(self.found, zone=zone, zone_from=self.times.zone_from))
+
     def notes(self, last: datetime | None) -> tuple[str, ...]:
         """Return sentences on how the file is read. `last`: its last instant."""
         notes = (*self.table.notes, *self.times.notes)
@@ -112,15 +117,13 @@ def complete(
     """Return the form with what further rows show: `instants`, `assets`, and the profiles of their
     `columns`; the same one if they show nothing new, else the file must be read again."""
     series = None if file.asset_column is None else assets
-    zone = zone_shown(instants.local, series) if instants.zoneless else None
+    is_open = instants.zoneless and file.times.zone is None
+    zone = zone_shown(instants.local, series) if is_open else None
     if zone is not None:
         why = "shown by the hour that comes twice in the file"
-        whole = replace(file.found, zone=zone.key, zone_from=why)
-        return replace(
-            file,
-            found=whole,
-            times=file.times._replace(new_stamps=partial(file.times.new_stamps, zone=zone)),
-        )
+        new_stamps = partial(file.times.new_stamps, zone=zone)
+        times = file.times._replace(new_stamps=new_stamps, zone=zone, zone_from=why)
+        return replace(file, times=times).with_zone()
     numbers = file.numbers
     if not numbers.shown and file.found.separator != "," and any(c.decimal_commas for c in columns):
         return replace(
@@ -179,8 +182,11 @@ def find_form(
     times = find_times(table, form, cells, used, with_ends=bool(keys))
     used += [*times.texts.titles, *times.ignored]
     names = value_names(table, [title for title in titles if title not in used], form, units)
-    numbers = NumberForm(form.decimal, True) if form.decimal else None
-    numbers = numbers or number_form(cells, list(names), table.separator)
+    if form.decimal:
+        thousands = any(plainly_grouped(cells[title], form.decimal).any() for title in names)
+        numbers = NumberForm(form.decimal, True, thousands)
+    else:
+        numbers = number_form(cells, list(names), table.separator)
     written = WrittenCells(path, cells, form.types)
     whole = replace(
         stated,
@@ -195,12 +201,13 @@ def find_form(
         quality=long.quality if long else stated.quality,
         time=JOINED.join(times.texts.titles) or None,
         time_format=times.name,
-        zone=None if times.are_zoned else times.zone.key if times.zone else "UTC",
-        zone_from=None if times.are_zoned else times.zone_from,
+        zone=None,
+        zone_from=None,
     )
-    return FoundForm(
+    file = FoundForm(
         *(form, whole, table, cells, asset, qualities, times, names, numbers, written, units)
     )
+    return file if times.are_zoned else file.with_zone()
 
 
 def _quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | None]:

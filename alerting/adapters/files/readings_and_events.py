@@ -134,6 +134,8 @@ class TableFile(ABC, Generic[P]):
             if file is not self._found:
                 self._found = file
                 return None
+            if keyed.instants.zoneless:
+                self._found = file.with_zone()
             progress("checking", position.done, position.total)
             behind += bool(profile.bad)
             if stop_early and behind > _CHUNKS_BEHIND and position.done < position.total:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from alerting.adapters.files.cells import clean
 from alerting.adapters.files.chunks import (
     Cells,
     ChunkedTable,
@@ -417,12 +419,30 @@ class _LongForm:
         tests = {"titled": titled.__contains__, "tells rows apart": self._distinguishes_rows}
         choice = choose("variable", texts, tests)
         if choice is None:
-            return None
+            later = len(texts) == 1 and self._comes_back(texts[0], values)
+            if later and not has_value:
+                raise self._undecided("the column that names the variable", texts)
+            return texts[0] if later else None
         first, *others = [t for t in texts if t in (choice.best, *choice.rivals)]
         others = [title for title in others if not self._is_function(title, [first])]
         if others and (titled or has_value):
             raise self._undecided("the column that names the variable", [first, *others])
         return None if others else first
+
+    def _comes_back(self, title: str, named: Sequence[str]) -> bool:
+        """Return whether the first rows have one text, and later ones another at instants of these
+        rows, beside one column of values: one variable comes after the other."""
+        values = named or [t for t in self._rest if t != title and self._varies(t, title)]
+        keys = [*self._times, *([self._asset] if self._asset else [])]
+        first = self._cells[title]
+        if len(values) != 1 or len(first) < ROWS or first.null_count or len(first.unique()) > 1:
+            return False
+        for chunk in self._table.chunks([title, *keys]):
+            masks = [pc.not_equal(clean(chunk.columns[title]), first[0])]
+            masks += [pc.is_in(clean(chunk.columns[t]), self._cells[t]) for t in keys]
+            if pc.any(reduce(pc.and_, masks)).as_py():
+                return True
+        return False
 
     def _value(self, variable: str, named: Sequence[str], varying: Sequence[str]) -> str | None:
         tests = {"titled": named.__contains__, "varies": varying.__contains__}

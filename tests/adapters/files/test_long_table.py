@@ -169,6 +169,28 @@ def test_a_file_with_one_row_for_each_value_has_the_readings_of_its_instants(
     assert [phrase for phrase in phrases if phrase not in text] == []
 
 
+ONE_AFTER_THE_OTHER = "Zeit;Anlage;{0};{1}\n" + lines(
+    "2026-03-02T06:{1:02}:{2:02}Z;ofen;{0};{2}",
+    *[(v, *divmod(t, 60)) for v in ("zulauf", "ablauf") for t in range(2100)],
+)
+
+
+def test_texts_that_come_one_after_the_other_at_the_same_instants_are_variables(tmp_path):
+    path = tmp_path / "long.csv"
+    layout = {"asset": None, "asset_column": "Anlage", "duplicates": "last"}
+    path.write_text(ONE_AFTER_THE_OTHER.format("Position", "Wert"))
+    stored, form, _ = import_file(path, **layout)
+    assert form[:2] == ("Position", "Wert")
+    seconds = {("ofen", t / 60): t % 60 for t in range(2100)}
+    assert stored == {key: {"zulauf": value, "ablauf": value} for key, value in seconds.items()}
+    path.write_text(ONE_AFTER_THE_OTHER.format("Quelle", "Anzeige"))
+    with pytest.raises(UserError, match="names the variable is not clear: 'Quelle'"):
+        import_file(path, **layout)
+    later = ONE_AFTER_THE_OTHER.replace("ofen;ablauf", "kessel;ablauf")
+    path.write_text(later.format("Rezept", "Wert"))
+    assert import_file(path, **layout)[1] == (None,) * 4
+
+
 WIDE = {
     "a category beside numbers": "ts,recipe,temperature,speed\n"
     + lines("2026-03-02T06:{0:02}:00Z,{1},{0},{0}5", *[(t, "AB"[t // 20]) for t in range(40)]),

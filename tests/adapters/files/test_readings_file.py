@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 
 import pytest
 
@@ -91,9 +92,9 @@ FINDERS = {  # a field, and what finds it
 
 
 def called_for(path, form):
-    """Return the names of the functions that are called to open and read a file."""
-    names = set()
-    sys.setprofile(lambda frame, event, _: names.add(frame.f_code.co_name))
+    """Count the calls of functions to open and read a file, by name."""
+    names = Counter()
+    sys.setprofile(lambda frame, event, _: names.update([frame.f_code.co_name] * (event == "call")))
     try:
         read(ReadingsFile(path, form), {"temperature": "number"})
     finally:
@@ -106,9 +107,22 @@ def test_a_stated_field_skips_its_finder(tmp_path):
     rows = "".join(f"17672256{second},oven-1,2.5\n" for second in (10, 20))
     path.write_text(f"Line 3\nclock,asset,temperature\n{rows}")
     searched = called_for(path, FileForm())
-    assert {*FINDERS.values()} - searched == set()
+    assert {*FINDERS.values()} - {*searched} == set()
     for field, finder in FINDERS.items():
         value = "clock" if field == "time" else STATED[field]
         assert finder not in called_for(path, FileForm(**{field: value})), field
-    others = {"cell_kind", "usual_width", "number_form", "contains_stamps", "zone_in"}
-    assert not {*FINDERS.values(), *others} & called_for(path, FileForm(**STATED))
+    others = {"usual_width", "number_form", "contains_stamps", "zone_in"}
+    called = called_for(path, FileForm(**STATED))
+    assert not {*FINDERS.values(), *others} & {*called}
+    assert called["cell_kind"] == 4, "of the titles, which may be a row, and of the first stamp"
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_thousands_are_read_beside_a_stated_decimal_mark(tmp_path, decimal):
+    path = tmp_path / "line.csv"
+    rows = [f"2026-03-02T06:0{i}:00Z;1.234,10{i};1.10{i}\n" for i in range(5)]
+    marks = str.maketrans(",.", ".,") if decimal == "." else {}
+    path.write_text("ts;a;b\n" + "".join(rows).translate(marks))
+    source = ReadingsFile(path, FileForm(asset="oven-1", decimal=decimal))
+    values = [row.values for row in read(source, {"a": "number", "b": "number"})]
+    assert values == [{"a": float(f"1234.10{i}"), "b": 1100 + i} for i in range(5)]

@@ -126,6 +126,24 @@ def test_the_zone_is_that_of_the_stamp_the_title_the_preamble_or_the_plant(tmp_p
         assert (words or "") in (plan.zone_from or ""), titles
 
 
+NO_ZONE = "neither --tz nor ALERTING_TIMEZONE names a zone"
+LATER = {"": ("UTC", NO_ZONE), "Europe/Berlin": ("Europe/Berlin", "ALERTING_TIMEZONE")}
+
+
+def test_the_zone_of_later_stamps_that_name_none_is_said(tmp_path):
+    path = tmp_path / "line.csv"
+    stamps = [f"2026-03-0{day}T{t // 60:02}:{t % 60:02}:00" for day in (2, 3) for t in range(1440)]
+    for plant, zone in LATER.items():
+        for marks in ("Z", ""), ("Z", "Z"):
+            rows = [f"{stamp}{marks[i >= 2500]},{i}\n" for i, stamp in enumerate(stamps)]
+            path.write_text("ts,heat\n" + "".join(rows))
+            file = ReadingsFile(path, FileForm(asset="oven-1", plant_zone=plant or None))
+            assert (file.form.zone, file.form.zone_from) == (None, None)
+            file.profile(silent)
+            expected = (None, None) if marks[1] else zone
+            assert (file.form.zone, file.form.zone_from) == expected
+
+
 def test_a_zone_that_contradicts_the_option_is_said(tmp_path):
     option = {"zone": "Europe/Berlin"}
     for titles, notes in {

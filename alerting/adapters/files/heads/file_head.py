@@ -30,7 +30,7 @@ from alerting.adapters.files.heads.head_lines import (
     split_record,
     usual_width,
 )
-from alerting.adapters.files.heads.plain_head import COMMENTS, FileHead, find_plain_head
+from alerting.adapters.files.heads.plain_head import COMMENTS, REPLACED, FileHead, find_plain_head
 from alerting.adapters.files.heads.preamble import read_stated
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.file_form import FileForm
@@ -443,7 +443,7 @@ class _Head:
         notes = []
         if self.columns and lines:
             numbers = f"line{'s' * (len(lines) > 1)} {_list_numbers(lines)}"
-            notes.append(f"--columns replaces {numbers} (a row? add --header-line 0)")
+            notes.append(REPLACED.format(numbers))
         elif not lines and not self.columns and self.header_line != 0:
             top = next(line.number for line in self.lines if line.fields)
             first = self.lines[start].number if start < len(self.lines) else top

@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alerting.adapters.files.chunks import StatedTimes
-from alerting.adapters.files.heads.head_lines import STAMP, TEXT, HeadLine, split_record
+from alerting.adapters.files.heads.head_lines import (
+    STAMP,
+    TEXT,
+    TYPED,
+    HeadLine,
+    cell_kind,
+    split_record,
+)
 from alerting.adapters.files.heads.preamble import read_stated
 from alerting.definitions.file_form import FileForm
 
 COMMENTS = ("#", "//")
+REPLACED = "--columns replaces {} (a row? add --header-line 0)"
 
 
 @dataclass(frozen=True)
@@ -38,10 +46,13 @@ class FileHead:
 def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm) -> FileHead | None:
     """Return the head of a plain file: titles on one line, the first or the stated one, and rows
     with one stamp from the next line on; None for any other. Where that line, all columns and those
-    of the times are stated, the kinds of cells are not looked for."""
+    of the times are stated, the kinds of cells are looked for in no other line."""
     begin = form.header_line or 1
     is_stated = bool(form.header_line and form.columns and form.time)
-    split = [split_record(record, separator, 0 if is_stated else None) for record in records]
+    split = [
+        split_record(record, separator, 0 if is_stated and record.number != begin else None)
+        for record in records
+    ]
     above = [line for line in split if line.number < begin]
     titles, *rows = split[len(above) :] or [HeadLine(0, 0, "")]
     while rows and not rows[-1].text.strip():
@@ -51,11 +62,13 @@ def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm)
     if is_stated:
         cells = rows[0].fields if rows else ()
         stamps = [c for title, c in zip(form.columns, cells, strict=False) if title in times]
-        has_stamps = any(any(map(str.isdigit, stamp)) for stamp in stamps)
+        has_stamps = any(cell_kind(stamp) in TYPED for stamp in stamps)
     else:
         stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
         has_stamps = len(stamped) == 1 and all(row.count(STAMP) for row in rows)
-    is_titled = form.columns or titles.kinds == TEXT * width == TEXT * len({*titles.fields})
+    is_titled = titles.kinds == TEXT * width == TEXT * len({*titles.fields})
+    if form.columns:  # the line may be a row
+        is_titled = not titles.count(TYPED)
     is_marked = any(line.text.startswith((*COMMENTS, '"#')) for line in split)
     is_plain = is_titled and has_stamps and all(len(row.fields) == width for row in rows)
     if not is_plain or is_marked or (form.header_line is None and above):
@@ -70,7 +83,7 @@ def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm)
         width=width,
         title_lines=() if form.columns else (titles.number,),
         unit_line=None,
-        notes=(),
+        notes=(REPLACED.format(f"line {titles.number}"),) if form.columns else (),
         stated=read_stated(line.fields for line in above) if above else StatedTimes(),
         comments=(),
         texts=frozenset(line.text for line in (*above, titles) if line.text.strip()),

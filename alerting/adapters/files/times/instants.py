@@ -285,7 +285,7 @@ class StampReader:
             at,
             absent,
             (at == NO_INSTANT) & ~absent,
-            0 if self.zone else int((naive & ~absent).sum()),
+            int((naive & ~absent).sum()),
             cut,
             local,
         )
