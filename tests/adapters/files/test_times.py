@@ -262,6 +262,18 @@ def test_counts_starts_clocks_and_parts_of_stamps_are_read_and_named(tmp_path):
         assert name in plan.time_format
 
 
+def test_a_start_is_added_to_clock_times_only_where_they_begin_with_zero_and_it_does_not(tmp_path):
+    clocks = ["06:00:00", "06:01:00"], ["00:00:00", "00:01:00"]
+    for stamps, start, first in (
+        (clocks[0], "2026-03-02T05:30:00", at("03-02 06:00")),
+        (clocks[1], "2026-03-02T06:00:00", SIX),
+        (clocks[1], "2026-03-02T00:00:00", at("03-02 00:00")),
+    ):
+        assert (
+            read(tmp_path, "Zeit", stamps, start=start, **BERLIN | {"zone": "UTC"})[0][0] == first
+        )
+
+
 INTERVALS = {
     "Intervall": ("2026-03-02 06:00 - 06:15", "2026-03-02 06:15 - 06:30"),
     "Zeit": [f"02.03.2026 06:{m:02}-06:{m + 5:02}" for m in range(0, 50, 5)],
