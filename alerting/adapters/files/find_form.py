@@ -117,8 +117,11 @@ def complete(
     """Return the form with what further rows show: `instants`, `assets`, and the profiles of their
     `columns`; the same one if they show nothing new, else the file must be read again."""
     series = None if file.asset_column is None else assets
-    is_open = instants.zoneless and file.times.zone is None
-    zone = zone_shown(instants.local, series) if is_open else None
+    zone = (
+        zone_shown(instants.local, series)
+        if instants.zoneless and file.times.zone is None
+        else None
+    )
     if zone is not None:
         why = "shown by the hour that comes twice in the file"
         new_stamps = partial(file.times.new_stamps, zone=zone)

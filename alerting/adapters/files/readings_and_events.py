@@ -189,7 +189,8 @@ class TableFile(ABC, Generic[P]):
         file = self._found
         self._stamps = file.times.new_stamps()
         keys = [*file.times.texts.columns, file.asset_column, *self._keys, *file.qualities]
-        for chunk in file.table.chunks([title for title in (*keys, *file.names) if title]):
+        titles = dict.fromkeys((*keys, *file.names))
+        for chunk in file.table.chunks([title for title in titles if title]):
             yield self._key_chunk(chunk)
 
     def _key_chunk(self, chunk: Chunk) -> Keyed:

@@ -437,12 +437,16 @@ class _LongForm:
         first = self._cells[title]
         if len(values) != 1 or len(first) < ROWS or first.null_count or len(first.unique()) > 1:
             return False
-        for chunk in self._table.chunks([title, *keys]):
-            masks = [pc.not_equal(clean(chunk.columns[title]), first[0])]
-            masks += [pc.is_in(clean(chunk.columns[t]), self._cells[t]) for t in keys]
-            if pc.any(reduce(pc.and_, masks)).as_py():
-                return True
-        return False
+        return any(
+            pc.any(
+                reduce(
+                    pc.and_,
+                    [pc.is_in(clean(chunk.columns[key]), self._cells[key]) for key in keys],
+                    pc.not_equal(clean(chunk.columns[title]), first[0]),
+                )
+            ).as_py()
+            for chunk in self._table.chunks([title, *keys])
+        )
 
     def _value(self, variable: str, named: Sequence[str], varying: Sequence[str]) -> str | None:
         tests = {"titled": named.__contains__, "varies": varying.__contains__}

@@ -28,8 +28,10 @@ _LONGEST_NAME = 200
 def merge_stated(earlier: Stated, stated: Stated) -> dict[str, tuple[str, ...]]:
     """Return what is stated, and what was stated earlier where that does not replace it.
 
-    Another head has other titles: then what names columns is left out.
+    Another head has other titles: then what names columns is left out. Fields that there are not
+    are left out, too.
     """
+    stated = {name: texts for name, texts in stated.items() if name in FORM_FIELDS}
     declared = {name: field for name, field in FORM_FIELDS.items() if field.is_reused}
     replaced = {name for field in stated for name in FORM_FIELDS[field].replaces}
     has_other_head = any(

@@ -149,6 +149,23 @@ def test_titles_of_several_lines_are_joined_as_far_as_it_needs_to_tell_columns_a
     assert tables["registers"].notes == ("lines 3 and 4 are not read: '%MW10 %MW12'",)
 
 
+AT = "2026-03-02T06:00"
+ABOVE_TIMES = {  # lines of the head, cells of the rows; titles and first row
+    ("Anlage;Ofen;Ofen;Presse", "Zeit;T1;T2;", "{};1;2,5"): (("Zeit", "T1", "T2", "Presse"), 3),
+    ("Werk;Nord;Süd;Meier", "Zeit;1;S1;Von;Bis", f"{{}};1;{AT};{AT}"): (
+        ("Zeit", "1", "S1", "Von", "Bis"),
+        3,
+    ),
+    ("Plant;7", "Zone;UTC", "Date:;2026-03-02", "{};run"): (("ts", "column_2", "column_3"), 4),
+}
+
+
+def test_titles_are_on_the_lowest_line_that_names_the_stamps(tmp_path):
+    for (*lines, cells), (titles, first) in ABOVE_TIMES.items():
+        table, rows = read(tmp_path, *lines, *stamped(cells))
+        assert (table.titles, rows[0], table.first_line) == (titles, first, first)
+
+
 TAGGED = [f"2026/03/02 06:0{minute}:00\t{minute}\t7\t1" for minute in range(6)]
 UNDER_LABELS = {  # titles, lines of titles, line of units, first line
     "two lines of labels": (

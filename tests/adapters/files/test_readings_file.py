@@ -126,3 +126,18 @@ def test_thousands_are_read_beside_a_stated_decimal_mark(tmp_path, decimal):
     source = ReadingsFile(path, FileForm(asset="oven-1", decimal=decimal))
     values = [row.values for row in read(source, {"a": "number", "b": "number"})]
     assert values == [{"a": float(f"1234.10{i}"), "b": 1100 + i} for i in range(5)]
+
+
+TWICE = {  # a column with two meanings: of how many of two lines is something wrong
+    "a time and a quality": ({"time": "b", "quality": "b"}, 2),
+    "a quality and the asset": ({"asset": None, "asset_column": "b", "quality": "b"}, 0),
+    "the asset and the time": ({"asset": None, "asset_column": "ts"}, 0),
+}
+
+
+def test_a_column_may_be_stated_twice_and_its_cells_are_checked(tmp_path):
+    path = tmp_path / "line.csv"
+    path.write_text("ts,a,b\n2026-03-02T06:00:00Z,1,192\n2026-03-02T06:01:00Z,2,64\n")
+    for name, (stated, bad) in TWICE.items():
+        source = ReadingsFile(path, FileForm(**{"asset": "oven-1"} | stated))
+        assert source.profile(silent).bad == bad, name

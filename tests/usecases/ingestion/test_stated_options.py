@@ -37,6 +37,7 @@ MERGED = {
                   {"asset_column": None, "asset_prefix": None}),
     "stamps": ({"sequence": ("1m",)}, {"time_format": ("iso",)}, {"sequence": None}),
     "fields of another version": ({"colour": ("red",)}, {}, {"colour": None}),
+    "fields that there are not": (ZONE, {"colour": ("red",)}, ZONE | {"colour": None}),
 }  # fmt: skip
 FORMS = {
     "the same titles": (b"ts;a\n1;2\n", b"ts;a\n5;6\n7;8\n", True),
@@ -51,6 +52,25 @@ FORMS = {
 def test_a_form_is_stated_in_texts_and_read_from_them():
     read = {name: read_form(state_form(form)) for name, form in FORMS_STATED.items()}
     assert read == FORMS_STATED
+
+
+WRITTEN = {
+    "columns": (("Time, Zone 1", " Zone 2 ,", "a=b"), ("Time,Zone 1,Zone 2,a=b",)),
+    "only": (("a", "b,c"), ("a,b,c",)),
+    "rename": (("x=y=z", "a=b"), ("x=y=z", "a=b")),
+    "types": (("a=number", "b=c=category"), ("a=number", "b=c=category")),
+    "missing": (("a,b", " x "), ("a,b", " x ")),
+    "asset_prefix": ((" m-",), (" m-",)),
+    "sequence": (("60s",), ("1m",)),
+}
+
+
+@pytest.mark.fast
+def test_texts_of_a_form_are_written_in_one_way_and_mean_the_same():
+    texts = {name: given for name, (given, _) in WRITTEN.items()}
+    written = state_form(read_form(texts))
+    assert written == {name: expected for name, (_, expected) in WRITTEN.items()}
+    assert read_form(written) == read_form(texts)
 
 
 @pytest.mark.fast

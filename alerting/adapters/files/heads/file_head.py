@@ -252,6 +252,10 @@ class _Head:
             better = [i for i in named if self.times and i >= lowest and self._is_complete(i)]
             return max(better, key=lambda i: (self._quality(i), -i), default=lowest)
 
+        titled = [i for i in named if self.times and self._names_times(i)]
+        if titled and 2 * self._covered(titled[-1]) >= len(self.values):
+            named = [i for i in named if i >= titled[-1]]
+
         def rank(i: int) -> tuple[bool, bool, int, int, int]:
             quality = self._quality(i)
             return self._is_complete(i), quality > 0, self._covered(i), quality, i

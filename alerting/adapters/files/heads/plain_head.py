@@ -66,9 +66,11 @@ def find_plain_head(records: Sequence[HeadLine], separator: str, form: FileForm)
     else:
         stamped = {c for row in rows for c, kind in enumerate(row.kinds) if kind == STAMP}
         has_stamps = len(stamped) == 1 and all(row.count(STAMP) for row in rows)
-    is_titled = titles.kinds == TEXT * width == TEXT * len({*titles.fields})
-    if form.columns:  # the line may be a row
-        is_titled = not titles.count(TYPED)
+    is_titled = (
+        not titles.count(TYPED)  # the line may be a row
+        if form.columns
+        else titles.kinds == TEXT * width == TEXT * len({*titles.fields})
+    )
     is_marked = any(line.text.startswith((*COMMENTS, '"#')) for line in split)
     is_plain = is_titled and has_stamps and all(len(row.fields) == width for row in rows)
     if not is_plain or is_marked or (form.header_line is None and above):
