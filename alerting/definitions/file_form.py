@@ -469,7 +469,7 @@ def describe_form(form: FileForm) -> Iterator[str]:
     """Yield in words what had to be decided of a form: what is written how, the lines of the head,
     the times, the rows; nothing of one with commas, points, a title line and ISO 8601."""
     if form.separator and (form.separator, form.decimal, form.encoding) != (",", ".", "utf-8"):
-        mark = "tab" if form.separator == "\t" else f"'{form.separator}'"
+        mark = "tab" if form.separator == "\t" else shown(form.separator)
         yield f"separator {mark}, decimal mark '{form.decimal}', encoding {form.encoding}"
     if form.first_line is not None and (form.title_lines, form.first_line) != ((1,), 2):
         lines = join_with_and(*map(str, form.title_lines)) if form.title_lines else ""
