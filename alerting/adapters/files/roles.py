@@ -419,10 +419,7 @@ class _LongForm:
         tests = {"titled": titled.__contains__, "tells rows apart": self._distinguishes_rows}
         choice = choose("variable", texts, tests)
         if choice is None:
-            later = len(texts) == 1 and self._comes_back(texts[0], values)
-            if later and not has_value:
-                raise self._undecided("the column that names the variable", texts)
-            return texts[0] if later else None
+            return texts[0] if len(texts) == 1 and self._comes_back(texts[0], values) else None
         first, *others = [t for t in texts if t in (choice.best, *choice.rivals)]
         others = [title for title in others if not self._is_function(title, [first])]
         if others and (titled or has_value):

@@ -183,9 +183,6 @@ def test_texts_that_come_one_after_the_other_at_the_same_instants_are_variables(
     assert form[:2] == ("Position", "Wert")
     seconds = {("ofen", t / 60): t % 60 for t in range(2100)}
     assert stored == {key: {"zulauf": value, "ablauf": value} for key, value in seconds.items()}
-    path.write_text(ONE_AFTER_THE_OTHER.format("Quelle", "Anzeige"))
-    with pytest.raises(UserError, match="names the variable is not clear: 'Quelle'"):
-        import_file(path, **layout)
     later = ONE_AFTER_THE_OTHER.replace("ofen;ablauf", "kessel;ablauf")
     path.write_text(later.format("Rezept", "Wert"))
     assert import_file(path, **layout)[1] == (None,) * 4
