@@ -226,9 +226,9 @@ def main(arguments: list[str]) -> int:
                 write_seconds(run.seconds)
             else:
                 print(f"{SECONDS.name} stays as it was: not all tests ran")
+        code = conclude(run, seconds)
         is_told = is_whole(arguments) and not run.is_interrupted
-        untaken_code = tell_untaken(run) if is_told else 0
-        return conclude(run, seconds) or untaken_code
+        return code or (tell_untaken(run) if is_told else 0)
 
 
 def find_files(arguments: Sequence[str]) -> tuple[dict[Path, list[str]], list[str]]:

@@ -226,6 +226,14 @@ def test_the_first_lines_are_shown_cut_and_marked(browser):
     assert len(lines[1][1]) == 200
 
 
+def test_a_tab_is_called_so_before_and_after_the_choice(browser):
+    content = b"ts\tt\n01/02/2026 06:00\t1\n03/04/2026 06:00\t2\n"
+    page = page_of(browser, sent(browser, content, asset="x"))
+    assert lacks(text_of(page), "“Format of times”", "Separator tab") == []
+    page = act(browser, page, "check", asset="x", time_format="dd/mm/yyyy")
+    assert lacks(text_of(page), "Import 2 rows", "Separator tab") == []
+
+
 def test_what_was_stated_fills_the_choices_of_the_next_file_of_the_form(browser, platform):
     lines = b"When;Temp\n01/02/2026 06:00;1,5\n01/03/2026 06:00;2,5\n"
     page = page_of(browser, sent(browser, lines, name="press.csv", asset="press-1"))
