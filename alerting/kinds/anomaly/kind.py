@@ -151,7 +151,6 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
 
 
 _GAP = 10  # usual intervals of readings
-_DRAWN = 3
 _MOST_NUMBERS = 60  # whose spacing is looked at
 
 
@@ -242,7 +241,7 @@ class AnomalyKind(NormalKind):
                     else ()
                 ),
             )
-            for contribution in episode.contributions[:_DRAWN]
+            for contribution in episode.contributions[:3]
         ]
         if not drawn:
             return Charted(None, statistic=statistic)

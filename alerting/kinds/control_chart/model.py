@@ -33,7 +33,6 @@ from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, Floats, Millis, from_millis
 
-ChartKind = Literal["shewhart", "ewma", "cusum"]
 # signals that are no rule of a Shewhart chart
 SPREAD = "spread"
 LIMIT = "limit"
@@ -63,7 +62,7 @@ class Chart:
     of `sigma`.
     """
 
-    kind: ChartKind
+    kind: Literal["shewhart", "ewma", "cusum"]
     centre: float
     sigma: float
     limit: float
@@ -213,7 +212,6 @@ class ChartState:
 
 
 FILE = "control_chart.json"
-_MOST_LEFT_OUT = 20
 _SHOWN = 5
 _WARM_UP = 100  # points
 
@@ -313,7 +311,7 @@ class ControlChartModel(NormalModel[FittedChart]):
 def to_files(model: ControlChartModel) -> Files:
     """Return the files of a model, by name."""
     charts = {
-        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
+        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:20]]}
         for asset, fitted in sorted(model.by_asset.items())
     }
     return {FILE: json.dumps({**model.header, "charts": charts}, sort_keys=True, indent=1).encode()}

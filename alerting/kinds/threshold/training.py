@@ -221,7 +221,6 @@ _MOMENT = timedelta(milliseconds=1)
 _MANY_TIMES = 10
 _MOST = 0.5
 _LEAST_BEYOND = 3
-_MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
@@ -287,7 +286,7 @@ class LearnedLimitsTraining:
             tuple(notes),
             {"groups": sum(len(table.groups) for table in tables)},
             metrics,
-            tuple(shown[:_MOST_TABLES]),
+            tuple(shown[:20]),
         )
 
     def compare(
