@@ -154,9 +154,8 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
-    platform = stores.platform(models(settings), delivers, clock, _in_memory)
     return replace(
-        platform,
+        stores.platform(models(settings), delivers, clock, _in_memory),
         line_speed=clock.line_speed,
         links=_links(settings, stores.database) if channels else None,
         model_key=_model_key(settings, stores.database),

@@ -81,9 +81,8 @@ class SignedLinks:
         key = self._read_key()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
-        answers = [MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, key)}") for g in grants]
         return (
-            *answers,
+            *[MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, key)}") for g in grants],
             MessageLink(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"),
         )
 

@@ -260,8 +260,7 @@ def _lines_of_backtest(made: Backtest) -> Iterator[Line]:
     if made.events:
         behind = counts(made.events)
         for name in _METRICS:
-            value = format_metric(made.events, name)
-            yield f"{METRIC_TITLES[name]}: {value}{behind.get(name, '')}"
+            yield f"{METRIC_TITLES[name]}: {format_metric(made.events, name)}{behind.get(name, '')}"
     if load := made.load:
         yield (
             f"{load['episodes']} {'episode' if load['episodes'] == 1 else 'episodes'}, "
@@ -302,8 +301,7 @@ def test(
     the database.
     """
     rows = [row for file in files for row in _run_scenarios(file)]
-    is_failure = not all(row["passed"] for row in rows)
-    return Output(rows, _lines_of_scenarios(rows), is_failure)
+    return Output(rows, _lines_of_scenarios(rows), not all(row["passed"] for row in rows))
 
 
 def _run_scenarios(file: Path) -> Iterator[dict[str, Any]]:

@@ -137,8 +137,7 @@ class KindUnion(Generic[T]):
                     f"{shown(document.get('kind'))} is not a kind",
                     self._unusable.get(kind) or name_hint(kind, self.kinds, "kinds"),
                 )
-        fields = self.kinds[document["kind"]].model_fields
-        return model_faults([{**error, "loc": path}], fields)[0]
+        return model_faults([{**error, "loc": path}], self.kinds[document["kind"]].model_fields)[0]
 
 
 def new_host_paths(document: object, before: object | None) -> list[str]:

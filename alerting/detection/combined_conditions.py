@@ -88,9 +88,8 @@ def status_intervals(
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
     series = all_series(combination, history)
-    severity = severity_of_missing(definition)
     return evaluate_combination(
-        combination, history.asset, series, None, after, until, severity
+        combination, history.asset, series, None, after, until, severity_of_missing(definition)
     ).intervals
 
 
@@ -127,9 +126,8 @@ def known_truths(combination: Combination, history: History) -> tuple[Millis, Bo
     if not len(at):
         return at, np.empty(0, np.bool_)
     after = from_millis(int(at[0]) - 1)
-    until = from_millis(int(at[-1]))
     intervals = evaluate_combination(
-        combination, history.asset, series, None, after, until
+        combination, history.asset, series, None, after, from_millis(int(at[-1]))
     ).intervals
     result = _result(intervals, at)
     return at[result.truth != _UNKNOWN], result.truth[result.truth != _UNKNOWN] > _UNKNOWN

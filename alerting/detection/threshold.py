@@ -143,8 +143,7 @@ def counter_of(definition: Condition, asset: Asset) -> Counter | None:
         is_counter = variable is not None and variable.counter
     if definition.rate_per is None or not is_counter:
         return None
-    declared = variable.rolls_over_at if variable else None
-    return Counter(definition.rolls_over_at or declared)
+    return Counter(definition.rolls_over_at or (variable.rolls_over_at if variable else None))
 
 
 def lookback(definition: Condition, asset: Asset) -> timedelta:

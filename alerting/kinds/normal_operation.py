@@ -127,11 +127,10 @@ def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[st
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a model that a header states. Raises KeyError or ValueError for any
     other document."""
-    cutoff = datetime.fromisoformat(document["training_cutoff"])
     return {
         "family": document["family"],
         "revision": document["revision"],
-        "training_cutoff": cutoff,
+        "training_cutoff": datetime.fromisoformat(document["training_cutoff"]),
         "spacing_ms": document.get("spacing_ms", {}),
     }
 
@@ -347,8 +346,7 @@ def _quiet_after(
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
         history = source.readings.load(asset, start - before, end, problem.variables)
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
-    usual = times.distances.median() or 0
-    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
+    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=times.distances.median() or 0))
 
 
 def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[str]:

@@ -159,11 +159,10 @@ def prediction_rule(
         occurrences = occurrences.ended_at(closed_by_hand)
     state = predicts(definition, history.asset) == "state"
     window = stride if definition.is_of_unit else definition.window.until
-    horizon = stride if definition.is_of_unit else definition.horizon
     return PredictionRule(
         occurrences,
         duration_millis(window),
-        duration_millis(horizon),
+        duration_millis(stride if definition.is_of_unit else definition.horizon),
         alarm_end_of(definition, stride),
         state,
         definition.is_of_unit,
@@ -560,10 +559,9 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     reasons.append((~enough, TOO_FEW))
     if not model.plan.usual or not enough.all():  # half of the usual readings are values
         span = duration_value(model.plan.lookback)
-        lacking = ~has_any_value(model.plan, inputs.history, at)
         reasons.append(
             (
-                lacking,
+                ~has_any_value(model.plan, inputs.history, at),
                 translatable(NO_READINGS_FOR_MODEL, duration=span),
             )
         )

@@ -224,8 +224,7 @@ class Supervisor:
         """Kill the orphans of an ended part before its restart, because they use its ports and
         files."""
         of_services = {w.process.pid for w in self._services.values() if w.process is not None}
-        orphans = reap_orphans(of_services)
-        for orphan in orphans:
+        for orphan in reap_orphans(of_services):
             kill([*descendants(orphan.pid), orphan])
 
     def _stop(self, signals: int) -> None:

@@ -447,12 +447,11 @@ def recipients(
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
-    chosen = _in_force(definition, asset, severity, routes, now)
     candidates = [
         Recipient(
             channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
         )
-        for route in chosen
+        for route in _in_force(definition, asset, severity, routes, now)
         for channel in route.channels
     ]
     # a route that may notify a channel now comes before one in quiet hours, then the order of names

@@ -406,9 +406,8 @@ def make_tiles(
         part = plant.parts.get(name, name)
         asset = assets.get(name) or PlantAsset(name, name, None)
         tile = _tile(asset, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
-        definitions = plant.definition_counts.get(name, 0)
         tiles.setdefault(part, []).append(
-            replace(tile, definitions=definitions, muted=muted.get(name))
+            replace(tile, definitions=plant.definition_counts.get(name, 0), muted=muted.get(name))
         )
         if name in assets:
             (normal if name in plant.evaluated else without)[part] -= 1

@@ -514,8 +514,7 @@ def compute(
 
 def _change_per_hour(part: _Part, within: int, counter: Counter | None) -> Floats:
     """Return the change per hour of each reading since the last sound one before it."""
-    sound = np.isfinite(part.value)
-    rates = rates_of_change(part.ts, part.value, sound, 1, within, (), counter)
+    rates = rates_of_change(part.ts, part.value, np.isfinite(part.value), 1, within, (), counter)
     return np.asarray(rates * 3_600_000)
 
 

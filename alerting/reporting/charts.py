@@ -538,8 +538,7 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     rcParams.update(_STYLE | {"font.family": fonts().names})
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
     figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
-    ratios = {"height_ratios": heights}
-    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
+    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw={"height_ratios": heights})
     for axis, plot in zip(axes.flat, plots, strict=True):
         _draw(axis, plot)
     canvas = FigureCanvasAgg(figure)

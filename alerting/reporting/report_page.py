@@ -397,12 +397,11 @@ def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
         for m in metrics.models
     ]
     start = phrases.instant(metrics.start)
-    end = phrases.instant(metrics.end)
     parts = [
         language.say(
             "{definition} revision {number}", definition=metrics.definition, number=metrics.revision
         ),
-        language.say("{start} to {end} UTC", start=start, end=end),
+        language.say("{start} to {end} UTC", start=start, end=phrases.instant(metrics.end)),
         *(models or ([language.say("no model in service")] if metrics.trained else [])),
         language.say("outcome rules {rules}", rules=", ".join(str(r) for r in metrics.rules)),
     ]

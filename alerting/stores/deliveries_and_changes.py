@@ -318,8 +318,7 @@ class SinkDeliveries:
 
     def retry_letters(self, name: str) -> int:
         """Mark all dead letters of a sink to be sent once more. Return their number."""
-        done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
-        return done.matched_count
+        return self._letters.update_many({"sink": name}, {"$set": {"again": True}}).matched_count
 
     def _note_alarms(self, name: str, step: SinkStep) -> None:
         updates = [
@@ -374,8 +373,7 @@ class SinkFeed:
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
             newest = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
-            scores = good(SCORES, reversed(newest.limit(most).to_list()), _score)
-            yield from scores
+            yield from good(SCORES, reversed(newest.limit(most).to_list()), _score)
         if alarms:
             found_by: list[Document] = [{"condition": "open"}]
             if since is not None:

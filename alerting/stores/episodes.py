@@ -420,8 +420,7 @@ class MongoNotifications:
             return set()
         of_people = {"status": "sent", "channel": {"$ne": LOG}, "delivered_at": {"$gt": since}}
         raises = of_people | {"transition": "raised", "severity": severity}
-        announced = self._notifications.distinct("episode", raises)
-        query["episode"] = {"$nin": [*announced, None]}
+        query["episode"] = {"$nin": [*self._notifications.distinct("episode", raises), None]}
         newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
         return {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
 

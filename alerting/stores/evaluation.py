@@ -415,9 +415,8 @@ class MongoDecisions:
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         # a name has a dot: unsuitable for a field name
-        tried = [[name, hashes[name]] for name in sorted(hashes)]
         change = {
-            "$addToSet": {"tries": tried},
+            "$addToSet": {"tries": [[name, hashes[name]] for name in sorted(hashes)]},
             "$setOnInsert": {"files_of": definition, "run_id": run_id},
         }
         upsert(

@@ -401,11 +401,10 @@ class MongoCheckpoints:
         names = list(dict.fromkeys(definition for definition, _ in instants))
         assets = list(dict.fromkeys(asset for _, asset in instants))
         first = to_bson(min(instants.values()))
-        last = to_bson(max(instants.values()))
         query: Document = {
             "definition": {"$in": names},
             "asset": {"$in": assets},
-            "watermark": {"$lt": last},
+            "watermark": {"$lt": to_bson(max(instants.values()))},
         }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
         latest_by_target: dict[TargetKey, Document] = {}

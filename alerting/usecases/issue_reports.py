@@ -108,10 +108,9 @@ class ReportCalendar:
             [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
         )
         ends = [*(r.at for r in revisions[1:]), self._as_of]
-        in_force = zip(revisions, ends, strict=True)
         return any(
             r.definition.state == "active" and r.at < period.end and end > period.start
-            for r, end in in_force
+            for r, end in zip(revisions, ends, strict=True)
         )
 
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
@@ -246,8 +245,7 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
             "the latency; for an earlier look give an interval by --from and --to"
         )
     due = DueReport(name, period)
-    corrects = name in platform.reports.of_period(period.name)
-    head = _issue(platform, due, as_of, corrects)
+    head = _issue(platform, due, as_of, name in platform.reports.of_period(period.name))
     platform.platform_alerts.resolve(UNREPORTED, due.subject, as_of)
     return head or platform.reports.of_period(period.name)[name]
 

@@ -244,8 +244,7 @@ def list_labels(
 
 
 def _audit_fields(label: IntervalLabel) -> dict[str, Any]:
-    names = ("id", "variables", "start", "end", "kind")
-    return {name: asdict(label)[name] for name in names}
+    return {name: asdict(label)[name] for name in ("id", "variables", "start", "end", "kind")}
 
 
 LABELLED = "labels.json"
@@ -304,8 +303,7 @@ def labelled_times(
         end = min(label.end, span[1], as_of)
         if start < end:
             used.append(label)
-            interval = (to_millis(start), to_millis(end))
-            times[label.kind].setdefault(label.asset, []).append(interval)
+            times[label.kind].setdefault(label.asset, []).append((to_millis(start), to_millis(end)))
     bad = times["bad"]
     left_out = times["not_to_learn_from"]
     return LabelledTimes(tuple(used), _count(left_out), _hours(left_out), _count(bad), _hours(bad))
@@ -337,7 +335,6 @@ def labels_read(
         for label in platform.labels.in_force(list(by_name), at)
         if label.concerns(by_name[label.asset], definition.variables_read(by_name[label.asset]))
     ]
-    maintained = maintenance_intervals(platform, definition, assets, None, at)
     return marked + [
         IntervalLabel(
             f"{asset}-{label.start.isoformat()}",
@@ -350,7 +347,7 @@ def labels_read(
             PLATFORM,
             label.start,
         )
-        for asset, times in maintained.items()
+        for asset, times in maintenance_intervals(platform, definition, assets, None, at).items()
         for label in times
     ]
 

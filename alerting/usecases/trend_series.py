@@ -391,8 +391,7 @@ def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list
     """Return the variables of an asset whose value is missing now, by the last day."""
     until = to_millis(now) + 1
     day = (until - DAY, until)
-    names = list(asset.variables)
-    samples = read_buckets(platform, asset, names, *day, "hours", _MOST_READINGS)
+    samples = read_buckets(platform, asset, list(asset.variables), *day, "hours", _MOST_READINGS)
     return [
         name
         for name, declared in asset.variables.items()

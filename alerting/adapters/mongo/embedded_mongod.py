@@ -454,10 +454,9 @@ def library_path(binary: Path, folder: Path) -> str:
 def missing_libraries(binary: Path, path: str) -> list[str]:
     """Return the names of the libraries that a program needs and the loader does not find with
     `path` as its `LD_LIBRARY_PATH`. The program is not run."""
-    environ = {"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path}
     listed = subprocess.run(
         [binary],
-        env=environ,
+        env={"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path},
         capture_output=True,
         text=True,
         timeout=30.0,

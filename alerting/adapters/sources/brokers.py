@@ -239,8 +239,7 @@ class _Connection:
         dropped = 0
         with suppress(IndexError):  # all others are being stored
             while self.unacknowledged > self._most or self.bytes > MOST_BYTES:
-                message = self.messages.popleft()
-                self._forget(len(message.payload))
+                self._forget(len(self.messages.popleft().payload))
                 dropped += 1
         return dropped
 

@@ -162,8 +162,7 @@ class LiveChanges:
         first = self._changes[0].mark if before else self._first_mark
         if not mark or mark < first:
             return None
-        later = sum(change.mark >= mark for change in self._changes)
-        return self.count - later
+        return self.count - sum(change.mark >= mark for change in self._changes)
 
     def first_frame(self, since: int | None) -> bytes:
         """Return the first event of a stream. `since`: None if its reader knows nothing."""

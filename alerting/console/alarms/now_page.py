@@ -527,8 +527,7 @@ ExperienceView = Annotated[
 def show_now(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> NowView:
     """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
     plant = known_plant(request, platform)
-    routes = _routes_with_shifts(platform)
-    now = read_now(platform, plant, filters, person.name, routes)
+    now = read_now(platform, plant, filters, person.name, _routes_with_shifts(platform))
     return with_plant_times(now, platform.zone)
 
 

@@ -226,8 +226,7 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     waiting = report.waiting and report.waiting.model_copy(
         update={"reason": plant_times(report.waiting.reason, platform.zone)}
     )
-    line = with_plant_times(report.line, platform.zone)
-    report = replace(report, line=line, waiting=waiting)
+    report = replace(report, line=with_plant_times(report.line, platform.zone), waiting=waiting)
     return ReportedModels(report, require_revision(platform.definitions, name).definition)
 
 

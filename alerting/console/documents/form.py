@@ -262,8 +262,7 @@ def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup
         below = next(iter(schema.step(schema.branches(below)[0][0], key)), {})
         value = value.get(key) if isinstance(value, dict) else None
     fields = value if isinstance(value, dict) else {}
-    label = at.rpartition(".")[2]
-    return schema.group(below, at, fields, label, is_removable=bool(at))
+    return schema.group(below, at, fields, at.rpartition(".")[2], is_removable=bool(at))
 
 
 def _find_branch(branches: Sequence[Schema], value: Any) -> int:

@@ -142,8 +142,7 @@ def show_occurrences(
     least a time: as the problem of a definition is found."""
     declared = numeric_variables(platform.assets.get(asset), [variable])
     condition = LimitCondition(variable, above, below, lasting)
-    readings = without_bad_values(platform).readings
-    return find_times(readings, declared, condition, start, end)
+    return find_times(without_bad_values(platform).readings, declared, condition, start, end)
 
 
 def summarise(
@@ -422,8 +421,7 @@ def find_part(
         part["condition"] = condition
         part["levels"] = [v for v in (condition.above, condition.below) if v is not None]
         part["draft"] = draft_alert(asset, condition)
-        readings = without_bad_values(platform).readings
-        part["found"] = find_times(readings, asset, condition, *shown)
+        part["found"] = find_times(without_bad_values(platform).readings, asset, condition, *shown)
         part["times"] = [
             MarkedTime("found", title_of(asset, query.find), t.start, t.end, "", (query.find,))
             for t in part["found"].newest

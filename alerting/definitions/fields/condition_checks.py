@@ -210,14 +210,13 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
     for path, learned in learned_limits(definition):
         is_low = path.endswith("below")
         if (learned.quantile > MIDDLE) == is_low:
-            quantile = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
                 (
                     f"{learned.quantile:g} is the share of readings below the limit; most readings "
                     "would be beyond it"
                 ),
-                f"write quantile: {quantile:g}",
+                f"write quantile: {round(1 - learned.quantile, 12):g}",
             )
         if learned.over < timedelta(days=1):
             yield Fault(
@@ -331,14 +330,13 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
     ):
         short = format_duration(definition.stale_after)
         usual = format_duration(variable.sampling)
-        hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after",
             (
                 f"{short} is shorter than the sampling of {shown(definition.variable)} on "
                 f"{shown(asset.name)}, {usual}"
             ),
-            hint,
+            "lengthen it; otherwise no condition holds from one reading to the next",
         )
 
 

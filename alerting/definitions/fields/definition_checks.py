@@ -271,10 +271,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
         yield Fault("features.stride", "must be at least 1s")
     elif not definition.is_of_unit and definition.horizon < definition.stride:
         stride = format_duration(definition.stride)
-        horizon = format_duration(definition.horizon)
         yield Fault(
             "horizon",
-            f"{horizon} is shorter than the stride {stride}",
+            f"{format_duration(definition.horizon)} is shorter than the stride {stride}",
             "lengthen the horizon or shorten features.stride",
         )
     if any(w <= timedelta(0) for w in definition.features.windows or ()):
@@ -291,11 +290,10 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     if definition.problem.predict == "onset":
-        hint = "write predict: state, or a horizon such as 30m"
         yield Fault(
             "problem.predict",
             "with horizon: 0s nothing lies ahead, so no onset can be predicted",
-            hint,
+            "write predict: state, or a horizon such as 30m",
         )
     if definition.gap > timedelta(0):
         yield Fault(
@@ -356,11 +354,10 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     for (before, earlier), (after, later) in pairwise(stated):
         touching = before.endswith(".to") and after.endswith(".from")
         if earlier > later or (earlier == later and not touching):
-            hint = "train, validation and test follow one another and must not overlap"
             yield Fault(
                 f"periods.{before}",
                 f"must lie before periods.{after}",
-                hint,
+                "train, validation and test follow one another and must not overlap",
             )
 
 
@@ -380,11 +377,10 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
     """Yield what to declare on assets without a variable that operators can set, which get no
     advice."""
-    settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
         definition.has_alarm
         and targets
-        and not settable
+        and not any(limits.controllable for limits in definition.recommendation.variables.values())
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):
         yield (

@@ -265,10 +265,9 @@ class AnomalyKind(NormalKind):
         if not len(at):
             return ((start, end),)
         holds = _GAP * float(np.median(np.diff(at))) if len(at) > 1 else 0.0
-        ends = np.append(at[1:], int(end.timestamp() * 1000))
         gaps = [
             (from_millis(int(a + holds)), from_millis(int(b)))
-            for a, b in zip(at, ends, strict=True)
+            for a, b in zip(at, np.append(at[1:], int(end.timestamp() * 1000)), strict=True)
             if b - a > holds
         ]
         if from_millis(int(at[0])) > start:

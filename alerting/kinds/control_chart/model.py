@@ -282,10 +282,9 @@ class FittedChart:
             )
         for stretch in self.left_out[:_SHOWN]:
             start = from_millis(stretch.start)
-            end = from_millis(stretch.end)
             yield (
                 f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to "
-                f"{end:%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
+                f"{from_millis(stretch.end):%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
                 f"of {stretch.readings} readings"
             )
         if len(self.left_out) > _SHOWN:
@@ -303,8 +302,7 @@ class ControlChartModel(NormalModel[FittedChart]):
             asset: (asdict(fitted.chart), fitted.interval_ms)
             for asset, fitted in sorted(self.by_asset.items())
         }
-        cutoff = f"{self.training_cutoff.isoformat()}{self.spacing_text}"
-        settings = [self.family, cutoff, charts]
+        settings = [self.family, f"{self.training_cutoff.isoformat()}{self.spacing_text}", charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -72,8 +72,7 @@ class _ShiftedFold:
         at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
             np.int32
         )
-        moved = len(self.positive.position) + len(self.after.position)
-        step = max(_AT_ONCE // moved, 1)
+        step = max(_AT_ONCE // (len(self.positive.position) + len(self.after.position)), 1)
         return np.concatenate(
             [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
         )

@@ -525,6 +525,5 @@ def _attributes(
                 ),
             )
         is_category = any(isinstance(v, str) for v in values)
-        levels = tuple(sorted({str(v) for v in values})) if is_category else None
-        attributes.append((name, levels))
+        attributes.append((name, tuple(sorted({str(v) for v in values})) if is_category else None))
     return attributes

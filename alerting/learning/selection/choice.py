@@ -262,9 +262,8 @@ def evaluate_onset(
     figures = [_mean_average_precision(dataset, shifted, candidate) for candidate in ranked]
     best = int(np.argmax(figures))
     place = next((i for i, ap in enumerate(figures) if ap > bound), best)
-    alert = threshold_alert(definition)
     return ranked[place], OnsetTest(
-        figures[place], bound, shifted.problems, alert, ranked[place].family
+        figures[place], bound, shifted.problems, threshold_alert(definition), ranked[place].family
     )
 
 

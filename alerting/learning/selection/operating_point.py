@@ -359,8 +359,7 @@ def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows)
     before a problem on."""
     until = at + observed.gap_ms + observed.horizon_ms
     first = np.searchsorted(problems.end, at + min(observed.gap_ms, 0), side="right")
-    never = np.iinfo(np.int64).max
-    return np.asarray(np.append(problems.start, never)[first] <= until)
+    return np.asarray(np.append(problems.start, np.iinfo(np.int64).max)[first] <= until)
 
 
 def _rank(weighed: _ThresholdOption) -> tuple[float, int]:

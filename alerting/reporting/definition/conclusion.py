@@ -158,8 +158,7 @@ def _demands(f: ReportMetrics) -> list[_Demand]:
         share=Styled(GOOD_PRECISION, "share"),
     )
     most = f.false_alarm_budget or 0.0
-    allowed = false_alarms(most, len(f.evaluated))
-    few = translatable("at most {false_alarms}", false_alarms=allowed)
+    few = translatable("at most {false_alarms}", false_alarms=false_alarms(most, len(f.evaluated)))
     demands = (
         (f.horizon_s is not None, _Demand(recall, f.event_recall, GOOD_RECALL, at_least=True)),
         (True, _Demand(right, f.precision.with_avoided, GOOD_PRECISION, at_least=True)),

@@ -271,10 +271,9 @@ class ReportMetrics:
     @property
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
-        wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
         return tuple(
             sorted(
-                wrong,
+                [e for e in self.episodes if e.outcome == "false_alarm"],
                 key=lambda e: (
                     beyond_threshold(e.value, e.threshold),
                     (e.ended_at or e.raised_at) - e.raised_at,
@@ -310,8 +309,7 @@ class ReportMetrics:
     @property
     def announced_late(self) -> int:
         """Return how many problems the readings showed in time, and an evaluation only later."""
-        late = sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
-        return 0 if self.is_detector else late
+        return 0 if self.is_detector else sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
 
 
 def compute_metrics(material: Material) -> ReportMetrics:

@@ -322,8 +322,7 @@ def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> Rea
     columns = None if "category" in types.values() else uniform_columns(batch, types)
     if columns is not None:
         return columns
-    documents = bson.decode_all(batch, _NAIVE)
-    return readings_columns(asset, iter(documents), types)
+    return readings_columns(asset, iter(bson.decode_all(batch, _NAIVE)), types)
 
 
 def _newest_reading(document: Document | None) -> NewestReading | None:

@@ -427,12 +427,11 @@ def _join_fields(fields: Sequence[_FieldBytes], rows: int) -> bytes:
     keys = b"".join(field.key + bytes(field.values.itemsize) for field in fields)
     data[:] = np.frombuffer(keys, np.uint8)
     for field, start in zip(fields, starts, strict=False):
-        at = start + len(field.key)
         item = np.dtype(
             {
                 "names": ["one"],
                 "formats": [field.values.dtype],
-                "offsets": [at],
+                "offsets": [start + len(field.key)],
                 "itemsize": starts[-1],
             }
         )

@@ -239,10 +239,9 @@ def _spans_of_readings(
     platform: TrainingPorts, definition: Definition
 ) -> list[tuple[datetime, datetime]]:
     """Return the instants of the first and last reading of each asset that has any."""
-    assets = matching_assets(definition, platform.assets.all())
     return [
         span
-        for a in assets
+        for a in matching_assets(definition, platform.assets.all())
         if (span := platform.readings.span(a.name, platform.clock.now())) is not None
     ]
 
@@ -583,10 +582,9 @@ def beside_acted(episodes: Episodes, material: Material) -> int:
     definition = material.definition
     window = definition.gap + definition.horizon
     since = material.start - definition.longest_window
-    live = episodes.find(definition.name, start=since, end=material.end)
     acted = [
         (e.asset, e.raised_at, e.valid_until or e.raised_at + window)
-        for e in live
+        for e in episodes.find(definition.name, start=since, end=material.end)
         if e.outcome_record is not None and e.outcome_record.acted
     ]
 

@@ -290,13 +290,12 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
         return episode
     risk = evidence.evaluation.value
     threshold = evidence.evaluation.threshold
-    version = values.model_version
     return with_present_advice(
         episode,
         refresh.at,
         risk,
         threshold,
-        version,
+        values.model_version,
         evidence.contributions,
         evidence.recommendation,
         evidence.life,

@@ -116,8 +116,7 @@ def plan_round(
     names = plan.definitions_at(duration_millis(every))
     shards = sorted({task_of(name, count) for name in names})
     late = begin_round(platform, plan.targets, as_of)
-    is_small = plan.select_definitions(names).is_small
-    return RoundPlan(shards, source_hash, late, is_small)
+    return RoundPlan(shards, source_hash, late, plan.select_definitions(names).is_small)
 
 
 @log_run()
@@ -469,8 +468,7 @@ def _end_episode(
         return ended
 
     def forget(unit: Unit) -> None:
-        key = (episode.definition, episode.asset)
-        forget_open(platform.states, key, revision, at, unit)
+        forget_open(platform.states, (episode.definition, episode.asset), revision, at, unit)
 
     # a definition that is evaluated again ends it itself, by the revision that was in force
     update(platform, episode.id, end, None if is_out and revision is not None else forget)

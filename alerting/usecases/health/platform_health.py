@@ -188,7 +188,6 @@ def _find_late(
         if lag.lag > lag.every + late and not lag.is_in_future:
             overdue[lag.every].append(name)
     for every, names in overdue.items():
-        since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
             evaluation_dag(format_duration(every)),
@@ -196,7 +195,7 @@ def _find_late(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
                 names=join_first(names, MOST_NAMED),
-                since=since.isoformat(timespec="seconds"),
+                since=(now - lags[names[0]].lag).isoformat(timespec="seconds"),
             ),
         )
 
@@ -213,10 +212,9 @@ def _find_stale(
             stopped[freshness.line].append(freshness)
     for line, of_line in stopped.items():
         since = of_line[0].newest.ts.isoformat(timespec="seconds")
-        assets = join_first([freshness.asset for freshness in of_line], MOST_NAMED)
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
-            assets=assets,
+            assets=join_first([freshness.asset for freshness in of_line], MOST_NAMED),
             since=since,
         )
         yield PlatformFault(STALE, line, why)

@@ -264,10 +264,9 @@ def asset_as_written(asset: Asset) -> Document:
 
 
 def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    stored = plant.assets.get(asset.name)
     return [
         *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),
-        *faults_beside(asset, stored, plant.readings),
+        *faults_beside(asset, plant.assets.get(asset.name), plant.readings),
     ]
 
 

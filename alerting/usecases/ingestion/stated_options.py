@@ -67,8 +67,7 @@ def recall(
     if earlier is None or not written:
         return merged, ""
     day = earlier.at.astimezone(zone).date()
-    options = join_first(written, _SHOWN)
-    return merged, f"read like {earlier.file} of {day}: {options}; {remedy}"
+    return merged, f"read like {earlier.file} of {day}: {join_first(written, _SHOWN)}; {remedy}"
 
 
 def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:

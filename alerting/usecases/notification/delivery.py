@@ -81,11 +81,10 @@ def _find_timed(
     for episode in open_episodes:
         revision = newest[episode.definition]
         if revision is not None:
-            current = record_suppression(platform, revision.definition, episode, now)
             notifications += timed_notifications(
                 platform.channels,
                 revision.definition,
-                current,
+                record_suppression(platform, revision.definition, episode, now),
                 sent[episode.id],
                 routes,
                 now,
@@ -403,12 +402,11 @@ def _clean_message(original: Message) -> Message:
     """Return the message for any channel: without control characters and direction marks in texts
     from documents."""
     links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
-    payload = clean(original.payload)
     return replace(
         original,
         subject=clean_line(original.subject),
         text=clean_text(original.text),
-        payload=payload,
+        payload=clean(original.payload),
         links=links,
     )
 
@@ -534,11 +532,10 @@ def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
-    statuses = tuple(_route_status(route, sent, now) for route in routes)
     return RoutesOverview(
         now,
         since,
-        statuses,
+        tuple(_route_status(route, sent, now) for route in routes),
         faulty,
         channels,
         tuple(waiting[:_SHOWN]),
@@ -561,13 +558,12 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 
 
 def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
-    heartbeats = _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
     return RouteStatus(
         route,
         is_on_shift(route, now),
         end_of(route.quiet, route.zone, now),
         channels_of(route),
-        heartbeats,
+        _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:")),
     )
 
 

@@ -318,8 +318,7 @@ def present_values(
     names: dict[str, set[str]] = {}
     for episode in episodes:
         asset = assets.get(episode.asset)
-        definition = definitions.get(episode.definition)
-        variable_and_levels = _find_charted(definition, asset, episode)
+        variable_and_levels = _find_charted(definitions.get(episode.definition), asset, episode)
         if asset is None or variable_and_levels is None:
             continue
         variable, levels = variable_and_levels
@@ -351,18 +350,16 @@ def present_values(
         title = (declared.title if declared else None) or variable.replace("_", " ")
         line = sparkline(at, numbers, levels, unit, None if is_alone else title)
         if line is not None:
-            is_old = now - line.when > _fresh_for(asset, variable, at)
-            lines[id] = replace(line, is_old=is_old)
+            lines[id] = replace(line, is_old=now - line.when > _fresh_for(asset, variable, at))
     return lines
 
 
 def episode_without_alarm(definition: Definition, asset: str, at: datetime) -> Episode:
     """Return an episode that stands for a definition on an asset without an alarm, so that its
     present value can be read like that of an alarm. Its id is the asset."""
-    nothing = Evaluation(at, "clear", "")
     return Episode(
         *(asset, definition.name, 0, definition.kind, asset, "", "low"),
-        *(at, at, "closed", at, nothing),
+        *(at, at, "closed", at, Evaluation(at, "clear", "")),
     )
 
 

@@ -381,8 +381,7 @@ def end_mute(platform: MutingPorts, id: str, actor: Actor, now: datetime, reason
     permit(_END[mute.kind], actor.role)
     while mute.phase(now) != "over":
         why = " ".join(reason.split()) or translatable("ended by an operator")
-        over = record_end(platform, mute, now, actor.name, why)
-        mute = over or find_mute(platform, id)
+        mute = record_end(platform, mute, now, actor.name, why) or find_mute(platform, id)
     tend_mutes(platform, now)
     return mute
 
@@ -478,12 +477,11 @@ def _require_known(
         _require_definition(platform, matcher.definition, matcher.asset)
     types = [event_type.name for event_type in platform.assets.event_types()]
     if event is not None and event.type not in types:
-        near = ", ".join(close_names(event.type, types) or types[:10])
         raise NotFound(
             translatable(
                 "there is no event type “{name}”; known: {known}",
                 name=event.type,
-                known=near or "-",
+                known=", ".join(close_names(event.type, types) or types[:10]) or "-",
             )
         )
     for name in sorted(notified - platform.channels.keys()):

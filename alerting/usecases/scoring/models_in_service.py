@@ -171,8 +171,7 @@ def find_moved(
     )
     labelled = labelled_intervals(platform, definition, [asset], as_of)
     left_out = [*suppressed.get(asset.name, ()), *labelled.get(asset.name, ())]
-    seen = definition.variables_evaluated(asset)
-    names = sorted(seen & asset.variables.keys())[:200]
+    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())[:200]
     numbers = [name for name in names if asset.variables[name].type != "category"]
     trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
     newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)
@@ -224,8 +223,7 @@ def compare_texts(
         return None
     texts = sorted({*before, *recent})
     old = np.searchsorted(texts, list(before))
-    new = np.searchsorted(texts, list(recent))
-    psi = _psi(old, new, np.arange(1, len(texts)))
+    psi = _psi(old, np.searchsorted(texts, list(recent)), np.arange(1, len(texts)))
     unseen = 1 - sum(text in {*before} for text in recent) / len(recent)
     return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
 

@@ -337,8 +337,7 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    stored = platform.runs.files(run.id, DATASET)[PROFILE]
-    composition = DatasetProfile.model_validate_json(stored)
+    composition = DatasetProfile.model_validate_json(platform.runs.files(run.id, DATASET)[PROFILE])
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
@@ -503,10 +502,9 @@ def _charts(
     evidence: ChallengerEvidence | ValueEvidence,
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves and of its shares (SHAP)."""
-    assets = matching_assets(definition, platform.assets.all())
     names = {
         name: variable.title
-        for asset in assets
+        for asset in matching_assets(definition, platform.assets.all())
         for name, variable in asset.variables.items()
         if variable.title
     }

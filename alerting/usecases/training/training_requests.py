@@ -158,8 +158,7 @@ def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str)
     """
     if not reason.strip():
         raise UserError(translatable("a cancelled training needs a reason: write one"))
-    revision = require_trained(platform, name)
-    newest = newest_training(platform, revision)
+    newest = newest_training(platform, require_trained(platform, name))
     now = platform.clock.now()
     if newest is None or not (newest.requested_by or is_under_way(newest, now)):
         raise Conflicting(

@@ -300,13 +300,12 @@ def _estimate_model(
         "left_out": estimated.left_out,
         "tables": [table._asdict() for table in estimated.tables],
     }
-    files = {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()}
     return _Fitted(
         EstimateSummary(family=family, used=estimated.used, notes=estimated.notes),
         "\n\n".join(estimated.notes),
         estimated.params,
         {**estimated.metrics, "used": float(estimated.used)},
-        files,
+        {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()},
     )
 
 
@@ -325,10 +324,9 @@ def _champion_params(
         return None
     models = platform.models
     try:
-        searches = platform.runs.searches(search_run(models.version_tags(run.name, version)))
         fitted = [
             search.id
-            for search in searches
+            for search in platform.runs.searches(search_run(models.version_tags(run.name, version)))
             if search.tags.get("fitted") == "true" and search.tags.get("family") == family
         ]
         files = platform.runs.files(fitted[0], CANDIDATE) if fitted else None

@@ -303,11 +303,10 @@ def _boost(
         if validation
         else None
     )
-    rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
     booster = lightgbm.train(
         settings,
         data,
-        rounds,
+        int(params.get("rounds", ROUNDS_UNWATCHED)),
         valid_sets=valid,
         callbacks=list(callbacks),
         keep_training_booster=True,  # otherwise early stopping discards the trees after the best
