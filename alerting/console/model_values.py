@@ -337,10 +337,9 @@ def value_shapes(
         if served is not None:
             title = asset.variables[served.variable].title or served.variable.replace("_", " ")
             chart, begin = _chart(served, asset.name, title, definition, now, request)
-            described = _describe(served, language_of(request))
             trend = trend_of_variables(asset, [served.variable], begin, now)
             shown = {"asset": asset.name, "variable": title, "chart": chart, "trend": trend}
-            shapes.append({**shown, **described})
+            shapes.append({**shown, **_describe(served, language_of(request))})
     return shapes
 
 

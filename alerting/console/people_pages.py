@@ -493,7 +493,6 @@ def _access_page(
     """Return the page. `link`: account and address, `secret`: name and token, shown once; `typed`:
     the entries of a form that was refused, `form`: for a person, a device or a token."""
     now = _real_time(request)
-    person = request.state.person
     sessions = platform.sessions.all(now)
     return render(
         "access.html",
@@ -501,7 +500,7 @@ def _access_page(
         accounts=platform.accounts.all(),
         access_tokens=platform.access_tokens.all(),
         sessions=sessions,
-        own_session=hash_secret(person.session or ""),
+        own_session=hash_secret(request.state.person.session or ""),
         device_ends={session.account: session.ends_at for session in sessions},
         person_roles=PERSON_ROLES,
         device_roles=accounts.DEVICE_ROLES,

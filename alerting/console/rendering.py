@@ -159,14 +159,13 @@ ROLE_NAMES = {
 def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
-    zone = zone_of(request)
     page = _environment().get_template(template)
     is_in_english = str(page.filename).endswith(IN_ENGLISH)
     language = ENGLISH if is_in_english else language_of(request)
     shared = {
         "person": person,
-        "zone": zone,
-        "line_clock": (request.app.state.line_clock.describe(language) if person else None),
+        "zone": zone_of(request),
+        "line_clock": request.app.state.line_clock.describe(language) if person else None,
         "age_of_readings": request.app.state.line_clock.age_of_readings() if person else None,
         "language": language,
         "plant": getattr(request.state, "plant", None),

@@ -77,9 +77,8 @@ def _status_interval(
         return StatusInterval(start, end, "clear")
     side, rank = divmod(code, _SIDE)
     if rank < _FIRST_FACT:
-        severity = SEVERITIES[rank - 1]
         cause = f"{variable}.{_SIDES_OF_CODES[side]}"
-        return StatusInterval(start, end, "triggered", severity, cause=cause)
+        return StatusInterval(start, end, "triggered", SEVERITIES[rank - 1], cause=cause)
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
         return StatusInterval(start, end, "triggered", alert, fact, fact)

@@ -280,11 +280,10 @@ def forget_after(state: ConditionState, at: datetime) -> ConditionState:
             if isinstance(value, datetime) and value > at
         }
 
-    carried = None if state.carried is None else state.carried.at_earlier(at)
     changes: dict[str, Any] = {
         **without_later(state),
         "watermark": at,
-        "carried": carried,
+        "carried": None if state.carried is None else state.carried.at_earlier(at),
         "levels": tuple(replace(level, **without_later(level)) for level in state.levels),
     }
     if "raised_at" in changes:

@@ -128,9 +128,8 @@ def _are_related(first: str, second: str, parents: Parents) -> bool:
 
 
 def _cause(group: Sequence[Episode]) -> Cause:
-    first = group[0]
     others = tuple(sorted(group[1:], key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)))
-    return Cause(first, others, _find_first_out(group) is not None)
+    return Cause(group[0], others, _find_first_out(group) is not None)
 
 
 def _find_first_out(ordered: Sequence[Episode]) -> Episode | None:

@@ -100,13 +100,12 @@ def lanes_plot(metrics: ReportMetrics, language: Language = ENGLISH) -> Plot:
     least = (end - start) / _THINNEST
     lanes = lanes_of(metrics)
     names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
-    y_ticks = [(row, metrics.asset_title(asset)) for row, asset in names]
     y = (-0.6, len(lanes) - 0.4)
     plot = Plot(
         (start, end),
         y,
         24 * max(len(lanes), 1) + 8,
-        y_ticks=y_ticks,
+        y_ticks=[(row, metrics.asset_title(asset)) for row, asset in names],
         grid=False,
         named_rows=True,
     )

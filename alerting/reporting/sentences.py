@@ -312,13 +312,12 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
             language.translate(why) if notification.transition == "raised" else message_name
         )
     heading = language.say("Message to {channel}", channel=notification.channel)
-    status = language.translate(_DELIVERED[notification.status])
     fault = (
         f": {notification.error}"
         if notification.error and notification.status in ("dead", "failed")
         else ""
     )
-    return heading, f"{message_name}: {status}{fault}"
+    return heading, f"{message_name}: {language.translate(_DELIVERED[notification.status])}{fault}"
 
 
 def history(

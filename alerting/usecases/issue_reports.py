@@ -234,10 +234,9 @@ def _issue(
 def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datetime) -> ReportHead:
     """Issue a closed period's report by hand, from the present knowledge, beside an earlier report.
     Raises UserError while the period is not closed."""
-    calendar = ReportCalendar(platform, as_of)
     definition = require_revision(platform.definitions, name).definition
     assets = matching_assets(definition, platform.assets.all())
-    closes_at = calendar.closes_at(definition, assets, period)
+    closes_at = ReportCalendar(platform, as_of).closes_at(definition, assets, period)
     if closes_at > as_of:
         raise UserError(
             f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "

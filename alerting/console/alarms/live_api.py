@@ -422,13 +422,12 @@ def live(
     `platform`: mutes or faults of the platform have changed. Changes of a quarter of
     a second are one event. An event `alive` comes at least every 15 seconds.
     """
-    last_mark = last_event_id or after
     changes: LiveChanges = request.app.state.live
     access: Access = request.app.state.entrance.access
     now = request.app.state.entrance.now
     return LiveStream(
         request,
         changes,
-        last_mark,
+        last_event_id or after,
         lambda: access.find_again(person, now()),
     )

@@ -294,7 +294,6 @@ def end_training(
 
 def _trainings(platform: Platform, name: str) -> TrainingsView:
     line = model_line(platform, name)
-    trainings = platform.trainings.for_definitions([name])
     question = question_of(require_revision(platform.definitions, name))
     return TrainingsView(
         definition=name,
@@ -310,7 +309,7 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
                 training.question == question,
                 training_state(training, platform.clock.now()),
             )
-            for training in reversed(trainings)
+            for training in reversed(platform.trainings.for_definitions([name]))
         ],
     )
 

@@ -180,7 +180,6 @@ class FormSchema:
     ) -> FormInput:
         usual = schema.get("default")
         letter, shape, choices = _input_type(branch, value)
-        shown = "" if value is None else _input_text(letter, value)
         is_variable = path.rpartition(".")[2] in self.named and letter == "s"
         return FormInput(
             f"{letter.upper() if required else letter}:{path}",
@@ -188,7 +187,7 @@ class FormSchema:
             humanize(path.rpartition(".")[2]),
             schema.get("description") or branch.get("description", ""),
             shape,
-            shown,
+            "" if value is None else _input_text(letter, value),
             usual="" if usual is None else _input_text(letter, usual),
             choices=choices,
             never=(written and value is None) if nullable and usual is not None else None,

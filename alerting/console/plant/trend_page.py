@@ -292,11 +292,10 @@ def trend_page(
     are_too_many = len(set(query.variables)) > MOST_VARIABLES
     asset, query = choose(platform, query, assets)
     now = platform.clock.now()
-    language = language_of(request)
     shown, note, refusal = read_time(request, platform, query, now)
     part_values = find_part(platform, asset, query, shown)
     zone = zone_of(request)
-    marks = find_marks(platform, asset, shown, language)
+    marks = find_marks(platform, asset, shown, language_of(request))
     bands = [*part_values["times"], *marks["bands"]]
     drawn = _draw_lanes(request, platform, asset, query, shown, part_values["levels"], bands)
     marks["bands"] = sorted(bands, key=lambda band: band.start, reverse=True)

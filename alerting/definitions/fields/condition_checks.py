@@ -329,12 +329,11 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
         and definition.stale_after < variable.sampling
     ):
         short = format_duration(definition.stale_after)
-        usual = format_duration(variable.sampling)
         yield Fault(
             "stale_after",
             (
                 f"{short} is shorter than the sampling of {shown(definition.variable)} on "
-                f"{shown(asset.name)}, {usual}"
+                f"{shown(asset.name)}, {format_duration(variable.sampling)}"
             ),
             "lengthen it; otherwise no condition holds from one reading to the next",
         )

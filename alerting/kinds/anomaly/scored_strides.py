@@ -258,12 +258,11 @@ def evaluate_part(
             cutoff = to_millis(model.training_cutoff)
             scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
         begin, end = (to_millis(time) + 1 for time in (part.start, part.end))
-        intervals = status_intervals(definition, fitted, scored.at, scored.score, begin, end)
         clear_for = definition.off_delay(fitted.clear_for)
         after = advance_part(
             before,
             part,
-            intervals,
+            status_intervals(definition, fitted, scored.at, scored.score, begin, end),
             EpisodeRule(definition.hold, clear_for, definition.severities()),
             lambda at: _evidence(sources.asset, fitted, scored, at, version),
         )

@@ -211,13 +211,12 @@ def _scored(
     """Return the points of a part as scored rows."""
     at, values = _columns(points)
     nothing = np.full(len(at), np.nan)
-    unknown = np.full(len(at), "", object)
     facts = tuple(describe_points(points[-1])) if points else ()
     return ScoredRows(
         at,
         values,
         nothing,
-        unknown,
+        np.full(len(at), "", object),
         cast("TrainedModel", model),
         version,
         chart.limits.upper,

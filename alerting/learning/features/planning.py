@@ -373,10 +373,9 @@ def describe_results(
     few, how many are missing and in what time they come; empty for any other definition."""
     if not present_spacings(definition, numbers):
         return ""
-    name = str(definition.problem.variable)
     spacing = max(round(spacing_of(definition, numbers) / _QUARTER_MS), 1) * _QUARTER_MS
     facts: dict[str, str | int] = {
-        "variable": name,
+        "variable": str(definition.problem.variable),
         "results": count_results(definition, histories),
         "spacing": format_duration(timedelta(milliseconds=spacing)),
         "least": LEAST_RESULTS,

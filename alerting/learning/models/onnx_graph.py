@@ -234,7 +234,6 @@ def _trees(graph: Graph, trees: Trees, encoded: str) -> str:
     right_children = number_children(trees.right_child)
     left_leaf = np.concatenate(trees.left_child) < 0
     right_leaf = np.concatenate(trees.right_child) < 0
-    values = np.concatenate(trees.value)
     integers: dict[str, Sequence[Any]] = {
         "tree_roots": [
             *first[np.array(counts) > 0],
@@ -252,7 +251,7 @@ def _trees(graph: Graph, trees: Trees, encoded: str) -> str:
         "nodes_modes": np.array(
             [*np.where(is_category, _MEMBER, AT_MOST), *(none + AT_MOST)], np.uint8
         ),
-        "leaf_weights": np.asarray(values, np.float64),
+        "leaf_weights": np.asarray(np.concatenate(trees.value), np.float64),
     }
     if is_category.any():
         members: list[float] = []

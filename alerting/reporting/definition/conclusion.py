@@ -516,7 +516,6 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     problems = 0 if m.horizon_s is None else len(m.problems)
     announced = problems and problems - len(m.missed)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
-    determined = len(m.episodes) - m.outcomes["undetermined"]
     predicted = (
         template("{count} of {total} found")
         if m.is_detector
@@ -524,7 +523,7 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     )
     shares = (
         (predicted, announced, problems),
-        (template("{count} of {total} right"), right, determined),
+        (template("{count} of {total} right"), right, len(m.episodes) - m.outcomes["undetermined"]),
     )
     cases = [language.say(text, count=n, total=total) for text, n, total in shares if total]
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)

@@ -363,7 +363,6 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
     return ReportMetrics(
@@ -397,7 +396,7 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
         if m.definition.problem is not None
         else nothing("%", translatable("the definition has no problem that data can confirm")),
         precision=Precision(
-            _with_doubt(without, counted),
+            _with_doubt(share(hits, hits + wrong, CASES_WITHOUT_AVOIDED), counted),
             _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted),
         ),
         false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),

@@ -289,12 +289,11 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     if evidence.recommendation is None or evidence.evaluation.value is None:
         return episode
     risk = evidence.evaluation.value
-    threshold = evidence.evaluation.threshold
     return with_present_advice(
         episode,
         refresh.at,
         risk,
-        threshold,
+        evidence.evaluation.threshold,
         values.model_version,
         evidence.contributions,
         evidence.recommendation,

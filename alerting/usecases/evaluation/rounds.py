@@ -155,14 +155,13 @@ def evaluate_targets(
 ) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun. `process`: inputs
     that the process keeps."""
-    requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
         process.models if process else ModelCache(platform),
         EvaluationCounts(),
-        requests,
+        platform.arrivals.requests(evaluation_plan.names) if has_requests else {},
         process.spans if process else {},
     )
     states = platform.states.load_many([target.key for target in targets])
@@ -360,9 +359,8 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
         return number
     serving = last_promotion(platform.decisions.for_definition(chosen.name), question_of(chosen))
     if serving is None:
-        why = describe_missing_champion(platform, chosen)
         which = f"{chosen.name!r} has no champion for the question of revision {chosen.number}"
-        raise UserError(joined(": ", which, why))
+        raise UserError(joined(": ", which, describe_missing_champion(platform, chosen)))
     return serving.challenger_version
 
 

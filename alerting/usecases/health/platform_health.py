@@ -211,11 +211,10 @@ def _find_stale(
         if was_live and now - freshness.newest.ts - length(freshness.at_rest) > longest:
             stopped[freshness.line].append(freshness)
     for line, of_line in stopped.items():
-        since = of_line[0].newest.ts.isoformat(timespec="seconds")
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=join_first([freshness.asset for freshness in of_line], MOST_NAMED),
-            since=since,
+            since=of_line[0].newest.ts.isoformat(timespec="seconds"),
         )
         yield PlatformFault(STALE, line, why)
 

@@ -334,13 +334,12 @@ def _compose_message(
     if episode is not None:
         conflicts = opposite_open(platform.episodes, episode)
         later = is_later(episode, notification)
-        acknowledging = current_round.acknowledging
         block = touched_by(platform, episode, at)
         plain = message(
             episode,
             notification,
             platform.links,
-            acknowledging,
+            current_round.acknowledging,
             at,
             zone,
             conflicts,
@@ -401,13 +400,12 @@ def _attempt(
 def _clean_message(original: Message) -> Message:
     """Return the message for any channel: without control characters and direction marks in texts
     from documents."""
-    links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
     return replace(
         original,
         subject=clean_line(original.subject),
         text=clean_text(original.text),
         payload=clean(original.payload),
-        links=links,
+        links=tuple(replace(link, label=clean_line(link.label)) for link in original.links),
     )
 
 
@@ -531,13 +529,12 @@ def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
     dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
-    channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
     return RoutesOverview(
         now,
         since,
         tuple(_route_status(route, sent, now) for route in routes),
         faulty,
-        channels,
+        _channels(platform.channels, named, _latest_sent(sent), waiting, dead),
         tuple(waiting[:_SHOWN]),
         len(waiting) > _SHOWN,
         tuple(dead),

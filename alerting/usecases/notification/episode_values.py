@@ -65,9 +65,8 @@ def draw_episode(
     chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
-    steps = risk_steps(episode, language)
     waterfall = reasons_waterfall(episode, platform.assets.get(episode.asset), language)
-    bars = [bar for bar in (steps, waterfall) if bar is not None]
+    bars = [bar for bar in (risk_steps(episode, language), waterfall) if bar is not None]
     shown_in = zone or platform.zone
     description = ". ".join(
         [describe(chart, shown_in, language), *(bar.description for bar in bars)]

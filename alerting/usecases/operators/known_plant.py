@@ -295,11 +295,10 @@ def find_gaps(
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in rows_by_gap.items()
     ]
-    ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
     without_gap = np.concatenate([last_on_time[~is_late & ~is_new], last_new[is_new]])
     return EvaluationCoverage(
         until,
-        tuple(ordered),
+        tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))),
         from_millis(int(without_gap.min())) if len(without_gap) else None,
         {
             targets[row].definition: timedelta(milliseconds=targets[row].every)

@@ -228,9 +228,8 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
     def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
         if episode.assigned_to == to:
             return episode
-        after = replace(episode, assigned_to=to)
         reason = translatable("to {person}", person=to)
-        return after.with_transition("assigned", at, reason, actor.name)
+        return replace(episode, assigned_to=to).with_transition("assigned", at, reason, actor.name)
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
@@ -551,7 +550,6 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
             f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
         )
     stored = platform.feedback.append(feedback, once)
-    why = stored.comment or stored.action or ""
     earlier = [
         previous
         for previous in platform.feedback.for_episode(stored.episode)
@@ -564,7 +562,7 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
         stored.at,
         _audited_feedback(earlier[-1]) if earlier else None,
         _audited_feedback(stored),
-        why,
+        stored.comment or stored.action or "",
     )
     update(
         platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored)
