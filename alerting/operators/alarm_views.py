@@ -421,7 +421,12 @@ def make_tiles(
         PartTiles(
             name,
             assets[name].title if name in assets else name,
-            tuple(sorted(of_part, key=_tile_order)),
+            tuple(
+                sorted(
+                    of_part,
+                    key=lambda tile: (*_urgency(tile), counting_order(tile.title), tile.asset),
+                )
+            ),
             normal[name],
             without[name],
             muted.get(name),
@@ -476,10 +481,6 @@ def _alarm_tile(
     worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
     tile_state = _RANKS[_RANKS.index(state)]
     return Tile(asset.name, asset.title, tile_state, worst.severity, count, worst.id, unknown)
-
-
-def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
-    return *_urgency(tile), counting_order(tile.title), tile.asset
 
 
 def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:

@@ -317,8 +317,10 @@ def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fa
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
     variable = asset.variables.get(definition.variable)
     missing = unknown_limits(definition, asset)
+    known = f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
     yield from (
-        Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing
+        Fault(path, message, "" if "needs a number" in message else known)
+        for path, message in missing
     )
     if not missing:
         yield from _resolved_faults(levels_on(definition, asset), asset)
@@ -337,14 +339,6 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
             ),
             "lengthen it; otherwise no condition holds from one reading to the next",
         )
-
-
-def _nearest_attribute(asset: Asset, message: str) -> str:
-    return (
-        ""
-        if "needs a number" in message
-        else f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
-    )
 
 
 def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:

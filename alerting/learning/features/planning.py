@@ -94,7 +94,8 @@ def derive(
     elif process:
         # for values alone rows without a result are thinned, so they set no limit
         limiting = observed if definition.has_alarm else timedelta(0)
-        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, limiting, columns)
+        shortest = max(timedelta(minutes=30), median_low(process))
+        stride, _ = derive_stride(ROWS_IN_SHORTEST * shortest, process, limiting, columns)
         stride = min(stride, definition.horizon)
         reason = (
             f"{definition.problem.variable} is measured seldom, so its value is estimated at each "
@@ -127,12 +128,6 @@ def windows_between_results(
     ratio = max(min(spacing, LONGEST_WINDOW) / first, 1.0)
     steps = min(ceil(log(ratio, 3)), MOST_BETWEEN_RESULTS - 1)
     return tuple(sorted({round(ratio ** (i / max(steps, 1))) * first for i in range(steps + 1)}))
-
-
-def _shortest(process: Sequence[timedelta]) -> timedelta:
-    """Return the length that gives the stride of an estimate between results: half an hour or one
-    sampling."""
-    return max(timedelta(minutes=30), median_low(process))
 
 
 def derive_stride(

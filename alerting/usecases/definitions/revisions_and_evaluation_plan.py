@@ -117,7 +117,12 @@ class DefinitionDocuments:
         return self._definitions.add_revision(made.model_copy(update={"number": revision.number}))
 
     def revisions(self, name: str) -> list[DocumentRevision]:
-        return [_as_document(revision) for revision in self._definitions.revisions(name)]
+        return [
+            DocumentRevision(
+                name, r.number, r.at, r.author, definition_document(r.definition), r.reason
+            )
+            for r in self._definitions.revisions(name)
+        ]
 
     def last_number(self, name: str) -> int:
         return self._definitions.last_number(name)
@@ -179,13 +184,6 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         super()._store(ports, changed, audited, actor, at, reason, read)
         record_definition_faults(ports.platform_alerts, changed.name, [], at)
         ports.definitions.mark_faulty(changed.name, [])
-
-
-def _as_document(revision: Revision) -> DocumentRevision:
-    document = definition_document(revision.definition)
-    return DocumentRevision(
-        revision.name, revision.number, revision.at, revision.author, document, revision.reason
-    )
 
 
 def _without_marks(document: Document) -> Document:
@@ -314,16 +312,12 @@ def _take_documents(
         tuple(new),
         {name: faults for name, faults in faulty.items() if faults},
         beside.assets,
-        _find_linked([*definitions, *in_force.values()]),
-    )
-
-
-def _find_linked(definitions: Iterable[Definition]) -> frozenset[str]:
-    return frozenset(
-        name
-        for definition in definitions
-        if (inhibitors := inhibitors_of(definition))
-        for name in (definition.name, *inhibitors)
+        frozenset(
+            name
+            for definition in (*definitions, *in_force.values())
+            if (inhibitors := inhibitors_of(definition))
+            for name in (definition.name, *inhibitors)
+        ),
     )
 
 
