@@ -320,8 +320,10 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
         from alerting.adapters.receivers.email import EmailChannel
 
         password = delivery.smtp.read_password()
-        for name, address in delivery.emails.items():
-            yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)
+        yield from (
+            ("email", EmailChannel(name, address, delivery.smtp, egress, password=password))
+            for name, address in delivery.emails.items()
+        )
 
 
 def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:

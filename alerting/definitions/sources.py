@@ -367,8 +367,10 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
     if isinstance(source, PolledFields):
         yield from _reader_faults(source)
     names = [variable.name for variable in source.variables.values() if variable.name]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Fault("variables", f"two columns become {name!r}", "give each its own name")
+    yield from (
+        Fault("variables", f"two columns become {name!r}", "give each its own name")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    )
     yield from source.path_faults()
     if isinstance(source, FilesSource):
         yield from _file_faults(source)

@@ -511,10 +511,14 @@ def _sense(
 
 def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
     schedule = state.schedule
-    for stop in _condition_intervals(schedule.stop, state.minute, until):
-        yield _make_lasting_event(state, "line-stop", stop, until)
-    for work in _condition_intervals(schedule.maintenance, state.minute, until):
-        yield _make_lasting_event(state, "maintenance", work, until)
+    yield from (
+        _make_lasting_event(state, "line-stop", stop, until)
+        for stop in _condition_intervals(schedule.stop, state.minute, until)
+    )
+    yield from (
+        _make_lasting_event(state, "maintenance", work, until)
+        for work in _condition_intervals(schedule.maintenance, state.minute, until)
+    )
     for change in state.changes:
         if state.minute <= change.minute < until:
             at = state.instant(change.minute)

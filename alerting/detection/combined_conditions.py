@@ -295,8 +295,10 @@ def _intervals(
         if not runs or runs[-1][1:] != (status, severity, fact, cause):
             runs.append((start, status, severity, fact, cause))
     stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
-    for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True):
-        yield StatusInterval(from_millis(start), stop, status, severity, fact, cause)
+    yield from (
+        StatusInterval(from_millis(start), stop, status, severity, fact, cause)
+        for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True)
+    )
 
 
 def unevaluated_intervals(

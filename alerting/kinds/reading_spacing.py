@@ -178,9 +178,11 @@ def _failures(lasting: Lasting, times: Times) -> Iterator[str]:
     if not lasting.missing_raises and _never_lasts(raises, lasting.hold):
         yield _why_not_raised(lasting, raises)
         return
-    for severity, hold in lasting.levels.items():
-        if hold > lasting.hold and _never_lasts(raises, hold):
-            yield f"`levels.{severity}.for: {format_duration(hold)}` can never be fulfilled"
+    yield from (
+        f"`levels.{severity}.for: {format_duration(hold)}` can never be fulfilled"
+        for severity, hold in lasting.levels.items()
+        if hold > lasting.hold and _never_lasts(raises, hold)
+    )
     if _never_lasts(_known_spans(lasting.condition, times), lasting.clear_for):
         yield f"{_why_not_ended(lasting)}, so no alarm ends"
 

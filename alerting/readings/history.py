@@ -395,8 +395,9 @@ class LongHistory:
 
     def pieces(self, names: Sequence[str] | None = None) -> Iterator[History]:
         """Yield the history piece by piece, with the readings of these variables."""
-        for start, end in pairwise([_EVER[0], *self.ends]):
-            yield self.load_interval(start, end, names)
+        yield from (
+            self.load_interval(start, end, names) for start, end in pairwise([_EVER[0], *self.ends])
+        )
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:

@@ -78,13 +78,17 @@ def _count_faults(definition: Condition) -> Iterable[Fault]:
         return
     if not timedelta(0) < within <= timedelta(days=31):
         yield Fault("count_within", "must be longer than 0s and at most 31d")
-    for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after"):
-        if getattr(definition, name) is not None:
-            yield Fault(name, "is for values, and count_within for their number", f"remove {name}")
+    yield from (
+        Fault(name, "is for values, and count_within for their number", f"remove {name}")
+        for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after")
+        if getattr(definition, name) is not None
+    )
     if isinstance(definition.equals, bool | str):
         yield Fault("equals", "a number in a time is no text and not true or false", "use above:")
-    for path, _ in learned_limits(definition):
-        yield Fault(path, "a number in a time has no learned limit", "write a number")
+    yield from (
+        Fault(path, "a number in a time has no learned limit", "write a number")
+        for path, _ in learned_limits(definition)
+    )
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
@@ -424,8 +428,10 @@ def combination_faults_on(
     for prefix, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else DEFAULTS
     ):
-        for fault in faults_on_assets(condition, targets):
-            yield fault if fault.path == "assets" else replace(fault, path=prefix + fault.path)
+        yield from (
+            fault if fault.path == "assets" else replace(fault, path=prefix + fault.path)
+            for fault in faults_on_assets(condition, targets)
+        )
 
 
 def _faults(

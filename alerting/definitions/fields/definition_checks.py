@@ -334,9 +334,11 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
                 "to train on"
             ),
         )
-    for name, period in by_name.items():
-        if isinstance(period, timedelta) and period <= timedelta(0):
-            yield Fault(f"periods.{name}", "must be longer than 0s")
+    yield from (
+        Fault(f"periods.{name}", "must be longer than 0s")
+        for name, period in by_name.items()
+        if isinstance(period, timedelta) and period <= timedelta(0)
+    )
     for outer, name, of_period in (("start", "train.from", "train"), ("end", "test.to", "test")):
         period = by_name[of_period]
         has_date = isinstance(period, Dates) and (outer == "start" or period.end is not None)

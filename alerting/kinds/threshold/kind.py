@@ -220,8 +220,10 @@ def _of_condition(
         instants += [category.at, category.at + category.longest + 1]
     ts = np.unique(np.concatenate(instants).astype(np.int64))
     ts = ts[(ts >= start) & (ts <= end)]
-    for limit in learned_sides_at(condition, learned, ts):
-        yield limit.severity, limit.side, (ts, limit.moving.values)
+    yield from (
+        (limit.severity, limit.side, (ts, limit.moving.values))
+        for limit in learned_sides_at(condition, learned, ts)
+    )
 
 
 def evaluate_threshold_interval(

@@ -76,8 +76,10 @@ class FittedLimits:
 
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on the limits and on what was left out."""
-        for key, table in sorted(self.tables.items()):
-            yield f"{asset}: {_describe(json.loads(key)[0], table)}"
+        yield from (
+            f"{asset}: {_describe(json.loads(key)[0], table)}"
+            for key, table in sorted(self.tables.items())
+        )
         for reason, count in self.left_out.items():
             if count:
                 yield count_in_english(

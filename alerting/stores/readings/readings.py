@@ -314,8 +314,7 @@ def read_pieces(
     batches: Any = readings.find_raw_batches(
         query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK, limit=limit
     )
-    for batch in batches:
-        yield _columns(asset, batch, types)
+    yield from (_columns(asset, batch, types) for batch in batches)
 
 
 def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> ReadingColumns:

@@ -359,8 +359,10 @@ def _unfulfillable(
         sentences = sentences or [*describe_impossible_alarms(platform, definition, asset, last)]
         if definition.suppression and last:
             sentences += describe_always_suppressed(platform, definition.suppression, asset, last)
-        for sentence in sentences:
-            yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
+        yield from (
+            joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
+            for sentence in sentences
+        )
 
 
 def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime) -> Millis:
