@@ -150,10 +150,9 @@ def new_host_paths(document: object, before: object | None) -> list[str]:
 def _host_paths(document: object) -> dict[str, tuple[object, ...]]:
     """Return kind, address and path of each field with a path on the host."""
     address = getattr(document, "url", None)
-    tls = getattr(document, "tls", None)
     fields = PATH_FIELDS + (SERVED_PATH_FIELDS if address is None else ())
     paths = {field: getattr(document, field, None) for field in fields}
-    paths |= {f"tls.{field}": path for field, path in tls or ()}
+    paths |= {f"tls.{field}": path for field, path in getattr(document, "tls", None) or ()}
     kind = getattr(document, "kind", None)
     return {field: (kind, address, path) for field, path in paths.items() if path is not None}
 

@@ -542,9 +542,8 @@ def _status_intervals(
         freezes = np.where(np.isin(rows.fact, (SOUND, NO_RATE, NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
-    frozen = np.full(len(codes), FROZEN)
     stale = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
-    whole = np.column_stack((codes, frozen, stale)).ravel()
+    whole = np.column_stack((codes, np.full(len(codes), FROZEN), stale)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None

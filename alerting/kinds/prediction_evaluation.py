@@ -157,13 +157,12 @@ def prediction_rule(
     occurrences = find_occurrences(definition, history, earlier)
     if closed_by_hand is not None:
         occurrences = occurrences.ended_at(closed_by_hand)
-    state = predicts(definition, history.asset) == "state"
     return PredictionRule(
         occurrences,
         duration_millis(stride if definition.is_of_unit else definition.window.until),
         duration_millis(stride if definition.is_of_unit else definition.horizon),
         alarm_end_of(definition, stride),
-        state,
+        predicts(definition, history.asset) == "state",
         definition.is_of_unit,
     )
 

@@ -120,10 +120,9 @@ def notify_of_end(s: Situation) -> Decision | None:
         return None
     if not s.notify_resolved:
         return Decision("the definition sends no notification of the end")
-    existing = any(n.transition != "closed" for n in s.received)
     return (
         Decision(s.reason, "closed", number=_times_reopened(s.episode))
-        if existing
+        if any(n.transition != "closed" for n in s.received)
         else Decision("got no notification of the raise")
     )
 

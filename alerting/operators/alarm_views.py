@@ -141,13 +141,12 @@ def _find_first_out(ordered: Sequence[Episode]) -> Episode | None:
 def _cause_order(cause: Cause) -> tuple[bool, bool, bool, int, float]:
     """Return the sort key of a cause: not muted first, then expected, not acknowledged, most
     severe, newest."""
-    newest = max(e.raised_at for e in cause.episodes)
     return (
         cause.first.muted_by is not None,
         cause.phase != "expected",
         not cause.unacknowledged,
         -SEVERITIES.index(cause.severity),
-        -newest.timestamp(),
+        -max(e.raised_at for e in cause.episodes).timestamp(),
     )
 
 

@@ -153,8 +153,7 @@ def unit_parts(unit: str) -> UnitParts | None:
         parts = _PARTS.fullmatch(unit.removeprefix(prefix)) if unit.startswith(prefix) else None
         if parts:
             power = parts["power"].strip("^").replace("²", "2").replace("³", "3")
-            base = f"{parts['base']}{power}{parts['rest']}"
-            return UnitParts(base, exponent * int(power or 1))
+            return UnitParts(f"{parts['base']}{power}{parts['rest']}", exponent * int(power or 1))
     return UnitParts(unit, 0)
 
 

@@ -546,10 +546,8 @@ def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, BoolArray]:
     newest = np.searchsorted(part.ts, at, side="right") - 1
     recent = newest >= 0
     recent[recent] = at[recent] - part.ts[newest[recent]] <= within
-    value = np.append(part.value, np.nan)
-    is_bad = np.append(part.is_bad, False)
     newest = np.where(recent, newest, len(part.ts))
-    return value[newest], is_bad[newest]
+    return np.append(part.value, np.nan)[newest], np.append(part.is_bad, False)[newest]
 
 
 def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Floats:

@@ -399,10 +399,9 @@ class MongoCheckpoints:
     def _find_before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
         """Return the latest states before neighbouring instants, and no older states."""
         names = list(dict.fromkeys(definition for definition, _ in instants))
-        assets = list(dict.fromkeys(asset for _, asset in instants))
         query: Document = {
             "definition": {"$in": names},
-            "asset": {"$in": assets},
+            "asset": {"$in": list(dict.fromkeys(asset for _, asset in instants))},
             "watermark": {"$lt": to_bson(max(instants.values()))},
         }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": to_bson(min(instants.values()))}}]

@@ -292,10 +292,9 @@ def labelled_times(
     """Return the labels that a training at as_of takes into account: labels on the readings of its
     variables in force then."""
     assets = {asset.name: asset for asset in matching_assets(definition, platform.assets.all())}
-    labels = labels_read(platform, definition, list(assets.values()), as_of)
     times: dict[str, dict[str, list[Interval]]] = {"bad": {}, "not_to_learn_from": {}}
     used = []
-    for label in labels:
+    for label in labels_read(platform, definition, list(assets.values()), as_of):
         span = platform.readings.span(label.asset)
         if span is None:
             continue

@@ -324,11 +324,10 @@ class VariablePage:
 
 def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
     """Return all assets by name."""
-    assets = sorted(platform.assets.all(), key=lambda asset: asset.name)
     newest = platform.readings.newest_readings(now)
     return [
         AssetLine(asset, newest[asset.name].ts if asset.name in newest else None)
-        for asset in assets
+        for asset in sorted(platform.assets.all(), key=lambda asset: asset.name)
     ]
 
 

@@ -286,7 +286,6 @@ def _read(
     """Return the instants of a part and those before it whose state still counts in it, the
     readings for these, and which of the instants are suppressed."""
     stride = fitted.plan.stride_ms
-    start = to_millis(part.start)
     back = max(
         [
             stride,
@@ -297,7 +296,7 @@ def _read(
             ),
         ]
     )
-    at = grid(max(start - back, 0), to_millis(part.end), stride)
+    at = grid(max(to_millis(part.start) - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
     since = first - fitted.plan.lookback - reach_of_pauses(fitted.plan)
     history = sources.shared.load(sources.asset, since, part.end, fitted.variables)

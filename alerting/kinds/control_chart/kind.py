@@ -210,17 +210,15 @@ def _scored(
 ) -> ScoredRows:
     """Return the points of a part as scored rows."""
     at, values = _columns(points)
-    nothing = np.full(len(at), np.nan)
-    facts = tuple(describe_points(points[-1])) if points else ()
     return ScoredRows(
         at,
         values,
-        nothing,
+        np.full(len(at), np.nan),
         np.full(len(at), "", object),
         cast("TrainedModel", model),
         version,
         chart.limits.upper,
-        facts,
+        tuple(describe_points(points[-1])) if points else (),
     )
 
 

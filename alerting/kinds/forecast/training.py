@@ -535,9 +535,8 @@ def _describe_test(
     rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
     if not len(rows):
         return []
-    model = forecast_in(estimator)
     future = dataset.future[rows]
-    quantiles = model.quantiles(matrix, rows)
+    quantiles = forecast_in(estimator).quantiles(matrix, rows)
     last = matrix[rows, task_of(definition, dataset.plan).last][:, None]
     inside = mean_of(covered(quantiles, future))
     error = mean_of(np.abs(future - quantiles[..., MEDIAN]))

@@ -294,9 +294,8 @@ def calibrate(
     asset is one, and few in service; with too few lives of either, both share the levels."""
     level = level_at(hazards, edges, rows.time_left)
     is_known = ~np.isnan(rows.age)
-    is_ageless = ~np.isin(rows.life, rows.life[is_known])
     levels = []
-    for some in (is_known, is_ageless):
+    for some in (is_known, ~np.isin(rows.life, rows.life[is_known])):
         lives = np.unique(rows.life[some & rows.failed])
         chosen = np.flatnonzero(some | (len(lives) < FEWEST_LIVES))
         part = rows.select(chosen)

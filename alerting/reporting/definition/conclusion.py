@@ -514,7 +514,6 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     Empty if the share is known already, or without a case from which a rate follows.
     """
     problems = 0 if m.horizon_s is None else len(m.problems)
-    announced = problems and problems - len(m.missed)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
     predicted = (
         template("{count} of {total} found")
@@ -522,7 +521,7 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
         else template("{count} of {total} predicted")
     )
     shares = (
-        (predicted, announced, problems),
+        (predicted, problems and problems - len(m.missed), problems),
         (template("{count} of {total} right"), right, len(m.episodes) - m.outcomes["undetermined"]),
     )
     cases = [language.say(text, count=n, total=total) for text, n, total in shares if total]

@@ -111,9 +111,8 @@ def find_period(
     """Return the period of a backtest. By default it ends at the last midnight (UTC), or at the
     last reading if that is earlier; it starts four weeks earlier, or at the first reading, to the
     hour."""
-    now = platform.clock.now()
     spans = _spans_of_readings(platform, subject.definition)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = platform.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     until = end or min(midnight, max((last for _, last in spans), default=midnight))
     begin = start or until - USUAL
     first = min((first for first, _ in spans), default=begin)
@@ -557,9 +556,8 @@ def _scored_problems(
         str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
     }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    is_onset = material.predicts == "onset"
     return warnable_problems(
-        at, asset, material.problems, is_onset, *gap_and_horizon(definition)
+        at, asset, material.problems, material.predicts == "onset", *gap_and_horizon(definition)
     ), seconds
 
 

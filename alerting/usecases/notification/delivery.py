@@ -299,10 +299,9 @@ def _deliver(
     A success counts in any case, a failure only while the claim is ours: another process may have
     delivered it by now.
     """
-    platform = current_round.platform
     counts = current_round.counts
     failure = _attempt(
-        platform.channels,
+        current_round.platform.channels,
         claimed.channel,
         lambda: _compose_message(current_round, claimed, episode, at),
     )
@@ -332,7 +331,6 @@ def _compose_message(
     reads = current_round.language_of(notification)
     zone = platform.zone
     if episode is not None:
-        conflicts = opposite_open(platform.episodes, episode)
         later = is_later(episode, notification)
         block = touched_by(platform, episode, at)
         plain = message(
@@ -342,7 +340,7 @@ def _compose_message(
             current_round.acknowledging,
             at,
             zone,
-            conflicts,
+            opposite_open(platform.episodes, episode),
             reads,
             current_round.asset_titles.get(episode.asset, episode.asset),
             present_value(platform, episode, at, zone, reads, dated=True) if later else None,

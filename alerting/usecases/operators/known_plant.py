@@ -290,14 +290,13 @@ def find_gaps(
             reason = translatable("it was never evaluated")
         rows_by_gap.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state & ~is_new), suspects)
-    until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
     gaps = [
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in rows_by_gap.items()
     ]
     without_gap = np.concatenate([last_on_time[~is_late & ~is_new], last_new[is_new]])
     return EvaluationCoverage(
-        until,
+        from_millis(int(table.watermark[on_time].min())) if len(on_time) else None,
         tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))),
         from_millis(int(without_gap.min())) if len(without_gap) else None,
         {

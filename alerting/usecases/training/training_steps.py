@@ -98,9 +98,8 @@ def train(
         progress("comparing", len(families), len(families))
         compare_run(platform, run_id, dataset)
     except BaseException as fault:
-        training = read_run(platform.runs, run_id).training
         reason = reason_of(fault, name) if isinstance(fault, Exception) else INTERRUPTED
-        end_run(platform, name, training, reason)
+        end_run(platform, name, read_run(platform.runs, run_id).training, reason)
         raise
     return promote_run(platform, run_id)
 
