@@ -310,18 +310,14 @@ def _make_converter() -> BsonConverter:
         _may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value
     )
     converter.register_unstructure_hook_factory(
-        is_mapping,
-        partial(converter.gen_unstructure_mapping, key_handler=lambda key, _=None: str(key)),
+        is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key)
     )
     converter.register_structure_hook(datetime, lambda value, _: utc(value))
     converter.register_structure_hook(timedelta, lambda millis, _: timedelta(milliseconds=millis))
     converter.register_structure_hook_func(_is_scalar, _check_scalar)
     for scalar in _SCALARS:
         converter.register_structure_hook(scalar, _check_scalar)
-    converter.register_structure_hook_factory(
-        lambda hint: get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis,
-        homogenous_tuple_structure_factory,
-    )
+    converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
     converter.register_unstructure_hook_factory(
         _is_translatable,
         lambda cls: _write_with_templates(
@@ -376,6 +372,14 @@ def _read_with_templates(
 def _may_be_numpy(hint: Any) -> bool:
     # by the name of its module, because most processes that read documents do not load numpy
     return hint in (int, float, bool) or (isinstance(hint, type) and hint.__module__ == "numpy")
+
+
+def _is_array(hint: Any) -> bool:
+    return get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis
+
+
+def _write_key(key: Any, _: Any = None) -> str:
+    return str(key)
 
 
 def _check_scalar(value: Any, hint: Any) -> Any:
