@@ -321,9 +321,9 @@ def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fa
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
     variable = asset.variables.get(definition.variable)
     missing = unknown_limits(definition, asset)
-    known = f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
+    hint = f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
     yield from (
-        Fault(path, message, "" if "needs a number" in message else known)
+        Fault(path, message, "" if "needs a number" in message else hint)
         for path, message in missing
     )
     if not missing:
