@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from alerting.usecases.sink_delivery import OpenSink
     from alerting.usecases.sources.poll import Readers
 
-HEALTH_TIMEOUT_S = 1.0
-LINKS_LAST = timedelta(hours=24)
 MLFLOW_USER = "alerting"
 MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
@@ -156,9 +154,8 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
-    platform = stores.platform(models(settings), delivers, clock, _in_memory)
     return replace(
-        platform,
+        stores.platform(models(settings), delivers, clock, _in_memory),
         line_speed=clock.line_speed,
         links=_links(settings, stores.database) if channels else None,
         model_key=_model_key(settings, stores.database),
@@ -287,7 +284,7 @@ def running_mlflow(settings: Settings) -> str | None:
     import httpx
 
     try:
-        answer = httpx.get(f"{up.mlflow_uri}/health", timeout=HEALTH_TIMEOUT_S, trust_env=False)
+        answer = httpx.get(f"{up.mlflow_uri}/health", timeout=1.0, trust_env=False)
     except httpx.HTTPError:
         return None
     return up.mlflow_uri if answer.is_success else None
@@ -323,8 +320,10 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
         from alerting.adapters.receivers.email import EmailChannel
 
         password = delivery.smtp.read_password()
-        for name, address in delivery.emails.items():
-            yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)
+        yield from (
+            ("email", EmailChannel(name, address, delivery.smtp, egress, password=password))
+            for name, address in delivery.emails.items()
+        )
 
 
 def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
@@ -364,4 +363,4 @@ def _links(settings: Settings, database: "MongoDatabase") -> Links:
 
     delivery = settings.delivery
     key = cache(partial(_link_key, settings, database))
-    return SignedLinks(key, delivery.public_url or settings.api_address, LINKS_LAST)
+    return SignedLinks(key, delivery.public_url or settings.api_address, timedelta(hours=24))

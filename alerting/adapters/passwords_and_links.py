@@ -13,7 +13,6 @@ from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Grant, Purpose, seal, unseal
 from alerting.ports import MessageLink
 
-PASSES = 4
 MEMORY_KIB = 64 * 1024
 MOST_AT_ONCE = 4
 """Checks at the same time, each of which takes `MEMORY_KIB` of memory; further ones wait."""
@@ -22,7 +21,7 @@ MOST_AT_ONCE = 4
 class Argon2Passwords:
     """Port `Passwords`: a check takes about a quarter of a second and 64 MiB."""
 
-    def __init__(self, passes: int = PASSES, memory_kib: int = MEMORY_KIB) -> None:
+    def __init__(self, passes: int = 4, memory_kib: int = MEMORY_KIB) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._turn = BoundedSemaphore(MOST_AT_ONCE)
         self._of_no_account = ""
@@ -82,9 +81,8 @@ class SignedLinks:
         key = self._read_key()
         purposes: tuple[Purpose, ...] = ("acknowledge", *ANSWERS) if acknowledge else ANSWERS
         grants = (Grant(episode, recipient, purpose, now, now + self._last) for purpose in purposes)
-        answers = [MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, key)}") for g in grants]
         return (
-            *answers,
+            *[MessageLink(LABELS[g.purpose], f"{self._url}/f/{seal(g, key)}") for g in grants],
             MessageLink(translatable("Open the alarm"), f"{self._url}/episodes/{episode}"),
         )
 

@@ -259,9 +259,10 @@ def _lines_of_backtest(made: Backtest) -> Iterator[Line]:
         yield OutputTable(rows, [*columns, "episodes"])
     if made.events:
         behind = counts(made.events)
-        for name in _METRICS:
-            value = format_metric(made.events, name)
-            yield f"{METRIC_TITLES[name]}: {value}{behind.get(name, '')}"
+        yield from (
+            f"{METRIC_TITLES[name]}: {format_metric(made.events, name)}{behind.get(name, '')}"
+            for name in _METRICS
+        )
     if load := made.load:
         yield (
             f"{load['episodes']} {'episode' if load['episodes'] == 1 else 'episodes'}, "
@@ -302,8 +303,7 @@ def test(
     the database.
     """
     rows = [row for file in files for row in _run_scenarios(file)]
-    is_failure = not all(row["passed"] for row in rows)
-    return Output(rows, _lines_of_scenarios(rows), is_failure)
+    return Output(rows, _lines_of_scenarios(rows), not all(row["passed"] for row in rows))
 
 
 def _run_scenarios(file: Path) -> Iterator[dict[str, Any]]:
@@ -320,8 +320,10 @@ def _lines_of_scenarios(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
         yield f"{'passed' if row['passed'] else 'FAILED'}  {row['title']}  ({row['file']})"
         if not row["passed"]:
             yield "        - expected and not found, + found and not expected"
-        for line in row["difference"]:
-            yield colored(f"        {line}", {"-": "red", "+": "green"}.get(line[0], ""))
+        yield from (
+            colored(f"        {line}", {"-": "red", "+": "green"}.get(line[0], ""))
+            for line in row["difference"]
+        )
         yield from (colored(f"        {note}", "yellow") for note in row["notes"])
     passed = sum(row["passed"] for row in rows)
     yield f"{passed} of {len(rows)} scenarios passed"

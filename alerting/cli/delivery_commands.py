@@ -252,8 +252,7 @@ def replay(
         require_active(source)
         if source.kind not in ("mqtt", "http"):
             raise UserError(f"source {to!r} is of kind {source.kind}; replay sends to mqtt, http")
-        checked = check_readings(recording, p)
-        batches = checked.rows(refuse_line, silent)
+        batches = check_readings(recording, p).rows(refuse_line, silent)
         sender = (
             _open_publisher(source) if source.kind == "mqtt" else nullcontext(partial(_store, p))
         )

@@ -282,12 +282,11 @@ def set_point(
             user(), "set-point-change", f"{ASSET}/{variable}", at, before, checked, why
         )
     start = line.state.until
-    result = {"variable": variable, "before": before, "value": checked, "from": start}
     text = (
         f"{variable}: {before:g} → {checked:g}, from {short(start)} on, the next minute that the "
         "line computes"
     )
-    return Output(result, [text])
+    return Output({"variable": variable, "before": before, "value": checked, "from": start}, [text])
 
 
 @demo_group.command("status")

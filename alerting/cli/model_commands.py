@@ -481,8 +481,7 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
     yield colored(f"\nlast training, as of {as_of}, run {training['run_id']}", "bold")
     yield from _wrapped(decision_text.unseen_lines(training["test"]))
     if training["waiting"]:
-        text = f"waits for approval: alerting model approve {training['run_id']}"
-        yield colored(text, "yellow")
+        yield colored(f"waits for approval: alerting model approve {training['run_id']}", "yellow")
     yield from _wrapped(decision_text.cut_short_lines(training["leaderboard"]), "yellow")
     if verbose:
         yield from _lines_for_statisticians(

@@ -227,8 +227,7 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
     if not is_confidential(request, entrance.public_url):
         return HTMLResponse(login_page(request, target, NOT_CONFIDENTIAL), 403)
     now = entrance.now()
-    keys = entrance.attempt_keys(request, name)
-    attempt = entrance.wrong_attempts.begin(keys, now)
+    attempt = entrance.wrong_attempts.begin(entrance.attempt_keys(request, name), now)
     if attempt.wait is not None:
         refusal = translatable(
             "Too many wrong passwords. Wait {seconds} s, then try again.",
@@ -242,8 +241,7 @@ def _enter_by_password(request: Request, name: str, password: str, target: str) 
         return HTMLResponse(login_page(request, target, refusal, name), 401)
     attempt.was_right()
     if not entrance.takes_password_of(account):
-        why = "with a password, beside the directory"
-        request.state.refused = ("sign-in refused", name, why)
+        request.state.refused = ("sign-in refused", name, "with a password, beside the directory")
         return HTMLResponse(login_page(request, target, PASSWORD_BESIDE_DIRECTORY, name), 403)
     return entrance.signed_in_by_password(request, account, target)
 

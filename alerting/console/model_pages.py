@@ -111,8 +111,7 @@ def act(
         raise
     except UserError as refusal:
         status = 409 if isinstance(refusal, Conflicting | ChangedMeanwhile) else 422
-        page = _page(request, platform, name, act, typed, refusal.message)
-        return HTMLResponse(page, status)
+        return HTMLResponse(_page(request, platform, name, act, typed, refusal.message), status)
     return RedirectResponse(f"/models/{name}", 303)
 
 

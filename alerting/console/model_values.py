@@ -316,7 +316,6 @@ def _summary(decision: DecisionRecord) -> str:
 
 MOST_ASSETS = 4
 _MOST_SAMPLES = 60  # in a chart
-_GRADED = timedelta(days=28)
 _MOST_VALUES = 5_000  # of one asset that are read for a page
 _LISTED = 8  # samples in the table
 
@@ -329,7 +328,7 @@ def value_shapes(
     if not isinstance(definition, TrainedDefinition) or definition.must_know is None:
         return []
     now = platform.clock.now()
-    start = now - min(_GRADED, _MOST_VALUES * definition.stride)
+    start = now - min(timedelta(days=28), _MOST_VALUES * definition.stride)
     shapes = []
     for asset in matching_assets(definition, assets)[:MOST_ASSETS]:
         served = load_served_values(
@@ -338,10 +337,9 @@ def value_shapes(
         if served is not None:
             title = asset.variables[served.variable].title or served.variable.replace("_", " ")
             chart, begin = _chart(served, asset.name, title, definition, now, request)
-            described = _describe(served, language_of(request))
             trend = trend_of_variables(asset, [served.variable], begin, now)
             shown = {"asset": asset.name, "variable": title, "chart": chart, "trend": trend}
-            shapes.append({**shown, **described})
+            shapes.append({**shown, **_describe(served, language_of(request))})
     return shapes
 
 

@@ -69,12 +69,11 @@ def set_own_password(
 ) -> Response:
     """Change one's own password; other browsers are logged out, this one stays."""
     entrance = entrance_of(request)
-    differ = "" if password == again else translatable("The two passwords differ.")
     changed = _change_own(
         request,
         platform,
         person,
-        differ,
+        "" if password == again else translatable("The two passwords differ."),
         lambda: change_password(
             platform, entrance.passwords, person.name, old, password, entrance.now()
         ),
@@ -98,12 +97,11 @@ def set_own_pin(
     entrance = entrance_of(request)
     if person.token is not None:
         raise HTTPException(403, translatable("a PIN is not set in a session of a token"))
-    differ = "" if pin == again else translatable("The two PINs differ.")
     changed = _change_own(
         request,
         platform,
         person,
-        differ,
+        "" if pin == again else translatable("The two PINs differ."),
         lambda: change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now()),
     )
     return changed if isinstance(changed, Response) else RedirectResponse("/account#pin", 303)
@@ -171,8 +169,7 @@ def choose(
 def end_own(key: Id, request: Request, platform: Served, person: FormViewer) -> Response:
     """End one's own session in another browser."""
     now = entrance_of(request).now()
-    keys = [session.key for session in platform.sessions.all(now, person.name)]
-    if key in keys:
+    if key in [session.key for session in platform.sessions.all(now, person.name)]:
         end_session(platform, key, person.name, now)
     return RedirectResponse("/account", 303)
 
@@ -266,8 +263,7 @@ def _password_page(
     account = find_link(entrance.platform, code, entrance.now())
     if account is None:
         return HTMLResponse(_render(request, code, None, "", of_pin), 410)
-    page = _render(request, code, account, refusal, of_pin)
-    return HTMLResponse(page, 422 if refusal else 200)
+    return HTMLResponse(_render(request, code, account, refusal, of_pin), 422 if refusal else 200)
 
 
 def _render(
@@ -449,9 +445,8 @@ def create_by_form(
         chosen = next((token_role for token_role in ROLES if token_role == role), None)
         if chosen is None or not days.isdecimal() or len(days) > 4:
             raise UserError("choose a role, and the days until the token ends")
-        ends_at = now + timedelta(days=int(days))
         token, secret = devices_and_tokens.create_token(
-            platform, name, owner, chosen, ends_at, person.name, now
+            platform, name, owner, chosen, now + timedelta(days=int(days)), person.name, now
         )
     except UserError as refusal:
         typed = {"form": "token", "name": name, "role": role, "owner": owner, "days": days}
@@ -498,7 +493,6 @@ def _access_page(
     """Return the page. `link`: account and address, `secret`: name and token, shown once; `typed`:
     the entries of a form that was refused, `form`: for a person, a device or a token."""
     now = _real_time(request)
-    person = request.state.person
     sessions = platform.sessions.all(now)
     return render(
         "access.html",
@@ -506,7 +500,7 @@ def _access_page(
         accounts=platform.accounts.all(),
         access_tokens=platform.access_tokens.all(),
         sessions=sessions,
-        own_session=hash_secret(person.session or ""),
+        own_session=hash_secret(request.state.person.session or ""),
         device_ends={session.account: session.ends_at for session in sessions},
         person_roles=PERSON_ROLES,
         device_roles=accounts.DEVICE_ROLES,

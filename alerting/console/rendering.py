@@ -159,15 +159,13 @@ ROLE_NAMES = {
 def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
-    zone = zone_of(request)
     page = _environment().get_template(template)
     is_in_english = str(page.filename).endswith(IN_ENGLISH)
     language = ENGLISH if is_in_english else language_of(request)
-    clock = request.app.state.line_clock.describe(language) if person else None
     shared = {
         "person": person,
-        "zone": zone,
-        "line_clock": clock,
+        "zone": zone_of(request),
+        "line_clock": request.app.state.line_clock.describe(language) if person else None,
         "age_of_readings": request.app.state.line_clock.age_of_readings() if person else None,
         "language": language,
         "plant": getattr(request.state, "plant", None),
@@ -457,8 +455,7 @@ class Prefix(HttpMiddleware):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         _PREFIX.set(self._prefix)
-        sending = when_started(send, self._set_before)
-        await self._app(self._inner(scope), receive, sending)
+        await self._app(self._inner(scope), receive, when_started(send, self._set_before))
 
     def _inner(self, scope: Scope) -> Scope:
         inner = {**scope, "path": without_prefix(scope["path"], self._prefix)}

@@ -305,9 +305,11 @@ def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
             field, f"{shown(pattern)} has a brace without its other one", f"known: {placeholders}"
         )
         return
-    for _, name, form, conversion in parts:
-        if name is not None and (name not in PLACEHOLDERS or form or conversion):
-            yield Fault(field, f"{shown('{' + name + '}')} is not known", f"known: {placeholders}")
+    yield from (
+        Fault(field, f"{shown('{' + name + '}')} is not known", f"known: {placeholders}")
+        for _, name, form, conversion in parts
+        if name is not None and (name not in PLACEHOLDERS or form or conversion)
+    )
     if re.search(r"[\s+#*>]", pattern):
         yield Fault(field, f"{shown(pattern)} has a character that no topic may have", placeholders)
 

@@ -137,8 +137,7 @@ class KindUnion(Generic[T]):
                     f"{shown(document.get('kind'))} is not a kind",
                     self._unusable.get(kind) or name_hint(kind, self.kinds, "kinds"),
                 )
-        fields = self.kinds[document["kind"]].model_fields
-        return model_faults([{**error, "loc": path}], fields)[0]
+        return model_faults([{**error, "loc": path}], self.kinds[document["kind"]].model_fields)[0]
 
 
 def new_host_paths(document: object, before: object | None) -> list[str]:
@@ -151,10 +150,9 @@ def new_host_paths(document: object, before: object | None) -> list[str]:
 def _host_paths(document: object) -> dict[str, tuple[object, ...]]:
     """Return kind, address and path of each field with a path on the host."""
     address = getattr(document, "url", None)
-    tls = getattr(document, "tls", None)
     fields = PATH_FIELDS + (SERVED_PATH_FIELDS if address is None else ())
     paths = {field: getattr(document, field, None) for field in fields}
-    paths |= {f"tls.{field}": path for field, path in tls or ()}
+    paths |= {f"tls.{field}": path for field, path in getattr(document, "tls", None) or ()}
     kind = getattr(document, "kind", None)
     return {field: (kind, address, path) for field, path in paths.items() if path is not None}
 
@@ -368,8 +366,10 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
     if isinstance(source, PolledFields):
         yield from _reader_faults(source)
     names = [variable.name for variable in source.variables.values() if variable.name]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Fault("variables", f"two columns become {name!r}", "give each its own name")
+    yield from (
+        Fault("variables", f"two columns become {name!r}", "give each its own name")
+        for name in sorted({name for name in names if names.count(name) > 1})
+    )
     yield from source.path_faults()
     if isinstance(source, FilesSource):
         yield from _file_faults(source)

@@ -182,8 +182,7 @@ class Disturbance:
     def level(self, minute: int) -> float:
         """Return the effect of the disturbance in this minute, in the unit of its size."""
         since = minute - self.start
-        before_end = self.end - minute
-        return self.size * max(0.0, min(1.0, since / self.ramp, before_end / self.fade))
+        return self.size * max(0.0, min(1.0, since / self.ramp, (self.end - minute) / self.fade))
 
 
 @dataclass(frozen=True)

@@ -456,7 +456,6 @@ def _oven_conditions(
     level = dict.fromkeys(("wet-dough", "burner-fault", "damp-air", "stuck-valve"), 0.0)
     level.update({d.cause: d.level(minute) for d in schedule.acting(minute)})
     faults = (0.0, level["burner-fault"], 0.0)
-    draughts = chance.walks[minute % DAY, 4:]
     return OvenConditions(
         setpoint=(
             setpoints["zone_1_setpoint"],
@@ -468,7 +467,7 @@ def _oven_conditions(
         humidity=_humidity(walks.air, minute, level["damp-air"]),
         efficiency=_per_zone((1.0 - walks.fouling[z]) * (1.0 - faults[z]) for z in range(ZONES)),
         least_power=(0.0, level["stuck-valve"], 0.0),
-        draught=_per_zone(0.25 * float(d) for d in draughts),
+        draught=_per_zone(0.25 * float(d) for d in chance.walks[minute % DAY, 4:]),
         flour=1.0 + walks.flour,
     )
 
@@ -512,10 +511,14 @@ def _sense(
 
 def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
     schedule = state.schedule
-    for stop in _condition_intervals(schedule.stop, state.minute, until):
-        yield _make_lasting_event(state, "line-stop", stop, until)
-    for work in _condition_intervals(schedule.maintenance, state.minute, until):
-        yield _make_lasting_event(state, "maintenance", work, until)
+    yield from (
+        _make_lasting_event(state, "line-stop", stop, until)
+        for stop in _condition_intervals(schedule.stop, state.minute, until)
+    )
+    yield from (
+        _make_lasting_event(state, "maintenance", work, until)
+        for work in _condition_intervals(schedule.maintenance, state.minute, until)
+    )
     for change in state.changes:
         if state.minute <= change.minute < until:
             at = state.instant(change.minute)

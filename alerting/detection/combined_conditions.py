@@ -88,9 +88,8 @@ def status_intervals(
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
     series = all_series(combination, history)
-    severity = severity_of_missing(definition)
     return evaluate_combination(
-        combination, history.asset, series, None, after, until, severity
+        combination, history.asset, series, None, after, until, severity_of_missing(definition)
     ).intervals
 
 
@@ -127,9 +126,8 @@ def known_truths(combination: Combination, history: History) -> tuple[Millis, Bo
     if not len(at):
         return at, np.empty(0, np.bool_)
     after = from_millis(int(at[0]) - 1)
-    until = from_millis(int(at[-1]))
     intervals = evaluate_combination(
-        combination, history.asset, series, None, after, until
+        combination, history.asset, series, None, after, from_millis(int(at[-1]))
     ).intervals
     result = _result(intervals, at)
     return at[result.truth != _UNKNOWN], result.truth[result.truth != _UNKNOWN] > _UNKNOWN
@@ -297,8 +295,10 @@ def _intervals(
         if not runs or runs[-1][1:] != (status, severity, fact, cause):
             runs.append((start, status, severity, fact, cause))
     stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
-    for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True):
-        yield StatusInterval(from_millis(start), stop, status, severity, fact, cause)
+    yield from (
+        StatusInterval(from_millis(start), stop, status, severity, fact, cause)
+        for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True)
+    )
 
 
 def unevaluated_intervals(

@@ -412,10 +412,9 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
         value = condition.equals if isinstance(condition.equals, bool) else level.equals
         spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
         return translatable("{name} is {value}", name=name, value=spoken)
-    sides = {"above": level.above, "below": level.below}
     texts = [
         translatable(_SIDES[side], name=name, limit=rated(condition, asset, limit))
-        for side, limit in sides.items()
+        for side, limit in {"above": level.above, "below": level.below}.items()
         if limit is not None
     ]
     if level.inside is not None:
@@ -479,11 +478,10 @@ def happening_message(
         return translatable(
             "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
         )
-    now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
     return translatable(
         "{name} is {value}, limit {limit}, since {since}",
         name=name,
-        value=now,
+        value=measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit),
         limit=limit,
         since=begun,
     )

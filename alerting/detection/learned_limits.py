@@ -157,10 +157,9 @@ def learned_sides_at(
     in force."""
     if learned is None:
         return []
-    sides = learned_sides(definition)
     return [
         LearnedSide(severity, side, learned.limit_at(definition.variable, written, ts))
-        for severity, side, written in sides
+        for severity, side, written in learned_sides(definition)
     ]
 
 
@@ -230,10 +229,9 @@ def estimate_limits(
         cuts = np.searchsorted(group_of_row[order], np.arange(len(numbers) + 1))
         for group, number in numbers.items():
             of_group = values[order[cuts[number] : cuts[number + 1]]]
-            enough = len(of_group) >= least
             limit = (
                 float(np.quantile(of_group, learned.quantile, method="inverted_cdf"))
-                if enough
+                if (len(of_group) >= least)
                 else None
             )
             groups[group] = GroupLimit(len(of_group), limit)

@@ -596,5 +596,4 @@ def starts_uncounted(start: Millis, problems: Occurrences) -> BoolArray:
 def _ranges(at: Millis, since: Millis, until: Millis) -> Iterable[tuple[int, int]]:
     """Return the positions in `at` of each interval [since, until)."""
     first = np.searchsorted(at, since)
-    after = np.searchsorted(at, until)
-    return zip(first.tolist(), after.tolist(), strict=True)
+    return zip(first.tolist(), np.searchsorted(at, until).tolist(), strict=True)

@@ -186,8 +186,10 @@ def _windows(
     for hours in suppression.windows:
         shown = hours_in_zone([hours], suppression.timezone)
         reason = translatable("calendar: {hours}", hours=shown)
-        for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            yield SuppressedInterval(begin, stop, reason)
+        yield from (
+            SuppressedInterval(begin, stop, reason)
+            for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT)
+        )
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:

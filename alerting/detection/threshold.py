@@ -77,9 +77,8 @@ def _status_interval(
         return StatusInterval(start, end, "clear")
     side, rank = divmod(code, _SIDE)
     if rank < _FIRST_FACT:
-        severity = SEVERITIES[rank - 1]
         cause = f"{variable}.{_SIDES_OF_CODES[side]}"
-        return StatusInterval(start, end, "triggered", severity, cause=cause)
+        return StatusInterval(start, end, "triggered", SEVERITIES[rank - 1], cause=cause)
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
         return StatusInterval(start, end, "triggered", alert, fact, fact)
@@ -143,8 +142,7 @@ def counter_of(definition: Condition, asset: Asset) -> Counter | None:
         is_counter = variable is not None and variable.counter
     if definition.rate_per is None or not is_counter:
         return None
-    declared = variable.rolls_over_at if variable else None
-    return Counter(definition.rolls_over_at or declared)
+    return Counter(definition.rolls_over_at or (variable.rolls_over_at if variable else None))
 
 
 def lookback(definition: Condition, asset: Asset) -> timedelta:
@@ -544,9 +542,8 @@ def _status_intervals(
         freezes = np.where(np.isin(rows.fact, (SOUND, NO_RATE, NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
-    frozen = np.full(len(codes), FROZEN)
     stale = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
-    whole = np.column_stack((codes, frozen, stale)).ravel()
+    whole = np.column_stack((codes, np.full(len(codes), FROZEN), stale)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None

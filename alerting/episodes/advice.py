@@ -92,9 +92,8 @@ def asked_settings(
 ) -> tuple[dict[str, float | str], bool, bool]:
     """Return the content of a recommendation: settings by variable, whether they suffice, and
     whether any change is needed."""
-    settings = {change.variable: change.after for change in recommendation.changes}
     return (
-        settings,
+        {change.variable: change.after for change in recommendation.changes},
         recommendation.helps,
         threshold is None or recommendation.risk_before >= threshold,
     )

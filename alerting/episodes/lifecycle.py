@@ -280,13 +280,11 @@ def forget_after(state: ConditionState, at: datetime) -> ConditionState:
             if isinstance(value, datetime) and value > at
         }
 
-    carried = None if state.carried is None else state.carried.at_earlier(at)
-    levels = tuple(replace(level, **without_later(level)) for level in state.levels)
     changes: dict[str, Any] = {
         **without_later(state),
         "watermark": at,
-        "carried": carried,
-        "levels": levels,
+        "carried": None if state.carried is None else state.carried.at_earlier(at),
+        "levels": tuple(replace(level, **without_later(level)) for level in state.levels),
     }
     if "raised_at" in changes:
         changes |= {"severity": None, "severity_peak": None}
@@ -396,8 +394,7 @@ def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
 
     The last verdict of each person counts.
     """
-    last = {f.actor: f.verdict for f in feedback if f.verdict is not None}
-    verdicts = set(last.values())
+    verdicts = set({f.actor: f.verdict for f in feedback if f.verdict is not None}.values())
     if len(verdicts) > 1:
         return "unsure", True
     return (verdicts.pop() if verdicts else None), False

@@ -23,7 +23,6 @@ from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_
 from alerting.readings.variable_series import Flags, Numbers, Positions
 
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
-CLEAR_STRIDES = 2
 
 RISK_HIGH = translatable("the risk is at or above the threshold")
 RISK_LOW = translatable("the risk is low again")
@@ -98,7 +97,7 @@ class Course(NamedTuple):
 def alarm_end_of(definition: TrainedDefinition, stride: timedelta) -> AlarmEnd:
     """Return how long the alarms of a definition last, as written or by default. `stride`: the
     stride in force."""
-    clear_for = CLEAR_STRIDES * stride if definition.clear_for is None else definition.clear_for
+    clear_for = 2 * stride if definition.clear_for is None else definition.clear_for
     return AlarmEnd(
         definition.clear_at, duration_millis(clear_for), duration_millis(definition.longest_alarm)
     )
@@ -301,8 +300,7 @@ def advance_predictions(
     instants = risk.at[may_raise].tolist()
     if state.raised_at is not None:
         open_risk = risk if is_about_open else risk._replace(score=np.full(len(risk.at), np.nan))
-        open_rule = of_open or rule
-        course = open_rule.open_course(state, open_risk)
+        course = (of_open or rule).open_course(state, open_risk)
         courses[state.raised_at] = course
         state = _follow(state, state.raised_at, course, limit, steps, open_risk)
         instants = instants[bisect_left(instants, course.closed_at) :]
@@ -360,8 +358,7 @@ def _follow(
 
 def _clearing_since(state: ConditionState, course: Course, risk: RiskSeries) -> datetime | None:
     """Return the instant of the first low score after the last high score; None without one."""
-    last = from_millis(course.last_high_at)
-    if state.clearing_since is not None and last < state.clearing_since:
+    if state.clearing_since is not None and from_millis(course.last_high_at) < state.clearing_since:
         return state.clearing_since
     later = risk.at[(risk.at > course.last_high_at) & ~np.isnan(risk.score)]
     return from_millis(int(later[0])) if len(later) else None
@@ -417,10 +414,9 @@ def count_episodes(
     """
     if gap_ms < 0:
         return [CountedEpisode(e.raised, e.ended) for e in episodes]
-    false = false_alarms_of(episodes, gap_ms + horizon_ms)
     return [
         CountedEpisode(e.raised, e.ended, e.last_high, count, e.continues)
-        for e, count in zip(episodes, false, strict=True)
+        for e, count in zip(episodes, false_alarms_of(episodes, gap_ms + horizon_ms), strict=True)
     ]
 
 

@@ -222,9 +222,8 @@ def continuations(
 def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
     """Return the part of a re-evaluated episode that its continuation contains."""
     at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
-    ended = min(at, episode.valid_until or at)
     part = replace(evaluated, raised_at=episode.raised_at, whole=False)
-    return replace(part, happening_at=at, prediction_ended_at=ended)
+    return replace(part, happening_at=at, prediction_ended_at=min(at, episode.valid_until or at))
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:

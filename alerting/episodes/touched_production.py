@@ -181,8 +181,7 @@ def _describe(time: TouchedTime, asset: Asset, units: float | str | None, lots: 
     start = time.start.isoformat()
     block = translatable("block {start} to {end}", start=start, end=time.end.isoformat())
     if isinstance(units, float):
-        pieces = translatable("{number} pieces", number=Styled(units, "count"))
-        block = joined(", ", block, pieces)
+        block = joined(", ", block, translatable("{number} pieces", number=Styled(units, "count")))
     if names := [*dict.fromkeys(filter(None, lots.names.tolist()))]:
         listed = join_first(names, MOST_LOTS)
         if len(names) <= MOST_LOTS:

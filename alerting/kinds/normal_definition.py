@@ -104,8 +104,7 @@ class NormalDefinition(ModelDefinition):
         """Yield what to write if the problem's variables come less often than once a horizon, as
         declared or `measured`."""
         sampling = self.problem_sampling(assets) or measured
-        definition = self.with_spacing(sampling)
-        if definition.horizon < sampling:
+        if self.with_spacing(sampling).horizon < sampling:
             usual = format_duration(sampling)
             yield (
                 f"horizon {format_duration(self.horizon)} is shorter than the sampling of the "

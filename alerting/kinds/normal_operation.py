@@ -127,11 +127,10 @@ def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[st
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a model that a header states. Raises KeyError or ValueError for any
     other document."""
-    cutoff = datetime.fromisoformat(document["training_cutoff"])
     return {
         "family": document["family"],
         "revision": document["revision"],
-        "training_cutoff": cutoff,
+        "training_cutoff": datetime.fromisoformat(document["training_cutoff"]),
         "spacing_ms": document.get("spacing_ms", {}),
     }
 
@@ -223,7 +222,7 @@ def advance_part(
     after = replace(before, steps=[*before.steps], raises=dict(before.raises))
     for step in steps:
         if evidence_at is None or step.kind == "closed" or step.cause == UNKNOWN:
-            after.add_step(step, part, _NO_VALUE)
+            after.add_step(step, part, translatable("the model gives no value"))
             continue
         evidence = evidence_at(step.at)
         made = evidence.evaluation
@@ -240,7 +239,6 @@ LEAST_ALLOWED = 0.5
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
-_NO_VALUE = translatable("the model gives no value")
 _UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
 _AT_ONCE = timedelta(days=1)
 _GAP = 10  # times the distance that nearly all values of a variable do not exceed
@@ -347,8 +345,7 @@ def _quiet_after(
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
         history = source.readings.load(asset, start - before, end, problem.variables)
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
-    usual = times.distances.median() or 0
-    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
+    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=times.distances.median() or 0))
 
 
 def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[str]:

@@ -331,12 +331,10 @@ class PredictionKind:
         if predicts(definition, history.asset) == "onset":
             problems = find_occurrences(definition, history)
             lasted = problems.lasted
-            latest = to_millis(end)
-            known_at = problems.known_at[lasted]
-            recovered = np.minimum(problems.recovered_at[lasted], latest)
+            recovered = np.minimum(problems.recovered_at[lasted], to_millis(end))
             gaps += [
                 (from_millis(a), from_millis(b))
-                for a, b in zip(known_at.tolist(), recovered.tolist(), strict=True)
+                for a, b in zip(problems.known_at[lasted].tolist(), recovered.tolist(), strict=True)
                 if a < b
             ]
         return tuple(merge(gaps, start, end))

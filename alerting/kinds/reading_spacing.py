@@ -178,9 +178,11 @@ def _failures(lasting: Lasting, times: Times) -> Iterator[str]:
     if not lasting.missing_raises and _never_lasts(raises, lasting.hold):
         yield _why_not_raised(lasting, raises)
         return
-    for severity, hold in lasting.levels.items():
-        if hold > lasting.hold and _never_lasts(raises, hold):
-            yield f"`levels.{severity}.for: {format_duration(hold)}` can never be fulfilled"
+    yield from (
+        f"`levels.{severity}.for: {format_duration(hold)}` can never be fulfilled"
+        for severity, hold in lasting.levels.items()
+        if hold > lasting.hold and _never_lasts(raises, hold)
+    )
     if _never_lasts(_known_spans(lasting.condition, times), lasting.clear_for):
         yield f"{_why_not_ended(lasting)}, so no alarm ends"
 
@@ -293,13 +295,11 @@ def _counts_since_hole(ts: Millis, stale: int) -> npt.NDArray[np.int64]:
 def _merge(spans: Sequence[Spans], least: int) -> Spans:
     """Return the intervals in which at least so many of several lists have an interval."""
     at = np.concatenate([*(part.start for part in spans), *(part.end for part in spans)])
-    number = sum(len(part.start) for part in spans)
-    step = np.where(np.arange(len(at)) < number, 1, -1)
+    step = np.where(np.arange(len(at)) < sum(len(part.start) for part in spans), 1, -1)
     instants, position = np.unique(at, return_inverse=True)
     within = np.cumsum(np.bincount(position, step, len(instants))) > least - 0.5
     starts = instants[within & ~np.append(False, within[:-1])[: len(within)]]
-    ends = instants[~within & np.append(False, within[:-1])[: len(within)]]
-    return Spans(starts, ends)
+    return Spans(starts, instants[~within & np.append(False, within[:-1])[: len(within)]])
 
 
 def _usual(ts: Millis) -> int:

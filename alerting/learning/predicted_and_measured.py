@@ -81,8 +81,7 @@ class GradedValues:
     @property
     def is_inside(self) -> Floats:
         """Return 1.0 for samples in the 90 % interval, 0.0 outside."""
-        inside = (self.value >= self.low) & (self.value <= self.high)
-        return np.asarray(inside, np.float64)
+        return np.asarray((self.value >= self.low) & (self.value <= self.high), np.float64)
 
     @property
     def coverage(self) -> float:

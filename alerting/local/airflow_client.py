@@ -212,8 +212,7 @@ class SchedulerReader:
             if self._airflow.read(f"/dags/{dag}").get("is_stale"):
                 continue  # its source or cadence is gone: no run follows
             ended = {"state": ["success", "failed"], "order_by": "-run_after", "limit": 1}
-            answer = self._airflow.read(f"/dags/{dag}/dagRuns", **ended)
-            for run in answer.get("dag_runs", ()):
+            for run in self._airflow.read(f"/dags/{dag}/dagRuns", **ended).get("dag_runs", ()):
                 if run["state"] == "failed":
                     key = (dag, str(run["dag_run_id"]))
                     if key not in self._failed:

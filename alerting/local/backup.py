@@ -279,8 +279,7 @@ def _database(settings: Settings, progress: Progress) -> Iterator[MongoDatabase]
         if uri is None:  # the server has ended when the restore has: its folder can be moved
             waiting = lambda: progress("waiting for other commands", 0, None)  # noqa: E731
             stack.enter_context(exclusive_mongod(settings.home, waiting))
-            server = EmbeddedMongod(data_folder(settings.home), free_port())
-            uri = stack.enter_context(server).uri
+            uri = stack.enter_context(EmbeddedMongod(data_folder(settings.home), free_port())).uri
         database = stack.enter_context(open_database(uri, settings.database))
         check_server(database)
         yield database

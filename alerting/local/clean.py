@@ -33,10 +33,9 @@ _log = logging.getLogger(__name__)
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
     """Clean once. Return the failures, which are tried again the next night."""
     before = now - timedelta(days=30)
-    instant = before.isoformat(timespec="seconds")
     options = [
         "--clean-before-timestamp",
-        instant,
+        before.isoformat(timespec="seconds"),
         "--skip-archive",
         "--yes",
         "--batch-size",

@@ -30,8 +30,6 @@ import psutil
 LOOK_EVERY_S = 0.1
 LOOK_AT_REST_S = 5.0
 """When all parts run: the end of a process, and a signal, are seen at once even so."""
-HEALTHY_AFTER_S = 60.0
-KILL_WITHIN_S = 10.0
 ATTEMPTS_AT_START = 3
 
 
@@ -199,7 +197,7 @@ class Supervisor:
         service.ever_ready = True
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
-        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
+        healthy = service.ready and now - service.started >= 60.0
         service.process = None
         service.ready = False
         if service.part.once and code == 0:
@@ -226,8 +224,7 @@ class Supervisor:
         """Kill the orphans of an ended part before its restart, because they use its ports and
         files."""
         of_services = {w.process.pid for w in self._services.values() if w.process is not None}
-        orphans = reap_orphans(of_services)
-        for orphan in orphans:
+        for orphan in reap_orphans(of_services):
             kill([*descendants(orphan.pid), orphan])
 
     def _stop(self, signals: int) -> None:
@@ -454,7 +451,7 @@ def reap_orphans(supervised: set[int]) -> list[psutil.Process]:
 
 def kill_descendants() -> None:
     """Kill everything below this process, including what appears meanwhile, and collect it."""
-    deadline = time.monotonic() + KILL_WITHIN_S
+    deadline = time.monotonic() + 10.0
     while (processes := descendants(os.getpid())) and time.monotonic() < deadline:
         kill(processes)
         psutil.wait_procs(processes, timeout=0.1)

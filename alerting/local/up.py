@@ -91,9 +91,8 @@ class Screen:
         """Return a line as a paragraph broken between words on a terminal, else as it is."""
         if not self._console.is_terminal or "\n" in text:
             return first + text
-        indent = " " * len(first)
         return textwrap.fill(
-            text, self._console.width, initial_indent=first, subsequent_indent=indent,
+            text, self._console.width, initial_indent=first, subsequent_indent=" " * len(first),
             break_long_words=False,
             break_on_hyphens=False,
         )  # fmt: skip

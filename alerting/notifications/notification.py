@@ -118,8 +118,7 @@ def delivered(notification: Notification, now: datetime) -> Notification:
 
 def failed_once_more(notification: Notification, now: datetime) -> Notification:
     """Return a notification that its channel did not deliver now."""
-    since = notification.failing_since or now
-    return replace(notification, failed_at=now, failing_since=since)
+    return replace(notification, failed_at=now, failing_since=notification.failing_since or now)
 
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]

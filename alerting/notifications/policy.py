@@ -120,10 +120,9 @@ def notify_of_end(s: Situation) -> Decision | None:
         return None
     if not s.notify_resolved:
         return Decision("the definition sends no notification of the end")
-    existing = any(n.transition != "closed" for n in s.received)
     return (
         Decision(s.reason, "closed", number=_times_reopened(s.episode))
-        if existing
+        if any(n.transition != "closed" for n in s.received)
         else Decision("got no notification of the raise")
     )
 
@@ -447,12 +446,11 @@ def recipients(
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
-    chosen = _in_force(definition, asset, severity, routes, now)
     candidates = [
         Recipient(
             channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
         )
-        for route in chosen
+        for route in _in_force(definition, asset, severity, routes, now)
         for channel in route.channels
     ]
     # a route that may notify a channel now comes before one in quiet hours, then the order of names

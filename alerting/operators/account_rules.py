@@ -362,8 +362,7 @@ class RefusalLog:
         counted = self._counts.get(key)
         if counted is None:
             self._counts[key] = RefusalCount(now, now)
-            subjects = (refusal.subject,)
-            return [*due, JoinedRefusals(*key, now, now, 1, subjects, (refusal.why,))]
+            return [*due, JoinedRefusals(*key, now, now, 1, (refusal.subject,), (refusal.why,))]
         counted.count += 1
         counted.last = now
         for counter, text in ((counted.subjects, refusal.subject), (counted.reasons, refusal.why)):

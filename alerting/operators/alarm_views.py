@@ -128,9 +128,8 @@ def _are_related(first: str, second: str, parents: Parents) -> bool:
 
 
 def _cause(group: Sequence[Episode]) -> Cause:
-    first = group[0]
     others = tuple(sorted(group[1:], key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)))
-    return Cause(first, others, _find_first_out(group) is not None)
+    return Cause(group[0], others, _find_first_out(group) is not None)
 
 
 def _find_first_out(ordered: Sequence[Episode]) -> Episode | None:
@@ -142,13 +141,12 @@ def _find_first_out(ordered: Sequence[Episode]) -> Episode | None:
 def _cause_order(cause: Cause) -> tuple[bool, bool, bool, int, float]:
     """Return the sort key of a cause: not muted first, then expected, not acknowledged, most
     severe, newest."""
-    newest = max(e.raised_at for e in cause.episodes)
     return (
         cause.first.muted_by is not None,
         cause.phase != "expected",
         not cause.unacknowledged,
         -SEVERITIES.index(cause.severity),
-        -newest.timestamp(),
+        -max(e.raised_at for e in cause.episodes).timestamp(),
     )
 
 
@@ -406,9 +404,8 @@ def make_tiles(
         part = plant.parts.get(name, name)
         asset = assets.get(name) or PlantAsset(name, name, None)
         tile = _tile(asset, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
-        definitions = plant.definition_counts.get(name, 0)
         tiles.setdefault(part, []).append(
-            replace(tile, definitions=definitions, muted=muted.get(name))
+            replace(tile, definitions=plant.definition_counts.get(name, 0), muted=muted.get(name))
         )
         if name in assets:
             (normal if name in plant.evaluated else without)[part] -= 1
@@ -423,7 +420,12 @@ def make_tiles(
         PartTiles(
             name,
             assets[name].title if name in assets else name,
-            tuple(sorted(of_part, key=_tile_order)),
+            tuple(
+                sorted(
+                    of_part,
+                    key=lambda tile: (*_urgency(tile), counting_order(tile.title), tile.asset),
+                )
+            ),
             normal[name],
             without[name],
             muted.get(name),
@@ -478,10 +480,6 @@ def _alarm_tile(
     worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
     tile_state = _RANKS[_RANKS.index(state)]
     return Tile(asset.name, asset.title, tile_state, worst.severity, count, worst.id, unknown)
-
-
-def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
-    return *_urgency(tile), counting_order(tile.title), tile.asset
 
 
 def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:

@@ -212,7 +212,6 @@ def kpis(
     counts = _counts_within(every, intervals, start)
     floods = find_floods(every, start, targets.flood_above)
     most = targets.flood_above
-    binned = np.bincount(np.minimum(counts, most + 1), minlength=most + 2)
     metrics = Kpis(
         start=start,
         end=end,
@@ -226,7 +225,7 @@ def kpis(
         per_day=len(notified) * _DAY / observed if observed >= _DAY else None,
         busiest=int(every.max()) if len(counts) else None,
         busiest_at=start + int(every.argmax()) * PERIOD if notified else None,
-        distribution=tuple(binned.tolist()),
+        distribution=tuple(np.bincount(np.minimum(counts, most + 1), minlength=most + 2).tolist()),
         floods=floods,
         time_in_flood=time_in_flood(floods, len(counts)) if len(counts) else None,
         chattering=find_chattering(notified),

@@ -153,8 +153,7 @@ def unit_parts(unit: str) -> UnitParts | None:
         parts = _PARTS.fullmatch(unit.removeprefix(prefix)) if unit.startswith(prefix) else None
         if parts:
             power = parts["power"].strip("^").replace("²", "2").replace("³", "3")
-            base = f"{parts['base']}{power}{parts['rest']}"
-            return UnitParts(base, exponent * int(power or 1))
+            return UnitParts(f"{parts['base']}{power}{parts['rest']}", exponent * int(power or 1))
     return UnitParts(unit, 0)
 
 
@@ -177,7 +176,6 @@ _FACTORS = {"k": 3, "K": 3, "Tsd": 3, "M": 6, "Mil": 6, "Mio": 6, "G": 9, "Bil":
     "T": 12, "Tri": 12
 }  # fmt: skip
 _MOSTLY = 0.8
-_VARIED = 10
 
 
 @dataclass(frozen=True)
@@ -423,4 +421,4 @@ def _is_unit(written: Collection[_Written]) -> bool:
     is_spaced = all(cell.is_spaced for cell in written)
     if all(unit_parts(normalize_unit(cell.suffix)) for cell in written):
         return is_spaced or not all(re.fullmatch("[A-UX-Z]", cell.suffix) for cell in written)
-    return is_spaced and len(written) >= _VARIED
+    return is_spaced and len(written) >= 10

@@ -395,8 +395,9 @@ class LongHistory:
 
     def pieces(self, names: Sequence[str] | None = None) -> Iterator[History]:
         """Yield the history piece by piece, with the readings of these variables."""
-        for start, end in pairwise([_EVER[0], *self.ends]):
-            yield self.load_interval(start, end, names)
+        yield from (
+            self.load_interval(start, end, names) for start, end in pairwise([_EVER[0], *self.ends])
+        )
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
@@ -514,8 +515,7 @@ def compute(
 
 def _change_per_hour(part: _Part, within: int, counter: Counter | None) -> Floats:
     """Return the change per hour of each reading since the last sound one before it."""
-    sound = np.isfinite(part.value)
-    rates = rates_of_change(part.ts, part.value, sound, 1, within, (), counter)
+    rates = rates_of_change(part.ts, part.value, np.isfinite(part.value), 1, within, (), counter)
     return np.asarray(rates * 3_600_000)
 
 
@@ -546,10 +546,8 @@ def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, BoolArray]:
     newest = np.searchsorted(part.ts, at, side="right") - 1
     recent = newest >= 0
     recent[recent] = at[recent] - part.ts[newest[recent]] <= within
-    value = np.append(part.value, np.nan)
-    is_bad = np.append(part.is_bad, False)
     newest = np.where(recent, newest, len(part.ts))
-    return value[newest], is_bad[newest]
+    return np.append(part.value, np.nan)[newest], np.append(part.is_bad, False)[newest]
 
 
 def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Floats:

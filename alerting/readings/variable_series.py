@@ -523,11 +523,10 @@ def statistics_of(values: npt.NDArray[np.float64]) -> Statistics | None:
     if not len(values):
         return None
     low, median, high = np.percentile(values, (5, 50, 95)).tolist()
-    spread = float(values.std(ddof=1)) if len(values) > 1 else None
     return Statistics(
         len(values),
         float(values.mean()),
-        spread,
+        float(values.std(ddof=1)) if len(values) > 1 else None,
         float(values.min()),
         low,
         median,

@@ -296,7 +296,6 @@ def _number_lever(
         present, lowest, highest, step, anchor, 9 if variable.step else digits
     )
     tolerance = step if variable.tolerance is None else variable.tolerance
-    parts = min(max(round(tolerance / step), 1), MOST_PARTS)
     return Lever(
         name,
         present,
@@ -308,7 +307,7 @@ def _number_lever(
         variable.cost,
         rate,
         thinned=thinned,
-        parts=parts,
+        parts=min(max(round(tolerance / step), 1), MOST_PARTS),
         relief=0.0 if model.effects is None else model.effects.relief(name),
         digits=digits,
     )

@@ -130,8 +130,7 @@ class Courses:
             return np.asarray(change)
         decay = np.exp(-np.diff(self._ts) / duration_millis(relation.time_constant))
         lagged = np.zeros_like(change)
-        first = int(change.any(axis=0).argmax())
-        for i in range(first + 1, change.shape[1]):
+        for i in range(int(change.any(axis=0).argmax()) + 1, change.shape[1]):
             lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * decay[i - 1]
         return lagged
 

@@ -57,7 +57,6 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-_TOP = 26.0
 _GAP = 10.0
 _LINE = 14.0  # height of a line of text
 ROW = 22.0
@@ -490,7 +489,7 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
             taken = tuple(text_y for _, _, text_y, _ in below.placed_levels())
             placed.append((replace(plot, taken=taken), height))
             continue
-        top += _TOP if plot.title else 6.0
+        top += 26.0 if plot.title else 6.0
         drawn = _with_names_above(plot) if plot.named_rows else plot
         placed.append((drawn, top))
         top += drawn.height + plot.axis_height() + _GAP
@@ -539,8 +538,7 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     rcParams.update(_STYLE | {"font.family": fonts().names})
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
     figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
-    ratios = {"height_ratios": heights}
-    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
+    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw={"height_ratios": heights})
     for axis, plot in zip(axes.flat, plots, strict=True):
         _draw(axis, plot)
     canvas = FigureCanvasAgg(figure)

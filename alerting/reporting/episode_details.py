@@ -108,8 +108,7 @@ def variable_of(definition: Definition) -> str | None:
 def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:
     problem = definition.problem
     if problem is not None and problem.combination is not None:
-        first = problem.combination.variables[0]
-        return levels_by_variable(problem.combination, asset)[first]
+        return levels_by_variable(problem.combination, asset)[problem.combination.variables[0]]
     if problem is not None:
         return problem_levels(problem)
     return (

@@ -275,8 +275,7 @@ def limit_choosing(rate: float, following: float | None) -> float:
     if rate <= 0:
         half = _LEAST_LIMIT if following is None else min(following / 2, _LEAST_LIMIT)
         return float(f"{half:.0e}") if half >= _SMALLEST_RATE else 0.0
-    digits = 0 if rate >= _SMALLEST_RATE else 5
-    for digit in range(digits, 5):
+    for digit in range(0 if rate >= _SMALLEST_RATE else 5, 5):
         scale = 10.0 ** (digit - floor(log10(rate)))
         limit = float(f"{ceil(rate * scale - 1e-9) / scale:.6g}")
         if limit >= rate and (following is None or limit < following):
@@ -347,8 +346,7 @@ def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
     )
     for row, bar in zip(rows, chart.bars, strict=True):
         colour, name = _BARS[bar.kind]
-        ends_up_and_down = (row - 0.3, row + 0.3)
-        plot.bar((bar.start, bar.end), ends_up_and_down, colour, 1, language.say(name))
+        plot.bar((bar.start, bar.end), (row - 0.3, row + 0.3), colour, 1, language.say(name))
         plot.write(bar.end, row, bar.text, shift=(5, 4), look="amount")
     if chart.threshold is not None:
         plot.moment(chart.threshold, chart.alarm, "limit", dashed=True)
@@ -369,8 +367,7 @@ def calibration_plot(
     plot.line((0, limit), (0, limit), "muted", 1, dashed=True, name=exact, look="usual")
     interval = language.say("95 % interval")
     for point in (p for p in bins if "low" in p):
-        bounds = (point["low"], point["high"])
-        plot.line((point["score"],) * 2, bounds, width=1, name=interval)
+        plot.line((point["score"],) * 2, (point["low"], point["high"]), width=1, name=interval)
     scores = [point["score"] for point in bins]
     observed = [point["observed"] for point in bins]
     plot.line(scores, observed)

@@ -319,7 +319,6 @@ def time_range(
 
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
-    always = translatable("always")
     quiet = hours_in_zone(route.quiet, route.timezone) if route.quiet else ""
     repeated = translatable(
         "every {duration}, until an operator acknowledges it or it is over",
@@ -342,7 +341,7 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
         (translatable("Alerts"), match_text(route.match)),
         (
             translatable("In force"),
-            hours_in_zone(route.shifts, route.timezone) if route.shifts else always,
+            hours_in_zone(route.shifts, route.timezone) if route.shifts else translatable("always"),
         ),
         (
             translatable("Quiet"),

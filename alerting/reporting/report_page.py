@@ -100,13 +100,12 @@ def lanes_plot(metrics: ReportMetrics, language: Language = ENGLISH) -> Plot:
     least = (end - start) / _THINNEST
     lanes = lanes_of(metrics)
     names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
-    y_ticks = [(row, metrics.asset_title(asset)) for row, asset in names]
     y = (-0.6, len(lanes) - 0.4)
     plot = Plot(
         (start, end),
         y,
         24 * max(len(lanes), 1) + 8,
-        y_ticks=y_ticks,
+        y_ticks=[(row, metrics.asset_title(asset)) for row, asset in names],
         grid=False,
         named_rows=True,
     )
@@ -397,12 +396,11 @@ def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
         for m in metrics.models
     ]
     start = phrases.instant(metrics.start)
-    end = phrases.instant(metrics.end)
     parts = [
         language.say(
             "{definition} revision {number}", definition=metrics.definition, number=metrics.revision
         ),
-        language.say("{start} to {end} UTC", start=start, end=end),
+        language.say("{start} to {end} UTC", start=start, end=phrases.instant(metrics.end)),
         *(models or ([language.say("no model in service")] if metrics.trained else [])),
         language.say("outcome rules {rules}", rules=", ".join(str(r) for r in metrics.rules)),
     ]

@@ -188,9 +188,8 @@ def headline(episode: Episode) -> str:
     have changed since."""
     came = _coming(episode)
     if episode.phase == "happening" and came is not None:
-        known_at = came.at.isoformat()
         return translatable(
-            "It is happening. As of {when}: {reason}", when=known_at, reason=came.reason
+            "It is happening. As of {when}: {reason}", when=came.at.isoformat(), reason=came.reason
         )
     changes = [t for t in episode.transitions if t.kind == "severity"]
     latest = changes[-1].cause if changes and episode.condition == "open" else ""
@@ -313,13 +312,12 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
             language.translate(why) if notification.transition == "raised" else message_name
         )
     heading = language.say("Message to {channel}", channel=notification.channel)
-    status = language.translate(_DELIVERED[notification.status])
     fault = (
         f": {notification.error}"
         if notification.error and notification.status in ("dead", "failed")
         else ""
     )
-    return heading, f"{message_name}: {status}{fault}"
+    return heading, f"{message_name}: {language.translate(_DELIVERED[notification.status])}{fault}"
 
 
 def history(

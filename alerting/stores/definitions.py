@@ -309,8 +309,7 @@ def note_written(
 def is_as_written(database: MongoDatabase, collection: str, document: Document) -> bool:
     """Return whether a stored document equals a copy of what the platform wrote."""
     copies = database[WRITTEN].find_one({"_id": f"{collection}/{label(document)}"})
-    hashes = [version["hash"] for version in _versions(copies)]
-    return _content_hash(_content(document)) in hashes
+    return _content_hash(_content(document)) in [version["hash"] for version in _versions(copies)]
 
 
 def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
@@ -369,8 +368,7 @@ def _edit(database: MongoDatabase, collection: str, name: str) -> DocumentEdit |
     after = None if stored is None else _content(stored)
     if _content_hash(after) in [version["hash"] for version in versions]:
         return None
-    before = versions[-1]["document"]
-    return DocumentEdit(collection, EDITABLE[collection], name, before, after)
+    return DocumentEdit(collection, EDITABLE[collection], name, versions[-1]["document"], after)
 
 
 def _version(document: Document | None) -> Document:

@@ -318,8 +318,7 @@ class SinkDeliveries:
 
     def retry_letters(self, name: str) -> int:
         """Mark all dead letters of a sink to be sent once more. Return their number."""
-        done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
-        return done.matched_count
+        return self._letters.update_many({"sink": name}, {"$set": {"again": True}}).matched_count
 
     def _note_alarms(self, name: str, step: SinkStep) -> None:
         updates = [
@@ -374,8 +373,7 @@ class SinkFeed:
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
             newest = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
-            scores = good(SCORES, reversed(newest.limit(most).to_list()), _score)
-            yield from scores
+            yield from good(SCORES, reversed(newest.limit(most).to_list()), _score)
         if alarms:
             found_by: list[Document] = [{"condition": "open"}]
             if since is not None:
@@ -497,7 +495,6 @@ _PIPELINE: list[Document] = [
         }
     },
 ]
-_GATHER_S = 0.05
 
 
 class ChangeFeed:
@@ -541,7 +538,7 @@ class ChangeReader:
         # more follow in the next answer
         while len(changes) < 2000 and (change := self._stream.try_next()) is not None:
             changes += _live_changes(change)
-            until = until or monotonic() + _GATHER_S
+            until = until or monotonic() + 0.05
             if monotonic() >= until:
                 break
         if changes:

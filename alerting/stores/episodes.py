@@ -164,9 +164,8 @@ class MongoEpisodes:
     def over_unacknowledged(
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
-        query = OVER_UNACKNOWLEDGED | _condition_of(assets)
         index = OVER_UNACKNOWLEDGED_INDEX if assets is None else OVER_ON_ASSETS_INDEX
-        return self._read_known(query, limit, index)
+        return self._read_known(OVER_UNACKNOWLEDGED | _condition_of(assets), limit, index)
 
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
         """Return episodes, newest first. Episodes that are unchanged since they were last read are
@@ -420,8 +419,7 @@ class MongoNotifications:
             return set()
         of_people = {"status": "sent", "channel": {"$ne": LOG}, "delivered_at": {"$gt": since}}
         raises = of_people | {"transition": "raised", "severity": severity}
-        announced = self._notifications.distinct("episode", raises)
-        query["episode"] = {"$nin": [*announced, None]}
+        query["episode"] = {"$nin": [*self._notifications.distinct("episode", raises), None]}
         newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
         return {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
 

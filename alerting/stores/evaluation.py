@@ -88,7 +88,6 @@ _STORED_PLAN: list[Document] = [
         }
     },
 ]
-_SALT = str(_PLAN_FORMAT).encode()
 _MADE_OF = "made_of"  # the document with what `find_edits` needs
 _REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
 _PROMOTIONS = b"\x10promotions\0"
@@ -221,7 +220,7 @@ class MongoEvaluationPlans:
 
 
 def _hash_of(documents: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(documents, digest_size=_HASH, salt=_SALT).digest()
+    return hashlib.blake2b(documents, digest_size=_HASH, salt=str(_PLAN_FORMAT).encode()).digest()
 
 
 def _edited_names(
@@ -416,9 +415,8 @@ class MongoDecisions:
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         # a name has a dot: unsuitable for a field name
-        tried = [[name, hashes[name]] for name in sorted(hashes)]
         change = {
-            "$addToSet": {"tries": tried},
+            "$addToSet": {"tries": [[name, hashes[name]] for name in sorted(hashes)]},
             "$setOnInsert": {"files_of": definition, "run_id": run_id},
         }
         upsert(

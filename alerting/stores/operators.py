@@ -244,8 +244,7 @@ class MongoAudit:
         """Store an entry. Idempotent."""
         values = {"actor": actor, "what": action, "subject": subject, "at": at}
         entry = without_large(to_bson({**values, "before": before, "after": after, "why": why}))
-        origin = AUDIT_ORIGIN.get()
-        insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})
+        insert_new(self._audit, {**entry, "origin": AUDIT_ORIGIN.get(), "key": fingerprint(entry)})
 
     def find(
         self, selected: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None

@@ -79,11 +79,10 @@ class Reports:
         return {head.definition: head for head in sorted(_heads(documents), key=lambda h: h.as_of)}
 
     def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
-        documents = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
         return dict(
             good(
                 REPORTS,
-                with_ids(documents),
+                with_ids(self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})),
                 lambda document: (document["id"], _unpack(document)["metrics"]),
             )
         )
@@ -111,13 +110,12 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
             default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
         ).encode()
     )
-    page = zlib.compress(content.page.encode())
     return {
         "_id": document.pop("id"),
         **document,
         "at": document["as_of"],
         "content": packed,
-        "page": page,
+        "page": zlib.compress(content.page.encode()),
         "picture": content.picture,
     }
 

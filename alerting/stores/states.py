@@ -399,15 +399,12 @@ class MongoCheckpoints:
     def _find_before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
         """Return the latest states before neighbouring instants, and no older states."""
         names = list(dict.fromkeys(definition for definition, _ in instants))
-        assets = list(dict.fromkeys(asset for _, asset in instants))
-        first = to_bson(min(instants.values()))
-        last = to_bson(max(instants.values()))
         query: Document = {
             "definition": {"$in": names},
-            "asset": {"$in": assets},
-            "watermark": {"$lt": last},
+            "asset": {"$in": list(dict.fromkeys(asset for _, asset in instants))},
+            "watermark": {"$lt": to_bson(max(instants.values()))},
         }
-        query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
+        query["$or"] = [{"next_at": None}, {"next_at": {"$gte": to_bson(min(instants.values()))}}]
         latest_by_target: dict[TargetKey, Document] = {}
         for document in self._checkpoints.find(query).batch_size(10_000):
             key = document["definition"], document["asset"]

@@ -394,7 +394,6 @@ class StreamService:
 
 
 Opened = Callable[[], AbstractContextManager[Platform]]
-_SWITCH_S = 0.0005
 
 
 def run(
@@ -480,7 +479,7 @@ def interpreter_for_messages() -> Iterator[None]:
     waits for its turn while another thread computes.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(0.0005)
     gc.freeze()
     gc.set_threshold(100_000)  # messages make many objects, and little garbage
     try:

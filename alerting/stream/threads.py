@@ -452,8 +452,7 @@ class SinkThread(Thread):
             values_since=values if self.sink.sends_values else None,
             most=MOST_MISSED,
         )
-        step = delivery.send_missed(missed, now, now)
-        delivery.store(step, first.position, before)
+        delivery.store(delivery.send_missed(missed, now, now), first.position, before)
         return first.position
 
     def _follow(self, delivery: SinkDelivery, reader: SinkReader, position: str) -> None:

@@ -360,8 +360,7 @@ def _limits(
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
     # also of assets that are no longer defined
-    names = [*by_name, *platform.readings.newest_readings()]
-    limits = dict.fromkeys(names, before)
+    limits = dict.fromkeys([*by_name, *platform.readings.newest_readings()], before)
     read_from = [
         (by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed
     ]

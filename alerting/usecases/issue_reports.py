@@ -108,10 +108,9 @@ class ReportCalendar:
             [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
         )
         ends = [*(r.at for r in revisions[1:]), self._as_of]
-        in_force = zip(revisions, ends, strict=True)
         return any(
             r.definition.state == "active" and r.at < period.end and end > period.start
-            for r, end in in_force
+            for r, end in zip(revisions, ends, strict=True)
         )
 
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
@@ -235,10 +234,9 @@ def _issue(
 def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datetime) -> ReportHead:
     """Issue a closed period's report by hand, from the present knowledge, beside an earlier report.
     Raises UserError while the period is not closed."""
-    calendar = ReportCalendar(platform, as_of)
     definition = require_revision(platform.definitions, name).definition
     assets = matching_assets(definition, platform.assets.all())
-    closes_at = calendar.closes_at(definition, assets, period)
+    closes_at = ReportCalendar(platform, as_of).closes_at(definition, assets, period)
     if closes_at > as_of:
         raise UserError(
             f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "
@@ -246,8 +244,7 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
             "the latency; for an earlier look give an interval by --from and --to"
         )
     due = DueReport(name, period)
-    corrects = name in platform.reports.of_period(period.name)
-    head = _issue(platform, due, as_of, corrects)
+    head = _issue(platform, due, as_of, name in platform.reports.of_period(period.name))
     platform.platform_alerts.resolve(UNREPORTED, due.subject, as_of)
     return head or platform.reports.of_period(period.name)[name]
 

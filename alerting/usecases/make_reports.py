@@ -208,11 +208,10 @@ def compose_report(
     from alerting.reporting.report_page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
 
     drawn = draw(metrics, material, zone, of_plant)
-    page = render_page(metrics, judgement, drawn, zone=zone, language=of_plant, unseen=unseen)
     sentences = mail_sentences(metrics, judgement, zone, of_plant)
     content = ReportContent(
         document,
-        page,
+        render_page(metrics, judgement, drawn, zone=zone, language=of_plant, unseen=unseen),
         {
             name: {"columns": list(t.columns), "rows": [list(row) for row in t.rows]}
             for name, t in tables(metrics).items()

@@ -244,8 +244,7 @@ def list_labels(
 
 
 def _audit_fields(label: IntervalLabel) -> dict[str, Any]:
-    names = ("id", "variables", "start", "end", "kind")
-    return {name: asdict(label)[name] for name in names}
+    return {name: asdict(label)[name] for name in ("id", "variables", "start", "end", "kind")}
 
 
 LABELLED = "labels.json"
@@ -293,10 +292,9 @@ def labelled_times(
     """Return the labels that a training at as_of takes into account: labels on the readings of its
     variables in force then."""
     assets = {asset.name: asset for asset in matching_assets(definition, platform.assets.all())}
-    labels = labels_read(platform, definition, list(assets.values()), as_of)
     times: dict[str, dict[str, list[Interval]]] = {"bad": {}, "not_to_learn_from": {}}
     used = []
-    for label in labels:
+    for label in labels_read(platform, definition, list(assets.values()), as_of):
         span = platform.readings.span(label.asset)
         if span is None:
             continue
@@ -304,8 +302,7 @@ def labelled_times(
         end = min(label.end, span[1], as_of)
         if start < end:
             used.append(label)
-            interval = (to_millis(start), to_millis(end))
-            times[label.kind].setdefault(label.asset, []).append(interval)
+            times[label.kind].setdefault(label.asset, []).append((to_millis(start), to_millis(end)))
     bad = times["bad"]
     left_out = times["not_to_learn_from"]
     return LabelledTimes(tuple(used), _count(left_out), _hours(left_out), _count(bad), _hours(bad))
@@ -337,7 +334,6 @@ def labels_read(
         for label in platform.labels.in_force(list(by_name), at)
         if label.concerns(by_name[label.asset], definition.variables_read(by_name[label.asset]))
     ]
-    maintained = maintenance_intervals(platform, definition, assets, None, at)
     return marked + [
         IntervalLabel(
             f"{asset}-{label.start.isoformat()}",
@@ -350,7 +346,7 @@ def labels_read(
             PLATFORM,
             label.start,
         )
-        for asset, times in maintained.items()
+        for asset, times in maintenance_intervals(platform, definition, assets, None, at).items()
         for label in times
     ]
 

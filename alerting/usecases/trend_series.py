@@ -324,11 +324,10 @@ class VariablePage:
 
 def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
     """Return all assets by name."""
-    assets = sorted(platform.assets.all(), key=lambda asset: asset.name)
     newest = platform.readings.newest_readings(now)
     return [
         AssetLine(asset, newest[asset.name].ts if asset.name in newest else None)
-        for asset in assets
+        for asset in sorted(platform.assets.all(), key=lambda asset: asset.name)
     ]
 
 
@@ -391,8 +390,7 @@ def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list
     """Return the variables of an asset whose value is missing now, by the last day."""
     until = to_millis(now) + 1
     day = (until - DAY, until)
-    names = list(asset.variables)
-    samples = read_buckets(platform, asset, names, *day, "hours", _MOST_READINGS)
+    samples = read_buckets(platform, asset, list(asset.variables), *day, "hours", _MOST_READINGS)
     return [
         name
         for name, declared in asset.variables.items()

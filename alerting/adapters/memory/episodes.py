@@ -203,10 +203,9 @@ class MemoryEpisodes(MemoryTable[Episode]):
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
     ) -> list[Episode]:
-        episodes = self.find(definition, asset)
         return [
             e
-            for e in episodes
+            for e in self.find(definition, asset)
             if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)
         ]
 
@@ -320,8 +319,7 @@ class MemoryMutes(MemoryTable[Mute]):
             for mute in self.rows.values()
             if mute.since < end and (start is None or start < mute.end)
         ]
-        newest = sorted(mutes, key=lambda mute: (mute.since, mute.id), reverse=True)
-        return newest[: limit or None]
+        return sorted(mutes, key=lambda mute: (mute.since, mute.id), reverse=True)[: limit or None]
 
 
 class MemoryMisses:

@@ -64,13 +64,12 @@ class MemoryDefinitions(MemoryRevisions[Revision]):
     def documents(self, names: Collection[str] | None = None) -> list[Document]:
         marks = self.faulty()
         chosen = self._documents.keys() if names is None else self._documents.keys() & set(names)
-        copies = deepcopy([self._documents[name] for name in sorted(chosen)])
         return [
             {
                 **document,
                 **({"_faults": marks[document["name"]]} if document["name"] in marks else {}),
             }
-            for document in copies
+            for document in deepcopy([self._documents[name] for name in sorted(chosen)])
         ]
 
     def store_document(self, document: Document) -> None:
@@ -328,8 +327,7 @@ class MemoryReadings(Readings):
             return None
         first = 0
         if instants[-1] - instants[0] >= timedelta(milliseconds=LEAST_FAR):
-            times = np.array([to_millis(at) for at in instants], np.int64)
-            first = usual_instants(times).start
+            first = usual_instants(np.array([to_millis(at) for at in instants], np.int64)).start
         return instants[first], instants[-1]
 
 

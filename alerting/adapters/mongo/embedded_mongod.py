@@ -67,7 +67,6 @@ if libraries:
     os.environ["LD_LIBRARY_PATH"] = libraries
 os.execv(sys.argv[5], sys.argv[5:])
 """
-_LAST_BREATH_S = 2.0
 
 
 def find_mongod() -> Path:
@@ -268,7 +267,7 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        deadline = time.monotonic() + _LAST_BREATH_S
+        deadline = time.monotonic() + 2.0
         while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())
@@ -333,7 +332,6 @@ def _ensure_membership(client: Client, port: int) -> None:
 
 
 _FULL_DISK = 32 << 20  # bytes; with less free space the server cannot even complete its log
-_END_OF_LOG_BYTES = 200_000
 
 
 def cause(log: Path, folder: Path) -> str | None:
@@ -405,7 +403,7 @@ def _last_start(log: Path) -> str:
     """Return the log since the last start; only its errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _END_OF_LOG_BYTES))
+            file.seek(max(0, log.stat().st_size - 200_000))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
@@ -429,8 +427,6 @@ PACKAGES = {  # of Debian and Ubuntu, by the library that they bring
     "liblzma.so.5": "liblzma5",
     "libgcc_s.so.1": "libgcc-s1",
 }
-_LINKS = "libraries"
-_LINKER_PATIENCE_S = 30.0
 
 
 def library_path(binary: Path, folder: Path) -> str:
@@ -443,7 +439,7 @@ def library_path(binary: Path, folder: Path) -> str:
     path = os.environ.get("LD_LIBRARY_PATH", "")
     missing = missing_libraries(binary, path)
     if LIBCURL in missing and (wheel := libcurl_of_wheel()) is not None:
-        path = ":".join(filter(None, [_link_libcurl(wheel, folder / _LINKS), path]))
+        path = ":".join(filter(None, [_link_libcurl(wheel, folder / "libraries"), path]))
         missing = missing_libraries(binary, path)
     if missing:
         packages = " ".join(sorted({PACKAGES.get(name, name) for name in missing}))
@@ -458,13 +454,12 @@ def library_path(binary: Path, folder: Path) -> str:
 def missing_libraries(binary: Path, path: str) -> list[str]:
     """Return the names of the libraries that a program needs and the loader does not find with
     `path` as its `LD_LIBRARY_PATH`. The program is not run."""
-    environ = {"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path}
     listed = subprocess.run(
         [binary],
-        env=environ,
+        env={"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path},
         capture_output=True,
         text=True,
-        timeout=_LINKER_PATIENCE_S,
+        timeout=30.0,
         check=False,
     ).stdout
     return sorted(

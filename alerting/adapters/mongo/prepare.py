@@ -292,7 +292,6 @@ def backtest_file_validator() -> Document:
 def label_validator() -> Document:
     """Return the validator of labels of times, which permits no other fields."""
     text = {"bsonType": "string", "minLength": 1}
-    when_undone = {"bsonType": ["date", "null"]}
     validator = _validator(
         _id={"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
         asset=text,
@@ -308,7 +307,7 @@ def label_validator() -> Document:
         reason={**text, "maxLength": LONGEST_LABEL_REASON},
         author=text,
         made_at=_INSTANT,
-        undone_at=when_undone,
+        undone_at={"bsonType": ["date", "null"]},
         undone_by={"bsonType": ["string", "null"]},
     )
     validator["$jsonSchema"]["additionalProperties"] = False

@@ -14,8 +14,6 @@ from alerting.definitions.wording.language import ENGLISH
 from alerting.settings.environment_variables import SecretRules
 
 CONNECT_S = 10
-ADDRESSED = ("source", "sink")
-"""Words for a document with an address: marked for translation, used by `word`."""
 
 
 class Encrypted(Protocol):

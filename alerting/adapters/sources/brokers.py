@@ -117,9 +117,7 @@ _FIRST_WAIT_S = 0.5
 _MOST_REASONS = 100
 _TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
-_LONGEST_WAIT_S = 30.0
 _GOOD_S = 60.0  # after which a connection was a good one
-_CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -241,8 +239,7 @@ class _Connection:
         dropped = 0
         with suppress(IndexError):  # all others are being stored
             while self.unacknowledged > self._most or self.bytes > MOST_BYTES:
-                message = self.messages.popleft()
-                self._forget(len(message.payload))
+                self._forget(len(self.messages.popleft().payload))
                 dropped += 1
         return dropped
 
@@ -331,7 +328,7 @@ class ThreadedStream:
     def close(self) -> None:
         """Acknowledge stored messages, and disconnect; the broker keeps the other messages."""
         self._closed.set()
-        self._thread.join(_CLOSE_S)
+        self._thread.join(10.0)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_S
@@ -350,7 +347,7 @@ class ThreadedStream:
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_S)
+                wait = min(2 * wait, 30.0)
 
     def _serve_connection(self) -> None:
         with _faults_of_the_broker():

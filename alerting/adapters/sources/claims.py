@@ -17,8 +17,6 @@ from alerting.ports import Clock, PollReader, SourcePorts
 from alerting.stores.database.transactions_and_leases import Leases
 from alerting.usecases.sources.poll import Polled, Readers, poll
 
-_RENEW_S = LEASE_LASTS.total_seconds() / 3
-
 
 def poll_claimed(
     plant: SourcePorts,
@@ -60,6 +58,6 @@ def _claim_source(plant: SourcePorts, name: str, by: PollReader, clock: Clock) -
 
 
 def _renew(leases: Leases, name: str, token: str, ended: Event) -> None:
-    while not ended.wait(_RENEW_S):
+    while not ended.wait(LEASE_LASTS.total_seconds() / 3):
         with suppress(Exception):  # the database is away: the next renewal tries again
             leases.claim(name, token)

@@ -158,8 +158,7 @@ def charts_of_last_days(
         return []
     models = ModelCache(platform)
     drawn: list[tuple[str, Markup]] = []
-    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
-    for asset in targets[:4]:
+    for asset in matching_assets(definition, platform.assets.find_matching(definition.assets))[:4]:
         with suppress(ModelUnavailable):  # the page of models says why
             panel = chart_last_days(platform, models, answering, asset, now)
             if panel is not None and len(panel.at):
@@ -196,8 +195,7 @@ def _draw_last_days(
 
 def _movable(document: Document) -> dict[str, float]:
     """Return, by path, the limits of a draft that are numbers in fields of their own."""
-    problem = document.get("problem")
-    groups: tuple[tuple[str, Any], ...] = (("", document), ("problem.", problem))
+    groups: tuple[tuple[str, Any], ...] = (("", document), ("problem.", document.get("problem")))
     return {
         prefix + name: float(group[name])
         for prefix, group in groups

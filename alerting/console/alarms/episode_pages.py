@@ -413,8 +413,7 @@ def mute(
         made = start_mute(platform, "plain", target, None, until, None, text, (), actor, now)
     except (UserError, ValueError) as refusal:
         message = refusal.message if isinstance(refusal, UserError) else str(refusal)
-        page = episode_page(request, platform, person, id, muting=message)
-        return HTMLResponse(page, 422)
+        return HTMLResponse(episode_page(request, platform, person, id, muting=message), 422)
     return lead_on(next, f"/episodes/{id}", f"mute.{made.id}")
 
 

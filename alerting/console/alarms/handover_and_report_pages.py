@@ -194,9 +194,8 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
             tables=list(content.tables),
         )
 
-    page = framed(content.page, part("bar"), part("end"))
     return HTMLResponse(
-        page,
+        framed(content.page, part("bar"), part("end")),
         headers={
             # a file for itself, with its style within it, and without scripts
             "content-security-policy": (

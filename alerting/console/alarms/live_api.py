@@ -162,8 +162,7 @@ class LiveChanges:
         first = self._changes[0].mark if before else self._first_mark
         if not mark or mark < first:
             return None
-        later = sum(change.mark >= mark for change in self._changes)
-        return self.count - later
+        return self.count - sum(change.mark >= mark for change in self._changes)
 
     def first_frame(self, since: int | None) -> bytes:
         """Return the first event of a stream. `since`: None if its reader knows nothing."""
@@ -423,13 +422,12 @@ def live(
     `platform`: mutes or faults of the platform have changed. Changes of a quarter of
     a second are one event. An event `alive` comes at least every 15 seconds.
     """
-    last_mark = last_event_id or after
     changes: LiveChanges = request.app.state.live
     access: Access = request.app.state.entrance.access
     now = request.app.state.entrance.now
     return LiveStream(
         request,
         changes,
-        last_mark,
+        last_event_id or after,
         lambda: access.find_again(person, now()),
     )

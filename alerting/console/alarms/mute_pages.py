@@ -145,11 +145,10 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     """Show a mute, and the alarms that were raised while it covered them."""
     now = platform.clock.now()
     mute = find_mute(platform, id)
-    raised = raised_meanwhile(platform, mute, now)
     return MuteDetail(
         mute=with_plant_times(mute, platform.zone),
         phase=mute.phase(now),
-        raised=with_plant_times(raised, platform.zone),
+        raised=with_plant_times(raised_meanwhile(platform, mute, now), platform.zone),
     )
 
 
@@ -296,8 +295,7 @@ def submit(
         )
     except UserError as refusal:
         status = 404 if isinstance(refusal, NotFound) else 422
-        page = _form(request, platform, person, sent, refusal.message)
-        return HTMLResponse(page, status)
+        return HTMLResponse(_form(request, platform, person, sent, refusal.message), status)
     return RedirectResponse(f"/mutes/{made.id}", 303)
 
 

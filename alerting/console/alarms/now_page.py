@@ -207,7 +207,6 @@ def _present(
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
     history = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)
-    earlier = [e for e in history.episodes if e.id not in listed]
     is_quiet = not history.episodes and not filters.is_set
     return {
         "state": now,
@@ -222,7 +221,7 @@ def _present(
         "asset_titles": plant.asset_titles,
         "conflicts": opposite_advice(still_open),
         "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
-        "days": _days(request, earlier, now.at),
+        "days": _days(request, [e for e in history.episodes if e.id not in listed], now.at),
         "older": _address_behind(filters, history),
         "work": describe_work(platform, 12) if is_quiet else None,
         "muted": [mute for mute in now.mutes if mute.is_target],
@@ -527,8 +526,7 @@ ExperienceView = Annotated[
 def show_now(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> NowView:
     """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
     plant = known_plant(request, platform)
-    routes = _routes_with_shifts(platform)
-    now = read_now(platform, plant, filters, person.name, routes)
+    now = read_now(platform, plant, filters, person.name, _routes_with_shifts(platform))
     return with_plant_times(now, platform.zone)
 
 

@@ -85,11 +85,10 @@ def say(
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    notifications = platform.notifications.of_episodes([episode.id])[episode.id]
     zone = platform.zone
     return views.EpisodeWithMessages(
         with_plant_times(episode, zone),
-        with_plant_times(notifications, zone),
+        with_plant_times(platform.notifications.of_episodes([episode.id])[episode.id], zone),
         with_plant_times(touched_by(platform, episode, platform.clock.now()), zone),
     )
 

@@ -226,8 +226,7 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     waiting = report.waiting and report.waiting.model_copy(
         update={"reason": plant_times(report.waiting.reason, platform.zone)}
     )
-    line = with_plant_times(report.line, platform.zone)
-    report = replace(report, line=line, waiting=waiting)
+    report = replace(report, line=with_plant_times(report.line, platform.zone), waiting=waiting)
     return ReportedModels(report, require_revision(platform.definitions, name).definition)
 
 
@@ -295,7 +294,6 @@ def end_training(
 
 def _trainings(platform: Platform, name: str) -> TrainingsView:
     line = model_line(platform, name)
-    trainings = platform.trainings.for_definitions([name])
     question = question_of(require_revision(platform.definitions, name))
     return TrainingsView(
         definition=name,
@@ -311,7 +309,7 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
                 training.question == question,
                 training_state(training, platform.clock.now()),
             )
-            for training in reversed(trainings)
+            for training in reversed(platform.trainings.for_definitions([name]))
         ],
     )
 

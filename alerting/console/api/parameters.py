@@ -253,8 +253,7 @@ def write_yaml_document(document: Document) -> str:
 def write_yaml(value: Any) -> str:
     """Return a value as YAML, as people write it, without a line break at the end."""
     options: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 100}
-    text = str(yaml.dump(value, Dumper=_Writer, **options))
-    return text.removesuffix("...\n").rstrip("\n")
+    return str(yaml.dump(value, Dumper=_Writer, **options)).removesuffix("...\n").rstrip("\n")
 
 
 class _Writer(yaml.SafeDumper):

@@ -164,8 +164,7 @@ class ShownAs:
                 typed = field if isinstance(field, tuple) else (_type_at(source, field), field)
                 types[name] = (typed[0], ...)
                 self._sources[name] = typed[1]
-            made = create_model(self.name, __base__=View, __doc__=self._description, **types)
-            self._model = made
+            self._model = create_model(self.name, __base__=View, __doc__=self._description, **types)
         inner = handler.generate_schema(self._model)
         return core_schema.no_info_before_validator_function(self._values, inner)
 

@@ -347,8 +347,7 @@ def _preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer | Res
     platform = pressed.platform
     weeks = _chosen_weeks(pressed.sent)
     start, end = _period(previews.find_newest(owner), platform.clock.now(), weeks)
-    draft = pressed.sent.draft
-    job = begin_preview(platform, previews, owner, pressed.document, start, end, draft)
+    job = begin_preview(platform, previews, owner, pressed.document, start, end, pressed.sent.draft)
     job.ended.wait(_PATIENCE_S)
     return RedirectResponse(f"/previews/{job.id}", 303)
 
@@ -358,8 +357,7 @@ def _train_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
     previews: Previews = pressed.request.app.state.previews
     platform = pressed.platform
     owner = pressed.person.name
-    weeks = _chosen_weeks(pressed.sent)
-    period = _period(previews.find_newest(owner), platform.clock.now(), weeks)
+    period = _period(previews.find_newest(owner), platform.clock.now(), _chosen_weeks(pressed.sent))
     subject = written_subject(platform, pressed.document)
     require_model(subject.revision)
     identity = (f"training {subject.revision.hash}", *period)

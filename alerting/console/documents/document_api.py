@@ -227,13 +227,12 @@ class ConsoleKind:
             raise UserError(f"kind: a form needs one of {', '.join(models)}; write it in the text")
         schema = document_schema(model)
         fields = self.fields
-        apart = frozenset({fields.parts} - {""})
         return FormSchema(
             schema,
             schema.get("$defs", {}),
             fields.first,
             fields.starting(document),
-            apart,
+            frozenset({fields.parts} - {""}),
             fields.named,
         )
 
@@ -374,8 +373,7 @@ class DocumentApi:
 
     def list_all(self, platform: Served) -> ListView[Any]:
         """List all documents by name, and those that are faulty."""
-        now = platform.clock.now()
-        lines = self._shown.list_lines(platform, now)
+        lines = self._shown.list_lines(platform, platform.clock.now())
         return ListView(items=list(lines), faulty=self._kind.read(platform)[1])
 
     def check(self, platform: Served, document: Sent) -> ReviewView:
@@ -387,12 +385,11 @@ class DocumentApi:
         now = platform.clock.now()
         stored = self._kind.show(platform, name, now)
         response.headers["etag"] = etag_of(stored.number)
-        status = stored.read and self._shown.status(platform, stored.read, now)
         return DocumentView(
             name=name,
             revision=stored.number,
             document=shown_document(stored.document),
-            status=status,
+            status=stored.read and self._shown.status(platform, stored.read, now),
             faults=list(stored.faults),
             revisions=list(stored.revisions),
         )
@@ -427,13 +424,12 @@ class DocumentApi:
         if named["name"] != name:
             raise UserError(f"name: the document is of another {word} than {name!r}")
         now = platform.clock.now()
-        why = reason or "applied through the API"
         (made,) = self._kind.apply(
             platform,
             [named],
             person.name,
             now,
-            why,
+            reason or "applied through the API",
             expected=expected,
             on_host=False,
             accepted=accept_load,
@@ -452,7 +448,6 @@ class DocumentApi:
     ) -> ReviewView:
         """Make an earlier revision of a document the newest one."""
         now = platform.clock.now()
-        expected = expected_of(if_match, None)
         made = self._kind.restore(
             platform,
             name,
@@ -460,7 +455,7 @@ class DocumentApi:
             person.name,
             now,
             body.reason,
-            expected=expected,
+            expected=expected_of(if_match, None),
             accepted=body.accept_load,
         )
         return self._shown.view_review(made, self._tag(platform, name, response))
@@ -476,8 +471,7 @@ class DocumentApi:
         """Remove a document, valid or not; the audit holds its content, and its revisions stay."""
         expected = expected_of(if_match, None)
         why = reason or "removed through the API"
-        now = platform.clock.now()
-        self._kind.remove(platform, name, person.name, now, why, expected=expected)
+        self._kind.remove(platform, name, person.name, platform.clock.now(), why, expected=expected)
         return Response(status_code=204)
 
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:

@@ -265,8 +265,7 @@ def _form_of(shown: ConsoleKind, draft: Draft) -> tuple[Document, FormGroup | No
     name its kind."""
     document: Document = {}
     try:
-        text = draft.text.strip()
-        document = read_yaml_document(draft.text, _ORIGIN) if text else {}
+        document = read_yaml_document(draft.text, _ORIGIN) if draft.text.strip() else {}
         if draft.as_form:
             return document, draw_form(document, shown.form_schema(document), draft.at)
     except UserError:

@@ -109,8 +109,7 @@ def last_values(platform: Platform, assets: Sequence[Asset], language: Language)
             for name in values:
                 numbers = values[name].dropna()
                 if len(numbers):
-                    shown = number(float(numbers.iloc[-1]), 4, language)
-                    last.setdefault(str(name), shown)
+                    last.setdefault(str(name), number(float(numbers.iloc[-1]), 4, language))
     return last
 
 

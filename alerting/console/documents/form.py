@@ -180,7 +180,6 @@ class FormSchema:
     ) -> FormInput:
         usual = schema.get("default")
         letter, shape, choices = _input_type(branch, value)
-        shown = "" if value is None else _input_text(letter, value)
         is_variable = path.rpartition(".")[2] in self.named and letter == "s"
         return FormInput(
             f"{letter.upper() if required else letter}:{path}",
@@ -188,7 +187,7 @@ class FormSchema:
             humanize(path.rpartition(".")[2]),
             schema.get("description") or branch.get("description", ""),
             shape,
-            shown,
+            "" if value is None else _input_text(letter, value),
             usual="" if usual is None else _input_text(letter, usual),
             choices=choices,
             never=(written and value is None) if nullable and usual is not None else None,
@@ -262,8 +261,7 @@ def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup
         below = next(iter(schema.step(schema.branches(below)[0][0], key)), {})
         value = value.get(key) if isinstance(value, dict) else None
     fields = value if isinstance(value, dict) else {}
-    label = at.rpartition(".")[2]
-    return schema.group(below, at, fields, label, is_removable=bool(at))
+    return schema.group(below, at, fields, at.rpartition(".")[2], is_removable=bool(at))
 
 
 def _find_branch(branches: Sequence[Schema], value: Any) -> int:

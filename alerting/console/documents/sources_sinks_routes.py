@@ -336,8 +336,7 @@ def list_letters(name: Id, platform: Served, _: Engineer) -> SinkLettersView:
     """List the first messages that the receiver refused. Role: engineer."""
     SINKS.find(platform, name)
     letters = platform.sink_deliveries.letters(name, LETTERS_SHOWN)
-    number = platform.sink_deliveries.count_letters(name)
-    return SinkLettersView(items=letters, all=number)
+    return SinkLettersView(items=letters, all=platform.sink_deliveries.count_letters(name))
 
 
 @sink_api.post("/sinks/{name}/dead-letters:retry")

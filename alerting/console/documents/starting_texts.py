@@ -52,7 +52,15 @@ def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject
     named = platform.assets.get(asset) if asset else None
     if asset and named is None:
         raise NotFound(translatable("there is no such asset"))
-    fitting = [named] if named else [a for a in platform.assets.all() if _fits(a, variable)]
+    fitting = (
+        [named]
+        if named
+        else [
+            asset
+            for asset in platform.assets.all()
+            if (variable in asset.variables if variable else numeric_names(asset))
+        ]
+    )
     if variable and not any(variable in candidate.variables for candidate in fitting):
         raise NotFound(translatable("there is no such variable"))
     if not fitting:
@@ -118,10 +126,6 @@ def _start(chosen: str) -> dict[str, Any]:
     if start is None:
         raise NotFound(f"there is no start {chosen!r}")
     return start
-
-
-def _fits(asset: Asset, variable: str) -> bool:
-    return variable in asset.variables if variable else bool(numeric_names(asset))
 
 
 def _limit(platform: Platform, subject: ChosenSubject) -> float | None:

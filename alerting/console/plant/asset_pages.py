@@ -159,7 +159,6 @@ def asset(
     overview = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
     runs = viewer.may("configure")
     stored = ASSETS.show(platform, name, now) if runs else None
-    revisions = describe_revisions(ASSET_PAGES, platform, stored, start, end) if stored else {}
     return render(
         "assets/asset.html",
         request,
@@ -180,7 +179,7 @@ def asset(
         if overview.lanes
         else None,
         importance=importance_of(request, overview),
-        **revisions,
+        **describe_revisions(ASSET_PAGES, platform, stored, start, end) if stored else {},
         runs=runs,
         is_first=not after,
         mutes=present_mutes(request, platform, now, asset=name),

@@ -142,8 +142,7 @@ def show_occurrences(
     least a time: as the problem of a definition is found."""
     declared = numeric_variables(platform.assets.get(asset), [variable])
     condition = LimitCondition(variable, above, below, lasting)
-    readings = without_bad_values(platform).readings
-    return find_times(readings, declared, condition, start, end)
+    return find_times(without_bad_values(platform).readings, declared, condition, start, end)
 
 
 def summarise(
@@ -293,11 +292,10 @@ def trend_page(
     are_too_many = len(set(query.variables)) > MOST_VARIABLES
     asset, query = choose(platform, query, assets)
     now = platform.clock.now()
-    language = language_of(request)
     shown, note, refusal = read_time(request, platform, query, now)
     part_values = find_part(platform, asset, query, shown)
     zone = zone_of(request)
-    marks = find_marks(platform, asset, shown, language)
+    marks = find_marks(platform, asset, shown, language_of(request))
     bands = [*part_values["times"], *marks["bands"]]
     drawn = _draw_lanes(request, platform, asset, query, shown, part_values["levels"], bands)
     marks["bands"] = sorted(bands, key=lambda band: band.start, reverse=True)
@@ -422,8 +420,7 @@ def find_part(
         part["condition"] = condition
         part["levels"] = [v for v in (condition.above, condition.below) if v is not None]
         part["draft"] = draft_alert(asset, condition)
-        readings = without_bad_values(platform).readings
-        part["found"] = find_times(readings, asset, condition, *shown)
+        part["found"] = find_times(without_bad_values(platform).readings, asset, condition, *shown)
         part["times"] = [
             MarkedTime("found", title_of(asset, query.find), t.start, t.end, "", (query.find,))
             for t in part["found"].newest

@@ -164,9 +164,8 @@ def draft_alert(asset: Asset, condition: LimitCondition) -> str:
     """Return the definition that raises an alarm at a condition, as YAML."""
     sides = {"above": condition.above, "below": condition.below}
     side = "high" if condition.above is not None else "low"
-    name = f"{asset.name}-{condition.variable}-{side}".lower().replace("_", "-")
     document = {
-        "name": name,
+        "name": f"{asset.name}-{condition.variable}-{side}".lower().replace("_", "-"),
         "kind": "threshold",
         "assets": [asset.name],
         "variable": condition.variable,

@@ -168,8 +168,7 @@ def trend_figure(
     for rank, lane in enumerate(lanes):
         is_second = is_overlay and rank > 0
         lines = limits.get(lane.variable, ())
-        ends = ranges.get(lane.variable, AxisRange())
-        plot = _empty_lane(lane, shown, lines, ends, language)
+        plot = _empty_lane(lane, shown, lines, ranges.get(lane.variable, AxisRange()), language)
         plot.height = _HIGHEST_LANE if is_overlay else height
         if not is_overlay:
             _add_marks(plot, lane, marks, language)
@@ -228,8 +227,7 @@ def _empty_lane(
     y = _value_range(series, limits, ends)
     span = (float(to_millis(shown.start)), float(to_millis(shown.end)))
     heading = f"{series.title}, {series.unit}" if series.unit else series.title
-    y_ticks = number_ticks(*y, language)
-    plot = Plot(span, y, title=heading, y_ticks=y_ticks, unit=series.unit or "")
+    plot = Plot(span, y, title=heading, y_ticks=number_ticks(*y, language), unit=series.unit or "")
     plot.levels += limits
     return plot
 
@@ -270,8 +268,7 @@ def _add_values(plot: Plot, series: VariableSeries, language: Language, colour: 
     is_near[:-1] |= is_inside[1:]
     for first, last in _runs(is_near & ~np.isnan(series.mean)):
         mean = series.mean[first:last].tolist()
-        is_dashed = colour != "score"
-        plot.line(series.t[first:last].tolist(), mean, colour, 1.4, is_dashed, steps=is_few)
+        plot.line(series.t[first:last].tolist(), mean, colour, 1.4, colour != "score", steps=is_few)
     if is_few:
         plot.dots(series.t[is_inside], series.mean[is_inside], colour, radius=2.5)
     plot.series.append(PlotSeries(series.title, series.t, series.mean))
@@ -441,5 +438,4 @@ def _band(label: IntervalLabel, shown: ShownTime, language: Language) -> MarkedT
     kind = "marked-bad" if label.kind == "bad" else "marked-out"
     title = f"{language.translate(KIND_NAMES[label.kind])}: {label.reason} ({label.author})"
     start = max(label.start, shown.start)
-    end = min(label.end, shown.end)
-    return MarkedTime(kind, title, start, end, variables=label.variables)
+    return MarkedTime(kind, title, start, min(label.end, shown.end), variables=label.variables)

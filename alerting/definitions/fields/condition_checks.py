@@ -78,13 +78,17 @@ def _count_faults(definition: Condition) -> Iterable[Fault]:
         return
     if not timedelta(0) < within <= timedelta(days=31):
         yield Fault("count_within", "must be longer than 0s and at most 31d")
-    for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after"):
-        if getattr(definition, name) is not None:
-            yield Fault(name, "is for values, and count_within for their number", f"remove {name}")
+    yield from (
+        Fault(name, "is for values, and count_within for their number", f"remove {name}")
+        for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after")
+        if getattr(definition, name) is not None
+    )
     if isinstance(definition.equals, bool | str):
         yield Fault("equals", "a number in a time is no text and not true or false", "use above:")
-    for path, _ in learned_limits(definition):
-        yield Fault(path, "a number in a time has no learned limit", "write a number")
+    yield from (
+        Fault(path, "a number in a time has no learned limit", "write a number")
+        for path, _ in learned_limits(definition)
+    )
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
@@ -210,14 +214,13 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
     for path, learned in learned_limits(definition):
         is_low = path.endswith("below")
         if (learned.quantile > MIDDLE) == is_low:
-            quantile = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
                 (
                     f"{learned.quantile:g} is the share of readings below the limit; most readings "
                     "would be beyond it"
                 ),
-                f"write quantile: {quantile:g}",
+                f"write quantile: {round(1 - learned.quantile, 12):g}",
             )
         if learned.over < timedelta(days=1):
             yield Fault(
@@ -318,8 +321,10 @@ def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fa
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
     variable = asset.variables.get(definition.variable)
     missing = unknown_limits(definition, asset)
+    hint = f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
     yield from (
-        Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing
+        Fault(path, message, "" if "needs a number" in message else hint)
+        for path, message in missing
     )
     if not missing:
         yield from _resolved_faults(levels_on(definition, asset), asset)
@@ -330,24 +335,14 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
         and definition.stale_after < variable.sampling
     ):
         short = format_duration(definition.stale_after)
-        usual = format_duration(variable.sampling)
-        hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after",
             (
                 f"{short} is shorter than the sampling of {shown(definition.variable)} on "
-                f"{shown(asset.name)}, {usual}"
+                f"{shown(asset.name)}, {format_duration(variable.sampling)}"
             ),
-            hint,
+            "lengthen it; otherwise no condition holds from one reading to the next",
         )
-
-
-def _nearest_attribute(asset: Asset, message: str) -> str:
-    return (
-        ""
-        if "needs a number" in message
-        else f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
-    )
 
 
 def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
@@ -433,8 +428,10 @@ def combination_faults_on(
     for prefix, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else DEFAULTS
     ):
-        for fault in faults_on_assets(condition, targets):
-            yield fault if fault.path == "assets" else replace(fault, path=prefix + fault.path)
+        yield from (
+            fault if fault.path == "assets" else replace(fault, path=prefix + fault.path)
+            for fault in faults_on_assets(condition, targets)
+        )
 
 
 def _faults(

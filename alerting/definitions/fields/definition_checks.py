@@ -271,10 +271,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
         yield Fault("features.stride", "must be at least 1s")
     elif not definition.is_of_unit and definition.horizon < definition.stride:
         stride = format_duration(definition.stride)
-        horizon = format_duration(definition.horizon)
         yield Fault(
             "horizon",
-            f"{horizon} is shorter than the stride {stride}",
+            f"{format_duration(definition.horizon)} is shorter than the stride {stride}",
             "lengthen the horizon or shorten features.stride",
         )
     if any(w <= timedelta(0) for w in definition.features.windows or ()):
@@ -291,11 +290,10 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     if definition.problem.predict == "onset":
-        hint = "write predict: state, or a horizon such as 30m"
         yield Fault(
             "problem.predict",
             "with horizon: 0s nothing lies ahead, so no onset can be predicted",
-            hint,
+            "write predict: state, or a horizon such as 30m",
         )
     if definition.gap > timedelta(0):
         yield Fault(
@@ -336,9 +334,11 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
                 "to train on"
             ),
         )
-    for name, period in by_name.items():
-        if isinstance(period, timedelta) and period <= timedelta(0):
-            yield Fault(f"periods.{name}", "must be longer than 0s")
+    yield from (
+        Fault(f"periods.{name}", "must be longer than 0s")
+        for name, period in by_name.items()
+        if isinstance(period, timedelta) and period <= timedelta(0)
+    )
     for outer, name, of_period in (("start", "train.from", "train"), ("end", "test.to", "test")):
         period = by_name[of_period]
         has_date = isinstance(period, Dates) and (outer == "start" or period.end is not None)
@@ -356,11 +356,10 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     for (before, earlier), (after, later) in pairwise(stated):
         touching = before.endswith(".to") and after.endswith(".from")
         if earlier > later or (earlier == later and not touching):
-            hint = "train, validation and test follow one another and must not overlap"
             yield Fault(
                 f"periods.{before}",
                 f"must lie before periods.{after}",
-                hint,
+                "train, validation and test follow one another and must not overlap",
             )
 
 
@@ -380,11 +379,10 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
     """Yield what to declare on assets without a variable that operators can set, which get no
     advice."""
-    settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
         definition.has_alarm
         and targets
-        and not settable
+        and not any(limits.controllable for limits in definition.recommendation.variables.values())
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):
         yield (

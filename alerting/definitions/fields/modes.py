@@ -74,8 +74,10 @@ def mode_faults(problems: Mapping[str, Problem], problem: Problem) -> Iterable[F
         yield Fault("modes", "has only one mode", "add another one, or remove modes")
     by_condition: dict[str, str] = {}
     for name, mode in problems.items():
-        for fault in problem_faults(mode):
-            yield replace(fault, path=fault.path.replace("problem", f"modes.{name}", 1))
+        yield from (
+            replace(fault, path=fault.path.replace("problem", f"modes.{name}", 1))
+            for fault in problem_faults(mode)
+        )
         first = by_condition.setdefault(describe_problem(mode), name)
         if first != name:
             yield Fault(f"modes.{name}", f"is the same as mode {first}", "remove one of them")

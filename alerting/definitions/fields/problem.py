@@ -195,10 +195,9 @@ def _limits(written: Problem | Condition) -> str:
         if (limit := getattr(written, side)) is not None
     ]
     if isinstance(written, Condition):
-        bands = {"outside": written.outside, "inside": written.inside}
         sides += [
             f"{side} {_limit(band.low)} … {_limit(band.high)}"
-            for side, band in bands.items()
+            for side, band in {"outside": written.outside, "inside": written.inside}.items()
             if isinstance(band, Band)
         ]
     if written.equals is not None:
@@ -261,8 +260,7 @@ NO_TITLES: Titles = MappingProxyType({})
 def problem_phrase(problem: Problem, variables: Variables, events: Titles) -> str:
     """Return the phrase of a problem, e.g. `Moisture above 4.5 % for 5 min`."""
     if problem.event:
-        title = events.get(problem.event, problem.event)
-        return translatable("event {event}", event=title)
+        return translatable("event {event}", event=events.get(problem.event, problem.event))
     combination = problem.combination
     phrase = (
         _limits_of(problem, variables) if combination is None else _several(combination, variables)

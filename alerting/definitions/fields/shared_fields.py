@@ -225,11 +225,10 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
     if state.equals is not None:
         yield from value_faults(f"{path}.equals", state.equals, name, variable.type)
     if variable.sampling and state.stale_after < variable.sampling:
-        usual = format_duration(variable.sampling)
         message = (
             f"{format_duration(state.stale_after)} is shorter than the sampling of {shown(name)} "
             "on "
-            f"{shown(holder.name)}, {usual}"
+            f"{shown(holder.name)}, {format_duration(variable.sampling)}"
         )
         yield Fault(
             f"{path}.stale_after",

@@ -95,8 +95,7 @@ def _model_fault(
         message, hint = message_of(error)
         if len(path) == 1 or path[0] in members:
             message = "is not a field"
-            names = fields if len(path) == 1 else members[path[0]]
-            hint = name_hint(path[-1], names, "fields")
+            hint = name_hint(path[-1], fields if len(path) == 1 else members[path[0]], "fields")
         return Fault(dotted, message, hint)
     if error["type"] == "string_pattern_mismatch":
         return name_fault(dotted, error["input"], rule)

@@ -68,8 +68,7 @@ class AnomalyEvidence(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        synthetic = f"{self.synthetic:,} of {self.injected:,}"
-        return *super().texts, self.describe_problems(), synthetic
+        return *super().texts, self.describe_problems(), f"{self.synthetic:,} of {self.injected:,}"
 
     @property
     def metrics(self) -> dict[str, float]:

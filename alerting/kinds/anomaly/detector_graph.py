@@ -37,13 +37,11 @@ def detector_graph(model: AnomalyModel, asset: str | None = None) -> bytes:
     if fitted.by is not None:
         raise UserError(f"a model by {fitted.by.name} has no ONNX graph")
     graph = Graph()
-    encoded = _encode(graph, fitted.space)
-    raw = _score(graph, fitted.detector, encoded)
+    raw = _score(graph, fitted.detector, _encode(graph, fitted.space))
     above = graph.add("Sub", raw, graph.constant(fitted.usual))
     scaled = graph.add("Div", above, graph.constant(fitted.limit - fitted.usual))
     # nothing, but NaN for a row with a missing value
-    nothing = _sum(graph, graph.add("Sub", INPUT, INPUT))
-    graph.add("Add", scaled, nothing, name=OUTPUT)
+    graph.add("Add", scaled, _sum(graph, graph.add("Sub", INPUT, INPUT)), name=OUTPUT)
     properties = {
         "asset": asset or names,
         "revision": str(model.revision),

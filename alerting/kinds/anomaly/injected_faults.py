@@ -56,8 +56,7 @@ def _spread(column: Column, cells: _Cells) -> Floats:
     size = np.abs(cells.size)
     if column.aggregation == "std":
         return np.asarray(np.hypot(cells.values, size))
-    sides = {"min": -size, "max": size}
-    return cells.values + sides.get(column.aggregation, np.zeros_like(size))
+    return cells.values + {"min": -size, "max": size}.get(column.aggregation, np.zeros_like(size))
 
 
 FAULTS: Mapping[str, Callable[[Column, _Cells], Floats]] = MappingProxyType(
@@ -115,9 +114,8 @@ def inject_in_turn(
         for number, columns in enumerate(usable):
             of_variable = order[number :: len(usable)]
             chosen = rows[of_variable], elsewhere[of_variable]
-            first = number * len(of_variable)
             injected = inject_faults(
-                plan, columns, rows, *chosen, sizes=_SIZES_IN_TURN, first=first
+                plan, columns, rows, *chosen, sizes=_SIZES_IN_TURN, first=number * len(of_variable)
             )
             kinds = [*injected.values()]
             for place in range(len(kinds)):

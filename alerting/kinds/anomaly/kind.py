@@ -151,7 +151,6 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
 
 
 _GAP = 10  # usual intervals of readings
-_DRAWN = 3
 _MOST_NUMBERS = 60  # whose spacing is looked at
 
 
@@ -242,7 +241,7 @@ class AnomalyKind(NormalKind):
                     else ()
                 ),
             )
-            for contribution in episode.contributions[:_DRAWN]
+            for contribution in episode.contributions[:3]
         ]
         if not drawn:
             return Charted(None, statistic=statistic)
@@ -266,10 +265,9 @@ class AnomalyKind(NormalKind):
         if not len(at):
             return ((start, end),)
         holds = _GAP * float(np.median(np.diff(at))) if len(at) > 1 else 0.0
-        ends = np.append(at[1:], int(end.timestamp() * 1000))
         gaps = [
             (from_millis(int(a + holds)), from_millis(int(b)))
-            for a, b in zip(at, ends, strict=True)
+            for a, b in zip(at, np.append(at[1:], int(end.timestamp() * 1000)), strict=True)
             if b - a > holds
         ]
         if from_millis(int(at[0])) > start:

@@ -183,7 +183,6 @@ def number(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-_SOMETHING = template("The readings together are unlike normal operation")
 _NEVER_SEEN = template(
     "{category} {value}: no or too little normal operation of its own, compared with all normal "
     "operation together"
@@ -200,7 +199,7 @@ def anomaly_message(asset: Asset, variables: Sequence[Responsible], compared: st
     text = (
         translatable(_SENSOR, **comparison(asset, variables[0].strongest))
         if variables
-        else translatable(_SOMETHING)
+        else translatable(template("The readings together are unlike normal operation"))
     )
     return translatable("{text} ({compared})", text=text, compared=compared) if compared else text
 
@@ -218,7 +217,6 @@ def compared_with(by: str, category: str | None, named: str | None) -> str:
     return translatable(_NEVER_SEEN, category=name, value=named)
 
 
-_SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
 _FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")
 THRESHOLD = 1.0
 _SHOWN = 3
@@ -258,12 +256,11 @@ def evaluate_part(
             cutoff = to_millis(model.training_cutoff)
             scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
         begin, end = (to_millis(time) + 1 for time in (part.start, part.end))
-        intervals = status_intervals(definition, fitted, scored.at, scored.score, begin, end)
         clear_for = definition.off_delay(fitted.clear_for)
         after = advance_part(
             before,
             part,
-            intervals,
+            status_intervals(definition, fitted, scored.at, scored.score, begin, end),
             EpisodeRule(definition.hold, clear_for, definition.severities()),
             lambda at: _evidence(sources.asset, fitted, scored, at, version),
         )
@@ -289,7 +286,6 @@ def _read(
     """Return the instants of a part and those before it whose state still counts in it, the
     readings for these, and which of the instants are suppressed."""
     stride = fitted.plan.stride_ms
-    start = to_millis(part.start)
     back = max(
         [
             stride,
@@ -300,7 +296,7 @@ def _read(
             ),
         ]
     )
-    at = grid(max(start - back, 0), to_millis(part.end), stride)
+    at = grid(max(to_millis(part.start) - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
     since = first - fitted.plan.lookback - reach_of_pauses(fitted.plan)
     history = sources.shared.load(sources.asset, since, part.end, fitted.variables)
@@ -344,7 +340,7 @@ def _score(
             duration=format_duration(fitted.plan.lookback),
         )
     score[muted] = np.nan
-    unknown[muted] = _SUPPRESSED
+    unknown[muted] = translatable("suppressed, or its windows reach into a suppressed time")
     learned = at <= cutoff
     score[learned] = np.nan
     unknown[learned] = translatable(

@@ -107,9 +107,11 @@ class ClassifierDefinition(TrainedDefinition):
                 "last event",
                 "import failures or replacements as events, and write problem: {event: failure-*}",
             )
-        for name in ("replaced_every", "replaced_by"):
-            if not self.remaining_life and getattr(self, name) is not None:
-                yield Fault(name, "is about the life of a part", "write remaining_life: true")
+        yield from (
+            Fault(name, "is about the life of a part", "write remaining_life: true")
+            for name in ("replaced_every", "replaced_by")
+            if not self.remaining_life and getattr(self, name) is not None
+        )
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]

@@ -118,8 +118,7 @@ def explain_classifier(
     history: History | None,
 ) -> RaiseEvidence:
     """Return the content of a prediction's episode, with the remaining life at the raise."""
-    evidence = explain_raise(definition, asset, step, at_raise, history)
-    return replace(evidence, life=at_raise.life)
+    return replace(explain_raise(definition, asset, step, at_raise, history), life=at_raise.life)
 
 
 class ClassifierKind(PredictionKind):

@@ -60,8 +60,7 @@ class ClassifierTraining:
             return refitted
         serving = refitted.refit
         if twin.life is not None:
-            life = refit_life(dataset, definition.learning.seed, twin.life)
-            serving = with_life(serving, life)
+            serving = with_life(serving, refit_life(dataset, definition.learning.seed, twin.life))
         if definition.mode_problems:
             modes = refit_modes(dataset, definition, twin, serving.training_cutoff)
             serving = with_modes(serving, modes)

@@ -210,18 +210,15 @@ def _scored(
 ) -> ScoredRows:
     """Return the points of a part as scored rows."""
     at, values = _columns(points)
-    nothing = np.full(len(at), np.nan)
-    unknown = np.full(len(at), "", object)
-    facts = tuple(describe_points(points[-1])) if points else ()
     return ScoredRows(
         at,
         values,
-        nothing,
-        unknown,
+        np.full(len(at), np.nan),
+        np.full(len(at), "", object),
         cast("TrainedModel", model),
         version,
         chart.limits.upper,
-        facts,
+        tuple(describe_points(points[-1])) if points else (),
     )
 
 
@@ -388,7 +385,6 @@ _GAPS = 100  # of ten readings each
 _DAYS_CHARTED = timedelta(days=7)
 _MOST_CHARTED = 5_000  # usual distances
 _BEYOND_LIMIT = RULES["nelson_1"]  # its points are marked as those beyond a limit
-_POINTS = 10  # usual distances of the usual off-delay
 
 
 def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -> Why:
@@ -482,7 +478,7 @@ class ControlChartKind(NormalKind):
         condition = Condition.model_construct(
             variable=definition.variable, stale_after=definition.stale_after
         )
-        delay = definition.off_delay(_POINTS * usual)
+        delay = definition.off_delay(10 * usual)
         yield from describe_unfulfillable(Lasting(condition, timedelta(0), delay), times)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:

@@ -33,7 +33,6 @@ from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, Floats, Millis, from_millis
 
-ChartKind = Literal["shewhart", "ewma", "cusum"]
 # signals that are no rule of a Shewhart chart
 SPREAD = "spread"
 LIMIT = "limit"
@@ -63,7 +62,7 @@ class Chart:
     of `sigma`.
     """
 
-    kind: ChartKind
+    kind: Literal["shewhart", "ewma", "cusum"]
     centre: float
     sigma: float
     limit: float
@@ -213,7 +212,6 @@ class ChartState:
 
 
 FILE = "control_chart.json"
-_MOST_LEFT_OUT = 20
 _SHOWN = 5
 _WARM_UP = 100  # points
 
@@ -284,10 +282,9 @@ class FittedChart:
             )
         for stretch in self.left_out[:_SHOWN]:
             start = from_millis(stretch.start)
-            end = from_millis(stretch.end)
             yield (
                 f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to "
-                f"{end:%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
+                f"{from_millis(stretch.end):%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
                 f"of {stretch.readings} readings"
             )
         if len(self.left_out) > _SHOWN:
@@ -305,15 +302,14 @@ class ControlChartModel(NormalModel[FittedChart]):
             asset: (asdict(fitted.chart), fitted.interval_ms)
             for asset, fitted in sorted(self.by_asset.items())
         }
-        cutoff = f"{self.training_cutoff.isoformat()}{self.spacing_text}"
-        settings = [self.family, cutoff, charts]
+        settings = [self.family, f"{self.training_cutoff.isoformat()}{self.spacing_text}", charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def to_files(model: ControlChartModel) -> Files:
     """Return the files of a model, by name."""
     charts = {
-        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
+        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:20]]}
         for asset, fitted in sorted(model.by_asset.items())
     }
     return {FILE: json.dumps({**model.header, "charts": charts}, sort_keys=True, indent=1).encode()}

@@ -124,8 +124,7 @@ class ForecastDefinition(TrainedDefinition):
 
     @property
     def families(self) -> tuple[str, ...]:
-        seasonal = (SEASONAL,) if self.season else ()
-        return (PERSISTENCE, MEAN, *seasonal, *self.learning.candidates)
+        return (PERSISTENCE, MEAN, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
 
     def question_fields(self) -> dict[str, Any]:
         """Return the question fields of every trained definition, and the season, which adds a

@@ -161,10 +161,9 @@ class Smoothing(Stored):
 
     def centre(self, matrix: Floats) -> Floats:
         """Return the forecast of each row at each lead."""
-        values = matrix[:, self.columns]
         level = np.full(len(matrix), np.nan)
         trend = np.zeros(len(matrix))
-        for value in values.T:
+        for value in matrix[:, self.columns].T:
             expected = level + self.damping * trend
             seen = np.where(
                 np.isnan(expected), value, self.level * value + (1 - self.level) * expected

@@ -264,11 +264,10 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
             f"{name}.last" if lag is None else f"{name}.lag.{describe_window(duration_millis(lag))}"
         )
         seasonal.append(columns.names.index(column))
-    positions = tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced)
     return Task(
         columns,
         columns.names.index(f"{name}.last"),
-        positions,
+        tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced),
         step,
         tuple(seasonal),
         leads,
@@ -284,8 +283,7 @@ def calibrated(
     """Return a forecaster with its quantiles calibrated on the validation period. `beside`: other
     forecasts of values that they have not seen; few results need them."""
     rows = np.flatnonzero(dataset.measured_in("validation"))
-    model = forecast_in(estimator)
-    quantiles = model.quantiles(dataset.matrix, rows)
+    quantiles = forecast_in(estimator).quantiles(dataset.matrix, rows)
     values = dataset.future[rows]
     if beside is not None:
         quantiles = np.concatenate([beside.quantiles, quantiles])
@@ -376,8 +374,7 @@ class ForecastExperiment(Experiment[Estimator]):
             self.losses(before, fold.test) - self.losses(now, fold.test)
             for fold, before, now in zip(self.folds, result.predicted, predicted, strict=True)
         ]
-        rows = np.concatenate([fold.test for fold in self.folds])
-        blocks = self._dataset.time_blocks(rows)
+        blocks = self._dataset.time_blocks(np.concatenate([fold.test for fold in self.folds]))
         needed = _CONFIDENCE if self._results < _FEW_RESULTS else _LIKELY
         return (share_of_samples(np.concatenate(gains), blocks) or 0.0) >= needed
 
@@ -391,8 +388,7 @@ class ForecastExperiment(Experiment[Estimator]):
             # of 100 columns the choice takes .12 of the 2.1 CPU s of a fit, of 400 .49 of 2.5
             key = (fold.number, task.see(params))
             if key not in self._strongest:
-                chosen = self.family.strongest(params, task, rows, future, self._seed)
-                self._strongest[key] = chosen
+                self._strongest[key] = self.family.strongest(params, task, rows, future, self._seed)
             task = replace(task, strongest=self._strongest[key])
         model = self.family.fit(params, task, rows, future, self._seed)
         if self.spread is not None:
@@ -539,9 +535,8 @@ def _describe_test(
     rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
     if not len(rows):
         return []
-    model = forecast_in(estimator)
     future = dataset.future[rows]
-    quantiles = model.quantiles(matrix, rows)
+    quantiles = forecast_in(estimator).quantiles(matrix, rows)
     last = matrix[rows, task_of(definition, dataset.plan).last][:, None]
     inside = mean_of(covered(quantiles, future))
     error = mean_of(np.abs(future - quantiles[..., MEDIAN]))

@@ -220,8 +220,10 @@ def _of_condition(
         instants += [category.at, category.at + category.longest + 1]
     ts = np.unique(np.concatenate(instants).astype(np.int64))
     ts = ts[(ts >= start) & (ts <= end)]
-    for limit in learned_sides_at(condition, learned, ts):
-        yield limit.severity, limit.side, (ts, limit.moving.values)
+    yield from (
+        (limit.severity, limit.side, (ts, limit.moving.values))
+        for limit in learned_sides_at(condition, learned, ts)
+    )
 
 
 def evaluate_threshold_interval(
@@ -266,15 +268,13 @@ def evaluate_threshold_interval(
         reason, limit = limit_message(
             definition, asset, in_force, step.severity, lasted=step.kind != "renewed"
         )
-        value = None if in_force.fact else in_force.evaluated
-        result.add_step(step, part, reason, value, limit)
+        result.add_step(step, part, reason, None if in_force.fact else in_force.evaluated, limit)
     last = evaluated.intervals[-1]
-    reading = evaluated.reading_at(last.start)
     return replace(
         result,
         state=replace(after, watermark=part.end, carried=evaluated.carried),
         unknown=(
-            fact_message(definition, asset, last.fact, reading)
+            fact_message(definition, asset, last.fact, evaluated.reading_at(last.start))
             if last.fact and last.status == "unknown"
             else None
         ),
@@ -409,9 +409,8 @@ class ThresholdKind:
             )
         if combination is not None:
             leaves = list(combination.leaves())
-            stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
             return Inputs(
-                stored,
+                None if asset.is_computed(leaves[0].variable) else leaves[0].variable,
                 longest_lookback(combination, asset),
                 max(leaf.stale_after for leaf in leaves),
             )

@@ -76,8 +76,10 @@ class FittedLimits:
 
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on the limits and on what was left out."""
-        for key, table in sorted(self.tables.items()):
-            yield f"{asset}: {_describe(json.loads(key)[0], table)}"
+        yield from (
+            f"{asset}: {_describe(json.loads(key)[0], table)}"
+            for key, table in sorted(self.tables.items())
+        )
         for reason, count in self.left_out.items():
             if count:
                 yield count_in_english(
@@ -221,7 +223,6 @@ _MOMENT = timedelta(milliseconds=1)
 _MANY_TIMES = 10
 _MOST = 0.5
 _LEAST_BEYOND = 3
-_MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
@@ -287,7 +288,7 @@ class LearnedLimitsTraining:
             tuple(notes),
             {"groups": sum(len(table.groups) for table in tables)},
             metrics,
-            tuple(shown[:_MOST_TABLES]),
+            tuple(shown[:20]),
         )
 
     def compare(

@@ -248,7 +248,6 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     effects = {name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)}
     used = {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets)}
-    leaks = leak_suspects(definition, plan, training, features, rows)
     beside: dict[str, Any] = {name: getattr(rows, name) for name in HASHED}
     beside["lives"] = lives_of_rows(definition.life_ends, plan, views, rows.at, rows.asset)
     return Dataset(
@@ -271,7 +270,7 @@ def build_dataset(
             *_burst_finding(definition, views),
             *oddities,
             *limits,
-            *leaks,
+            *leak_suspects(definition, plan, training, features, rows),
             *_answer_finding(used | effects),
         ),
         horizon_ms=duration_millis(definition.window.length),
@@ -405,13 +404,12 @@ def _answer_finding(answers: dict[str, int]) -> Iterator[Finding]:
 
 
 def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int]:
-    start = millis(problems["start"])
     edges = [
         (borders.start, borders.train_end),
         (borders.validation, borders.validation_end),
         (borders.test, borders.end),
     ]
-    counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
+    counts = np.diff(np.searchsorted(np.sort(millis(problems["start"])), edges, side="right"))
     return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
 
 

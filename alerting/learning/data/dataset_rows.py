@@ -97,9 +97,8 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     if isinstance(validation, float) and isinstance(test, float):
         validation_start = end - round(span * (validation + test))
     train = periods.train
-    train_start = start if train is None else max(start, _start_of(train, validation_start, span))
     return Borders(
-        train_start,
+        start if train is None else max(start, _start_of(train, validation_start, span)),
         _end_of(train, validation_start),
         validation_start,
         _end_of(validation, test_start),
@@ -139,8 +138,7 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
     """Assign a part to each instant; the purge shortens the earlier one."""
     part = np.full(len(at), "purged", dtype=object)
     train_end = min(borders.train_end, borders.validation - purge_ms)
-    validation_end = min(borders.validation_end, borders.test - purge_ms)
-    ends = (train_end, validation_end, borders.end)
+    ends = (train_end, min(borders.validation_end, borders.test - purge_ms), borders.end)
     starts = (borders.start, borders.validation, borders.test)
     for name, first, last in zip(PARTS, starts, ends, strict=True):
         part[(at > first) & (at <= last)] = name

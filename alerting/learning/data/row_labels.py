@@ -134,10 +134,9 @@ def _shows(
     """Return whether each window (after, until] shows the problem. `bad`: samples that meet it."""
     if question == "onset" or problem.event is None:
         return _any_between(millis(problems["start"]) if question == "onset" else bad, after, until)
-    start = millis(problems["start"])
     end = millis(problems["end"])
     over = np.where(end == NOT_YET, FAR_FUTURE, end)
-    begun = np.searchsorted(start, until, side="right")
+    begun = np.searchsorted(millis(problems["start"]), until, side="right")
     return np.asarray(begun > np.searchsorted(over, after, side="right"))
 
 

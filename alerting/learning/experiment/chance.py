@@ -32,7 +32,6 @@ PLACEMENTS = 2_000
 NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
 _UNLIKELY = 0.05  # probability of so many events, below which they are too many
 _AT_ONCE = 4_000_000  # ranks that are sorted together
-Ranks = npt.NDArray[np.int32]
 
 
 class _AssetRows(NamedTuple):
@@ -73,13 +72,12 @@ class _ShiftedFold:
         at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
             np.int32
         )
-        moved = len(self.positive.position) + len(self.after.position)
-        step = max(_AT_ONCE // moved, 1)
+        step = max(_AT_ONCE // (len(self.positive.position) + len(self.after.position)), 1)
         return np.concatenate(
             [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
         )
 
-    def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
+    def _shift(self, at_or_above: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the average precision on some shifts. `at_or_above`: rows that score no lower."""
         below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
         hits = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)

@@ -71,8 +71,7 @@ def cut_by_group(group: npt.NDArray[Any], is_event: BoolArray, number: int) -> l
     """Return folds of rows of which each holds whole groups. Groups with an event (as their first
     row says) are spread evenly over the folds."""
     _, first, of_row = np.unique(group, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(is_event[first], kind="stable"))
-    fold = rank[of_row] % number
+    fold = np.argsort(np.argsort(is_event[first], kind="stable"))[of_row] % number
     return [
         Fold(place + 1, np.flatnonzero(fold != place), np.flatnonzero(fold == place))
         for place in range(number)

@@ -30,8 +30,7 @@ def fill_results(
     begins = np.maximum(ends - LAST_RESULTS, oldest)
     first = int(begins.min(initial=len(samples.times)))
     last = int(ends.max(initial=first))
-    delay = duration_millis(readings.history.delay(plan.results_of))
-    taken = samples.times[first:last] - delay
+    taken = samples.times[first:last] - duration_millis(readings.history.delay(plan.results_of))
     # a model is fitted on the instant before a result, which its label follows
     instants, of_result = np.unique((taken - 1) // plan.stride_ms, return_inverse=True)
     process = plan.of_process

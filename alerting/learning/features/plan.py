@@ -236,14 +236,6 @@ class FeaturePlan(Stored):
         }
 
     @cached_property
-    def positions_by_source(self) -> tuple[tuple[int, ...], ...]:
-        """Return the positions of the columns of each raw variable, event type and attribute."""
-        positions: dict[tuple[str, str], list[int]] = {}
-        for position, column in enumerate(self.layout):
-            positions.setdefault((column.kind, column.source), []).append(position)
-        return tuple(map(tuple, positions.values()))
-
-    @cached_property
     def levels(self) -> dict[str, tuple[str, ...]]:
         """Return levels of every categorical column."""
         variables = {f"{c.name}.last": c.levels for c in self.categories}

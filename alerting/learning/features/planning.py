@@ -94,7 +94,8 @@ def derive(
     elif process:
         # for values alone rows without a result are thinned, so they set no limit
         limiting = observed if definition.has_alarm else timedelta(0)
-        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, limiting, columns)
+        shortest = max(timedelta(minutes=30), median_low(process))
+        stride, _ = derive_stride(ROWS_IN_SHORTEST * shortest, process, limiting, columns)
         stride = min(stride, definition.horizon)
         reason = (
             f"{definition.problem.variable} is measured seldom, so its value is estimated at each "
@@ -127,12 +128,6 @@ def windows_between_results(
     ratio = max(min(spacing, LONGEST_WINDOW) / first, 1.0)
     steps = min(ceil(log(ratio, 3)), MOST_BETWEEN_RESULTS - 1)
     return tuple(sorted({round(ratio ** (i / max(steps, 1))) * first for i in range(steps + 1)}))
-
-
-def _shortest(process: Sequence[timedelta]) -> timedelta:
-    """Return the length that gives the stride of an estimate between results: half an hour or one
-    sampling."""
-    return max(timedelta(minutes=30), median_low(process))
 
 
 def derive_stride(
@@ -373,10 +368,9 @@ def describe_results(
     few, how many are missing and in what time they come; empty for any other definition."""
     if not present_spacings(definition, numbers):
         return ""
-    name = str(definition.problem.variable)
     spacing = max(round(spacing_of(definition, numbers) / _QUARTER_MS), 1) * _QUARTER_MS
     facts: dict[str, str | int] = {
-        "variable": name,
+        "variable": str(definition.problem.variable),
         "results": count_results(definition, histories),
         "spacing": format_duration(timedelta(milliseconds=spacing)),
         "least": LEAST_RESULTS,
@@ -525,6 +519,5 @@ def _attributes(
                 ),
             )
         is_category = any(isinstance(v, str) for v in values)
-        levels = tuple(sorted({str(v) for v in values})) if is_category else None
-        attributes.append((name, levels))
+        attributes.append((name, tuple(sorted({str(v) for v in values})) if is_category else None))
     return attributes

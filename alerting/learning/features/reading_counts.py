@@ -223,8 +223,7 @@ def _count_values(
     if not len(at):
         return counts, np.empty(0, np.int64)
     readings = AssetReadings(history)
-    begin = int(at.min()) - 3 * max(windows_ms) // 2
-    rows = readings.rows_known(0, begin, int(at.max()))
+    rows = readings.rows_known(0, int(at.min()) - 3 * max(windows_ms) // 2, int(at.max()))
     ts = readings.ts[rows]
     has_any = np.zeros(len(ts), np.bool_)
     until = np.searchsorted(ts, at, side="right")

@@ -71,8 +71,7 @@ class LifeModel:
         )
         keep = np.full(len(age), np.nan)
         if self.levels.keep is not None and ends and ends.planned_ms == self.replaced_every_ms:
-            level = np.full(len(age), self.levels.keep)
-            bound = np.fmin(time_to(hazards, edges, level), edges[-1])
+            bound = np.fmin(time_to(hazards, edges, np.full(len(age), self.levels.keep)), edges[-1])
             keep = np.where(bound > latest_of(age, ends), bound, np.nan)
         return np.column_stack([np.fmin(low, edges[-1]), median, high, keep])
 

@@ -230,11 +230,6 @@ def _trees(graph: Graph, trees: Trees, encoded: str) -> str:
             ]
         )
 
-    left_children = number_children(trees.left_child)
-    right_children = number_children(trees.right_child)
-    left_leaf = np.concatenate(trees.left_child) < 0
-    right_leaf = np.concatenate(trees.right_child) < 0
-    values = np.concatenate(trees.value)
     integers: dict[str, Sequence[Any]] = {
         "tree_roots": [
             *first[np.array(counts) > 0],
@@ -242,17 +237,17 @@ def _trees(graph: Graph, trees: Trees, encoded: str) -> str:
         ],
         "nodes_featureids": [*trees.feature, *none],
         "nodes_missing_value_tracks_true": [*missing_left, *none],
-        "nodes_truenodeids": [*left_children, *alone],
-        "nodes_trueleafs": [*left_leaf, *(none + 1)],
-        "nodes_falsenodeids": [*right_children, *alone],
-        "nodes_falseleafs": [*right_leaf, *(none + 1)],
+        "nodes_truenodeids": [*number_children(trees.left_child), *alone],
+        "nodes_trueleafs": [*(np.concatenate(trees.left_child) < 0), *(none + 1)],
+        "nodes_falsenodeids": [*number_children(trees.right_child), *alone],
+        "nodes_falseleafs": [*(np.concatenate(trees.right_child) < 0), *(none + 1)],
     }
     tensors = {
         "nodes_splits": np.array([*np.where(is_category, 0.0, trees.threshold), *none], np.float64),
         "nodes_modes": np.array(
             [*np.where(is_category, _MEMBER, AT_MOST), *(none + AT_MOST)], np.uint8
         ),
-        "leaf_weights": np.asarray(values, np.float64),
+        "leaf_weights": np.asarray(np.concatenate(trees.value), np.float64),
     }
     if is_category.any():
         members: list[float] = []

@@ -104,13 +104,12 @@ def sample_normal(
     scaled = np.vectorize(round_stored, otypes=[np.float64])((values - centre) / scale)
     filled = np.nan_to_num(scaled)
     nearest, _ = _tree_of(filled).query(filled, NEAREST + 1, p=1)  # the nearest is the row itself
-    distances = np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
     return NormalSample(
         columns,
         tuple(centre),
         tuple(scale),
         scaled,
-        distances,
+        np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))]),
         np.unique(asset[normal].astype(str), return_inverse=True)[1],
     )
 

@@ -190,11 +190,10 @@ def assemble(
     warm_start: dict[str, Any],
 ) -> Candidate:
     """Assemble the candidate of one search. `folds`: those of the scores of its best trial."""
-    best = result.best or result.tried[0]
     ended = result.end.describe(family, trials_asked) if result.end else []
     return Candidate(
         family=family,
-        params=best.params,
+        params=(result.best or result.tried[0]).params,
         oof=merge(folds, result.scores, len(dataset.label)),
         chance=result.chance,
         metrics=_average_folds(dataset, folds, result.scores),

@@ -260,11 +260,9 @@ def evaluate_onset(
     ]
     bound = float(np.quantile(np.max(chance, axis=0), QUANTILE))
     figures = [_mean_average_precision(dataset, shifted, candidate) for candidate in ranked]
-    best = int(np.argmax(figures))
-    place = next((i for i, ap in enumerate(figures) if ap > bound), best)
-    alert = threshold_alert(definition)
+    place = next((i for i, ap in enumerate(figures) if ap > bound), int(np.argmax(figures)))
     return ranked[place], OnsetTest(
-        figures[place], bound, shifted.problems, alert, ranked[place].family
+        figures[place], bound, shifted.problems, threshold_alert(definition), ranked[place].family
     )
 
 

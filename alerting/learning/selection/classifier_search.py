@@ -130,8 +130,7 @@ class ClassifierExperiment(Experiment[_FoldModel]):
 
     def predict(self, fitted: _FoldModel, params: Mapping[str, Any], rows: Positions) -> Floats:
         most = min(params["rounds"], len(fitted.curve)) if len(fitted.curve) else None
-        part = take_part(self._matrix, rows, fitted.chosen)
-        return fitted.estimator.probability_of(part, most)
+        return fitted.estimator.probability_of(take_part(self._matrix, rows, fitted.chosen), most)
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
         from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures

@@ -157,8 +157,7 @@ class LifeExperiment(Experiment[Estimator]):
         every = -(-len(row) * len(self._columns.names) // (_TIMES_AT_ONCE * MOST_CELLS))
         is_used = ended | (np.random.default_rng(self._seed).random(len(row)) * every < 1)
         row, interval, ended = (part[is_used] for part in (row, interval, ended))
-        features = self._matrix[lives.row]
-        matrix = expand_rows(features, lives.features, row, interval, self._edges)
+        matrix = expand_rows(self._matrix[lives.row], lives.features, row, interval, self._edges)
         weight = lives.weight[row] * np.where(ended, 1, every)
         labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
         family = get_family(params["family"])
@@ -295,9 +294,8 @@ def calibrate(
     asset is one, and few in service; with too few lives of either, both share the levels."""
     level = level_at(hazards, edges, rows.time_left)
     is_known = ~np.isnan(rows.age)
-    is_ageless = ~np.isin(rows.life, rows.life[is_known])
     levels = []
-    for some in (is_known, is_ageless):
+    for some in (is_known, ~np.isin(rows.life, rows.life[is_known])):
         lives = np.unique(rows.life[some & rows.failed])
         chosen = np.flatnonzero(some | (len(lives) < FEWEST_LIVES))
         part = rows.select(chosen)
@@ -309,8 +307,7 @@ def calibrate(
     aged, ageless = levels
     if ends.planned_ms:
         proven = is_known & rows.failed
-        latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
-        wrong_at = level_at(hazards, edges, latest)
+        wrong_at = level_at(hazards, edges, np.maximum(latest_of(rows.age, ends), rows.time_left))
         aged = aged._replace(keep=keep_level(wrong_at[proven], rows.life[proven]))
     return aged, ageless
 

@@ -47,7 +47,6 @@ MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
-_THOUSAND = 1000
 _LOW = 0.5  # a risk below which most alarms are false if it is right
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 VALIDATION = "the validation period"
@@ -360,8 +359,7 @@ def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows)
     before a problem on."""
     until = at + observed.gap_ms + observed.horizon_ms
     first = np.searchsorted(problems.end, at + min(observed.gap_ms, 0), side="right")
-    never = np.iinfo(np.int64).max
-    return np.asarray(np.append(problems.start, never)[first] <= until)
+    return np.asarray(np.append(problems.start, np.iinfo(np.int64).max)[first] <= until)
 
 
 def _rank(weighed: _ThresholdOption) -> tuple[float, int]:
@@ -568,4 +566,4 @@ def _reason_of_cost(
 
 
 def _spoken_cost(value: float) -> str:
-    return f"{value:,.0f}" if value >= _THOUSAND else spoken_number(value)
+    return f"{value:,.0f}" if value >= 1000 else spoken_number(value)

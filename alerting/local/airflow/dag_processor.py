@@ -52,10 +52,9 @@ def main() -> int:
     Thread(target=marks.follow, daemon=True).start()
     # a revision that is stored from here on is seen: by a mark, or as the files are first read
     marks.is_open.wait(5.0)
-    folder = {"AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home))}
     processor = subprocess.Popen(
         ending_with_this((sys.executable, "-m", "alerting.local.airflow.dag_reader")),
-        env=os.environ | folder,
+        env=os.environ | {"AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home))},
     )
     for forwarded in (signal.SIGTERM, signal.SIGINT):
         signal.signal(forwarded, lambda number, _frame: processor.send_signal(number))
@@ -104,9 +103,8 @@ class DagMarks:
                 time.sleep(_WAIT_S)
 
     def _read_stream(self, stop: Callable[[], bool]) -> None:
-        wait_ms = int(_WAIT_S * 1000)
         with self.database.watch(
-            _PIPELINE, resume_after=self.token, max_await_time_ms=wait_ms
+            _PIPELINE, resume_after=self.token, max_await_time_ms=int(_WAIT_S * 1000)
         ) as stream:
             if self.token is None:
                 mark_all(self.home)

@@ -36,9 +36,6 @@ from alerting.reporting.sentences import sentence
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7
 GOOD_PRECISION = 0.5
-FEW_ANSWERS = 0.5
-MANY_UNDETERMINED = 0.3
-MUCH_DISAGREEMENT = 0.25
 TRUST_MESSAGES: dict[Trust, str] = {
     "yes": translatable("Trust it"),
     "with_care": translatable("Use it with care"),
@@ -161,8 +158,7 @@ def _demands(f: ReportMetrics) -> list[_Demand]:
         share=Styled(GOOD_PRECISION, "share"),
     )
     most = f.false_alarm_budget or 0.0
-    allowed = false_alarms(most, len(f.evaluated))
-    few = translatable("at most {false_alarms}", false_alarms=allowed)
+    few = translatable("at most {false_alarms}", false_alarms=false_alarms(most, len(f.evaluated)))
     demands = (
         (f.horizon_s is not None, _Demand(recall, f.event_recall, GOOD_RECALL, at_least=True)),
         (True, _Demand(right, f.precision.with_avoided, GOOD_PRECISION, at_least=True)),
@@ -261,7 +257,7 @@ def _too_little(f: ReportMetrics) -> _Actions:
             ),
         ),
         (
-            undetermined > MANY_UNDETERMINED and is_checked,
+            undetermined > 0.3 and is_checked,
             translatable(
                 "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
                 "first.",
@@ -366,11 +362,11 @@ def _people(f: ReportMetrics) -> _Actions:
     )
     return (
         (
-            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
+            not response.doubt and response.value is not None and response.value < 0.5,
             translatable(few, cases=response.basis),
         ),
         (
-            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
+            not against.doubt and (against.value or 0.0) > 0.25,
             translatable(
                 "Operators contradict the data ({cases}): check that the definition states the "
                 "problem they mean.",
@@ -518,17 +514,15 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     Empty if the share is known already, or without a case from which a rate follows.
     """
     problems = 0 if m.horizon_s is None else len(m.problems)
-    announced = problems and problems - len(m.missed)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
-    determined = len(m.episodes) - m.outcomes["undetermined"]
     predicted = (
         template("{count} of {total} found")
         if m.is_detector
         else template("{count} of {total} predicted")
     )
     shares = (
-        (predicted, announced, problems),
-        (template("{count} of {total} right"), right, determined),
+        (predicted, problems and problems - len(m.missed), problems),
+        (template("{count} of {total} right"), right, len(m.episodes) - m.outcomes["undetermined"]),
     )
     cases = [language.say(text, count=n, total=total) for text, n, total in shares if total]
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)

@@ -162,12 +162,11 @@ def _count_found(objection: str, facts: Mapping[str, Any]) -> Translatable:
         problems or 0,
         found=Styled(facts.get("found", 0), "count"),
     )
-    none = translatable("No problem occurs in the validation period.")
     return joined(
         " ",
         translatable(earlier) if objection == "last_value_serves" else "",
         announces if problems else "",
-        none if problems == 0 else "",
+        translatable("No problem occurs in the validation period.") if problems == 0 else "",
     )
 
 

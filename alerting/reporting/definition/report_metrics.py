@@ -271,10 +271,9 @@ class ReportMetrics:
     @property
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
-        wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
         return tuple(
             sorted(
-                wrong,
+                [e for e in self.episodes if e.outcome == "false_alarm"],
                 key=lambda e: (
                     beyond_threshold(e.value, e.threshold),
                     (e.ended_at or e.raised_at) - e.raised_at,
@@ -310,8 +309,7 @@ class ReportMetrics:
     @property
     def announced_late(self) -> int:
         """Return how many problems the readings showed in time, and an evaluation only later."""
-        late = sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
-        return 0 if self.is_detector else late
+        return 0 if self.is_detector else sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
 
 
 def compute_metrics(material: Material) -> ReportMetrics:
@@ -365,7 +363,6 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
     return ReportMetrics(
@@ -399,7 +396,7 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
         if m.definition.problem is not None
         else nothing("%", translatable("the definition has no problem that data can confirm")),
         precision=Precision(
-            _with_doubt(without, counted),
+            _with_doubt(share(hits, hits + wrong, CASES_WITHOUT_AVOIDED), counted),
             _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted),
         ),
         false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),

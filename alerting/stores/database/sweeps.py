@@ -69,9 +69,8 @@ class Sweeps:
         """Date what was written under a clock that was ahead ten minutes before `now`, so that it
         is in force; send what was to be sent since then; shift mutes, except planned ones.
         Idempotent."""
-        latest = to_bson(now + SKEW)
         earlier = to_bson(now - _BACK_BY)
-        is_in_future: Document = {"$gt": latest}
+        is_in_future: Document = {"$gt": to_bson(now + SKEW)}
         waits_ahead = [
             {"created_at": is_in_future},
             {"failed_at": is_in_future},

@@ -314,16 +314,14 @@ def read_pieces(
     batches: Any = readings.find_raw_batches(
         query, _fields("ts", types), sort=[("asset", 1), ("ts", 1)], batch_size=CHUNK, limit=limit
     )
-    for batch in batches:
-        yield _columns(asset, batch, types)
+    yield from (_columns(asset, batch, types) for batch in batches)
 
 
 def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> ReadingColumns:
     columns = None if "category" in types.values() else uniform_columns(batch, types)
     if columns is not None:
         return columns
-    documents = bson.decode_all(batch, _NAIVE)
-    return readings_columns(asset, iter(documents), types)
+    return readings_columns(asset, iter(bson.decode_all(batch, _NAIVE)), types)
 
 
 def _newest_reading(document: Document | None) -> NewestReading | None:

@@ -215,8 +215,8 @@ class MongoReadingWrites:
             return
         places = [{"asset": row.asset, "ts": row.ts} for row in rows]
         updates = [
-            UpdateOne(place | _match_row(row), {"$unset": _sample_names(row)})
-            for place, row in zip(places, rows, strict=True)
+            UpdateOne(place | match, {"$unset": dict.fromkeys(match, "")})
+            for place, match in zip(places, map(_match_row, rows), strict=True)
         ]
         self._readings.bulk_write(updates, ordered=False)
         nothing: Document = {"v": {}, "q": {"$in": [None, {}]}}
@@ -271,11 +271,6 @@ def _match_row(row: ReadingRow) -> Document:
     """Return the condition that exactly these samples are stored, with their qualities."""
     values = {f"v.{name}": row.values.get(name) for name in (*row.values, *row.quality)}
     return values | {f"q.{name}": row.quality.get(name) for name in (*row.values, *row.quality)}
-
-
-def _sample_names(row: ReadingRow) -> Document:
-    names = (*row.values, *row.quality)
-    return {f"{part}.{name}": "" for part in ("v", "q") for name in names}
 
 
 def _types(batch: ReadingBatch) -> dict[str, VariableType]:
@@ -427,12 +422,11 @@ def _join_fields(fields: Sequence[_FieldBytes], rows: int) -> bytes:
     keys = b"".join(field.key + bytes(field.values.itemsize) for field in fields)
     data[:] = np.frombuffer(keys, np.uint8)
     for field, start in zip(fields, starts, strict=False):
-        at = start + len(field.key)
         item = np.dtype(
             {
                 "names": ["one"],
                 "formats": [field.values.dtype],
-                "offsets": [at],
+                "offsets": [start + len(field.key)],
                 "itemsize": starts[-1],
             }
         )

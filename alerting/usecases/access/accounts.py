@@ -272,9 +272,8 @@ def register_services(platform: AccessPorts, services: Mapping[str, Role], now: 
 
 def public_fields(account: Account) -> dict[str, Any]:
     """Return the fields of an account without hashes and counters, for the audit and the API."""
-    fields = asdict(account)
     return {
-        **{name: value for name, value in fields.items() if name not in _SECRET_FIELDS},
+        **{name: value for name, value in asdict(account).items() if name not in _SECRET_FIELDS},
         "has_password": account.password is not None,
         "has_pin": account.pin is not None,
     }
@@ -495,8 +494,7 @@ def admit_from_directory(
 
 def _is_free(account: Account) -> bool:
     """Return whether an account was made for a user who has not signed in yet."""
-    secrets = (account.identity, account.password, account.pin)
-    return account.kind == "person" and not any(secrets)
+    return account.kind == "person" and not any((account.identity, account.password, account.pin))
 
 
 PAGE = 50

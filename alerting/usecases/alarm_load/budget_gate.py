@@ -523,16 +523,14 @@ def _forecast(
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
         present = others.get(position, Alarms())
-        floods_now = flood_share(present.at, start, now, budget.flood_above)
-        floods = flood_share(present.plus(alarms).at, start, now, budget.flood_above)
         loads.append(
             PositionLoad(
                 position,
                 alarms.per_day,
                 present.per_day,
                 budget.for_position(position),
-                floods,
-                floods_now,
+                flood_share(present.plus(alarms).at, start, now, budget.flood_above),
+                flood_share(present.at, start, now, budget.flood_above),
                 before.get(position, Alarms()).per_day,
                 present.by_definition,
             )

@@ -204,11 +204,10 @@ def definition_lines(platform: BacktestPorts, now: datetime) -> list[DefinitionL
 
 def definition_line(platform: BacktestPorts, now: datetime, name: str) -> DefinitionLine:
     """Return the line of a definition. Raises NotFound without a document of this name."""
-    documents = platform.definitions.documents([name])
     lines = _lines(
         platform,
         now,
-        documents,
+        platform.definitions.documents([name]),
         lambda newest: last_runs(platform, newest),
     )
     if not lines:

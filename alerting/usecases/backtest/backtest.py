@@ -111,9 +111,8 @@ def find_period(
     """Return the period of a backtest. By default it ends at the last midnight (UTC), or at the
     last reading if that is earlier; it starts four weeks earlier, or at the first reading, to the
     hour."""
-    now = platform.clock.now()
     spans = _spans_of_readings(platform, subject.definition)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = platform.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     until = end or min(midnight, max((last for _, last in spans), default=midnight))
     begin = start or until - USUAL
     first = min((first for first, _ in spans), default=begin)
@@ -239,10 +238,9 @@ def _spans_of_readings(
     platform: TrainingPorts, definition: Definition
 ) -> list[tuple[datetime, datetime]]:
     """Return the instants of the first and last reading of each asset that has any."""
-    assets = matching_assets(definition, platform.assets.all())
     return [
         span
-        for a in assets
+        for a in matching_assets(definition, platform.assets.all())
         if (span := platform.readings.span(a.name, platform.clock.now())) is not None
     ]
 
@@ -558,9 +556,8 @@ def _scored_problems(
         str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
     }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    is_onset = material.predicts == "onset"
     return warnable_problems(
-        at, asset, material.problems, is_onset, *gap_and_horizon(definition)
+        at, asset, material.problems, material.predicts == "onset", *gap_and_horizon(definition)
     ), seconds
 
 
@@ -583,10 +580,9 @@ def beside_acted(episodes: Episodes, material: Material) -> int:
     definition = material.definition
     window = definition.gap + definition.horizon
     since = material.start - definition.longest_window
-    live = episodes.find(definition.name, start=since, end=material.end)
     acted = [
         (e.asset, e.raised_at, e.valid_until or e.raised_at + window)
-        for e in live
+        for e in episodes.find(definition.name, start=since, end=material.end)
         if e.outcome_record is not None and e.outcome_record.acted
     ]
 

@@ -116,13 +116,12 @@ def describe_training(proposal: Proposal) -> tuple[str, ...]:
     refused = [] if proposal.promote else [result_line(proposal)]
     is_told = not proposal.promote or (proposal.test and not proposal.waiting)
     reason = [] if is_told else [proposal.reason]
-    notes = proposal.dataset.notes
     return (
         *refused,
         *unseen_lines(proposal.test),
         *reason,
         *learned_lines(proposal.dataset),
-        *notes,
+        *proposal.dataset.notes,
     )
 
 

@@ -195,10 +195,9 @@ def preview(
         warnings = _warnings_by(platform, readings, trained, end)
         return replace(problems, warnings=warnings, clock_times=at_hours)
     served = _find_served(platform, subject)
-    tried = [subject, *([served] if served else [])]
     series = {
         (asset.name, names)
-        for tested in tried
+        for tested in [subject, *([served] if served else [])]
         for asset, _, names in _series_needed(caching, tested.definition, start)
     }
     readings.expect(len(series))
@@ -265,8 +264,7 @@ def _find(
 ) -> FoundAlarms:
     for asset, since, names in _series_needed(platform, tried.definition, start):
         readings.hold(asset, since, end, names)
-    revision = in_service(tried.revision, start)
-    return find_past_alarms(platform, revision, start, end, require_time)
+    return find_past_alarms(platform, in_service(tried.revision, start), start, end, require_time)
 
 
 def _past_problems(

@@ -445,8 +445,7 @@ def draw_variable(
     values = frame[variable].to_numpy()
     if not len(values) or not np.issubdtype(values.dtype, np.number) or np.isnan(values).all():
         return None
-    at = millis(pd.DatetimeIndex(frame.index))
-    return _new_panel(asset, variable, at, values, levels, hold)
+    return _new_panel(asset, variable, millis(pd.DatetimeIndex(frame.index)), values, levels, hold)
 
 
 def _new_panel(

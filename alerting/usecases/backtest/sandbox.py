@@ -322,8 +322,7 @@ def checkpoint_files(
         },
         episodes=tuple(changed.values()),
     )
-    scores = memory.scores.for_interval(name, since + _INSTANT, segment.end + _INSTANT)
-    rows = list(scores)
+    rows = list(memory.scores.for_interval(name, since + _INSTANT, segment.end + _INSTANT))
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

@@ -358,10 +358,11 @@ def _unfulfillable(
             sentences += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
         sentences = sentences or [*describe_impossible_alarms(platform, definition, asset, last)]
         if definition.suppression and last:
-            suppression = definition.suppression
-            sentences += describe_always_suppressed(platform, suppression, asset, last)
-        for sentence in sentences:
-            yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
+            sentences += describe_always_suppressed(platform, definition.suppression, asset, last)
+        yield from (
+            joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
+            for sentence in sentences
+        )
 
 
 def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime) -> Millis:
@@ -499,11 +500,10 @@ def record_document_faults(
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve the other alerts of these
     collections (by default of all)."""
-    faulty = {f"{d.collection}/{d.name}": "; ".join(d.reasons) for d in documents}
     record_faults(
         alerts,
         DOCUMENT,
-        faulty,
+        {f"{d.collection}/{d.name}": "; ".join(d.reasons) for d in documents},
         at,
         lambda subject: collections is None or subject.split("/")[0] in collections,
     )

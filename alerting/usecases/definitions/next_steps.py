@@ -135,12 +135,11 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
         return translatable("no known asset matches it; it is evaluated as soon as one does")
     if isinstance(definition, ModelDefinition):
         return None
-    every = format_duration(definition.schedule.every)
     text = translatable(
         "evaluated {where}, for the first time within {duration}, from its present readings on; "
         "its preview shows earlier readings",
         where=_where(stored, definition),
-        duration=every,
+        duration=format_duration(definition.schedule.every),
     )
     return with_command(text, f"alerting backtest {definition.name}")
 
@@ -261,8 +260,7 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
 
 
 def _it(training: Training, zone: tzinfo) -> str:
-    state = describe_training(training, False, zone) or ""
-    return translatable("it {state}", state=state)
+    return translatable("it {state}", state=describe_training(training, False, zone) or "")
 
 
 def describe_waiting(proposal: Proposal) -> str:

@@ -117,7 +117,12 @@ class DefinitionDocuments:
         return self._definitions.add_revision(made.model_copy(update={"number": revision.number}))
 
     def revisions(self, name: str) -> list[DocumentRevision]:
-        return [_as_document(revision) for revision in self._definitions.revisions(name)]
+        return [
+            DocumentRevision(
+                name, r.number, r.at, r.author, definition_document(r.definition), r.reason
+            )
+            for r in self._definitions.revisions(name)
+        ]
 
     def last_number(self, name: str) -> int:
         return self._definitions.last_number(name)
@@ -153,8 +158,7 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
             return None
         if checked.definition is None or checked.faults:
             return None
-        before = self.get(ports, checked.name)
-        return in_plant_zone(checked.definition, str(ports.zone), before)
+        return in_plant_zone(checked.definition, str(ports.zone), self.get(ports, checked.name))
 
     def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[Definition]:
         """Return a definition, valid or not, with its revisions. Raises NotFound."""
@@ -180,13 +184,6 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         super()._store(ports, changed, audited, actor, at, reason, read)
         record_definition_faults(ports.platform_alerts, changed.name, [], at)
         ports.definitions.mark_faulty(changed.name, [])
-
-
-def _as_document(revision: Revision) -> DocumentRevision:
-    document = definition_document(revision.definition)
-    return DocumentRevision(
-        revision.name, revision.number, revision.at, revision.author, document, revision.reason
-    )
 
 
 def _without_marks(document: Document) -> Document:
@@ -226,8 +223,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     latest, faulty_revisions = parse_revisions(
         {name: content for name, content in read.items() if isinstance(content, Definition)}
     )
-    faulty_documents = [*beside.faulty, *faulty_revisions]
-    record_document_faults(platform.platform_alerts, faulty_documents, at)
+    record_document_faults(platform.platform_alerts, [*beside.faulty, *faulty_revisions], at)
     synced = _take_documents(platform, documents, read, latest, beside, at)
     forget_deleted(platform.platform_alerts, platform.definitions, read.keys(), at)
     return replace(synced, has_faulty_revisions=bool(faulty_revisions))
@@ -316,16 +312,12 @@ def _take_documents(
         tuple(new),
         {name: faults for name, faults in faulty.items() if faults},
         beside.assets,
-        _find_linked([*definitions, *in_force.values()]),
-    )
-
-
-def _find_linked(definitions: Iterable[Definition]) -> frozenset[str]:
-    return frozenset(
-        name
-        for definition in definitions
-        if (inhibitors := inhibitors_of(definition))
-        for name in (definition.name, *inhibitors)
+        frozenset(
+            name
+            for definition in (*definitions, *in_force.values())
+            if (inhibitors := inhibitors_of(definition))
+            for name in (definition.name, *inhibitors)
+        ),
     )
 
 
@@ -406,8 +398,7 @@ def _plan_of_all(platform: PlanPorts, before: str) -> _MadePlan:
         synced = replace(synced, latest=tuple(latest), assets=all_assets(platform.assets))
     targets = _targets_in_service(platform, synced.latest, synced.assets)
     names = tuple(r.name for r in synced.latest if r.definition.state == "active")
-    plan = EvaluationPlan(names, tuple(targets))
-    return _MadePlan(plan, read_from, find_plan_revisions(synced))
+    return _MadePlan(EvaluationPlan(names, tuple(targets)), read_from, find_plan_revisions(synced))
 
 
 def _targets_in_service(
@@ -554,8 +545,7 @@ def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
     if edits is None or len(edits.names) > _MOST_EDITS or edits.made_of.linked & set(edits.names):
         return None
     numbers = edits.made_of.numbers
-    histories = platform.definitions.histories(edits.names)
-    latest = [history[-1] for history in histories.values()]
+    latest = [history[-1] for history in platform.definitions.histories(edits.names).values()]
     if sum(revision.number - numbers.get(revision.name, 0) for revision in latest) != edits.added:
         return None
     synced = sync_edited(platform, edits.names, latest, platform.clock.now())

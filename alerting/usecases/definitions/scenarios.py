@@ -218,10 +218,9 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         ends = (event.end for event in scenario.events)
         end = (values - 1) * scenario.every if values else max(ends, default=timedelta(0))
     before = scenario.start - _MOMENT
-    intervals = status_intervals(definition, history, before, scenario.start + end)
     _, steps = advance(
         ConditionState(before),
-        intervals,
+        status_intervals(definition, history, before, scenario.start + end),
         definition.hold,
         definition.clear_for,
         severities(definition),

@@ -31,8 +31,7 @@ def require_document(definitions: Definitions, name: str) -> Document:
         None,
     )
     if marked is None:
-        names = [r.name for r in definitions.latest_revisions()]
-        raise UserError(unknown_definition(name, names))
+        raise UserError(unknown_definition(name, [r.name for r in definitions.latest_revisions()]))
     return {key: value for key, value in marked.items() if not key.startswith("_")}
 
 
@@ -55,8 +54,7 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
             )
         )
     if newest is None:
-        names = [r.name for r in definitions.latest_revisions()]
-        raise NotFound(unknown_definition(name, names))
+        raise NotFound(unknown_definition(name, [r.name for r in definitions.latest_revisions()]))
     if number in (None, newest.number):
         return newest
     revision = find_revision(definitions, name, number)

@@ -75,10 +75,9 @@ def line_condition(
     suppression."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
-    chain = _chain(platform.assets, platform.readings, definition.suppression, asset, now, now)
     return line_condition_at(
         definition.suppression,
-        chain,
+        _chain(platform.assets, platform.readings, definition.suppression, asset, now, now),
         now,
         _find_inhibited(platform, definition.suppression, asset, now, now),
     )
@@ -325,10 +324,9 @@ def end_by_event(platform: MutePorts, mute: Mute) -> Mute:
     inside = starts[(starts > to_millis(mute.since)) & (starts < to_millis(mute.end))]
     if not len(inside):
         return mute
-    titles = event_titles(platform.assets.event_types())
     reason = translatable(
         "{event} on {asset}",
-        event=titles.get(mute.event, mute.event),
+        event=event_titles(platform.assets.event_types()).get(mute.event, mute.event),
         asset=asset.title or asset.name,
     )
     return mute.ended(from_millis(int(inside.min())), PLATFORM, reason)

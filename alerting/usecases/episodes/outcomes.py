@@ -200,8 +200,7 @@ def _outcome_record(
     if not modes or observed.problem_at is None:
         return record, _next_try(observed, mature_at, as_of)
     before = problem.hold + problem_lookback(problem) + timedelta(days=1)
-    last = min(as_of, mature_at + _BEYOND)
-    history = platform.readings.load(asset, window.start - before, last)
+    history = platform.readings.load(asset, window.start - before, min(as_of, mature_at + _BEYOND))
     ends = np.array([to_millis(window.start), to_millis(window.end)])
     question = kind_of(definition).outcome(definition, asset)
     [came] = label_modes(modes, definition.is_of_unit, question, history, ends[:1], ends[1:])

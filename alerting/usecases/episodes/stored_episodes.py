@@ -294,8 +294,7 @@ def why_not_in_service(revision: Revision | None, asset: str) -> str | None:
         return translatable("there is no definition of this name any more")
     if revision.definition.state != "active":
         return out_of_service(revision)
-    is_named = names_asset(revision.definition, asset)
-    return None if is_named else does_not_name(revision, asset)
+    return None if names_asset(revision.definition, asset) else does_not_name(revision, asset)
 
 
 def without_asset(asset: str) -> str:

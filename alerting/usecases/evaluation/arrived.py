@@ -87,8 +87,7 @@ class ArrivedRows:
     def add_parts(self, parts: Iterable[LatePart]) -> None:
         """Add rows by the parts of their arrival record."""
         for part in parts:
-            stamps = StampRange(part.first, part.last)
-            self._add(part.asset, stamps, part.variables, part.events)
+            self._add(part.asset, StampRange(part.first, part.last), part.variables, part.events)
 
     def join(self, others: "ArrivedRows") -> None:
         """Add the rows of another object."""

@@ -159,12 +159,11 @@ def compose_target(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
         )
     state = live.state
-    name = evaluated.revision.name
     if (
         evaluated.is_reprocessed
         and state.raised_at is not None
         and state.happening_since is None
-        and changes.live_open(name, evaluated.asset.name) is None
+        and changes.live_open(evaluated.revision.name, evaluated.asset.name) is None
     ):
         state = without_episode(state, state.watermark)  # a person has ended it
     before = evaluated.state

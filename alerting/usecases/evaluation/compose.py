@@ -282,21 +282,17 @@ def new_episodes(
 def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     """Return the episode with reasons and advice of the newest scored instant; unchanged if the
     model cannot give them."""
-    definition = refresh.definition
     values = refresh.values
     step = Step("raised", refresh.at, episode.raised_at, "")
-    evidence = _evidence(definition, asset, step, values, values.history)
+    evidence = _evidence(refresh.definition, asset, step, values, values.history)
     if evidence.recommendation is None or evidence.evaluation.value is None:
         return episode
-    risk = evidence.evaluation.value
-    threshold = evidence.evaluation.threshold
-    version = values.model_version
     return with_present_advice(
         episode,
         refresh.at,
-        risk,
-        threshold,
-        version,
+        evidence.evaluation.value,
+        evidence.evaluation.threshold,
+        values.model_version,
         evidence.contributions,
         evidence.recommendation,
         evidence.life,

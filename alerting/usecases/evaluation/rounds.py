@@ -116,8 +116,7 @@ def plan_round(
     names = plan.definitions_at(duration_millis(every))
     shards = sorted({task_of(name, count) for name in names})
     late = begin_round(platform, plan.targets, as_of)
-    is_small = plan.select_definitions(names).is_small
-    return RoundPlan(shards, source_hash, late, is_small)
+    return RoundPlan(shards, source_hash, late, plan.select_definitions(names).is_small)
 
 
 @log_run()
@@ -156,14 +155,13 @@ def evaluate_targets(
 ) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun. `process`: inputs
     that the process keeps."""
-    requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
     targets = evaluation_plan.targets
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
         process.models if process else ModelCache(platform),
         EvaluationCounts(),
-        requests,
+        platform.arrivals.requests(evaluation_plan.names) if has_requests else {},
         process.spans if process else {},
     )
     states = platform.states.load_many([target.key for target in targets])
@@ -361,9 +359,8 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
         return number
     serving = last_promotion(platform.decisions.for_definition(chosen.name), question_of(chosen))
     if serving is None:
-        why = describe_missing_champion(platform, chosen)
         which = f"{chosen.name!r} has no champion for the question of revision {chosen.number}"
-        raise UserError(joined(": ", which, why))
+        raise UserError(joined(": ", which, describe_missing_champion(platform, chosen)))
     return serving.challenger_version
 
 
@@ -469,8 +466,7 @@ def _end_episode(
         return ended
 
     def forget(unit: Unit) -> None:
-        key = (episode.definition, episode.asset)
-        forget_open(platform.states, key, revision, at, unit)
+        forget_open(platform.states, (episode.definition, episode.asset), revision, at, unit)
 
     # a definition that is evaluated again ends it itself, by the revision that was in force
     update(platform, episode.id, end, None if is_out and revision is not None else forget)

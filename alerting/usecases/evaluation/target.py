@@ -411,7 +411,11 @@ class EvaluationRun:
         """Return the versions of these definitions."""
         if missing := names - self._versions.keys():
             histories = self.platform.definitions.histories(missing)
-            trained = [name for name in missing if _has_models(histories.get(name, []))]
+            trained = [
+                name
+                for name in missing
+                if any(isinstance(r.definition, ModelDefinition) for r in histories.get(name, []))
+            ]
             decisions = self.platform.decisions.histories(trained) if trained else {}
             for name in missing:
                 self._versions[name] = Versions(histories.get(name, []), decisions.get(name, []))
@@ -438,10 +442,6 @@ class EvaluationRun:
         """Store the scores computed so far. Idempotent."""
         self.platform.scores.add_many(self.scores)
         self.scores.clear()
-
-
-def _has_models(revisions: Sequence[Revision]) -> bool:
-    return any(isinstance(revision.definition, ModelDefinition) for revision in revisions)
 
 
 @dataclass(frozen=True)

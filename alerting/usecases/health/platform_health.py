@@ -111,9 +111,6 @@ OF_MAINTENANCE = (REGISTRY, UNKNOWN)
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
-_LOST_FOR = timedelta(days=1)  # after the last loss of a source
-# after the last row that was refused because it would declare too much
-_SURPLUS_FOR = timedelta(days=1)
 
 
 AskScheduler = Callable[[Collection[str]], SchedulerState]
@@ -191,7 +188,6 @@ def _find_late(
         if lag.lag > lag.every + late and not lag.is_in_future:
             overdue[lag.every].append(name)
     for every, names in overdue.items():
-        since = now - lags[names[0]].lag
         yield PlatformFault(
             LATE,
             evaluation_dag(format_duration(every)),
@@ -199,7 +195,7 @@ def _find_late(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
                 names=join_first(names, MOST_NAMED),
-                since=since.isoformat(timespec="seconds"),
+                since=(now - lags[names[0]].lag).isoformat(timespec="seconds"),
             ),
         )
 
@@ -215,12 +211,10 @@ def _find_stale(
         if was_live and now - freshness.newest.ts - length(freshness.at_rest) > longest:
             stopped[freshness.line].append(freshness)
     for line, of_line in stopped.items():
-        since = of_line[0].newest.ts.isoformat(timespec="seconds")
-        assets = join_first([freshness.asset for freshness in of_line], MOST_NAMED)
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
-            assets=assets,
-            since=since,
+            assets=join_first([freshness.asset for freshness in of_line], MOST_NAMED),
+            since=of_line[0].newest.ts.isoformat(timespec="seconds"),
         )
         yield PlatformFault(STALE, line, why)
 
@@ -255,7 +249,7 @@ def _find_stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
 def _find_lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each source that lost values for ever within the last day."""
     for source in sources:
-        if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
+        if source.lost_at is not None and now - source.lost_at < timedelta(days=1):
             values: dict[str, Value] = {
                 "fault": source.last_lost or "",
                 "number": Styled(source.lost, "count"),
@@ -307,7 +301,7 @@ def _find_surplus(
 ) -> Iterator[PlatformFault]:
     """Yield one fault for each sender that tried to declare too much within a day."""
     for name, declared in declarations.items():
-        if declared.surplus_at is not None and now - declared.surplus_at < _SURPLUS_FOR:
+        if declared.surplus_at is not None and now - declared.surplus_at < timedelta(days=1):
             yield PlatformFault(
                 SURPLUS,
                 spoken(name),

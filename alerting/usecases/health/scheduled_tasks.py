@@ -125,5 +125,4 @@ def keeps_alarms(kind: str, subject: str) -> bool:
 
 def _find_start(dag: str) -> str:
     """Return how the id of a DAG of the platform begins; empty for a DAG of others."""
-    starts = (s for s in _MEANWHILE if dag == s or (s.endswith("__") and dag.startswith(s)))
-    return next(starts, "")
+    return next((s for s in _MEANWHILE if dag == s or (s.endswith("__") and dag.startswith(s))), "")

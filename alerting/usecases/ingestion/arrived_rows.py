@@ -173,11 +173,10 @@ def _samples(row: ReadingRow) -> _Samples:
 
 
 def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
-    values = {name: value for name, (value, _) in samples.items() if value is not None}
     return ReadingRow(
         key[0],
         from_millis(key[1]),
-        values,
+        {name: value for name, (value, _) in samples.items() if value is not None},
         {name: q for name, (_, q) in samples.items() if q is not None},
     )
 
@@ -219,12 +218,11 @@ def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime
     A new end or attribute replaces the old one, an omitted one stays. Raises UserError if other
     processes keep changing the same events.
     """
-    starts = range(0, len(rows), _MOST_ROWS)
     return sum(
         _add_events(
             plant.reading_writes, plant.arrivals, rows[start : start + _MOST_ROWS], arrived_at
         )
-        for start in starts
+        for start in range(0, len(rows), _MOST_ROWS)
     )
 
 

@@ -148,8 +148,10 @@ def _faults(imported: Sequence[GivenAsset], names: set[str]) -> Iterator[Fault]:
         try:
             Asset.model_validate(dict(asset.document))
         except ValidationError as error:
-            for fault in asset_faults(error):
-                yield replace(fault, path=f"{asset.origin}: {fault.path}")
+            yield from (
+                replace(fault, path=f"{asset.origin}: {fault.path}")
+                for fault in asset_faults(error)
+            )
         parent = asset.document.get("parent")
         if parent and parent not in names:
             reason = f"there is no asset {shown(parent)}"
@@ -264,10 +266,9 @@ def asset_as_written(asset: Asset) -> Document:
 
 
 def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    stored = plant.assets.get(asset.name)
     return [
         *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),
-        *faults_beside(asset, stored, plant.readings),
+        *faults_beside(asset, plant.assets.get(asset.name), plant.readings),
     ]
 
 

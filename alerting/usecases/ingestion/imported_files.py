@@ -267,7 +267,6 @@ def understand(
         unit = variable.unit if variable else column.split_title().unit
         wrong, first = column.bad(kind)
         texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
-        empty = profile.rows - column.filled - column.marked - column.bad_quality
         columns.append(
             UnderstoodColumn(
                 title=title,
@@ -276,7 +275,7 @@ def understand(
                 unit=unit if kind == "number" else None,
                 new=variable is None,
                 values=column.filled - wrong,
-                missing=max(0, empty),
+                missing=max(0, profile.rows - column.filled - column.marked - column.bad_quality),
                 bad=column.marked + wrong,
                 bad_cells=dict(sorted(texts.items(), key=lambda item: -item[1])[:SHOWN]),
                 first_bad=tuple(line.text for line in first),
@@ -367,8 +366,7 @@ def _refusal(source: ReadingSource, profile: Profile, remedy: str) -> str:
         more = Styled(profile.bad - len(shown), "count")
         below.append(ENGLISH.say("and {number} more", number=more))
     if profile.incomplete:
-        last = Styled(profile.lines + 1, "count")
-        below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
+        below.append(ENGLISH.say(_NOT_READ[source.unit], number=Styled(profile.lines + 1, "count")))
     headline = f"{source.name} was not imported ({remedy}):"
     if any("a quality" in line.reason for line in lines):  # a line has other values, too
         headline = f"{source.name} was not imported: the quality of some values is not clear:"

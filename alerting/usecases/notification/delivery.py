@@ -81,11 +81,10 @@ def _find_timed(
     for episode in open_episodes:
         revision = newest[episode.definition]
         if revision is not None:
-            current = record_suppression(platform, revision.definition, episode, now)
             notifications += timed_notifications(
                 platform.channels,
                 revision.definition,
-                current,
+                record_suppression(platform, revision.definition, episode, now),
                 sent[episode.id],
                 routes,
                 now,
@@ -300,10 +299,9 @@ def _deliver(
     A success counts in any case, a failure only while the claim is ours: another process may have
     delivered it by now.
     """
-    platform = current_round.platform
     counts = current_round.counts
     failure = _attempt(
-        platform.channels,
+        current_round.platform.channels,
         claimed.channel,
         lambda: _compose_message(current_round, claimed, episode, at),
     )
@@ -333,18 +331,16 @@ def _compose_message(
     reads = current_round.language_of(notification)
     zone = platform.zone
     if episode is not None:
-        conflicts = opposite_open(platform.episodes, episode)
         later = is_later(episode, notification)
-        acknowledging = current_round.acknowledging
         block = touched_by(platform, episode, at)
         plain = message(
             episode,
             notification,
             platform.links,
-            acknowledging,
+            current_round.acknowledging,
             at,
             zone,
-            conflicts,
+            opposite_open(platform.episodes, episode),
             reads,
             current_round.asset_titles.get(episode.asset, episode.asset),
             present_value(platform, episode, at, zone, reads, dated=True) if later else None,
@@ -402,14 +398,12 @@ def _attempt(
 def _clean_message(original: Message) -> Message:
     """Return the message for any channel: without control characters and direction marks in texts
     from documents."""
-    links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
-    payload = clean(original.payload)
     return replace(
         original,
         subject=clean_line(original.subject),
         text=clean_text(original.text),
-        payload=payload,
-        links=links,
+        payload=clean(original.payload),
+        links=tuple(replace(link, label=clean_line(link.label)) for link in original.links),
     )
 
 
@@ -533,14 +527,12 @@ def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
     dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
-    channels = _channels(platform.channels, named, _latest_sent(sent), waiting, dead)
-    statuses = tuple(_route_status(route, sent, now) for route in routes)
     return RoutesOverview(
         now,
         since,
-        statuses,
+        tuple(_route_status(route, sent, now) for route in routes),
         faulty,
-        channels,
+        _channels(platform.channels, named, _latest_sent(sent), waiting, dead),
         tuple(waiting[:_SHOWN]),
         len(waiting) > _SHOWN,
         tuple(dead),
@@ -561,13 +553,12 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 
 
 def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
-    heartbeats = _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
     return RouteStatus(
         route,
         is_on_shift(route, now),
         end_of(route.quiet, route.zone, now),
         channels_of(route),
-        heartbeats,
+        _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:")),
     )
 
 

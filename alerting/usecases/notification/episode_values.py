@@ -65,9 +65,8 @@ def draw_episode(
     chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
-    steps = risk_steps(episode, language)
     waterfall = reasons_waterfall(episode, platform.assets.get(episode.asset), language)
-    bars = [bar for bar in (steps, waterfall) if bar is not None]
+    bars = [bar for bar in (risk_steps(episode, language), waterfall) if bar is not None]
     shown_in = zone or platform.zone
     description = ". ".join(
         [describe(chart, shown_in, language), *(bar.description for bar in bars)]
@@ -297,7 +296,6 @@ def _scores(
 
 _BACK = timedelta(hours=1)
 _SAMPLES = 30  # of a variable that is measured less often
-_SAMPLES_MISSED = 5
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
 
@@ -319,8 +317,7 @@ def present_values(
     names: dict[str, set[str]] = {}
     for episode in episodes:
         asset = assets.get(episode.asset)
-        definition = definitions.get(episode.definition)
-        variable_and_levels = _find_charted(definition, asset, episode)
+        variable_and_levels = _find_charted(definitions.get(episode.definition), asset, episode)
         if asset is None or variable_and_levels is None:
             continue
         variable, levels = variable_and_levels
@@ -352,18 +349,16 @@ def present_values(
         title = (declared.title if declared else None) or variable.replace("_", " ")
         line = sparkline(at, numbers, levels, unit, None if is_alone else title)
         if line is not None:
-            is_old = now - line.when > _fresh_for(asset, variable, at)
-            lines[id] = replace(line, is_old=is_old)
+            lines[id] = replace(line, is_old=now - line.when > _fresh_for(asset, variable, at))
     return lines
 
 
 def episode_without_alarm(definition: Definition, asset: str, at: datetime) -> Episode:
     """Return an episode that stands for a definition on an asset without an alarm, so that its
     present value can be read like that of an alarm. Its id is the asset."""
-    nothing = Evaluation(at, "clear", "")
     return Episode(
         *(asset, definition.name, 0, definition.kind, asset, "", "low"),
-        *(at, at, "closed", at, nothing),
+        *(at, at, "closed", at, Evaluation(at, "clear", "")),
     )
 
 
@@ -442,9 +437,7 @@ def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
     if usual is None and len(at) > 1:
         usual = timedelta(milliseconds=float(np.median(np.diff(at))))
     delay = declared.delay if declared is not None else None
-    return max(timedelta(minutes=10), _SAMPLES_MISSED * (usual or timedelta(0))) + (
-        delay or timedelta(0)
-    )
+    return max(timedelta(minutes=10), 5 * (usual or timedelta(0))) + (delay or timedelta(0))
 
 
 def present_value(

@@ -306,8 +306,7 @@ def _worst(episode: Episode, reader: Reader) -> list[str]:
     rise = next((t for t in _severity_changes(episode) if t.severity == peak), None)
     if rise is not None:
         when = reader.clock(rise.at)
-        reason = reader.local(rise.reason)
-        return [reader.say("Worse {when}: {reason}.", when=when, reason=reason)]
+        return [reader.say("Worse {when}: {reason}.", when=when, reason=reader.local(rise.reason))]
     if peak == episode.severity:
         return []
     name = reader.language.translate(SEVERITY_NAMES[peak])

@@ -267,8 +267,7 @@ def _reasons(
     revisions = {name: platform.definitions.newest_revision(name) for name in names}
     for id, episode in by_id.items():
         revision = revisions[episode.definition]
-        definition = revision.definition if revision else None
-        reason = why_muted(platform, definition, episode, mutes, now)
+        reason = why_muted(platform, revision.definition if revision else None, episode, mutes, now)
         if reason is not None:
             reasons[id] = reason
     return reasons

@@ -92,8 +92,7 @@ def recipients_now(
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
     routes = ROUTES.read(platform)[0]
-    channels = sorted(platform.channels)
-    return recipients(definition, asset, severity, routes, channels, now)
+    return recipients(definition, asset, severity, routes, sorted(platform.channels), now)
 
 
 def raise_notifications(
@@ -212,10 +211,9 @@ def correct_if_known_late(
     it already."""
     if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
         return
-    following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
     if any(
         e.continues == episode.id and e.happening_at is not None and not e.withdrawn
-        for e in following
+        for e in changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
     ):
         return
     at = episode.outcome_record.problem_at

@@ -261,8 +261,7 @@ def send_handover(
         for name in recipients
     ]
     if platform.notifications.add(messages):
-        sent = template("shift hand-over sent")
-        platform.audit.add(actor.name, sent, about, at, after=route)
+        platform.audit.add(actor.name, template("shift hand-over sent"), about, at, after=route)
     return len(recipients)
 
 
@@ -347,8 +346,7 @@ def _alarms(
     lines = []
     for cause in group_open(episodes, plant.parents):
         if cause.is_group:
-            text = _describe_group(cause, plant, language)
-            lines.append(Line(text, cause.first.id, cause.size))
+            lines.append(Line(_describe_group(cause, plant, language), cause.first.id, cause.size))
         else:
             lines += [
                 Line(_describe_alarm(e, plant, now, language, people), e.id)
@@ -361,8 +359,7 @@ def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
     assets = {plant.asset_titles.get(e.asset, e.asset) for e in group.episodes}
     names = sorted(assets, key=counting_order)
     if len(names) > _NAMED:
-        more = language.say("{number} more", number=str(len(names) - _NAMED))
-        names = [*names[:_NAMED], more]
+        names = [*names[:_NAMED], language.say("{number} more", number=str(len(names) - _NAMED))]
     waiting = len(group.unacknowledged)
     worst = max((e.severity_peak or e.severity for e in group.episodes), key=SEVERITIES.index)
     parts = [

@@ -25,7 +25,6 @@ from alerting.ports import EvaluationPlans, EvaluationPorts, Readings, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis
 from alerting.usecases.health.platform_health import read_inventory
 
-_RECENT_HASH = timedelta(seconds=1)
 _SOON = timedelta(seconds=0.5)
 """After this time the hash of the sources is found again, before anyone waits for it."""
 
@@ -120,7 +119,7 @@ class RecentPlant:
             return written
 
         newest = self._hash
-        if newest is None or not timedelta(0) <= now - newest[0] < _RECENT_HASH:
+        if newest is None or not timedelta(0) <= now - newest[0] < timedelta(seconds=1):
             return read()
         if self._later is not None and now - newest[0] >= _SOON and self._begun is not newest:
             self._begun = newest
@@ -157,7 +156,6 @@ Later = Callable[[Callable[[], object]], object]
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
 _MANY = 500
-_RECENT_COVERAGE = timedelta(seconds=5)
 _LONGEST = timedelta(seconds=15)
 """For so long the coverage of before is shown while it is found again."""
 LATE = translatable("its evaluation is late")
@@ -235,7 +233,7 @@ class RecentCoverage:
         if self._found is None:
             return find_again()
         at, coverage, versions = self._found
-        if timedelta(0) <= now - at < _RECENT_COVERAGE:
+        if timedelta(0) <= now - at < timedelta(seconds=5):
             return coverage
         is_on_time = coverage.on_time_until is None or now <= coverage.on_time_until
         if at <= now and is_on_time and states.versions() == versions:
@@ -292,16 +290,14 @@ def find_gaps(
             reason = translatable("it was never evaluated")
         rows_by_gap.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state & ~is_new), suspects)
-    until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
     gaps = [
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in rows_by_gap.items()
     ]
-    ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
     without_gap = np.concatenate([last_on_time[~is_late & ~is_new], last_new[is_new]])
     return EvaluationCoverage(
-        until,
-        tuple(ordered),
+        from_millis(int(table.watermark[on_time].min())) if len(on_time) else None,
+        tuple(sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))),
         from_millis(int(without_gap.min())) if len(without_gap) else None,
         {
             targets[row].definition: timedelta(milliseconds=targets[row].every)

@@ -141,14 +141,13 @@ def report_miss(
     stored = platform.misses.append(
         ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at)
     )
-    why = stored.comment
     platform.audit.add(
         stored.actor,
         template("miss reported"),
         f"{name} on {asset}",
         stored.at,
         after=missed_at.isoformat(),
-        why=why,
+        why=stored.comment,
     )
     return stored
 

@@ -228,9 +228,8 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
     def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
         if episode.assigned_to == to:
             return episode
-        after = replace(episode, assigned_to=to)
         reason = translatable("to {person}", person=to)
-        return after.with_transition("assigned", at, reason, actor.name)
+        return replace(episode, assigned_to=to).with_transition("assigned", at, reason, actor.name)
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
@@ -310,7 +309,6 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
 
 
 BEGUN = template("muted")
-PROLONGED = template("mute prolonged")
 _START: Mapping[MuteKind, Action] = {
     "plain": "mute", "maintenance": "mute", "out_of_service": "take_out_of_service",
 }  # fmt: skip
@@ -381,8 +379,7 @@ def end_mute(platform: MutingPorts, id: str, actor: Actor, now: datetime, reason
     permit(_END[mute.kind], actor.role)
     while mute.phase(now) != "over":
         why = " ".join(reason.split()) or translatable("ended by an operator")
-        over = record_end(platform, mute, now, actor.name, why)
-        mute = over or find_mute(platform, id)
+        mute = record_end(platform, mute, now, actor.name, why) or find_mute(platform, id)
     tend_mutes(platform, now)
     return mute
 
@@ -405,7 +402,7 @@ def prolong_mute(
         if platform.mutes.replace(longer):
             platform.audit.add(
                 actor.name,
-                PROLONGED,
+                template("mute prolonged"),
                 audit_subject(mute),
                 now,
                 _audited_mute(mute),
@@ -478,12 +475,11 @@ def _require_known(
         _require_definition(platform, matcher.definition, matcher.asset)
     types = [event_type.name for event_type in platform.assets.event_types()]
     if event is not None and event.type not in types:
-        near = ", ".join(close_names(event.type, types) or types[:10])
         raise NotFound(
             translatable(
                 "there is no event type “{name}”; known: {known}",
                 name=event.type,
-                known=near or "-",
+                known=", ".join(close_names(event.type, types) or types[:10]) or "-",
             )
         )
     for name in sorted(notified - platform.channels.keys()):
@@ -553,7 +549,6 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
             f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
         )
     stored = platform.feedback.append(feedback, once)
-    why = stored.comment or stored.action or ""
     earlier = [
         previous
         for previous in platform.feedback.for_episode(stored.episode)
@@ -566,7 +561,7 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
         stored.at,
         _audited_feedback(earlier[-1]) if earlier else None,
         _audited_feedback(stored),
-        why,
+        stored.comment or stored.action or "",
     )
     update(
         platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored)

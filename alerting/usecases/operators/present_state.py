@@ -391,6 +391,5 @@ def _gaps_within(
 def experience_of(episodes: Episodes, episode: Episode) -> Experience:
     """Return the earlier episodes most similar to one, of the newest hundred of its definition, and
     what was done about them."""
-    before = (episode.raised_at, episode.id)
-    earlier = episodes.find(episode.definition, limit=100, before=before)
+    earlier = episodes.find(episode.definition, limit=100, before=(episode.raised_at, episode.id))
     return summarise(find_similar(episode, earlier))

@@ -59,11 +59,9 @@ _FARTHEST = 2.0  # deviations of daily levels beyond the farthest day of the tra
 _UNSEEN_HOURS = 0.25  # share
 _UNSEEN_TEXTS = 0.05  # share
 _MOST_READINGS = 500_000  # that are not rolled up
-_MOST_VARIABLES = 200
 _BINS = 10
 _MOST_NAMED = 3
 _LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
-_VALUE = template("{variable} ({level} instead of {low} to {high})")
 _ADVICE = template(
     "Look at the sensor; if the line stays like this, train again, else mark the time as not to be "
     "learned from."
@@ -172,8 +170,7 @@ def find_moved(
     )
     labelled = labelled_intervals(platform, definition, [asset], as_of)
     left_out = [*suppressed.get(asset.name, ()), *labelled.get(asset.name, ())]
-    seen = definition.variables_evaluated(asset)
-    names = sorted(seen & asset.variables.keys())[:_MOST_VARIABLES]
+    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())[:200]
     numbers = [name for name in names if asset.variables[name].type != "category"]
     trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
     newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)
@@ -225,8 +222,7 @@ def compare_texts(
         return None
     texts = sorted({*before, *recent})
     old = np.searchsorted(texts, list(before))
-    new = np.searchsorted(texts, list(recent))
-    psi = _psi(old, new, np.arange(1, len(texts)))
+    psi = _psi(old, np.searchsorted(texts, list(recent)), np.arange(1, len(texts)))
     unseen = 1 - sum(text in {*before} for text in recent) / len(recent)
     return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
 
@@ -278,7 +274,7 @@ def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
         variable.variable
         if variable.level is None
         else translatable(
-            _VALUE,
+            template("{variable} ({level} instead of {low} to {high})"),
             variable=variable.variable,
             level=Styled(variable.level, ".4g"),
             low=Styled(variable.low, ".4g"),

@@ -250,11 +250,10 @@ class PredictionBatch:
             if evaluated.history is None
             else self._kind.details(asset, evaluated.history, scored, shared)
         )
-        ahead = tuple(PredictedValue(*value) for value in details.forecast)
         prediction = replace(
             prediction,
             contributions=details.contributions,
-            forecast=ahead,
+            forecast=tuple(PredictedValue(*value) for value in details.forecast),
             remaining_life=scored.lives[-1] if scored.lives else None,
         )
         if not scored.has_alarm:

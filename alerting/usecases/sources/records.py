@@ -339,8 +339,7 @@ class _Delivery:
         name = variable_name(title)
         if self.source.delivers == "events" or (derived := derive_name(title)) == name:
             return name
-        is_shared = self._titles.get(derived, title) != title
-        return column_name(title, self._units, is_shared=is_shared)
+        return column_name(title, self._units, is_shared=self._titles.get(derived, title) != title)
 
     @cached_property
     def _units(self) -> Units:
@@ -525,8 +524,7 @@ def read_readings(
     that the rows may declare; None for no bound.
     """
     delivery = _Delivery(assets, source, zone, by, headroom)
-    heads = delivery.heads(records)
-    readings = [row for _, row in delivery.each(heads, delivery.reading)]
+    readings = [row for _, row in delivery.each(delivery.heads(records), delivery.reading)]
     changed = [columns.changed() for columns in delivery.by_asset.values() if columns.added]
     return Declared(
         *delivery.refusals(),

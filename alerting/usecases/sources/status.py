@@ -296,11 +296,10 @@ def asset_freshness(
                 if now - newest[asset.name].ts > platform.health_limits.source_stale
                 else ()
             )
-            line = _line(asset.name, parents)
             fresh.append(
                 AssetFreshness(
                     asset.name,
-                    line,
+                    _line(asset.name, parents),
                     newest[asset.name],
                     min(
                         (v.sampling for v in asset.variables.values() if v.sampling is not None),

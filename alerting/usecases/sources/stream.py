@@ -348,9 +348,8 @@ def retry_dead(
         if is_stored:
             plant.dead_messages.remove_dead([letter.id])
             stored += 1
-    before = {"dead": tried}
     after = {"dead": tried - stored, "stored": stored}
-    plant.audit.add(actor, "dead messages tried again", name, now, before, after)
+    plant.audit.add(actor, "dead messages tried again", name, now, {"dead": tried}, after)
     return StreamCount(tried, stored, tried - stored)
 
 

@@ -92,7 +92,6 @@ from alerting.usecases.training.run_files import (
 )
 
 _log = id_logger(__name__)
-_MOST_IMPORTANT = 20
 
 
 @dataclass(frozen=True)
@@ -338,8 +337,7 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    stored = platform.runs.files(run.id, DATASET)[PROFILE]
-    composition = DatasetProfile.model_validate_json(stored)
+    composition = DatasetProfile.model_validate_json(platform.runs.files(run.id, DATASET)[PROFILE])
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
@@ -417,7 +415,7 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     if it was not measured, or if the refitted champion goes into service instead."""
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
-    ranked = dict(list(challenger.evidence.importance.items())[:_MOST_IMPORTANT])
+    ranked = dict(list(challenger.evidence.importance.items())[:20])
     return {"importance": {"rows": len(challenger.evidence.shap.shares), "variables": ranked}}
 
 
@@ -504,10 +502,9 @@ def _charts(
     evidence: ChallengerEvidence | ValueEvidence,
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves and of its shares (SHAP)."""
-    assets = matching_assets(definition, platform.assets.all())
     names = {
         name: variable.title
-        for asset in assets
+        for asset in matching_assets(definition, platform.assets.all())
         for name, variable in asset.variables.items()
         if variable.title
     }

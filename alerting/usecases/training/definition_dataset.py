@@ -144,14 +144,13 @@ def dataset_at(
     ):
         derived = derive_at(definition, histories, as_of)  # rows are left out by their windows
     stated = definition if derived is None else derived.fill(definition)
-    suppressed = suppressed_at(platform, stated, as_of)
     return build_dataset(
         definition,
         revision.number,
         histories,
         as_of,
         feedback,
-        suppressed,
+        suppressed_at(platform, stated, as_of),
         limits.max_rows,
         limits.memory_bytes,
         plan,

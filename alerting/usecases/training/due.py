@@ -168,14 +168,13 @@ def begin_training(
     failures = before.failures if before and before.revision == revision.number else 0
     if before is None or before.run != run:
         attempts += 1
-    now = platform.clock.now()
     run = run or DueTraining(revision.name, question, attempts).run
     training = Training(
         revision.name,
         question,
         run,
         revision.number,
-        now,
+        platform.clock.now(),
         attempts=attempts,
         failures=failures,
         process=process,

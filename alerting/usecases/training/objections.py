@@ -45,7 +45,6 @@ def object_to_threshold(
     is_out_of_fold = choice.period != VALIDATION
     is_untested = validation is not None and not validation.problems
     first = chance if is_first else None
-    by_chance = {} if first is None else first.facts
     finds_none = bool(validation and validation.problems and not validation.problems_found)
     unconfirmed = first is not None and first.together is not None and not first.is_confirmed
     objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
@@ -54,7 +53,7 @@ def object_to_threshold(
         ("nothing_to_find", is_untested and not choice.finds, {}),
         ("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows),
         ("finds_nothing", not choice.finds, of_rows),
-        ("found_by_chance", unconfirmed, by_chance),
+        ("found_by_chance", unconfirmed, {} if first is None else first.facts),
         ("none_of_few_found", finds_none, few),
         ("chosen_out_of_fold", is_out_of_fold and not choice.is_fixed, of_rows),
     )

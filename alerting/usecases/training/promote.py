@@ -404,11 +404,10 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
             else f"it is a {newest.definition.kind} definition, which has no model"
         )
     try:
-        unfinished = unfinished_training(platform, name, {d.run_id for d in made})
         return history | {
             "versions": registered_versions(platform.models, name),
             "training": last_training(platform.runs, platform.models, name, made),
-            "unfinished": unfinished,
+            "unfinished": unfinished_training(platform, name, {d.run_id for d in made}),
         }
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}

@@ -34,10 +34,6 @@ from alerting.usecases.model_registry import ModelEvidence, load_evidence
 from alerting.usecases.training.due import ABANDONED_AFTER, describe_step, newest_trainings
 from alerting.usecases.training.promote import model_history, promote_run
 
-_LEAST_BEGINNING = 4
-
-
-REQUESTED = template("training requested")
 CANCELLED = template("training cancelled")
 
 
@@ -148,7 +144,7 @@ def request_training(
         newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now
     )
     if platform.trainings.end(requested):
-        platform.audit.add(actor, REQUESTED, name, now, why=reason)
+        platform.audit.add(actor, template("training requested"), name, now, why=reason)
         return requested
     return newest_training(platform, revision)
 
@@ -161,8 +157,7 @@ def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str)
     """
     if not reason.strip():
         raise UserError(translatable("a cancelled training needs a reason: write one"))
-    revision = require_trained(platform, name)
-    newest = newest_training(platform, revision)
+    newest = newest_training(platform, require_trained(platform, name))
     now = platform.clock.now()
     if newest is None or not (newest.requested_by or is_under_way(newest, now)):
         raise Conflicting(
@@ -234,7 +229,7 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     waiting = _find_waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     runs = {*waiting, *(() if named else _decided_and_open(platform))}
-    begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
+    begins = sorted(run for run in runs if len(text) >= 4 and run.startswith(text))
     matching = named or [run for run in begins if run == text] or begins
     if len(matching) == 1:
         return matching[0]

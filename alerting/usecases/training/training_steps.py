@@ -98,9 +98,8 @@ def train(
         progress("comparing", len(families), len(families))
         compare_run(platform, run_id, dataset)
     except BaseException as fault:
-        training = read_run(platform.runs, run_id).training
         reason = reason_of(fault, name) if isinstance(fault, Exception) else INTERRUPTED
-        end_run(platform, name, training, reason)
+        end_run(platform, name, read_run(platform.runs, run_id).training, reason)
         raise
     return promote_run(platform, run_id)
 
@@ -300,13 +299,12 @@ def _estimate_model(
         "left_out": estimated.left_out,
         "tables": [table._asdict() for table in estimated.tables],
     }
-    files = {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()}
     return _Fitted(
         EstimateSummary(family=family, used=estimated.used, notes=estimated.notes),
         "\n\n".join(estimated.notes),
         estimated.params,
         {**estimated.metrics, "used": float(estimated.used)},
-        files,
+        {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()},
     )
 
 
@@ -325,10 +323,9 @@ def _champion_params(
         return None
     models = platform.models
     try:
-        searches = platform.runs.searches(search_run(models.version_tags(run.name, version)))
         fitted = [
             search.id
-            for search in searches
+            for search in platform.runs.searches(search_run(models.version_tags(run.name, version)))
             if search.tags.get("fitted") == "true" and search.tags.get("family") == family
         ]
         files = platform.runs.files(fitted[0], CANDIDATE) if fitted else None
