@@ -222,7 +222,7 @@ def advance_part(
     after = replace(before, steps=[*before.steps], raises=dict(before.raises))
     for step in steps:
         if evidence_at is None or step.kind == "closed" or step.cause == UNKNOWN:
-            after.add_step(step, part, translatable("the model gives no value"))
+            after.add_step(step, part, _NO_VALUE)
             continue
         evidence = evidence_at(step.at)
         made = evidence.evaluation
@@ -239,6 +239,7 @@ LEAST_ALLOWED = 0.5
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
+_NO_VALUE = translatable("the model gives no value")
 _UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
 _AT_ONCE = timedelta(days=1)
 _GAP = 10  # times the distance that nearly all values of a variable do not exceed

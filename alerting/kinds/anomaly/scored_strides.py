@@ -183,6 +183,7 @@ def number(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
+_SOMETHING = template("The readings together are unlike normal operation")
 _NEVER_SEEN = template(
     "{category} {value}: no or too little normal operation of its own, compared with all normal "
     "operation together"
@@ -199,7 +200,7 @@ def anomaly_message(asset: Asset, variables: Sequence[Responsible], compared: st
     text = (
         translatable(_SENSOR, **comparison(asset, variables[0].strongest))
         if variables
-        else translatable(template("The readings together are unlike normal operation"))
+        else translatable(_SOMETHING)
     )
     return translatable("{text} ({compared})", text=text, compared=compared) if compared else text
 
@@ -217,6 +218,7 @@ def compared_with(by: str, category: str | None, named: str | None) -> str:
     return translatable(_NEVER_SEEN, category=name, value=named)
 
 
+_SUPPRESSED = translatable("suppressed, or its windows reach into a suppressed time")
 _FEW_VALUES = translatable("fewer than half of the variables have a value in the last windows")
 THRESHOLD = 1.0
 _SHOWN = 3
@@ -340,7 +342,7 @@ def _score(
             duration=format_duration(fitted.plan.lookback),
         )
     score[muted] = np.nan
-    unknown[muted] = translatable("suppressed, or its windows reach into a suppressed time")
+    unknown[muted] = _SUPPRESSED
     learned = at <= cutoff
     score[learned] = np.nan
     unknown[learned] = translatable(

@@ -309,6 +309,7 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
 
 
 BEGUN = template("muted")
+PROLONGED = template("mute prolonged")
 _START: Mapping[MuteKind, Action] = {
     "plain": "mute", "maintenance": "mute", "out_of_service": "take_out_of_service",
 }  # fmt: skip
@@ -402,7 +403,7 @@ def prolong_mute(
         if platform.mutes.replace(longer):
             platform.audit.add(
                 actor.name,
-                template("mute prolonged"),
+                PROLONGED,
                 audit_subject(mute),
                 now,
                 _audited_mute(mute),

@@ -62,6 +62,7 @@ _MOST_READINGS = 500_000  # that are not rolled up
 _BINS = 10
 _MOST_NAMED = 3
 _LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
+_VALUE = template("{variable} ({level} instead of {low} to {high})")
 _ADVICE = template(
     "Look at the sensor; if the line stays like this, train again, else mark the time as not to be "
     "learned from."
@@ -274,7 +275,7 @@ def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
         variable.variable
         if variable.level is None
         else translatable(
-            template("{variable} ({level} instead of {low} to {high})"),
+            _VALUE,
             variable=variable.variable,
             level=Styled(variable.level, ".4g"),
             low=Styled(variable.low, ".4g"),

@@ -34,6 +34,7 @@ from alerting.usecases.model_registry import ModelEvidence, load_evidence
 from alerting.usecases.training.due import ABANDONED_AFTER, describe_step, newest_trainings
 from alerting.usecases.training.promote import model_history, promote_run
 
+REQUESTED = template("training requested")
 CANCELLED = template("training cancelled")
 
 
@@ -144,7 +145,7 @@ def request_training(
         newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now
     )
     if platform.trainings.end(requested):
-        platform.audit.add(actor, template("training requested"), name, now, why=reason)
+        platform.audit.add(actor, REQUESTED, name, now, why=reason)
         return requested
     return newest_training(platform, revision)
 
