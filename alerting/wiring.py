@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from alerting.usecases.sink_delivery import OpenSink
     from alerting.usecases.sources.poll import Readers
 
+HEALTH_TIMEOUT_S = 1.0
+LINKS_LAST = timedelta(hours=24)
 MLFLOW_USER = "alerting"
 MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
@@ -284,7 +286,7 @@ def running_mlflow(settings: Settings) -> str | None:
     import httpx
 
     try:
-        answer = httpx.get(f"{up.mlflow_uri}/health", timeout=1.0, trust_env=False)
+        answer = httpx.get(f"{up.mlflow_uri}/health", timeout=HEALTH_TIMEOUT_S, trust_env=False)
     except httpx.HTTPError:
         return None
     return up.mlflow_uri if answer.is_success else None
@@ -363,4 +365,4 @@ def _links(settings: Settings, database: "MongoDatabase") -> Links:
 
     delivery = settings.delivery
     key = cache(partial(_link_key, settings, database))
-    return SignedLinks(key, delivery.public_url or settings.api_address, timedelta(hours=24))
+    return SignedLinks(key, delivery.public_url or settings.api_address, LINKS_LAST)

@@ -13,6 +13,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Grant, Purpose, seal, unseal
 from alerting.ports import MessageLink
 
+PASSES = 4
 MEMORY_KIB = 64 * 1024
 MOST_AT_ONCE = 4
 """Checks at the same time, each of which takes `MEMORY_KIB` of memory; further ones wait."""
@@ -21,7 +22,7 @@ MOST_AT_ONCE = 4
 class Argon2Passwords:
     """Port `Passwords`: a check takes about a quarter of a second and 64 MiB."""
 
-    def __init__(self, passes: int = 4, memory_kib: int = MEMORY_KIB) -> None:
+    def __init__(self, passes: int = PASSES, memory_kib: int = MEMORY_KIB) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._turn = BoundedSemaphore(MOST_AT_ONCE)
         self._of_no_account = ""

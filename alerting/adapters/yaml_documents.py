@@ -13,6 +13,7 @@ from alerting.definitions.wording.language import ENGLISH
 _LARGEST_FILE = 50_000_000
 _DEEPEST = 50
 _TOO_DEEP = f"is nested too deeply; at most {_DEEPEST} levels are allowed"
+_MOST_NODES = 3_000_000
 _MOST_DIGITS = 30
 _INT = "tag:yaml.org,2002:int"
 _RESERVED = "a text that begins with {character} must be in quotes"
@@ -71,7 +72,7 @@ def _suggest_files(file: Path) -> str:
     return f"; did you mean {' or '.join(str(stems[stem]) for stem in close)}?" if close else ""
 
 
-def parse_yaml(text: str, origin: str, most_nodes: int = 3_000_000) -> list[Any]:
+def parse_yaml(text: str, origin: str, most_nodes: int = _MOST_NODES) -> list[Any]:
     """Return every document of a text except empty ones.
 
     Raises UserError for repeated keys, more than 50 levels, aliases that expand to more than

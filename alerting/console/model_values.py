@@ -316,6 +316,7 @@ def _summary(decision: DecisionRecord) -> str:
 
 MOST_ASSETS = 4
 _MOST_SAMPLES = 60  # in a chart
+_GRADED = timedelta(days=28)
 _MOST_VALUES = 5_000  # of one asset that are read for a page
 _LISTED = 8  # samples in the table
 
@@ -328,7 +329,7 @@ def value_shapes(
     if not isinstance(definition, TrainedDefinition) or definition.must_know is None:
         return []
     now = platform.clock.now()
-    start = now - min(timedelta(days=28), _MOST_VALUES * definition.stride)
+    start = now - min(_GRADED, _MOST_VALUES * definition.stride)
     shapes = []
     for asset in matching_assets(definition, assets)[:MOST_ASSETS]:
         served = load_served_values(

@@ -104,6 +104,7 @@ __all__ = [
 
 LAST_NUMBER = 10**9  # of a revision
 STORED = "stored"  # in the context of a validation: the document is that of a stored revision
+LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by default
 _NIGHT_MINUTES = 6 * 60
 
 
@@ -380,7 +381,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     @property
     def longest_alarm(self) -> timedelta:
         """Return the longest time for which an alarm lasts if its problem does not come."""
-        return self.longest_time or 4 * self.horizon
+        return self.longest_time or LONGEST_HORIZONS * self.horizon
 
     @property
     def longest_window(self) -> timedelta:

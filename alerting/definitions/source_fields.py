@@ -24,6 +24,7 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 SourceState = Literal["active", "paused", "retired"]
+QualityCodes = Literal["opc-ua", "opc-da", "siemens", "flag"]
 _PARTS = re.compile(r"(.*(?:\[\]|\{\}))(?:\.(.*))?", re.DOTALL)
 _FOREIGN_PATH = re.compile(r"^\$\.|\[(?:\d+|\*)\]")  # of JSONPath
 
@@ -146,7 +147,7 @@ class SourceFields(Closed):
             "OPC UA or OPC DA."
         ),
     )
-    quality_codes: Literal["opc-ua", "opc-da", "siemens", "flag"] | None = Field(
+    quality_codes: QualityCodes | None = Field(
         None,
         description=(
             "Kind of numeric codes of quality, where they are ambiguous. siemens: 0 bad, 1 "

@@ -23,6 +23,7 @@ from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_
 from alerting.readings.variable_series import Flags, Numbers, Positions
 
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
+CLEAR_STRIDES = 2
 
 RISK_HIGH = translatable("the risk is at or above the threshold")
 RISK_LOW = translatable("the risk is low again")
@@ -97,7 +98,7 @@ class Course(NamedTuple):
 def alarm_end_of(definition: TrainedDefinition, stride: timedelta) -> AlarmEnd:
     """Return how long the alarms of a definition last, as written or by default. `stride`: the
     stride in force."""
-    clear_for = 2 * stride if definition.clear_for is None else definition.clear_for
+    clear_for = CLEAR_STRIDES * stride if definition.clear_for is None else definition.clear_for
     return AlarmEnd(
         definition.clear_at, duration_millis(clear_for), duration_millis(definition.longest_alarm)
     )

@@ -190,6 +190,7 @@ def score_matrix(model: TrainedModel, matrix: Floats, at: Millis, with_twins: bo
     return ModelScores(score, twin)
 
 
+_MOST_EXPLAINED = 100
 _MOMENT = timedelta(milliseconds=1)
 
 
@@ -214,7 +215,7 @@ class SharedInputs:
         self._are_alike = False
         self._fetched: dict[str, AssetInputs] = {}
         self._inputs = AssetInputs("")
-        self._explained: Cache[tuple[Any, ...], Any] = Cache(100)
+        self._explained: Cache[tuple[Any, ...], Any] = Cache(_MOST_EXPLAINED)
 
     def expect(self, assets: Iterable[Asset], until: datetime, are_alike: bool = False) -> None:
         """Prepare for evaluations on these assets, in this order, of instants up to `until`: spans

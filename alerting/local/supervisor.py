@@ -30,6 +30,8 @@ import psutil
 LOOK_EVERY_S = 0.1
 LOOK_AT_REST_S = 5.0
 """When all parts run: the end of a process, and a signal, are seen at once even so."""
+HEALTHY_AFTER_S = 60.0
+KILL_WITHIN_S = 10.0
 ATTEMPTS_AT_START = 3
 
 
@@ -197,7 +199,7 @@ class Supervisor:
         service.ever_ready = True
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
-        healthy = service.ready and now - service.started >= 60.0
+        healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
         service.process = None
         service.ready = False
         if service.part.once and code == 0:
@@ -451,7 +453,7 @@ def reap_orphans(supervised: set[int]) -> list[psutil.Process]:
 
 def kill_descendants() -> None:
     """Kill everything below this process, including what appears meanwhile, and collect it."""
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + KILL_WITHIN_S
     while (processes := descendants(os.getpid())) and time.monotonic() < deadline:
         kill(processes)
         psutil.wait_procs(processes, timeout=0.1)

@@ -434,6 +434,7 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
 
 SANDBOX = "sandbox"
 """Id of a sandbox such as a backtest; its log lines have the level debug."""
+_LONGEST_ID = 200
 _OF_LOGGING = frozenset({"exc_info", "stack_info", "stacklevel", "extra"})
 _NO_IDS: Mapping[str, str] = MappingProxyType({})
 _ids: ContextVar[Mapping[str, str]] = ContextVar("alerting_log_ids", default=_NO_IDS)
@@ -490,4 +491,6 @@ def current_ids() -> Mapping[str, str]:
 
 
 def _as_text(ids: Mapping[str, object]) -> dict[str, str]:
-    return {key: clean_line(str(value))[:200] for key, value in ids.items() if value is not None}
+    return {
+        key: clean_line(str(value))[:_LONGEST_ID] for key, value in ids.items() if value is not None
+    }

@@ -176,6 +176,7 @@ _FACTORS = {"k": 3, "K": 3, "Tsd": 3, "M": 6, "Mil": 6, "Mio": 6, "G": 9, "Bil":
     "T": 12, "Tri": 12
 }  # fmt: skip
 _MOSTLY = 0.8
+_VARIED = 10
 
 
 @dataclass(frozen=True)
@@ -421,4 +422,4 @@ def _is_unit(written: Collection[_Written]) -> bool:
     is_spaced = all(cell.is_spaced for cell in written)
     if all(unit_parts(normalize_unit(cell.suffix)) for cell in written):
         return is_spaced or not all(re.fullmatch("[A-UX-Z]", cell.suffix) for cell in written)
-    return is_spaced and len(written) >= 10
+    return is_spaced and len(written) >= _VARIED

@@ -51,6 +51,7 @@ _TRENDS = (
     template("{name} falling by {rate} over {window} (usual: {usual}), {effect}"),
     template("{name} rising by {rate} over {window} (usual: {usual}), {effect}"),
 )
+WITHIN_NORMAL = 0.99  # of normal rows that are less unusual
 _NOTICEABLE = 0.05  # of the usual range
 NAMED = 4  # variables of a group; more are counted
 
@@ -117,7 +118,7 @@ def describe_safety(safety: Safety) -> str:
 
 def is_within_normal(unusual: float | None) -> bool:
     """Return whether settings are known to be no more unusual than normal operation."""
-    return unusual is not None and unusual <= 0.99
+    return unusual is not None and unusual <= WITHIN_NORMAL
 
 
 def describe_unusual(unusual: float | None) -> Translatable:

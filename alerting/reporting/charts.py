@@ -57,6 +57,7 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_TOP = 26.0
 _GAP = 10.0
 _LINE = 14.0  # height of a line of text
 ROW = 22.0
@@ -489,7 +490,7 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
             taken = tuple(text_y for _, _, text_y, _ in below.placed_levels())
             placed.append((replace(plot, taken=taken), height))
             continue
-        top += 26.0 if plot.title else 6.0
+        top += _TOP if plot.title else 6.0
         drawn = _with_names_above(plot) if plot.named_rows else plot
         placed.append((drawn, top))
         top += drawn.height + plot.axis_height() + _GAP

@@ -39,6 +39,7 @@ _NOT_WRITABLE = {
 }
 
 Database = Literal["embedded", "named"]
+LEAST_KEY = 32  # characters
 
 
 def find_home(environ: Mapping[str, str], folder: Path, last: bool = True) -> Path:
@@ -261,7 +262,7 @@ def read_key(path: Path, variable: str) -> bytes:
 
 def _long_enough(path: Path, text: str) -> bytes:
     key = text.strip().encode()
-    if len(key) < 32:
+    if len(key) < LEAST_KEY:
         raise UserError(
             f"{path} is too short for a key: delete it, and the next start makes a new one"
         )

@@ -495,6 +495,7 @@ _PIPELINE: list[Document] = [
         }
     },
 ]
+_GATHER_S = 0.05
 
 
 class ChangeFeed:
@@ -538,7 +539,7 @@ class ChangeReader:
         # more follow in the next answer
         while len(changes) < 2000 and (change := self._stream.try_next()) is not None:
             changes += _live_changes(change)
-            until = until or monotonic() + 0.05
+            until = until or monotonic() + _GATHER_S
             if monotonic() >= until:
                 break
         if changes:

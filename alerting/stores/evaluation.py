@@ -88,6 +88,7 @@ _STORED_PLAN: list[Document] = [
         }
     },
 ]
+_SALT = str(_PLAN_FORMAT).encode()
 _MADE_OF = "made_of"  # the document with what `find_edits` needs
 _REVISIONS = b"\x10revisions\0"  # first field of the document that counts them
 _PROMOTIONS = b"\x10promotions\0"
@@ -220,7 +221,7 @@ class MongoEvaluationPlans:
 
 
 def _hash_of(documents: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(documents, digest_size=_HASH, salt=str(_PLAN_FORMAT).encode()).digest()
+    return hashlib.blake2b(documents, digest_size=_HASH, salt=_SALT).digest()
 
 
 def _edited_names(

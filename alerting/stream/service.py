@@ -394,6 +394,7 @@ class StreamService:
 
 
 Opened = Callable[[], AbstractContextManager[Platform]]
+_SWITCH_S = 0.0005
 
 
 def run(
@@ -479,7 +480,7 @@ def interpreter_for_messages() -> Iterator[None]:
     waits for its turn while another thread computes.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(_SWITCH_S)
     gc.freeze()
     gc.set_threshold(100_000)  # messages make many objects, and little garbage
     try:

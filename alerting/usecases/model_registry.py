@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from alerting.learning.features.set_point_effects import SetPointEffects
     from alerting.learning.models.trained import TrainedModel
 
+_KEYED = "hmac-sha256"
 _log = id_logger(__name__)
 EVIDENCE = "evidence"
 _MOST_BYTES = 1 << 20  # of one file
@@ -103,7 +104,7 @@ def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
 
 def _method(key: bytes) -> str:
     """Return the hash method, with a name of its key, so that a lost key is detected."""
-    return f"hmac-sha256/{hashlib.sha256(key).hexdigest()[:8]}" if key else "sha256"
+    return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else "sha256"
 
 
 def _hash(definition: str, name: str, data: bytes, key: bytes) -> str:

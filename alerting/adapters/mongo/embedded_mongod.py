@@ -67,6 +67,7 @@ if libraries:
     os.environ["LD_LIBRARY_PATH"] = libraries
 os.execv(sys.argv[5], sys.argv[5:])
 """
+_LAST_BREATH_S = 2.0
 
 
 def find_mongod() -> Path:
@@ -267,7 +268,7 @@ class EmbeddedMongod:
             time.sleep(_POLL_S)
 
     def _check_port(self) -> None:
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + _LAST_BREATH_S
         while not is_free(self.port):
             if time.monotonic() > deadline:
                 raise UserError(self._port_in_use())
@@ -332,6 +333,7 @@ def _ensure_membership(client: Client, port: int) -> None:
 
 
 _FULL_DISK = 32 << 20  # bytes; with less free space the server cannot even complete its log
+_END_OF_LOG_BYTES = 200_000
 
 
 def cause(log: Path, folder: Path) -> str | None:
@@ -403,7 +405,7 @@ def _last_start(log: Path) -> str:
     """Return the log since the last start; only its errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 200_000))
+            file.seek(max(0, log.stat().st_size - _END_OF_LOG_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
@@ -427,6 +429,8 @@ PACKAGES = {  # of Debian and Ubuntu, by the library that they bring
     "liblzma.so.5": "liblzma5",
     "libgcc_s.so.1": "libgcc-s1",
 }
+_LINKS = "libraries"
+_LINKER_PATIENCE_S = 30.0
 
 
 def library_path(binary: Path, folder: Path) -> str:
@@ -439,7 +443,7 @@ def library_path(binary: Path, folder: Path) -> str:
     path = os.environ.get("LD_LIBRARY_PATH", "")
     missing = missing_libraries(binary, path)
     if LIBCURL in missing and (wheel := libcurl_of_wheel()) is not None:
-        path = ":".join(filter(None, [_link_libcurl(wheel, folder / "libraries"), path]))
+        path = ":".join(filter(None, [_link_libcurl(wheel, folder / _LINKS), path]))
         missing = missing_libraries(binary, path)
     if missing:
         packages = " ".join(sorted({PACKAGES.get(name, name) for name in missing}))
@@ -459,7 +463,7 @@ def missing_libraries(binary: Path, path: str) -> list[str]:
         env={"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path},
         capture_output=True,
         text=True,
-        timeout=30.0,
+        timeout=_LINKER_PATIENCE_S,
         check=False,
     ).stdout
     return sorted(

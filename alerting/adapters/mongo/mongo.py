@@ -83,6 +83,7 @@ from alerting.stores.reports import Backtests, Reports
 from alerting.stores.states import MongoCheckpoints, MongoStates
 
 TIMEOUT_S = 3.0
+_ASKED_EVERY_MS = 1000
 KEYS_NOT_LOADED = 211
 """Code of the answer of a restarted server to clients of earlier connections, until it has loaded
 its keys."""
@@ -205,7 +206,7 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
             connectTimeoutMS=int(min(timeout, TIMEOUT_S) * 1000),
             # a server that is silent for this and connectTimeoutMS ends each operation; one that
             # answers ends none, however long it lasts
-            heartbeatFrequencyMS=1000,
+            heartbeatFrequencyMS=_ASKED_EVERY_MS,
             appname="alerting",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:

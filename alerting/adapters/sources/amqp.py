@@ -26,6 +26,7 @@ PORTS = {"amqp": 5672, "amqps": 5671}
 _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 _TRIED = 10  # messages shown in a trial
+_SHORT_WAIT_S = 0.01
 
 
 def open_stream(
@@ -85,7 +86,7 @@ class AmqpClient:
         While messages are being stored the wait is short, so that they are acknowledged soon: the
         broker may be waiting for that.
         """
-        self._connection.process_data_events(0.01 if self._unacknowledged else WAIT_S)
+        self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
         before = 0
         while before < len(self._received) < most and self._bytes < _AT_ONCE:
             before = len(self._received)

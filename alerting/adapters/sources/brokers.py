@@ -117,7 +117,9 @@ _FIRST_WAIT_S = 0.5
 _MOST_REASONS = 100
 _TOO_MANY = f"more than {MOST_WAITING} values waited to be stored"
 _MILLISECOND = timedelta(milliseconds=1)
+_LONGEST_WAIT_S = 30.0
 _GOOD_S = 60.0  # after which a connection was a good one
+_CLOSE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -328,7 +330,7 @@ class ThreadedStream:
     def close(self) -> None:
         """Acknowledge stored messages, and disconnect; the broker keeps the other messages."""
         self._closed.set()
-        self._thread.join(10.0)
+        self._thread.join(_CLOSE_S)
 
     def _run(self) -> None:
         wait = _FIRST_WAIT_S
@@ -347,7 +349,7 @@ class ThreadedStream:
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
-                wait = min(2 * wait, 30.0)
+                wait = min(2 * wait, _LONGEST_WAIT_S)
 
     def _serve_connection(self) -> None:
         with _faults_of_the_broker():

@@ -17,6 +17,8 @@ from alerting.ports import Clock, PollReader, SourcePorts
 from alerting.stores.database.transactions_and_leases import Leases
 from alerting.usecases.sources.poll import Polled, Readers, poll
 
+_RENEW_S = LEASE_LASTS.total_seconds() / 3
+
 
 def poll_claimed(
     plant: SourcePorts,
@@ -58,6 +60,6 @@ def _claim_source(plant: SourcePorts, name: str, by: PollReader, clock: Clock) -
 
 
 def _renew(leases: Leases, name: str, token: str, ended: Event) -> None:
-    while not ended.wait(LEASE_LASTS.total_seconds() / 3):
+    while not ended.wait(_RENEW_S):
         with suppress(Exception):  # the database is away: the next renewal tries again
             leases.claim(name, token)

@@ -29,7 +29,9 @@ from alerting.definitions.source_fields import MqttSource
 
 _TRIED = 10
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_SESSION_S = 7 * 24 * 3600
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
+_AT_ONCE_BYTES = 1 << 18
 
 
 def new_client(
@@ -88,7 +90,7 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self.pending():
-            self._in = self._socket.recv(1 << 18)
+            self._in = self._socket.recv(_AT_ONCE_BYTES)
             self._at = 0
         piece = self._in[self._at : self._at + size]
         self._at += len(piece)
@@ -160,7 +162,7 @@ class MqttClient:
         client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = 0 if is_trial else 7 * 24 * 3600
+        session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
         session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
         client.connect(host, port, keepalive=30, clean_start=is_trial, properties=session)

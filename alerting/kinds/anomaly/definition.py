@@ -22,6 +22,7 @@ Statistic = Literal["mean", "std", "min", "max", "slope"]
 USUAL_STATISTICS: tuple[Statistic, ...] = ("mean", "std")
 DETECTOR = "detector"
 _DAY = timedelta(days=1)
+_USUAL_FALSE_ALARMS = 1.0
 
 
 class ScoreEscalation(Closed):
@@ -199,7 +200,7 @@ class AnomalyDefinition(NormalDefinition):
     @property
     def false_alarms_per_week(self) -> float:
         """Return the allowed false alarms a week and asset, if they set the threshold."""
-        return self.threshold.false_alarms_per_week or 1.0
+        return self.threshold.false_alarms_per_week or _USUAL_FALSE_ALARMS
 
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""

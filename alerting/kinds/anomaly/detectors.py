@@ -329,6 +329,7 @@ _BATCH = 64
 # rates of learning and their steps, so that the time of a fit depends on no number of rows
 _STAGES = (0.01, 800), (0.003, 500), (0.001, 300)
 _LEAST_ERROR = 1e-4  # squared usual deviations
+_TREES = 50
 
 
 def fit_detector(rows: Floats, spreads: BoolArray, family: str = COMPONENTS) -> Detector:
@@ -430,7 +431,7 @@ def fit_trees(rows: Floats) -> IsolationTrees:
     """Fit trees to encoded rows (n x k), each to a few hundred of them."""
     from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - only a training needs it
 
-    forest = IsolationForest(n_estimators=50, random_state=0, n_jobs=1).fit(rows)
+    forest = IsolationForest(n_estimators=_TREES, random_state=0, n_jobs=1).fit(rows)
     trees = [estimator.tree_ for estimator in forest.estimators_]
     counts = [tree.node_count for tree in trees]
     roots = np.cumsum([0, *counts[:-1]])

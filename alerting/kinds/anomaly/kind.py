@@ -151,6 +151,7 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
 
 
 _GAP = 10  # usual intervals of readings
+_DRAWN = 3
 _MOST_NUMBERS = 60  # whose spacing is looked at
 
 
@@ -241,7 +242,7 @@ class AnomalyKind(NormalKind):
                     else ()
                 ),
             )
-            for contribution in episode.contributions[:3]
+            for contribution in episode.contributions[:_DRAWN]
         ]
         if not drawn:
             return Charted(None, statistic=statistic)

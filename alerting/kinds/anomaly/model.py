@@ -32,6 +32,7 @@ from alerting.readings.variable_series import CategoryValues, Labels, WindowCate
 FILE = "anomaly.json"
 NUMBERS = "anomaly.npy"
 FORMAT = 1
+_CLEAR_STRIDES = 3
 _MEASURED = "usual", "limit", "weeks", "false_alarms"
 
 
@@ -168,7 +169,7 @@ def windows_of(
 def usual_clear_for(plan: FeaturePlan) -> int:
     """Return the default off-delay (ms): the length of the shortest window, after which an anomaly
     has left that window; at least three strides."""
-    return max(3 * plan.stride_ms, plan.windows_ms[0])
+    return max(_CLEAR_STRIDES * plan.stride_ms, plan.windows_ms[0])
 
 
 def spread_columns(plan: FeaturePlan) -> BoolArray:

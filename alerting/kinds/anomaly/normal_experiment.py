@@ -41,8 +41,10 @@ _MOST_COMPARED = 4_000  # normal rows on which families are compared
 _MOST_FAULTS = 600
 _LEAST_EXCEEDING = 10  # windows, at most one in ten: of fewer a threshold would be chance
 _BLOCKS = 40  # of normal time, drawn with their faults
+_DRAWS = 1_000
 _CHANCE = 0.025  # on either side of an interval
 _LEAST_LEVELS = 2  # columns of levels, between which there are relations
+_MOST_SQUARED = 10  # components
 _LEFT_BY_CURVES = 0.8
 _KURTOSIS = 0.8  # times that of a normal distribution
 _SCREENED = 0.99  # quantile of normal scores of one fold, beyond which faults count first
@@ -365,7 +367,7 @@ def is_curved(rows: Floats, unseen: Floats) -> bool:
     """Return whether encoded levels (n x k) lie on a curve: in unseen rows (m x k) squares and
     products of their principal components explain a fifth of what is left of one of them beside a
     straight relation to the components."""
-    components = fit_components(rows).components[:, :10]
+    components = fit_components(rows).components[:, :_MOST_SQUARED]
     pairs = np.triu_indices(components.shape[1])
     beside = []
     terms = []
@@ -406,7 +408,7 @@ def _gain_interval(
     blocks = min(_BLOCKS, windows)
     block = np.arange(windows) * blocks // windows
     shares = np.full(blocks, 1 / blocks)
-    drawn = np.random.default_rng(0).multinomial(blocks, shares, 1_000)[:, block]
+    drawn = np.random.default_rng(0).multinomial(blocks, shares, _DRAWS)[:, block]
     new, old = (side.find(exceeding, drawn)[:, : len(origin)] for side in sides)
     weights = drawn[:, origin]
     gains = (weights * (new.astype(np.float64) - old)).sum(axis=1) / weights.sum(axis=1)

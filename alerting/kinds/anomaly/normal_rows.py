@@ -65,7 +65,8 @@ _WINDOW = 10  # usual intervals of readings
 _WINDOWS_AT_ONCE = 2
 _NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
 _SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
-_NICE = (*(1000 * s for s in _SECONDS), *(3_600_000 * h for h in (4, 6, 12, 24)))
+_HOURS = (4, 6, 12, 24)
+_NICE = (*(1000 * s for s in _SECONDS), *(3_600_000 * h for h in _HOURS))
 
 
 @dataclass(frozen=True)

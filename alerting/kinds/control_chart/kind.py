@@ -385,6 +385,7 @@ _GAPS = 100  # of ten readings each
 _DAYS_CHARTED = timedelta(days=7)
 _MOST_CHARTED = 5_000  # usual distances
 _BEYOND_LIMIT = RULES["nelson_1"]  # its points are marked as those beyond a limit
+_POINTS = 10  # usual distances of the usual off-delay
 
 
 def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -> Why:
@@ -478,7 +479,7 @@ class ControlChartKind(NormalKind):
         condition = Condition.model_construct(
             variable=definition.variable, stale_after=definition.stale_after
         )
-        delay = definition.off_delay(10 * usual)
+        delay = definition.off_delay(_POINTS * usual)
         yield from describe_unfulfillable(Lasting(condition, timedelta(0), delay), times)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:

@@ -33,6 +33,7 @@ from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, Floats, Millis, from_millis
 
+ChartKind = Literal["shewhart", "ewma", "cusum"]
 # signals that are no rule of a Shewhart chart
 SPREAD = "spread"
 LIMIT = "limit"
@@ -62,7 +63,7 @@ class Chart:
     of `sigma`.
     """
 
-    kind: Literal["shewhart", "ewma", "cusum"]
+    kind: ChartKind
     centre: float
     sigma: float
     limit: float
@@ -212,6 +213,7 @@ class ChartState:
 
 
 FILE = "control_chart.json"
+_MOST_LEFT_OUT = 20
 _SHOWN = 5
 _WARM_UP = 100  # points
 
@@ -309,7 +311,7 @@ class ControlChartModel(NormalModel[FittedChart]):
 def to_files(model: ControlChartModel) -> Files:
     """Return the files of a model, by name."""
     charts = {
-        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:20]]}
+        asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
         for asset, fitted in sorted(model.by_asset.items())
     }
     return {FILE: json.dumps({**model.header, "charts": charts}, sort_keys=True, indent=1).encode()}

@@ -79,6 +79,8 @@ from alerting.readings.history import (
 
 _WEEK = timedelta(days=7)
 _GAP = 10  # usual intervals
+_SMOOTHING = 0.1
+_SHIFT = 1.0
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 
 
@@ -302,8 +304,8 @@ def _fit_series(
         0.0,
         phase_one.coefficients,
         definition.rule_names,
-        0.1 if definition.smoothing is None else definition.smoothing,
-        (1.0 if definition.shift is None else definition.shift) / 2,
+        _SMOOTHING if definition.smoothing is None else definition.smoothing,
+        (_SHIFT if definition.shift is None else definition.shift) / 2,
         size,
     )
     if size == 1:

@@ -223,6 +223,7 @@ _MOMENT = timedelta(milliseconds=1)
 _MANY_TIMES = 10
 _MOST = 0.5
 _LEAST_BEYOND = 3
+_MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
@@ -288,7 +289,7 @@ class LearnedLimitsTraining:
             tuple(notes),
             {"groups": sum(len(table.groups) for table in tables)},
             metrics,
-            tuple(shown[:20]),
+            tuple(shown[:_MOST_TABLES]),
         )
 
     def compare(

@@ -32,6 +32,7 @@ PLACEMENTS = 2_000
 NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
 _UNLIKELY = 0.05  # probability of so many events, below which they are too many
 _AT_ONCE = 4_000_000  # ranks that are sorted together
+Ranks = npt.NDArray[np.int32]
 
 
 class _AssetRows(NamedTuple):
@@ -77,7 +78,7 @@ class _ShiftedFold:
             [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
         )
 
-    def _shift(self, at_or_above: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
+    def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the average precision on some shifts. `at_or_above`: rows that score no lower."""
         below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
         hits = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)

@@ -36,6 +36,7 @@ CERTAIN = 1.96  # standard errors: 95 %
 PEAK = 0.9
 DIGITS = 6  # significant ones that are stored
 MOST_PROBLEMS = 0.8
+TREES = 60
 _SETTINGS = {
     "objective": "regression",
     "num_leaves": 15,
@@ -251,7 +252,7 @@ def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
         in_fold = block % FOLDS == fold
         data = lightgbm.Dataset(state[~in_fold], values[~in_fold], params={"verbosity": -1})
         residuals[in_fold] = values[in_fold] - np.asarray(
-            lightgbm.train(_SETTINGS | _SAME_ALWAYS, data, 60).predict(
+            lightgbm.train(_SETTINGS | _SAME_ALWAYS, data, TREES).predict(
                 state[in_fold], num_threads=1
             )
         )

@@ -18,6 +18,7 @@ from alerting.readings.history import Floats
 
 LEAST_NAMED = 0.05  # share below which a mode counts among the others
 LEAST_STATED = 0.01  # share of the others together below which they are not stated
+MOST_REASONS = 2  # variables
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _reasons(estimator: Estimator, matrix: Floats, sources: Sequence[str]) -> tu
     by_source = Counter[str]()
     for source, share in zip(sources, estimator.contributions(matrix)[0].tolist(), strict=False):
         by_source[source] += share
-    return tuple(name for name, share in by_source.most_common(2) if share > 0)
+    return tuple(name for name, share in by_source.most_common(MOST_REASONS) if share > 0)
 
 
 def conditions_of(problems: Mapping[str, Problem]) -> dict[str, str]:

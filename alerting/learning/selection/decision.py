@@ -29,6 +29,7 @@ PROPOSAL = "proposal.json"  # in the folder `decision` of a run
 Verdict = Literal[
     "promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"
 ]
+DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
 
 
 class _Frozen(BaseModel):
@@ -126,7 +127,7 @@ class Proposal(_Frozen):
     question: str
     run_id: str
     as_of: AwareDatetime
-    verdict: Verdict | Literal["rejected", "stale", "rollback"]
+    verdict: DecidedVerdict
     promote: bool
     waiting: bool
     objection: str | None = None

@@ -47,6 +47,7 @@ MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
+_THOUSAND = 1000
 _LOW = 0.5  # a risk below which most alarms are false if it is right
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 VALIDATION = "the validation period"
@@ -566,4 +567,4 @@ def _reason_of_cost(
 
 
 def _spoken_cost(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else spoken_number(value)
+    return f"{value:,.0f}" if value >= _THOUSAND else spoken_number(value)

@@ -36,6 +36,9 @@ from alerting.reporting.sentences import sentence
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7
 GOOD_PRECISION = 0.5
+FEW_ANSWERS = 0.5
+MANY_UNDETERMINED = 0.3
+MUCH_DISAGREEMENT = 0.25
 TRUST_MESSAGES: dict[Trust, str] = {
     "yes": translatable("Trust it"),
     "with_care": translatable("Use it with care"),
@@ -257,7 +260,7 @@ def _too_little(f: ReportMetrics) -> _Actions:
             ),
         ),
         (
-            undetermined > 0.3 and is_checked,
+            undetermined > MANY_UNDETERMINED and is_checked,
             translatable(
                 "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
                 "first.",
@@ -362,11 +365,11 @@ def _people(f: ReportMetrics) -> _Actions:
     )
     return (
         (
-            not response.doubt and response.value is not None and response.value < 0.5,
+            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
             translatable(few, cases=response.basis),
         ),
         (
-            not against.doubt and (against.value or 0.0) > 0.25,
+            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
             translatable(
                 "Operators contradict the data ({cases}): check that the definition states the "
                 "problem they mean.",

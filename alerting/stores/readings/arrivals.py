@@ -34,6 +34,7 @@ _WRITES: list[Document] = [
     {"$match": {"operationType": {"$in": ["insert", "replace", "delete"]}}},
     {"$project": {"operationType": True, "documentKey": True, "fullDocument": True}},
 ]
+_WAIT_MS = 1_000  # a change is told at once
 _MOST_TARGETS = 20_000  # of a document, far below 16 MB
 
 
@@ -139,7 +140,7 @@ class MongoArrivals:
         completed after them.
         """
         announced = OrderedDict[str, tuple[LatePart, ...]]()
-        with self._arrivals.watch(_WRITES, max_await_time_ms=1_000) as stream:
+        with self._arrivals.watch(_WRITES, max_await_time_ms=_WAIT_MS) as stream:
             yield ()
             while stream.alive and not stop():
                 change = stream.try_next()

@@ -30,6 +30,7 @@ _ALARMS_STAY = frozenset(
     {WAITING, MISCALIBRATED, DRIFTED, REFUSED, UNREPORTED, DISK, BEHIND, LOAD, CLOCK, BACKUP}
     | {CERTIFICATE, REGISTRY}
 )
+_ONLY_UNDELIVERED = frozenset({FAILING, UNKNOWN})
 # During these every alarm comes where the last valid revision, with its model, is in force.
 _ALARMS_STAY_IN_FORCE = frozenset({FAILED, FAULTY})
 
@@ -62,7 +63,7 @@ class OpenFaults(NamedTuple):
     def is_only_undelivered(self) -> bool:
         """Return whether every alarm comes, and only its messages are not delivered."""
         return all(
-            alert.kind in {FAILING, UNKNOWN}
+            alert.kind in _ONLY_UNDELIVERED
             or (alert.kind == DOCUMENT and alert.subject.startswith("routes/"))
             for alert in self.grave
         )

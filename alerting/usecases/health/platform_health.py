@@ -111,6 +111,9 @@ OF_MAINTENANCE = (REGISTRY, UNKNOWN)
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
+_LOST_FOR = timedelta(days=1)  # after the last loss of a source
+# after the last row that was refused because it would declare too much
+_SURPLUS_FOR = timedelta(days=1)
 
 
 AskScheduler = Callable[[Collection[str]], SchedulerState]
@@ -249,7 +252,7 @@ def _find_stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
 def _find_lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each source that lost values for ever within the last day."""
     for source in sources:
-        if source.lost_at is not None and now - source.lost_at < timedelta(days=1):
+        if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
             values: dict[str, Value] = {
                 "fault": source.last_lost or "",
                 "number": Styled(source.lost, "count"),
@@ -301,7 +304,7 @@ def _find_surplus(
 ) -> Iterator[PlatformFault]:
     """Yield one fault for each sender that tried to declare too much within a day."""
     for name, declared in declarations.items():
-        if declared.surplus_at is not None and now - declared.surplus_at < timedelta(days=1):
+        if declared.surplus_at is not None and now - declared.surplus_at < _SURPLUS_FOR:
             yield PlatformFault(
                 SURPLUS,
                 spoken(name),

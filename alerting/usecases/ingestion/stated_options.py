@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_TEXTS = 2_000
 _LONGEST = 50_000  # characters of all texts
 _SHOWN = 8
+_LONGEST_SHOWN = 60
+_LONGEST_NAME = 200
 
 
 def merge_stated(earlier: Stated, stated: Stated) -> dict[str, tuple[str, ...]]:
@@ -59,7 +61,7 @@ def recall(
     earlier = forms.find(form)
     merged = merge_stated(earlier.stated if earlier else {}, stated)
     written = [
-        f"{field.option} {legible(text, 60)}".strip()
+        f"{field.option} {legible(text, _LONGEST_SHOWN)}".strip()
         for name, field in FORM_FIELDS.items()
         for text in merged.get(name, ())
         if text not in stated.get(name, ())
@@ -76,7 +78,7 @@ def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -
     reused = {name: texts for name, texts in stated.items() if FORM_FIELDS[name].is_reused}
     texts = [text for values in reused.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
-        name = storable(file.replace("\\", "/").rpartition("/")[2], 200)
+        name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)
         forms.keep(StoredForm(form, name, at, reused))
     else:
         forms.forget(form)

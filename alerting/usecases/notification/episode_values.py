@@ -296,6 +296,7 @@ def _scores(
 
 _BACK = timedelta(hours=1)
 _SAMPLES = 30  # of a variable that is measured less often
+_SAMPLES_MISSED = 5
 _FAULTS_OF_DOCUMENTS = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
 
@@ -437,7 +438,9 @@ def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
     if usual is None and len(at) > 1:
         usual = timedelta(milliseconds=float(np.median(np.diff(at))))
     delay = declared.delay if declared is not None else None
-    return max(timedelta(minutes=10), 5 * (usual or timedelta(0))) + (delay or timedelta(0))
+    return max(timedelta(minutes=10), _SAMPLES_MISSED * (usual or timedelta(0))) + (
+        delay or timedelta(0)
+    )
 
 
 def present_value(

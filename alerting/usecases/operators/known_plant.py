@@ -25,6 +25,7 @@ from alerting.ports import EvaluationPlans, EvaluationPorts, Readings, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis
 from alerting.usecases.health.platform_health import read_inventory
 
+_RECENT_HASH = timedelta(seconds=1)
 _SOON = timedelta(seconds=0.5)
 """After this time the hash of the sources is found again, before anyone waits for it."""
 
@@ -119,7 +120,7 @@ class RecentPlant:
             return written
 
         newest = self._hash
-        if newest is None or not timedelta(0) <= now - newest[0] < timedelta(seconds=1):
+        if newest is None or not timedelta(0) <= now - newest[0] < _RECENT_HASH:
             return read()
         if self._later is not None and now - newest[0] >= _SOON and self._begun is not newest:
             self._begun = newest
@@ -156,6 +157,7 @@ Later = Callable[[Callable[[], object]], object]
 GapKind = Literal["no model", "unknown", "late", "never"]
 NO_MODEL = translatable("there is no model in service yet")
 _MANY = 500
+_RECENT_COVERAGE = timedelta(seconds=5)
 _LONGEST = timedelta(seconds=15)
 """For so long the coverage of before is shown while it is found again."""
 LATE = translatable("its evaluation is late")
@@ -233,7 +235,7 @@ class RecentCoverage:
         if self._found is None:
             return find_again()
         at, coverage, versions = self._found
-        if timedelta(0) <= now - at < timedelta(seconds=5):
+        if timedelta(0) <= now - at < _RECENT_COVERAGE:
             return coverage
         is_on_time = coverage.on_time_until is None or now <= coverage.on_time_until
         if at <= now and is_on_time and states.versions() == versions:

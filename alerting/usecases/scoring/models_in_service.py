@@ -59,6 +59,7 @@ _FARTHEST = 2.0  # deviations of daily levels beyond the farthest day of the tra
 _UNSEEN_HOURS = 0.25  # share
 _UNSEEN_TEXTS = 0.05  # share
 _MOST_READINGS = 500_000  # that are not rolled up
+_MOST_VARIABLES = 200
 _BINS = 10
 _MOST_NAMED = 3
 _LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
@@ -171,7 +172,7 @@ def find_moved(
     )
     labelled = labelled_intervals(platform, definition, [asset], as_of)
     left_out = [*suppressed.get(asset.name, ()), *labelled.get(asset.name, ())]
-    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())[:200]
+    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())[:_MOST_VARIABLES]
     numbers = [name for name in names if asset.variables[name].type != "category"]
     trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
     newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)

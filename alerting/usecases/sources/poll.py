@@ -193,6 +193,7 @@ def try_source(
 
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
+_LONGEST_FAULT = 4000
 IsOutage = Callable[[Exception], bool]
 """Whether an error is one of the database, so that no file is to blame."""
 _log = id_logger(__name__)
@@ -395,7 +396,7 @@ def _read(
 def _name_fields_in(part: Any) -> Any:
     """Return a text, or a value within one, in a form that can be stored, in which fields of the
     source replace options."""
-    if isinstance(part, Translatable) and part.template and len(part) <= 4000:
+    if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
         values = {name: _name_fields_in(value) for name, value in part.values.items()}
         return ENGLISH.say(name_fields(part.template), **values)
     return storable(name_fields(part)) if isinstance(part, str) else part

@@ -28,6 +28,10 @@ from alerting.usecases.sources.records import Declared, RefusedRow, read_events,
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
+# characters of names
+_SHOWN_IN_LINE = 300
+_SHOWN_IN_ENTRY = 32_000
+
 
 @dataclass(frozen=True)
 class DeliveryResult:
@@ -110,12 +114,15 @@ def record_declared(
     deliveries.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
-        f"{len(names)} new {noun}{'s' if len(names) > 1 else ''}: {shortened(names, 300)}"
+        f"{len(names)} new {noun}{'s' if len(names) > 1 else ''}: "
+        f"{shortened(names, _SHOWN_IN_LINE)}"
         for noun, names in groups
         if names
     )
     after = {
-        f"{noun}s".replace(" ", "_"): shortened(names, 32_000) for noun, names in groups if names
+        f"{noun}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY)
+        for noun, names in groups
+        if names
     }
     audit.add(actor, "declared by data", spoken(declarer), now, after=after, why=why)
 

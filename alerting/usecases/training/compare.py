@@ -92,6 +92,7 @@ from alerting.usecases.training.run_files import (
 )
 
 _log = id_logger(__name__)
+_MOST_IMPORTANT = 20
 
 
 @dataclass(frozen=True)
@@ -415,7 +416,7 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     if it was not measured, or if the refitted champion goes into service instead."""
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
-    ranked = dict(list(challenger.evidence.importance.items())[:20])
+    ranked = dict(list(challenger.evidence.importance.items())[:_MOST_IMPORTANT])
     return {"importance": {"rows": len(challenger.evidence.shap.shares), "variables": ranked}}
 
 

@@ -242,6 +242,7 @@ _AT_ONCE = timedelta(days=28)
 _LEAST = timedelta(hours=1)
 _MOMENT = timedelta(milliseconds=1)
 _VALUES_AT_ONCE = 3_000_000
+_ROW_GROUP = 100_000
 _VALUES_OF_GROUP = 3_000_000
 
 
@@ -468,7 +469,7 @@ class ReadingsWriter:
         table = pa.Table.from_pandas(frame, self._schema)
         self._writer = self._writer or pq.ParquetWriter(self._stored, table.schema)
         self._writer.write_table(
-            table, min(100_000, max(1000, _VALUES_OF_GROUP // len(self._schema)))
+            table, min(_ROW_GROUP, max(1000, _VALUES_OF_GROUP // len(self._schema)))
         )
 
     @property

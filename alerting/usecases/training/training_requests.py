@@ -34,6 +34,9 @@ from alerting.usecases.model_registry import ModelEvidence, load_evidence
 from alerting.usecases.training.due import ABANDONED_AFTER, describe_step, newest_trainings
 from alerting.usecases.training.promote import model_history, promote_run
 
+_LEAST_BEGINNING = 4
+
+
 REQUESTED = template("training requested")
 CANCELLED = template("training cancelled")
 
@@ -230,7 +233,7 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     waiting = _find_waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     runs = {*waiting, *(() if named else _decided_and_open(platform))}
-    begins = sorted(run for run in runs if len(text) >= 4 and run.startswith(text))
+    begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
     matching = named or [run for run in begins if run == text] or begins
     if len(matching) == 1:
         return matching[0]

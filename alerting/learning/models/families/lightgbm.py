@@ -30,6 +30,7 @@ MOST_ROUNDS = 300
 PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
+AVERAGED = 3
 # between the seeds of the averaged models: far from the adjacent seeds that people choose
 SEED_STEP = 1_000_003
 # share of the rows without a problem that a tree may see; it sees all others, in a third of the
@@ -182,7 +183,7 @@ class LightGbm(ModelFamily):
         """Fit one booster on a large table, and three on a small one, whose mean depends less on
         chance."""
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
-        count = 1 if rows.matrix.size > SMALL else 3
+        count = 1 if rows.matrix.size > SMALL else AVERAGED
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
         return self._estimator(
             [_boost(params, columns, rows, s, pairs) for s in seeds], columns, pairs
