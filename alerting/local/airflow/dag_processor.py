@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
+from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -36,6 +37,9 @@ from alerting.local.supervisor import ending_with_this
 from alerting.settings.environment import read_settings
 from alerting.settings.logs import configure_logging
 
+FOLLOWERS = "alerting.beside_dag_processor"
+"""Entry points of functions that run in threads of this process, with settings and database."""
+
 
 def main() -> int:
     """Run the DAG processor until it ends; return its exit code."""
@@ -50,6 +54,12 @@ def main() -> int:
     configure_logging(os.environ)
     marks = DagMarks(client[settings.database], settings.home)
     Thread(target=marks.follow, daemon=True).start()
+    for follower in entry_points(group=FOLLOWERS):
+
+        def follow(load: Callable[[], Any] = follower.load) -> None:
+            load()(settings, marks.database)
+
+        Thread(target=follow, daemon=True).start()
     # a revision that is stored from here on is seen: by a mark, or as the files are first read
     marks.is_open.wait(5.0)
     folder = {"AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home))}
