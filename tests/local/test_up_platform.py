@@ -330,12 +330,8 @@ def test_a_dag_of_somebody_else_starts_within_a_minute_of_an_alarm_and_calls_the
             lambda: scheduler.http.get("/assets", params=listening).json()["total_entries"],
             "the asset of the alarm",
         )
-        scheduler.until(
-            lambda: (stores.database[LEASES].find_one({"_id": "asset events"}) or {}).get(
-                "position"
-            ),
-            "events to be followed",
-        )
+        followed = {"_id": "asset events", "position": {"$ne": None}}
+        scheduler.until(lambda: stores.database[LEASES].find_one(followed), "followed events")
         reading = {"ts": platform.clock.now().isoformat(), "asset": "press-1"}
         sender.call("send_readings", [reading | {"values": {"hardness": 1.0}}])
         scheduler.until(lambda: platform.episodes.find(definition="too-soft"), "the alarm")
