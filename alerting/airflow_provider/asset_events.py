@@ -12,6 +12,7 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from alerting.local.airflow_client import AirflowClient, AirflowSilent, find_air
 from alerting.settings.environment import Settings
 from alerting.stores.database.documents import DECISIONS, EPISODES, REPORTS, SOURCE_PROGRESS
 from alerting.stores.database.transactions_and_leases import LEASES, Leases
+from alerting.stores.deliveries_and_changes import LOST
 
 _log = logging.getLogger(__name__)
 Document = dict[str, Any]
@@ -113,11 +115,11 @@ class AssetEvents:
             try:
                 if self._looks() and self.listened:
                     self._read_stream(stop)
-            except OperationFailure as fault:
-                self._store(None)
-                _log.warning("events for other DAGs may be missing: %s", first_line(fault))
             except (PyMongoError, AirflowSilent) as fault:
                 _log.warning("events for other DAGs wait: %s", first_line(fault))
+                if isinstance(fault, OperationFailure) and fault.code in LOST:
+                    with suppress(PyMongoError):
+                        self._store(None)
             if not stop():
                 time.sleep(_GATHER_S)
 
@@ -164,26 +166,23 @@ class AssetEvents:
                 while time.monotonic() - began < _GATHER_S and (change := stream.try_next()):
                     self._note(change)
                 self._emit()
-                self._store(stream.resume_token)
+                if time.monotonic() - self.looked_at >= _LOOK_S:
+                    self._store(stream.resume_token)
                 if not self._looks() or not self.listened:
                     return
 
     def _note(self, change: Document) -> None:
-        collection = change["ns"]["coll"]
         document = change.get("fullDocument") or {}
-        if collection == SOURCE_PROGRESS:
-            uri = f"{SOURCE}{change['documentKey']['_id']}"
-            if uri in self.listened:
-                self.waiting[uri] = []
-            return
-        what, fields = _TOLD[collection]
+        what, fields = _TOLD.get(change["ns"]["coll"], ("", {}))
         uri = f"{SCHEME}{document.get('definition')}/{what}"
+        if not what:
+            uri = f"{SOURCE}{change['documentKey']['_id']}"
         if uri in self.listened:
-            values = {new: document.get(old) for old, new in fields.items()}
             self.waiting[uri].append(
                 {
                     name: value.isoformat() if hasattr(value, "isoformat") else value
-                    for name, value in values.items()
+                    for stored, name in fields.items()
+                    for value in [document.get(stored)]
                 }
             )
 
@@ -194,18 +193,14 @@ class AssetEvents:
             since = time.monotonic() - self.emitted_at.get(uri, -_ROWS_EVERY_S)
             if is_source and since < _ROWS_EVERY_S:
                 continue
-            if uri in self.listened and not (is_source and self._is_read_by_airflow(uri)):
+            by_task = {"_id": uri.removeprefix(SOURCE), "polled_by": "scheduler"}
+            # the task that reads a source emits its event itself
+            if uri in self.listened and not self.database[SOURCE_PROGRESS].find_one(by_task):
                 named = {f"{uri.rpartition('/')[2]}s": told[:MOST_NAMED], "count": len(told)}
                 extra = {} if is_source else named
                 self.airflow.emit(self.listened[uri], extra)
             self.emitted_at[uri] = time.monotonic()
             del self.waiting[uri]
-
-    def _is_read_by_airflow(self, uri: str) -> bool:
-        """Return whether the task that reads the source has emitted the event itself."""
-        name = uri.removeprefix(SOURCE)
-        progress = self.database[SOURCE_PROGRESS].find_one({"_id": name}, {"polled_by": True})
-        return bool(progress) and progress.get("polled_by") == "scheduler"
 
     def _store(self, position: Any) -> None:
         """Store the position up to which all events are emitted; None after a loss."""
