@@ -79,14 +79,16 @@ def test_mlflow_predicts_the_numbers_of_the_platform(served, loaded):
 
 
 @pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
-def test_mlflow_answers_its_example_and_installs_what_the_model_needs(served, loaded, store):
+def test_mlflow_answers_its_example_and_installs_what_the_model_needs(served, loaded, monkeypatch):
     """As `mlflow models serve` does, which reads the example and the environment in the files."""
     import mlflow
+    from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT
     from mlflow.pyfunc.scoring_server import init
     from mlflow.utils.virtualenv import _get_python_env
 
     _, _, name, _, _ = served
     model = loaded[0]
+    monkeypatch.setenv(_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name, "true")  # the server sets it
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}@champion"))
     with TestClient(init(model)) as server:
         sent = model.metadata.get_serving_input(str(folder))
