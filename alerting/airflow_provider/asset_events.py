@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pymongo.database import Database
@@ -180,7 +181,7 @@ class AssetEvents:
         if uri in self.listened:
             self.waiting[uri].append(
                 {
-                    name: value.isoformat() if hasattr(value, "isoformat") else value
+                    name: value.isoformat() if isinstance(value, datetime) else value
                     for stored, name in fields.items()
                     for value in [document.get(stored)]
                 }

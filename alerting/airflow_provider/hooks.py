@@ -54,8 +54,7 @@ class AlertingHook(BaseHook):  # type: ignore[misc]  # Airflow has no types here
         except ApiProblem as refusal:
             if refusal.status not in _REFUSED:
                 raise
-            faults = (f"{f['path']}: {f['message']} {f['hint']}" for f in refusal.faults)
-            raise AirflowFailException("\n".join([str(refusal), *faults])) from refusal
+            raise AirflowFailException(str(refusal)) from refusal
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether address and token are valid, and a sentence."""

@@ -3,6 +3,7 @@
 from functools import partial
 from importlib.metadata import entry_points
 
+import httpx
 import pytest
 from airflow.sdk.definitions.connection import Connection
 from airflow.sdk.exceptions import AirflowFailException
@@ -17,18 +18,18 @@ from tests.helpers.console.api import ADMIN, client, episode, platform  # noqa: 
 
 ADDRESS = "https://plant.example"
 TOKEN = ADMIN["authorization"].removeprefix("Bearer ")
-HOT = {"kind": "threshold", "assets": ["oven-1"], "variable": "zone_2"}
+HOT = {"kind": "threshold", "assets": ["oven-1"], "variable": "temperature"}
 TWO = """\
 name: hot-1
 kind: threshold
 assets: [oven-1]
-variable: zone_2
+variable: temperature
 above: 215
 ---
 name: hot-2
 kind: threshold
 assets: [oven-1]
-variable: zone_2
+variable: temperature
 above: 220
 """
 
@@ -36,7 +37,14 @@ above: 220
 @pytest.fixture
 def connect(client, monkeypatch):  # noqa: F811
     """Return a function that makes the connection, to the API in this process."""
-    monkeypatch.setattr(hooks, "Client", partial(Client, transport=client._transport))
+
+    def pass_on(request):
+        answer = client.request(
+            request.method, str(request.url), content=request.read(), headers=dict(request.headers)
+        )
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+    monkeypatch.setattr(hooks, "Client", partial(Client, transport=httpx.MockTransport(pass_on)))
 
     def make(**fields):
         given = {"conn_id": "alerting_default", "conn_type": "alerting", "host": ADDRESS}
@@ -48,14 +56,15 @@ def connect(client, monkeypatch):  # noqa: F811
 
 
 def test_airflow_finds_the_provider_and_every_class_that_it_names():
-    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
     (point,) = (p for p in entry_points(group="apache_airflow_provider") if "alerting" in p.value)
     assert point.load() is get_provider_info
-    manager = ProvidersManager()
-    assert "alerting" in manager.providers
-    assert manager.hooks["alerting"].hook_name == "Alerting platform"
-    assert "alerting.airflow_provider.notifier.AlertingNotifier" in manager.notification
+    hook = ProvidersManagerTaskRuntime().hooks["alerting"]
+    assert (hook.hook_name, hook.connection_id_attribute_name) == (
+        "Alerting platform",
+        "alerting_conn_id",
+    )
 
 
 def test_a_connection_is_tried_and_says_what_is_wrong(connect):
@@ -86,8 +95,8 @@ def test_documents_are_applied_once_and_their_faults_fail_the_task(connect, plat
     assert apply([HOT | {"name": "hot-1", "above": 216}])[0]["revision"] == 2
     assert apply([{"name": "oven-9"}], sort="asset")[0]["name"] == "oven-9"
     with pytest.raises(AirflowFailException, match="variable: "):
-        apply([HOT | {"name": "hot-3", "variable": "zone_22", "above": 1}])
-    with pytest.raises(AirflowFailException, match="no definition with a name"):
+        apply([HOT | {"name": "hot-3", "variable": "temperatur", "above": 1}])
+    with pytest.raises(AirflowFailException, match="a mapping with a name"):
         apply("just a text")
 
 
@@ -130,9 +139,9 @@ def test_predictions_come_by_asset_and_a_fault_fails_the_task(connect, monkeypat
 def test_a_failure_becomes_a_reading_and_a_refused_one_is_an_error(connect, platform):  # noqa: F811
     asset = next(one for one in platform.assets.all() if one.name == "oven-1")
     since = platform.clock.now()
-    AlertingNotifier(asset="oven-1", variable="zone_2")({})
-    AlertingNotifier(asset="oven-1", variable="zone_2", value=0)({})
+    AlertingNotifier(asset="oven-1", variable="temperature")({})
+    AlertingNotifier(asset="oven-1", variable="temperature", value=0)({})
     found = platform.readings.load(asset, since.replace(year=1990), since.replace(year=2190))
-    assert found.readings["zone_2"].dropna().tolist()[-2:] == [1.0, 0.0]
-    with pytest.raises(ValueError, match="oven-77"):
-        AlertingNotifier(asset="oven-77", variable="zone_2")({})
+    assert found.readings["temperature"].dropna().tolist()[-2:] == [1.0, 0.0]
+    with pytest.raises(ValueError, match="no name"):
+        AlertingNotifier(asset="oven-1", variable="no name")({})

@@ -306,6 +306,7 @@ def test_no_task_hides_that_the_database_is_away(
 
     monkeypatch.setattr(wiring, "open_platform", away)
     tasks.begin("a" * 12, dag=SimpleNamespace(dag_id="d"))
+    tasks.run["params"] |= {"families": ["1m"]}
     hiding = set()
     for name, task in tasks.found.items():
         if (function := function_of(task)) is not None and name not in READ_NO_PLATFORM:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from alerting.adapters.mlflow.model_description import (
-    ENVIRONMENT,
-    describe_environment,
+    ENVIRONMENTS,
     describe_model,
+    environment_files,
 )
 from alerting.deferred import load
 from alerting.definitions.faults import UserError
@@ -403,7 +403,7 @@ def log_model(
     # a model of a run may not have a dot in its name, a registered one may
     name = definition.replace(".", "_")
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
-    with write_folder({**files, ENVIRONMENT: describe_environment(files)}) as local:
+    with write_folder({**files, **environment_files(files)}) as local:
         described = describe_model(run_id, model.model_id, files, inputs, kind)
         described.save(str(local / MLMODEL_FILE_NAME))
         client.log_model_artifacts(model.model_id, str(local))
@@ -431,7 +431,8 @@ def fetch_model_files(
         )
         _check_size((path.lstat().st_size for path in Path(folder).rglob("*")), definition, version)
         files = read_folder(Path(folder))
-    return {n: data for n, data in files.items() if n not in (MLMODEL_FILE_NAME, ENVIRONMENT)}
+    own = {MLMODEL_FILE_NAME, *ENVIRONMENTS.values()}
+    return {name: data for name, data in files.items() if name not in own}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from alerting.ports import Files
 
 # loader that MLflow itself uses; named, not imported: the import takes seconds
 LOADER = "alerting.adapters.mlflow.served_model"
-ENVIRONMENT = "python_env.yaml"
+ENVIRONMENTS = {"virtualenv": "python_env.yaml", "conda": "conda.yaml"}
 
 
 def describe_model(
@@ -40,15 +40,21 @@ def describe_model(
         "python_function",
         loader_module=LOADER,
         python_version=platform.python_version(),
-        env={"virtualenv": ENVIRONMENT},
+        env=ENVIRONMENTS,
     )
     return model.add_flavor("alerting", files=sorted(files), kind=kind)
 
 
-def describe_environment(files: Files) -> bytes:
+def environment_files(files: Files) -> dict[str, bytes]:
     """Return what `mlflow models serve` installs where it makes an environment: this package, and
     the libraries that score the model in these files. JSON, which YAML contains."""
     needed = files.get("requirements.txt", b"").decode().split()
-    own = [f"{package}=={version(package)}" for package in ("alerting", "mlflow")]
-    document = {"python": platform.python_version(), "dependencies": [*own, *needed]}
-    return json.dumps(document, indent=1).encode()
+    own = (f"{package}=={version(package)}" for package in ("alerting", "mlflow"))
+    python = platform.python_version()
+    pip = [*own, *needed]
+    documents = (
+        {"python": python, "dependencies": pip},
+        {"channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": pip}]},
+    )
+    texts = (json.dumps(document, indent=1).encode() for document in documents)
+    return dict(zip(ENVIRONMENTS.values(), texts, strict=True))

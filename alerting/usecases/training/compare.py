@@ -141,7 +141,7 @@ def refresh(
         "refreshed_by": run.id,
         "dataset_hash": dataset.hash,
     }
-    files = training.save(refreshed)
+    files = dict(training.save(refreshed))
     tags = of_champion | made | refit_tags(refreshed)
     columns = column_types(refreshed.plan, estimates_life(files))
     files |= example_files(dataset.rows, columns)
@@ -454,7 +454,7 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    files = training.save(model)
+    files = dict(training.save(model))
     columns = column_types(model.plan, estimates_life(files))
     files |= example_files(dataset.rows, columns)
     version = register_model(platform, run.name, run.id, files, tags, columns)
