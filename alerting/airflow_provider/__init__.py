@@ -29,6 +29,6 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": name, "python-modules": [f"{_HERE}.hooks"]}],
-        "operators": [{"integration-name": name, "python-modules": [f"{_HERE}.operators"]}],
+        "operators": [{"integration-name": name, "python-modules": [f"{_HERE}.task_operators"]}],
         "notifications": [f"{_HERE}.notifier.AlertingNotifier"],
     }

@@ -40,7 +40,7 @@ MOST_NAMED = 50
 _PAGE = 100
 
 # By collection, the asset's last part, and the names of fields of the document and of the event.
-_TOLD: Mapping[str, tuple[str, Mapping[str, str]]] = {
+_FIELDS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     EPISODES: (
         "alarm",
         {"_id": "episode", "asset": "asset", "severity": "severity", "revision": "revision"}
@@ -81,7 +81,7 @@ _PIPELINE: list[Document] = [
     },
     {
         "$project": {"ns.coll": True, "documentKey": True, "fullDocument.definition": True}
-        | {f"fullDocument.{name}": True for _, fields in _TOLD.values() for name in fields}
+        | {f"fullDocument.{name}": True for _, fields in _FIELDS.values() for name in fields}
     },
 ]
 
@@ -143,13 +143,13 @@ class AssetEvents:
         return True
 
     def _assets(self, prefix: str) -> list[Document]:
-        found: list[Document] = []
+        assets: list[Document] = []
         while True:
-            query = {"uri_prefix_pattern": prefix, "limit": _PAGE, "offset": len(found)}
+            query = {"uri_prefix_pattern": prefix, "limit": _PAGE, "offset": len(assets)}
             page = self.airflow.read("/assets", order_by="id", **query).get("assets", [])
-            found += page
+            assets += page
             if len(page) < _PAGE:
-                return [asset for asset in found if asset["uri"].startswith(prefix)]
+                return [asset for asset in assets if asset["uri"].startswith(prefix)]
 
     def _read_stream(self, stop: Callable[[], bool]) -> None:
         stored = self.database[LEASES].find_one({"_id": _LEASE}) or {}
@@ -174,7 +174,7 @@ class AssetEvents:
 
     def _note(self, change: Document) -> None:
         document = change.get("fullDocument") or {}
-        what, fields = _TOLD.get(change["ns"]["coll"], ("", {}))
+        what, fields = _FIELDS.get(change["ns"]["coll"], ("", {}))
         uri = f"{SCHEME}{document.get('definition')}/{what}"
         if not what:
             uri = f"{SOURCE}{change['documentKey']['_id']}"
@@ -205,5 +205,5 @@ class AssetEvents:
 
     def _store(self, position: Any) -> None:
         """Store the position up to which all events are emitted; None after a loss."""
-        own = {"_id": _LEASE, "holder": self.holder}
-        self.database[LEASES].update_one(own, {"$set": {"position": position}})
+        lease = {"_id": _LEASE, "holder": self.holder}
+        self.database[LEASES].update_one(lease, {"$set": {"position": position}})

@@ -53,11 +53,11 @@ class Airflow:
         start = int(request.url.params["offset"])
         return httpx.Response(200, json={"assets": found[start:][: asset_events._PAGE]})
 
-    def of(self, uri):
+    def events_of(self, uri):
         return [extra for name, extra in self.events if name == uri]
 
     def alarms(self):
-        return [alarm["episode"] for extra in self.of(ALARM) for alarm in extra["alarms"]]
+        return [alarm["episode"] for extra in self.events_of(ALARM) for alarm in extra["alarms"]]
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_alarms_champions_and_reports_are_events_with_ids_and_what_is_past_is_no
         week = {"definition": "a.b-1", "start": at(0), "end": at(60), "period": "2026-W02"}
         report = week | {"_id": "a.b-1:2026-W02", "empty": False}
         database[REPORTS].insert_many([report, week | {"_id": "nothing", "empty": True}])
-        until(lambda: airflow.of(REPORT), "the report")
-    (extra,) = airflow.of(ALARM)
+        until(lambda: airflow.events_of(REPORT), "the report")
+    (extra,) = airflow.events_of(ALARM)
     assert extra["count"] == 2
     assert extra["alarms"][0] == {
         "episode": "e1",
@@ -151,10 +151,10 @@ def test_alarms_champions_and_reports_are_events_with_ids_and_what_is_past_is_no
         "model_version": 3,
     }
     assert airflow.alarms() == ["e1", "e2"]
-    assert airflow.of(CHAMPION) == [
+    assert airflow.events_of(CHAMPION) == [
         {"champions": [{"model_version": 4, "revision": 2}], "count": 1}
     ]
-    assert [one["report"] for one in airflow.of(REPORT)[0]["reports"]] == ["a.b-1:2026-W02"]
+    assert [one["report"] for one in airflow.events_of(REPORT)[0]["reports"]] == ["a.b-1:2026-W02"]
 
 
 def test_a_flood_is_one_event_that_names_some(database, airflow):
@@ -162,7 +162,7 @@ def test_a_flood_is_one_event_that_names_some(database, airflow):
     with following(database, airflow):
         until_open(database)
         raise_alarms(database, *(f"e{n}" for n in range(MOST_NAMED + 10)))
-        until(lambda: sum(extra["count"] for extra in airflow.of(ALARM)) == 60, "the flood")
+        until(lambda: sum(extra["count"] for extra in airflow.events_of(ALARM)) == 60, "the flood")
     assert len(airflow.events) < 5
 
 
@@ -218,7 +218,7 @@ def test_rows_of_the_service_or_the_api_are_an_event_at_most_once_a_minute(
             for name in ("lab", "b", "files"):
                 deliveries.record(name, Delivered(at(minute), 2, 0, newest=at(minute)))
         deliveries.record("lab", Delivered(at(9), 0, 1, why="no time"))
-        until(lambda: airflow.of(ROWS), "the event of the rows")
+        until(lambda: airflow.events_of(ROWS), "the event of the rows")
         deliveries.record("lab", Delivered(at(10), 1, 0, newest=at(10)))
         time.sleep(0.5)
         assert airflow.events == [(ROWS, {})]

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from alerting.airflow_provider import get_provider_info, hooks
 from alerting.airflow_provider.hooks import AlertingHook
 from alerting.airflow_provider.notifier import AlertingNotifier
-from alerting.airflow_provider.operators import ApplyOperator, PredictOperator
+from alerting.airflow_provider.task_operators import ApplyOperator, PredictOperator
 from alerting.client import ApiProblem, Client
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, client, episode, platform  # noqa: F401 - fixtures
@@ -143,5 +143,5 @@ def test_a_failure_becomes_a_reading_and_a_refused_one_is_an_error(connect, plat
     AlertingNotifier(asset="oven-1", variable="temperature", value=0)({})
     found = platform.readings.load(asset, since.replace(year=1990), since.replace(year=2190))
     assert found.readings["temperature"].dropna().tolist()[-2:] == [1.0, 0.0]
-    with pytest.raises(ValueError, match="no name"):
-        AlertingNotifier(asset="oven-1", variable="no name")({})
+    with pytest.raises(ValueError, match="hot"):
+        AlertingNotifier(asset="oven-1", variable="temperature", value="hot")({})

@@ -52,7 +52,7 @@ QUESTION = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8
 CALLS = f"""
 from airflow.sdk import dag
 from alerting.airflow_provider.notifier import AlertingNotifier
-from alerting.airflow_provider.operators import ApplyOperator, PredictOperator
+from alerting.airflow_provider.task_operators import ApplyOperator, PredictOperator
 
 DRAFT = dict(name="from-a-dag", kind="threshold", assets=["press-1"], variable="hardness")
 

@@ -431,8 +431,8 @@ def fetch_model_files(
         )
         _check_size((path.lstat().st_size for path in Path(folder).rglob("*")), definition, version)
         files = read_folder(Path(folder))
-    own = {MLMODEL_FILE_NAME, *ENVIRONMENTS.values()}
-    return {name: data for name, data in files.items() if name not in own}
+    descriptions = {MLMODEL_FILE_NAME, *ENVIRONMENTS.values()}
+    return {name: data for name, data in files.items() if name not in descriptions}
 
 
 @contextmanager

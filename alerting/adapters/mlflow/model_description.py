@@ -49,9 +49,8 @@ def environment_files(files: Files) -> dict[str, bytes]:
     """Return what `mlflow models serve` installs where it makes an environment: this package, and
     the libraries that score the model in these files. JSON, which YAML contains."""
     needed = files.get("requirements.txt", b"").decode().split()
-    own = (f"{package}=={version(package)}" for package in ("alerting", "mlflow"))
     python = platform.python_version()
-    pip = [*own, *needed]
+    pip = [f"{package}=={version(package)}" for package in ("alerting", "mlflow")] + needed
     documents = (
         {"python": python, "dependencies": pip},
         {"channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": pip}]},

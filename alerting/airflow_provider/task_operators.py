@@ -100,6 +100,8 @@ class PredictOperator(BaseOperator):  # type: ignore[misc]  # Airflow has no typ
         question = {"assets": list(self.assets)} | ({"at": self.at} if self.at else {})
         hook = AlertingHook(self.alerting_conn_id)
         answers = hook.call("predict_batch", self.definition, question)["answers"]
-        if faults := [f"{one['asset']}: {one['fault']}" for one in answers if one["fault"]]:
+        if faults := [
+            f"{answer['asset']}: {answer['fault']}" for answer in answers if answer["fault"]
+        ]:
             raise AirflowFailException("\n".join(faults))
-        return {one["asset"]: one["prediction"] for one in answers}
+        return {answer["asset"]: answer["prediction"] for answer in answers}
