@@ -1,7 +1,5 @@
 """Plugin that shows the platform on Airflow's pages: a link to the console, and a note on the
 triggerer. On SQLite it lets Airflow's API change one thing at a time.
-
-This is the only module of the package that imports Airflow.
 """
 
 import os
@@ -48,7 +46,7 @@ class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
         from airflow import settings  # noqa: PLC0415 - is set up when plugins are loaded
         from airflow.api_fastapi.common.types import UIAlert  # noqa: PLC0415
 
-        note = "" if _SETTINGS.triggerer else NO_TRIGGERER
-        text = f"Alerts are handled in the [alerting console]({_CONSOLE}).{note}"
+        text = f"Alerts are handled in the [alerting console]({_CONSOLE})."
+        text += "" if _SETTINGS.triggerer else NO_TRIGGERER
         if not any(alert.text == text for alert in settings.DASHBOARD_UIALERTS):
             settings.DASHBOARD_UIALERTS.append(UIAlert(text=text, category="info"))

@@ -1,5 +1,6 @@
 """Events of Airflow's assets for DAGs of others: `alerting://DEFINITION/alarm`, `/champion` and
-`/report`, and `source__NAME` for rows that the stream service or the API has stored.
+`/report`, and `source__NAME` for rows that the stream service or the API has stored. A thread of
+the process that starts the DAG processor.
 
 A change stream tells of them within a second. Nothing is read while no DAG listens. At least once:
 the position in the stream is stored after the events before it are Airflow's. One process of all
@@ -21,7 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.definitions.faults import first_line
-from alerting.local.airflow_client import AirflowClient, AirflowSilent, find_airflow
+from alerting.local.airflow_client import AirflowClient, find_airflow
 from alerting.settings.environment import Settings
 from alerting.stores.database.documents import DECISIONS, EPISODES, REPORTS, SOURCE_PROGRESS
 from alerting.stores.database.transactions_and_leases import LEASES, Leases
@@ -116,7 +117,7 @@ class AssetEvents:
             try:
                 if self._looks() and self.listened:
                     self._read_stream(stop)
-            except (PyMongoError, AirflowSilent) as fault:
+            except Exception as fault:  # also a faulty answer must not end the thread
                 _log.warning("events for other DAGs wait: %s", first_line(fault))
                 if isinstance(fault, OperationFailure) and fault.code in LOST:
                     with suppress(PyMongoError):
@@ -157,9 +158,8 @@ class AssetEvents:
         self.waiting.clear()
         if position is not None:  # rows may have come whose event waited in another process
             self.waiting |= {uri: [] for uri in self.listened if uri.startswith(SOURCE)}
-        wait_ms = int(_GATHER_S * 1000)
         with self.database.watch(
-            _PIPELINE, resume_after=position, max_await_time_ms=wait_ms
+            _PIPELINE, resume_after=position, max_await_time_ms=int(_GATHER_S * 1000)
         ) as stream:
             self._store(stream.resume_token)
             while stream.alive and not stop():

@@ -50,11 +50,6 @@ class AirflowClient:
             json={"logical_date": None, "dag_run_id": run_id},
         )
 
-    @property
-    def address(self) -> str:
-        """Return the address of its API."""
-        return str(self._http.base_url).rstrip("/")
-
     def emit(self, asset: int, extra: Mapping[str, Any]) -> None:
         """Add an event to an asset, by its id; none if the asset is gone. Raises AirflowSilent
         without an answer in time: the event may have been added."""
@@ -163,7 +158,7 @@ def scheduler_reader(
     if (client := find_airflow(settings, environ)) is None:
         return None
     public = {} if running(settings.home) else environ
-    pages = settings.airflow_uri or public.get("AIRFLOW__API__BASE_URL", client.address)
+    pages = settings.airflow_uri or public.get("AIRFLOW__API__BASE_URL", str(client._http.base_url))
     return SchedulerReader(client, pages.rstrip("/")).read
 
 

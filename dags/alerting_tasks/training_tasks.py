@@ -148,7 +148,7 @@ def search_params(definition: ModelDefinition) -> dict[str, Param]:
             minutes,
             type="number",
             exclusiveMinimum=0,
-            maximum=minutes + _MORE_MINUTES,
+            maximum=minutes + 10,  # which ends before the timeout of its task
             description=(
                 "Ceiling of the search per family in CPU minutes, "
                 f"{CLOCK_TO_CPU} times as long by the clock."
@@ -196,9 +196,6 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
             "weight_rule": "upstream",
         },
     }
-
-
-_MORE_MINUTES = 10  # a search that much longer ends before its timeout
 
 
 def candidate_timeout(definition: ModelDefinition) -> timedelta:

@@ -67,11 +67,14 @@ def dag_folder(home: Path) -> Path:
 def bundles(home: Path) -> str:
     """Return Airflow's setting of its DAG folders: that of the platform, and `own_dags` of the
     home, in which the platform changes nothing."""
-    local = {"classpath": "airflow.dag_processing.bundles.local.LocalDagBundle"}
     return json.dumps(
         [
-            {"name": "dags-folder", **local, "kwargs": {}},
-            {"name": "own", **local, "kwargs": {"path": str(home / OWN_DAGS)}},
+            {
+                "name": name,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": options,
+            }
+            for name, options in (("dags-folder", {}), ("own", {"path": str(home / OWN_DAGS)}))
         ]
     )
 

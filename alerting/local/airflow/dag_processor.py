@@ -37,9 +37,6 @@ from alerting.local.supervisor import ending_with_this
 from alerting.settings.environment import read_settings
 from alerting.settings.logs import configure_logging
 
-FOLLOWERS = "alerting.beside_dag_processor"
-"""Entry points of functions that run in threads of this process, with settings and database."""
-
 
 def main() -> int:
     """Run the DAG processor until it ends; return its exit code."""
@@ -54,7 +51,7 @@ def main() -> int:
     configure_logging(os.environ)
     marks = DagMarks(client[settings.database], settings.home)
     Thread(target=marks.follow, daemon=True).start()
-    for follower in entry_points(group=FOLLOWERS):
+    for follower in entry_points(group="alerting.beside_dag_processor"):
 
         def follow(load: Callable[[], Any] = follower.load) -> None:
             load()(settings, marks.database)

@@ -234,8 +234,9 @@ def fit(
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
-            learning = definition.learning.model_copy(update=search)
-            definition = definition.model_copy(update={"learning": learning})
+            definition = definition.model_copy(
+                update={"learning": definition.learning.model_copy(update=search)}
+            )
             rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
             warm_start = _champion_params(platform, run, family)
             candidate = training_of(definition).train(
