@@ -174,10 +174,12 @@ class AssetEvents:
 
     def _note(self, change: Document) -> None:
         document = change.get("fullDocument") or {}
-        what, fields = _FIELDS.get(change["ns"]["coll"], ("", {}))
-        uri = f"{SCHEME}{document.get('definition')}/{what}"
-        if not what:
-            uri = f"{SOURCE}{change['documentKey']['_id']}"
+        part, fields = _FIELDS.get(change["ns"]["coll"], ("", {}))
+        uri = (
+            f"{SCHEME}{document.get('definition')}/{part}"
+            if part
+            else f"{SOURCE}{change['documentKey']['_id']}"
+        )
         if uri in self.listened:
             self.waiting[uri].append(
                 {
@@ -189,7 +191,7 @@ class AssetEvents:
 
     def _emit(self) -> None:
         """Emit the events that wait: one for each asset, of rows at most one a minute."""
-        for uri, told in list(self.waiting.items()):
+        for uri, details in list(self.waiting.items()):
             is_source = uri.startswith(SOURCE)
             since = time.monotonic() - self.emitted_at.get(uri, -_ROWS_EVERY_S)
             if is_source and since < _ROWS_EVERY_S:
@@ -197,9 +199,9 @@ class AssetEvents:
             by_task = {"_id": uri.removeprefix(SOURCE), "polled_by": "scheduler"}
             # the task that reads a source emits its event itself
             if uri in self.listened and not self.database[SOURCE_PROGRESS].find_one(by_task):
-                named = {f"{uri.rpartition('/')[2]}s": told[:MOST_NAMED], "count": len(told)}
-                extra = {} if is_source else named
-                self.airflow.emit(self.listened[uri], extra)
+                part = uri.rpartition("/")[2]
+                extra = {f"{part}s": details[:MOST_NAMED], "count": len(details)}
+                self.airflow.emit(self.listened[uri], {} if is_source else extra)
             self.emitted_at[uri] = time.monotonic()
             del self.waiting[uri]
 

@@ -41,8 +41,11 @@ class ApplyOperator(BaseOperator):  # type: ignore[misc]  # Airflow has no types
 
     def execute(self, context: Any) -> list[dict[str, Any]]:  # noqa: ARG002
         """Apply the documents in their order. Raises as `AlertingHook.call` does."""
-        given = self.documents
-        documents = list(yaml.safe_load_all(given)) if isinstance(given, str) else list(given)
+        documents = (
+            list(yaml.safe_load_all(self.documents))
+            if isinstance(self.documents, str)
+            else self.documents
+        )
         hook = AlertingHook(self.alerting_conn_id)
         applied = []
         for document in documents:
