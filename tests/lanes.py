@@ -35,7 +35,8 @@ LANES = (
     Lane(
         "platform",
         "one `alerting up`, Airflow's scheduler, the DAG files",
-        r"\A(?:dags|cluster|adapters/airflow)/|\Alocal/test_up|with running_airflow\(",
+        r"\A(?:dags|cluster|adapters/airflow)/|\Alocal/test_up|with running_airflow\("
+        r"|(?m:^from airflow\.)",
     ),
     Lane(
         "browser",

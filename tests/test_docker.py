@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from alerting.adapters.airflow.dag_files import dag_folder
+from alerting.adapters.airflow.dag_files import bundles, dag_folder
 from alerting.cli import home_commands as commands
 from alerting.cli.main import app as alerting
 from alerting.console.app import create_app
@@ -21,6 +21,7 @@ from tests.in_memory_platform import in_memory_platform
 
 ROOT = Path(__file__).parents[1]
 ENTRYPOINT = ROOT / "config" / "docker" / "entrypoint.sh"
+BUNDLES = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 JOBS = {"secrets", "prepare"}
 SECRETS = (
     "mongodb_password",
@@ -140,6 +141,10 @@ def test_every_service_reads_the_dag_files_of_its_image_and_the_dag_processor_ma
     assert f"write_dag_files(Path('{folder.parent}'))" in (ROOT / "Dockerfile").read_text()
     assert dag_folder(folder.parent) == folder
     assert services["airflow-dags"]["command"][-1] == "alerting.local.airflow.dag_processor"
+    home = re.search(r"ALERTING_HOME=(\S+)", (ROOT / "Dockerfile").read_text())[1]
+    names = ("airflow-api", "airflow-scheduler", "airflow-dags", "airflow-triggerer")
+    found = {services[name]["environment"][BUNDLES] for name in names}
+    assert found == {bundles(Path(home))}
 
 
 def start_database(folder: Path, database: str) -> subprocess.CompletedProcess:

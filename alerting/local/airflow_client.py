@@ -50,6 +50,12 @@ class AirflowClient:
             json={"logical_date": None, "dag_run_id": run_id},
         )
 
+    def emit(self, asset: int, extra: Mapping[str, Any]) -> None:
+        """Add an event to an asset, by its id; none if the asset is gone. Raises AirflowSilent
+        without an answer in time: the event may have been added."""
+        event = {"asset_id": asset, "extra": extra}
+        self._request("POST", "/assets/events", also_done=(httpx.codes.NOT_FOUND,), json=event)
+
     def page(self, dag_id: str, run_id: str) -> str:
         """Return the address of a run's page."""
         return f"{self._http.base_url}/dags/{dag_id}/runs/{run_id}"
@@ -148,8 +154,17 @@ def _signed_in(
 def scheduler_reader(
     settings: Settings, environ: Mapping[str, str]
 ) -> Callable[[Collection[str]], SchedulerState] | None:
-    """Return what asks Airflow about itself: that of the settings, of the containers, or of
-    `alerting up` on this home; None without an Airflow whose password this process may read."""
+    """Return what asks Airflow about itself; None without an Airflow that `find_airflow` finds."""
+    if (client := find_airflow(settings, environ)) is None:
+        return None
+    public = {} if running(settings.home) else environ
+    pages = settings.airflow_uri or public.get("AIRFLOW__API__BASE_URL", str(client._http.base_url))
+    return SchedulerReader(client, pages.rstrip("/")).read
+
+
+def find_airflow(settings: Settings, environ: Mapping[str, str]) -> AirflowClient | None:
+    """Return a client of the Airflow of `alerting up` on this home, of the containers, or of the
+    settings; None without an Airflow whose password this process may read."""
     started = parts.airflow_uri(settings) if running(settings.home) else None
     inside = environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "").removesuffix("/execution/")
     address = started or inside or settings.airflow_uri
@@ -159,12 +174,7 @@ def scheduler_reader(
         else None
     )
     usual = settings.home / "secrets" / "airflow_passwords.json"
-    if not address or (client := _signed_in(address, Path(passwords or usual))) is None:
-        return None
-    pages = settings.airflow_uri or (
-        started or environ.get("AIRFLOW__API__BASE_URL", address)
-    ).rstrip("/")
-    return SchedulerReader(client, pages).read
+    return _signed_in(address, Path(passwords or usual)) if address else None
 
 
 class SchedulerReader:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from alerting.adapters.airflow.dag_files import dag_folder, write_pools
+from alerting.adapters.airflow.dag_files import bundles, dag_folder, write_pools
 from alerting.adapters.mongo import embedded_mongod
 from alerting.adapters.mongo.embedded_mongod import cause
 from alerting.adapters.mongo.mongod_access import address
@@ -135,6 +135,7 @@ def airflow_environment(
     of_home = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home)),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles(settings.home),
         "AIRFLOW__CORE__PARALLELISM": str(
             settings.background_slots + max(2, settings.evaluation_slots) + 1
         ),
@@ -282,7 +283,8 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
-    """Return Airflow's API server, scheduler and DAG processor; each can restart alone."""
+    """Return Airflow's API server, scheduler, DAG processor, and triggerer where the settings want
+    one; each can restart alone."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
@@ -313,7 +315,17 @@ def airflow_parts(
             needs,
             _alive(url, "dag_processor"),
         ),
-    ]
+    ] + [
+        Part(
+            "airflow-triggerer",
+            "Airflow's triggerer",
+            (*command, "triggerer", "--skip-serve-logs"),
+            environ,
+            needs,
+            _alive(url, "triggerer"),
+            uses=("airflow-api",),
+        )
+    ] * settings.triggerer
 
 
 def _alive(airflow: str, component: str) -> Callable[[], bool]:

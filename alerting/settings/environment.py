@@ -332,7 +332,8 @@ class Settings:
     `max_training_rows` is the most rows of one training; None for the number that fits into half of
     the machine's memory. `background_slots` is the number of tasks of trainings and reports that
     run at the same time, `evaluation_slots` that of evaluation, into which a tick is divided; both
-    on all workers together. `timezone` (IANA) is the plant's: the pages of the console show their
+    on all workers together. `triggerer`: 1 if `alerting up` starts Airflow's triggerer, for DAGs
+    of others. `timezone` (IANA) is the plant's: the pages of the console show their
     times in it. `language` (en, de, fr) is that of messages, and of pages for browsers that ask for
     none of these. `trusted_proxies` are the addresses and networks of proxies whose statement of a
     client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and key (PEM) with
@@ -364,6 +365,9 @@ class Settings:
     max_training_rows: Annotated[int | None, _rows] = None
     background_slots: Annotated[int, _slots] = field(default_factory=usual_slots)
     evaluation_slots: Annotated[int, _tasks] = field(default_factory=usual_slots)
+    triggerer: Annotated[
+        int, bounded(whole_number, 0, 1, " is neither 0 nor 1, which starts Airflow's triggerer")
+    ] = 0
     timezone: Annotated[ZoneInfo, _timezone] = UTC
     language: Annotated[LanguageCode, one_of(LANGUAGES)] = "en"
     trusted_proxies: Annotated[tuple[str, ...], _proxies] = (LOOPBACK, "::1")

@@ -236,7 +236,7 @@ def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
 
 
 # codes of CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost
-_LOST = (136, 260, 280, 286)
+LOST = (136, 260, 280, 286)
 _UNDER_WAY = timedelta(minutes=1)
 """How long before its commit the id of a score may be made, and how far clocks may differ."""
 _AFTER_CLOSING = timedelta(days=1)
@@ -415,7 +415,7 @@ def _faults(position: str | None = None) -> Iterator[None]:
         yield
     except OperationFailure as fault:
         is_passing = fault.has_error_label("ResumableChangeStreamError")
-        if fault.code in _LOST or (position is not None and not is_passing):
+        if fault.code in LOST or (position is not None and not is_passing):
             raise PositionLost(str(fault)[:200]) from fault
         raise
 

@@ -50,6 +50,7 @@ DAG_OPTIONS: dict[str, Any] = {
 # Every task may run twice, so it retries during an outage of database or registry for about five
 # minutes: 10 s, 20 s, 40 s, ...
 TASK_OPTIONS: dict[str, Any] = {
+    "owner": "alerting",
     "queue": "evaluation",  # only Celery has queues
     "execution_timeout": timedelta(minutes=30),
     "retries": 5,

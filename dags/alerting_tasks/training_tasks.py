@@ -2,7 +2,7 @@
 waits until a person has decided on a model, in Airflow, in the console or by command."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task, timezone
@@ -24,12 +24,10 @@ from alerting_tasks import (
     say_where,
 )
 
-from alerting.definitions.alert_definition import ModelDefinition
+from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import format_duration
+from alerting.definitions.fields.learning import CLOCK_TO_CPU, PERSISTENCE
 from alerting.reporting.definition.decision_text import result_line, side_by_side
-
-if TYPE_CHECKING:
-    pass
 
 
 @task
@@ -53,15 +51,27 @@ def dataset(name: str) -> str:
     doc_md="Searches one family of models on the dataset.",
 )
 def candidate(mlflow_run: str, family: str) -> dict[str, Any] | None:
-    """Search one model family; return its summary, None if every trial failed."""
+    """Search one model family; return its summary, None if every trial failed. Skipped if the run
+    was started for others."""
     from alerting.usecases.training.training_steps import fit
 
+    params = get_current_context()["params"]
+    if family not in (PERSISTENCE, *params["families"]):
+        raise AirflowSkipException(f"this run was started without {family}")
+    search = (
+        {
+            "trials": params["trials"],
+            "time_budget": timedelta(minutes=params["time_budget_minutes"]),
+        }
+        if "trials" in params
+        else {}
+    )
     with background_platform() as platform:
-        summary = fit(platform, mlflow_run, family)
+        summary = fit(platform, mlflow_run, family, search=search)
         return None if summary is None else summary.model_dump(mode="json")
 
 
-@task
+@task(trigger_rule="none_failed_min_one_success")  # families of other runs are skipped
 def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger, and propose or refuse its promotion, until `promote`."""
     from alerting.usecases.training.compare import compare_run
@@ -111,6 +121,42 @@ def record_failure(name: str) -> None:
         end_run(platform, name, run, failed_in_airflow(failed, run, dag_id))
 
 
+def search_params(definition: ModelDefinition) -> dict[str, Param]:
+    """Return the parameters by which one run searches less or longer than its definition says."""
+    names = list(definition.families)
+    params = {
+        "families": Param(
+            names,
+            type="array",
+            items={"type": "string", "enum": names},
+            examples=names,
+            minItems=1,
+            uniqueItems=True,
+            description="The families that this run searches.",
+        )
+    }
+    if isinstance(definition, TrainedDefinition):
+        minutes = definition.learning.time_budget / timedelta(minutes=1)
+        params["trials"] = Param(
+            definition.learning.trials,
+            type="integer",
+            minimum=1,
+            maximum=1000,
+            description="Parameter sets that this run tries per family.",
+        )
+        params["time_budget_minutes"] = Param(
+            minutes,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=minutes + 10,  # which ends before the timeout of its task
+            description=(
+                "Ceiling of the search per family in CPU minutes, "
+                f"{CLOCK_TO_CPU} times as long by the clock."
+            ),
+        )
+    return params
+
+
 def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:
     """Return the arguments of a definition's training DAG; the revision in its text causes a new
     DAG version.
@@ -136,6 +182,7 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
         "description": (
             f"Trains, compares and promotes the model of {definition.title or definition.name}"
         ),
+        "params": DAG_OPTIONS["params"] | search_params(definition),
         # a run that waits for a person's approval does not hold back that of a changed question
         "max_active_runs": 2,
         "max_active_tasks": 2,

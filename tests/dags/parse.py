@@ -58,6 +58,7 @@ def describe(dag: object) -> dict[str, object]:
         ),
         "tags": sorted(dag.tags),
         "owner": dag.owner,
+        "params": {name: dag.params.get_param(name).schema for name in dag.params},
         "doc": dag.doc_md,
         "description": dag.description,
         "task_docs": {task.task_id: task.doc_md for task in dag.tasks},

@@ -69,6 +69,13 @@ def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_
     )
     for said in ("Biscuits too moist", "moisture above 4.5 for 5m", "30m ahead", "Revision **1**"):
         assert said in training["doc"]
+    own = {name: dag["owner"] for name, dag in parsed["dags"].items() if "train__" not in name}
+    assert {*own.values()} == {"alerting"}
+    params = training["params"]
+    assert params["families"]["items"]["enum"] == params["families"]["examples"]
+    assert "lightgbm" in params["families"]["examples"]
+    assert (params["trials"]["minimum"], params["trials"]["maximum"]) == (1, 1000)
+    assert params["time_budget_minutes"]["maximum"] == 15
     assert parsed["dags"]["train__by-hand"]["schedule"] == "None"
     assert "event failure" in parsed["dags"]["train__by-hand"]["doc"]
 

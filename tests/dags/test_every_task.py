@@ -29,7 +29,7 @@ pytest.importorskip("airflow.sdk")
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.providers.common.compat.sdk import DagRunTriggerException
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 from airflow.sdk.execution_time.context import set_current_context
 from alerting_tasks import source_asset
 
@@ -246,9 +246,14 @@ def start_train_and_score(tasks: Tasks, platform: Platform, day: int) -> None:
 def train(tasks: Tasks, run: str, families: Sequence[str]) -> None:
     """The steps of a training; a person answers the question, if there is one."""
     tasks.begin(run)
+    search = {"families": [*families], "trials": 2, "time_budget_minutes": 5.0}
+    tasks.run["params"] |= search
     mlflow_run = tasks.call("training_tasks.dataset", NAME)
     for family in families:
-        tasks.call("training_tasks.candidate", mlflow_run, family)
+        summary = tasks.call("training_tasks.candidate", mlflow_run, family)
+        assert summary["trials_asked"] == (1 if family == "persistence" else 2)
+    with pytest.raises(AirflowSkipException, match="started without another"):
+        tasks.call("training_tasks.candidate", mlflow_run, "another")
     decision = tasks.call("training_tasks.compare", mlflow_run)
     asks = tasks.call("training_tasks.ask", decision) == "approve"
     approve = tasks.operator("Approval")
@@ -301,6 +306,7 @@ def test_no_task_hides_that_the_database_is_away(
 
     monkeypatch.setattr(wiring, "open_platform", away)
     tasks.begin("a" * 12, dag=SimpleNamespace(dag_id="d"))
+    tasks.run["params"] |= {"families": ["1m"]}
     hiding = set()
     for name, task in tasks.found.items():
         if (function := function_of(task)) is not None and name not in READ_NO_PLATFORM:

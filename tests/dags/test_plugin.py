@@ -59,4 +59,6 @@ def test_the_home_page_says_once_that_the_triggerer_is_off_and_sqlite_has_one_wr
     (words,) = found["words"]
     assert "triggerer is off on purpose" in words
     assert "http://127.0.0.1:8123/" in words
+    (words,) = loaded(tmp_path, ALERTING_TRIGGERER="1")["words"]
+    assert "triggerer" not in words
     assert found["middlewares"] == ["OneWriter"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.local import parts
 from alerting.local.prepare import load_or_create
 from alerting.settings.environment import Settings
@@ -38,6 +39,27 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
         "stream",
         "windows",
     }
+
+
+def test_one_setting_starts_the_triggerer(settings, secrets):
+    names = [
+        [part.name for part in parts.airflow_parts(replace(settings, triggerer=number), {}, ())]
+        for number in (0, 1)
+    ]
+    assert names[1] == [*names[0], "airflow-triggerer"]
+
+
+def test_airflow_reads_the_dags_of_others_in_a_folder_in_which_the_platform_removes_nothing(
+    settings, secrets
+):
+    environ = parts.airflow_environment(settings, secrets, {})
+    bundles = json.loads(environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"])
+    (own,) = (Path(one["kwargs"]["path"]) for one in bundles if "path" in one["kwargs"])
+    write_dag_files(settings.home)
+    (own / "report.py").write_text("")
+    write_dag_files(settings.home)
+    assert (own / "report.py").exists()
+    assert not own.is_relative_to(environ["AIRFLOW__CORE__DAGS_FOLDER"])
 
 
 def test_a_start_compiles_feature_windows_for_the_evaluations_and_no_part_waits_for_it(

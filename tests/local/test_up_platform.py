@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import urllib.parse
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -23,16 +23,19 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.scored_files import PredictFolder, score_file
+from alerting.client import Client
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.file_form import FileForm
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
+from alerting.stores.database.transactions_and_leases import LEASES
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import find_due_trainings
 from alerting.wiring import predict_files
+from tests.helpers.http_receiver import http_receiver
 from tests.helpers.up import HANG_S, MODEL, PORTS, SHORT, Up, ended
 from tests.support import require_real_server
 
@@ -46,6 +49,26 @@ QUESTION = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8
     "schedule": {"retrain": None},
     "promotion": {"mode": "approval"},
 }
+CALLS = f"""
+from airflow.sdk import dag
+from alerting.airflow_provider.notifier import AlertingNotifier
+from alerting.airflow_provider.task_operators import ApplyOperator, PredictOperator
+
+DRAFT = dict(name="from-a-dag", kind="threshold", assets=["press-1"], variable="hardness")
+
+@dag(schedule=None)
+def calls():
+    ApplyOperator(task_id="apply", documents=[DRAFT | dict(above=90, state="draft")]) >> (
+        PredictOperator(
+            task_id="ask",
+            definition="{MODEL}",
+            assets=["{ASSET}"],
+            on_success_callback=AlertingNotifier(asset="press-1", variable="hardness", value=20),
+        )
+    )
+
+calls()
+"""
 UNTRAINABLE = {"name": FAILING, "features": {"windows": ["60d"]}}
 instant = datetime.fromisoformat
 
@@ -56,6 +79,10 @@ def up(tmp_path_factory, commands):
     started = Up(tmp_path_factory.mktemp("home"), commands)
     started.environ["ALERTING_SECRET_FOLDERS"] = str(started.home / "source-secrets")
     started.fill()
+    own = started.home / "own_dags"
+    example = Path(__file__).parents[2] / "config/examples/airflow/order_maintenance.py"
+    (own / example.name).write_text(example.read_text().replace("oven-too-hot", "too-soft"))
+    (own / "calls.py").write_text(CALLS)
     try:
         started.start()
         started.follow_until("demo-line is ready")
@@ -282,6 +309,47 @@ def test_a_source_raises_an_alarm_at_once_and_tells_what_it_cannot_read(schedule
     assert "results" in str(platform.deliveries.progress("lab").fault)
 
 
+def test_a_dag_of_somebody_else_starts_within_a_minute_of_an_alarm_and_calls_the_platform(
+    up, scheduler, opened, begun
+):
+    """The example orders maintenance; operators and notifier use the same connection."""
+    _, stores, platform = opened
+    tokens = {owner["role"]: token for token, owner in up.secret("api_tokens.json").items()}
+    address = f"http://127.0.0.1:{up.port('API')}"
+    with http_receiver() as maintenance, Client(address, tokens["sender"]) as sender:
+        orders = f"http://127.0.0.1:{maintenance.server_port}"
+        for connection in (
+            {"connection_id": "maintenance", "conn_type": "http", "host": orders},
+            {"connection_id": "alerting_default", "conn_type": "alerting", "host": address}
+            | {"password": tokens["engineer"]},
+        ):
+            scheduler.http.post("/connections", json=connection).raise_for_status()
+        run = scheduler.trigger("calls")
+        listening = {"uri_prefix_pattern": "alerting://too-soft"}
+        scheduler.until(
+            lambda: scheduler.http.get("/assets", params=listening).json()["total_entries"],
+            "the asset of the alarm",
+        )
+        followed = {"_id": "asset events", "position": {"$ne": None}}
+        scheduler.until(lambda: stores.database[LEASES].find_one(followed), "followed events")
+        reading = {"ts": platform.clock.now().isoformat(), "asset": "press-1"}
+        sender.call("send_readings", [reading | {"values": {"hardness": 1.0}}])
+        scheduler.until(lambda: platform.episodes.find(definition="too-soft"), "the alarm")
+        raised = datetime.now(UTC)
+        scheduler.until(lambda: maintenance.bodies, "the order")
+        (episode,) = platform.episodes.find(definition="too-soft")
+        assert maintenance.bodies[0]["key"] == episode.id
+        assert maintenance.bodies[0]["machine"] == "press-1"
+        path = f"/dags/order_maintenance/dagRuns/{scheduler.run_ids('order_maintenance')[0]}"
+        scheduler.finish("order_maintenance", path)
+        began = instant(scheduler.http.get(path).json()["start_date"])
+    assert (began - raised).total_seconds() < 60
+    comments = [t.kind for t in platform.episodes.get(episode.id).transitions]
+    assert "commented" in comments
+    scheduler.finish("calls", run)
+    assert platform.definitions.newest_revision("from-a-dag").definition.state == "draft"
+
+
 def put_sources_and_definitions(platform, settings, now):
     """Put in a table with two rows and a folder of files, and a definition of each."""
     table = settings.home / "lab.db"
@@ -310,6 +378,7 @@ def put_sources_and_definitions(platform, settings, now):
     documents = [
         rule | {"name": "too-hard", "variable": "hardness", "above": 50},
         rule | {"name": "too-thick", "variable": "thickness", "above": 5},
+        rule | {"name": "too-soft", "variable": "hardness", "below": 5},
     ]
     apply(platform, documents, "test", now - timedelta(minutes=10), "test")
 

@@ -55,12 +55,28 @@ EVALUATION_FILE = "evaluate.py"
 SOURCE_FILE = "ingest.py"
 SOURCE = Path(__file__).parents[3] / "dags"
 _WRITTEN = ".written"  # names of the files of the folder that the platform has written
+OWN_DAGS = "own_dags"  # folder of the home for DAGs of others
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
 
 def dag_folder(home: Path) -> Path:
     """Return the folder of the DAG files of a home."""
     return home / "dags"
+
+
+def bundles(home: Path) -> str:
+    """Return Airflow's setting of its DAG folders: that of the platform, and `own_dags` of the
+    home, in which the platform changes nothing."""
+    return json.dumps(
+        [
+            {
+                "name": name,
+                "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+                "kwargs": options,
+            }
+            for name, options in (("dags-folder", {}), ("own", {"path": str(home / OWN_DAGS)}))
+        ]
+    )
 
 
 def write_dag_files(home: Path) -> list[str]:
@@ -80,6 +96,7 @@ def write_dag_files(home: Path) -> list[str]:
     written = folder / _WRITTEN
     with home_errors(home):
         folder.mkdir(parents=True, exist_ok=True)
+        (home / OWN_DAGS).mkdir(exist_ok=True)
         before = written.read_text(encoding="utf-8").splitlines() if written.exists() else ()
         for old in {*before} - {*map(str, sources)}:
             (folder / old).unlink(missing_ok=True)

@@ -7,7 +7,6 @@ It works with a tracking server and with a database (`sqlite:///...`) alike.
 import json
 import logging
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from alerting.adapters.mlflow.model_description import (
+    ENVIRONMENTS,
+    describe_model,
+    environment_files,
+)
 from alerting.deferred import load
 from alerting.definitions.faults import UserError
 from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RunState, Swept
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
 
 PARENT_RUN = "mlflow.parentRunId"
 _RUNS_OF_VERSION = ("training_run", "search_run", "refreshed_by")
-# loader that MLflow itself uses; named, not imported: the import takes seconds
-LOADER = "alerting.adapters.mlflow.served_model"
 MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = MOST_MODEL_BYTES
 
@@ -280,15 +282,18 @@ def _log_values(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> None:
-    """Log values in batches of a hundred, the most that a server accepts at once."""
+    """Log values in batches of a hundred, the most that a server accepts at once; metrics also to
+    the model of the run, if it has one."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
     for some_params in _batches(params):
         client.log_batch(run_id, params=[Param(name, str(value)) for name, value in some_params])
-    for some_metrics in _batches(metrics):
+    models = getattr(client.get_run(run_id).outputs, "model_outputs", ()) if metrics else ()
+    model = models[0].model_id if models else None
+    for some in _batches(metrics):
         client.log_batch(
-            run_id, metrics=[Metric(name, float(value), now, 0) for name, value in some_metrics]
+            run_id, metrics=[Metric(name, float(v), now, 0, model_id=model) for name, v in some]
         )
     for some_tags in _batches(tags):
         client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in some_tags])
@@ -398,10 +403,9 @@ def log_model(
     # a model of a run may not have a dot in its name, a registered one may
     name = definition.replace(".", "_")
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
-    with write_folder(files) as local:
-        _describe(run_id, model.model_id, sorted(files), inputs, kind).save(
-            str(local / MLMODEL_FILE_NAME)
-        )
+    with write_folder({**files, **environment_files(files)}) as local:
+        described = describe_model(run_id, model.model_id, files, inputs, kind)
+        described.save(str(local / MLMODEL_FILE_NAME))
         client.log_model_artifacts(model.model_id, str(local))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
@@ -427,7 +431,8 @@ def fetch_model_files(
         )
         _check_size((path.lstat().st_size for path in Path(folder).rglob("*")), definition, version)
         files = read_folder(Path(folder))
-    return {name: data for name, data in files.items() if name != MLMODEL_FILE_NAME}
+    descriptions = {MLMODEL_FILE_NAME, *ENVIRONMENTS.values()}
+    return {name: data for name, data in files.items() if name not in descriptions}
 
 
 @contextmanager
@@ -448,25 +453,6 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def _describe(
-    run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[str, str], kind: str
-) -> Any:
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    from alerting.learning.models.model_files import estimates_life
-
-    columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    scored = ("probability", *(("low", "median", "high") if estimates_life(names) else ()))
-    outputs = [ColSpec("double", name, required=name == "probability") for name in scored]
-    signature = ModelSignature(Schema(columns), Schema(outputs)) if columns else None
-    model = Model(run_id=run_id, model_id=model_id, signature=signature)
-    model.add_flavor(
-        "python_function", loader_module=LOADER, python_version=platform.python_version()
-    )
-    return model.add_flavor("alerting", files=list(names), kind=kind)
 
 
 def _list_sizes(uri: str, address: str) -> Iterator[int]:

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableName
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.modes import MOST_MODES
@@ -346,6 +347,17 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
             f"{package}=={version(package)}\n" for package in sorted({"numpy", "pandas", *needed})
         ).encode()
     }
+
+
+EXAMPLE = "input_example.json"
+SERVED_EXAMPLE = "serving_input_example.json"
+
+
+def example_files(rows: pd.DataFrame, columns: Iterable[str]) -> dict[str, bytes]:
+    """Return the last of some rows of features as MLflow reads and as it serves an example; columns
+    without a value are empty."""
+    split = rows.tail(1).reindex(columns=list(columns)).to_json(orient="split", index=False)
+    return {EXAMPLE: split.encode(), SERVED_EXAMPLE: f'{{"dataframe_split": {split}}}'.encode()}
 
 
 def model_from_files(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
+from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -50,6 +51,12 @@ def main() -> int:
     configure_logging(os.environ)
     marks = DagMarks(client[settings.database], settings.home)
     Thread(target=marks.follow, daemon=True).start()
+    for follower in entry_points(group="alerting.beside_dag_processor"):
+
+        def follow(load: Callable[[], Any] = follower.load) -> None:
+            load()(settings, marks.database)
+
+        Thread(target=follow, daemon=True).start()
     # a revision that is stored from here on is seen: by a mark, or as the files are first read
     marks.is_open.wait(5.0)
     processor = subprocess.Popen(

@@ -16,7 +16,7 @@ from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.models.model_files import estimates_life
+from alerting.learning.models.model_files import estimates_life, example_files
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import (
     Candidate,
@@ -141,9 +141,10 @@ def refresh(
         "refreshed_by": run.id,
         "dataset_hash": dataset.hash,
     }
-    files = training.save(refreshed)
+    files = dict(training.save(refreshed))
     tags = of_champion | made | refit_tags(refreshed)
     columns = column_types(refreshed.plan, estimates_life(files))
+    files |= example_files(dataset.rows, columns)
     number = register_model(platform, name, child, files, tags, columns)
     log_onnx(platform.runs, child, refreshed)
     platform.runs.finish(child)
@@ -452,8 +453,9 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    files = training.save(model)
+    files = dict(training.save(model))
     columns = column_types(model.plan, estimates_life(files))
+    files |= example_files(dataset.rows, columns)
     version = register_model(platform, run.name, run.id, files, tags, columns)
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(

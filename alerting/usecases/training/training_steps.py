@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
@@ -212,12 +213,14 @@ def fit(
     family: str,
     progress: Progress = silent,
     dataset: Dataset | None = None,
+    search: Mapping[str, Any] = MappingProxyType({}),
 ) -> CandidateSummary | EstimateSummary | None:
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run. Return None if every trial failed; the child run says why.
 
     Raises UserError, between two trials, once a person has cancelled the training. `dataset`: the
-    dataset of the run, if it is loaded already."""
+    dataset of the run, if it is loaded already. `search`: fields of `learning` that are others in
+    this search than in the definition."""
     run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform.definitions, run)
 
@@ -230,6 +233,9 @@ def fit(
     try:
         if isinstance(definition, TrainedDefinition):
             definition = with_stored_features(platform.derived_features, definition)
+            definition = definition.model_copy(
+                update={"learning": definition.learning.model_copy(update=search)}
+            )
             rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
             warm_start = _champion_params(platform, run, family)
             candidate = training_of(definition).train(

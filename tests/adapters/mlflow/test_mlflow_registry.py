@@ -88,6 +88,18 @@ def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
     assert champions == [first, second, None, None]
 
 
+def test_metrics_of_a_run_after_its_registration_are_those_of_the_model_too(models):
+    run = models.start_run("measured", "train", {})
+    models.log(run, metrics={"rows": 100.0})
+    models.register("measured", run, FILES, {})
+    models.log(run, metrics={"ap": 0.5})
+    with models._connection.client() as client:
+        (output,) = client.get_run(run).outputs.model_outputs
+        of_model = {one.key: one.value for one in client.get_logged_model(output.model_id).metrics}
+        of_run = client.get_run(run).data.metrics
+    assert (of_model, of_run) == ({"ap": 0.5}, {"rows": 100.0, "ap": 0.5})
+
+
 @pytest.mark.parametrize(
     ("beside", "outputs"),
     [

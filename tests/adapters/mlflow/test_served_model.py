@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.registry import trained_kind_of
+from alerting.learning.models.model_files import example_files
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.training.run_files import column_types
@@ -42,6 +46,9 @@ def loaded(served, store, monkeypatch):
     files = platform.models.model_files(name, 1)
     tags = platform.models.version_tags(name, 1)
     inputs = column_types(plan, has_life=False) if kind == CLASSIFIER else None
+    if kind == CLASSIFIER:
+        rows = pd.DataFrame([[2.0] * len(plan.columns)], columns=list(plan.columns))
+        files = files | example_files(rows.iloc[:, 1:], inputs)
     run = registry.start_run(name, "training", {})
     registry.set_alias(name, "champion", registry.register(name, run, files, tags, inputs=inputs))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -69,6 +76,32 @@ def test_mlflow_predicts_the_numbers_of_the_platform(served, loaded):
             of_mlflow.predict(rows.assign(asset="pump-1"))
     else:
         assert np.array_equal(said["probability"], (model.refit or model).score(rows))
+
+
+@pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
+def test_mlflow_answers_its_example_and_installs_what_the_model_needs(served, loaded, monkeypatch):
+    """As `mlflow models serve` does, which reads the example and the environment in the files."""
+    import mlflow
+    from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT
+    from mlflow.pyfunc.scoring_server import init
+    from mlflow.utils.virtualenv import _get_python_env
+
+    _, _, name, _, _ = served
+    model = loaded[0]
+    monkeypatch.setenv(_MLFLOW_IS_IN_SERVING_ENVIRONMENT.name, "true")  # the server sets it
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}@champion"))
+    with TestClient(init(model)) as server:
+        sent = model.metadata.get_serving_input(str(folder))
+        answer = server.post(
+            "/invocations", content=sent, headers={"content-type": "application/json"}
+        )
+    assert answer.status_code == 200, answer.text
+    expected = model.predict(model.metadata.load_input_example(str(folder)))
+    assert answer.json()["predictions"] == expected.to_dict("records")
+    environment = _get_python_env(folder)
+    needed = {one.partition("==")[0]: one for one in environment.dependencies}
+    assert {"alerting", "mlflow", "numpy", "pandas"} < needed.keys()
+    assert needed["alerting"] == f"alerting=={version('alerting')}"
 
 
 @pytest.mark.parametrize("served", [CLASSIFIER], indirect=True)
