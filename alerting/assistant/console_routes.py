@@ -1,0 +1,31 @@
+"""`/mcp` of the console, where the setting `ALERTING_ASSISTANT` is `on`."""
+
+import logging
+import os
+from importlib.util import find_spec
+
+from fastapi import APIRouter, FastAPI, HTTPException
+
+from alerting.console.access import Viewer
+
+SETTING = "ALERTING_ASSISTANT"
+NOT_INSTALLED = "the assistant is not installed here: pip install 'alerting[assistant]'"
+
+
+def routes(app: FastAPI) -> APIRouter:
+    """Return the route of assistants; none while the setting is off."""
+    router = APIRouter(include_in_schema=False)
+    if os.environ.get(SETTING, "").strip().lower() != "on":
+        return router
+    if find_spec("mcp") is None:
+
+        @router.post("/mcp")
+        def refuse(_: Viewer) -> None:
+            raise HTTPException(503, NOT_INSTALLED)
+
+        return router
+    from alerting.assistant.server import AssistantServer
+
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # it has two lines for each request
+    router.add_route("/mcp", AssistantServer(app), ["POST"])
+    return router
