@@ -5,6 +5,7 @@ threads, which costs more than most answers.
 """
 
 import sys
+from copy import copy
 from urllib.parse import unquote
 
 import anyio
@@ -80,3 +81,10 @@ class WholeAnswers(_TestClientTransport):
         stream = httpx.ByteStream(b"" if request.method == "HEAD" else body)
         headers = start.get("headers", [])
         return httpx.Response(start["status"], headers=headers, stream=stream, request=request)
+
+
+def transport_of(client):
+    """Return the transport of a client, which `httpx` can use, too."""
+    made = copy(client._transport)
+    made.__class__ = WholeAnswers
+    return made
