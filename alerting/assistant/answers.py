@@ -27,15 +27,10 @@ def bound_answer(answer: Any) -> dict[str, Any]:
         left_out: list[str] = []
         data = _shorten(cleaned, most, "", left_out)
         bounded = {"note": NOTE, "data": data, "left_out": left_out[:_MOST_LEFT_OUT]}
-        if len(as_json(bounded).encode()) <= LARGEST:
+        if len(json.dumps(bounded, ensure_ascii=False).encode()) <= LARGEST:
             return bounded
     reason = f"all: the answer is larger than {LARGEST} bytes; ask for less, or open its page"
     return {"note": NOTE, "data": None, "left_out": [reason]}
-
-
-def as_json(value: Any) -> str:
-    """Return a value as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _shorten(value: Any, most: int, path: str, left_out: list[str]) -> Any:

@@ -5,6 +5,7 @@ import os
 from importlib.util import find_spec
 
 from fastapi import APIRouter, FastAPI, HTTPException
+from starlette.routing import Route
 
 from alerting.console.access import Viewer
 
@@ -27,5 +28,5 @@ def routes(app: FastAPI) -> APIRouter:
     from alerting.assistant.server import AssistantServer
 
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it has two lines for each request
-    router.add_route("/mcp", AssistantServer(app), ["POST"])
+    router.routes.append(Route("/mcp", AssistantServer(app), methods=["POST"]))
     return router

@@ -1,9 +1,7 @@
 """The server of an assistant in the console: each call of a tool becomes requests to the API in
 this process, under the token of the person."""
 
-from functools import partial
 from importlib.metadata import version
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,7 +35,6 @@ INSTRUCTIONS = (
     "Alarms, values and reports of a plant, with the figures of its pages. Fields are UTC. "
     f"{NOTE} Ask the person before a tool that changes something: it acts in the person's name."
 )
-Context = ServerRequestContext[Any, Any]
 
 
 class InThisProcess(httpx.BaseTransport):
@@ -88,7 +85,7 @@ class AssistantServer:
             await manager.handle_request(scope, receive, send)
 
     async def _list_tools(
-        self, context: Context, _: PaginatedRequestParams | None
+        self, context: ServerRequestContext, _: PaginatedRequestParams | None
     ) -> ListToolsResult:
         person = context.request.state.person
         return ListToolsResult(
@@ -100,11 +97,13 @@ class AssistantServer:
                     annotations=offered.annotations,
                 )
                 for offered in TOOLS.values()
-                if person.may(offered.meta["permission"])
+                if person.may((offered.meta or {})["permission"])
             ]
         )
 
-    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def _call_tool(
+        self, context: ServerRequestContext, params: CallToolRequestParams
+    ) -> CallToolResult:
         tool = TOOLS.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {clean_line(params.name)[:100]!r}")
@@ -113,6 +112,7 @@ class AssistantServer:
         transport = InThisProcess(self._app, f"{client_of(request)}, assistant")
         with Client("http://console", token, transport=transport) as api:
             console = Console(api, self._app.state.platform)
-            asked = partial(call_tool, tool, console, params.arguments or {})
             # threads of its own: those of the requests inside would wait for them
-            return await to_thread.run_sync(asked, limiter=self._turns)
+            return await to_thread.run_sync(
+                call_tool, tool, console, params.arguments or {}, limiter=self._turns
+            )

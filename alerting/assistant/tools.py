@@ -1,6 +1,7 @@
 """The tools of an assistant: each asks the API as a program of the person does, so that figures,
 roles, bounds and the audit are those of the API."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from alerting.assistant.answers import as_json, bound_answer, thin_series
+from alerting.assistant.answers import bound_answer, thin_series
 from alerting.client import ApiProblem, Client
 from alerting.console.api.parameters import Instant, read_yaml_document
 from alerting.console.plant.trend_panel import alert_limits
@@ -51,16 +52,15 @@ def offer(permission: Permission, *, changes: bool = False) -> Callable[[F], F]:
     an assistant gives by name."""
 
     def add(function: F) -> F:
-        hints = ToolAnnotations(
-            read_only_hint=not changes,
-            destructive_hint=changes and permission == "configure",
-            open_world_hint=False,
-        )
         tool = Tool.from_function(
             function,
             description=getdoc(function),
             context_kwarg="console",
-            annotations=hints,
+            annotations=ToolAnnotations(
+                read_only_hint=not changes,
+                destructive_hint=changes and permission == "configure",
+                open_world_hint=False,
+            ),
             meta={"permission": permission},
             structured_output=False,
         )
@@ -92,8 +92,12 @@ def call_tool(tool: Tool, console: Console, arguments: dict[str, Any]) -> CallTo
 
 def _result(answer: Any, *, is_error: bool = False) -> CallToolResult:
     bounded = bound_answer(answer)
-    text = TextContent(type="text", text=as_json(bounded))
-    return CallToolResult(content=[text], structured_content=bounded, is_error=is_error)
+    text = json.dumps(bounded, ensure_ascii=False)
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=bounded,
+        is_error=is_error,
+    )
 
 
 @offer("read")
@@ -184,8 +188,7 @@ def show_values(
     answer = console.api.show_series(
         asset=asset, variable=variables, start=start, end=end, points=MOST_POINTS
     )
-    declared = find_asset(console.platform, asset)
-    limits = alert_limits(console.platform, declared, variables, ENGLISH)
+    limits = alert_limits(console.platform, find_asset(console.platform, asset), variables, ENGLISH)
     for series in answer["series"]:
         series["limits"] = [
             {"value": limit.value, "of": limit.text} for limit in limits[series["variable"]]
@@ -267,14 +270,16 @@ def answer_alarm(
 ) -> Any:
     """Answer an alarm in the person's name: whether it was right, what was done. Models learn from
     it. `action` goes together with `acted`. Ask the person before."""
-    answer = {
-        "verdict": verdict,
-        "acted": acted,
-        "action": action,
-        "comment": comment,
-        "recommendation_taken": recommendation_taken,
-    }
-    return console.api.give_feedback(id, answer)
+    return console.api.give_feedback(
+        id,
+        {
+            "verdict": verdict,
+            "acted": acted,
+            "action": action,
+            "comment": comment,
+            "recommendation_taken": recommendation_taken,
+        },
+    )
 
 
 @offer("configure", changes=True)
