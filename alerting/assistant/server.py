@@ -2,6 +2,7 @@
 this process, under the token of the person."""
 
 from importlib.metadata import version
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -87,7 +88,7 @@ class AssistantServer:
     async def _list_tools(
         self, context: ServerRequestContext, _: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        person = context.request.state.person
+        request: Any = context.request
         return ListToolsResult(
             tools=[
                 Tool(
@@ -97,7 +98,7 @@ class AssistantServer:
                     annotations=offered.annotations,
                 )
                 for offered in TOOLS.values()
-                if person.may((offered.meta or {})["permission"])
+                if request.state.person.may((offered.meta or {})["permission"])
             ]
         )
 
@@ -107,7 +108,7 @@ class AssistantServer:
         tool = TOOLS.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {clean_line(params.name)[:100]!r}")
-        request = context.request
+        request: Any = context.request
         _, token = get_authorization_scheme_param(request.headers["authorization"])
         transport = InThisProcess(self._app, f"{client_of(request)}, assistant")
         with Client("http://console", token, transport=transport) as api:

@@ -75,5 +75,5 @@ async def _serve(url: str, token: str) -> None:
             on_list_tools=list_tools,
             on_call_tool=call_tool,
         )
-        async with sdk.stdio_server() as streams:
-            await server.run(*streams, server.create_initialization_options())
+        async with sdk.stdio_server() as (received, sent):
+            await server.run(received, sent, server.create_initialization_options())
