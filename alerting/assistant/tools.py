@@ -23,7 +23,7 @@ from alerting.operators.account_rules import Permission
 from alerting.ports import Platform
 from alerting.usecases.trend_series import find_asset
 
-MOST_POINTS = 60
+MOST_POINTS = 50
 MOST_VARIABLES = 4
 _WAIT_S = 10
 F = TypeVar("F", bound=Callable[..., Any])
@@ -181,7 +181,7 @@ def show_values(
     """Show the values of numeric variables from `start` to before `end`, and the limits that the
     active definitions set.
 
-    A variable has at most 60 points. Each joins what follows its `from` up to the next point: the
+    A variable has at most 50 points. Each joins what follows its `from` up to the next point: the
     lowest, the highest, and the last value. `source` names what was joined: readings, or means of
     minutes or hours, of which `last` is the last mean.
     """
@@ -221,7 +221,7 @@ def show_report(console: Console, id: Name) -> Any:
 
 
 @offer("read")
-def show_alarm_figures(
+def show_alarm_metrics(
     console: Console, since: Since = None, until: Since = None, asset: Name | None = None
 ) -> Any:
     """Show the alarm metrics of a time (the last 30 days when left out), after ISA-18.2."""

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alerting.definitions.faults import close_names
-from alerting.rooms import find_rooms
+from alerting.optional_folders import find_optional
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -202,7 +202,7 @@ help."""
 
 
 ADDED = MappingProxyType(
-    {name: at for room in find_rooms("added_commands") for name, at in room.COMMANDS.items()}
+    {name: at for added in find_optional("added_commands") for name, at in added.COMMANDS.items()}
 )
 """The same of folders that may be deleted."""
 

@@ -56,7 +56,7 @@ ARGUMENTS = {
     "show_definition": {"name": HOT},
     "list_reports": {"definition": HOT},
     "show_report": {"id": REPORT},
-    "show_alarm_figures": {},
+    "show_alarm_metrics": {},
     "check_definition": {"document": DRAFT},
     "backtest_definition": {"document": DRAFT, **DAYS},
     "acknowledge_alarm": {"id": EPISODE, "note": "on my way"},
@@ -120,7 +120,7 @@ def expect_series(served, values):
     query = {"asset": FAN, "variable": "temperature", "start": at(0), "end": at(NOW)}
     [whole] = served.api("series", **query, points=4000)["series"]
     assert len(whole["t"]) > 1000
-    assert len(line["points"]) <= 60
+    assert len(line["points"]) <= 50
     assert min(point["low"] for point in line["points"]) == min(whole["low"])
     assert max(point["high"] for point in line["points"]) == max(whole["high"])
     assert line["points"][-1]["last"] == whole["mean"][-1]

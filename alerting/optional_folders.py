@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 
-def find_rooms(module: str) -> Iterator[ModuleType]:
+def find_optional(module: str) -> Iterator[ModuleType]:
     """Yield the module of this name of each folder of the package that has one, by folder."""
     for file in sorted(Path(__file__).parent.glob(f"*/{module}.py")):
         yield import_module(f"alerting.{file.parent.name}.{module}")
