@@ -8,15 +8,20 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.routing import Route
 
 from alerting.console.access import Viewer
+from alerting.definitions.faults import UserError
 
 SETTING = "ALERTING_ASSISTANT"
 NOT_INSTALLED = "the assistant is not installed here: pip install 'alerting[assistant]'"
 
 
 def routes(app: FastAPI) -> APIRouter:
-    """Return the route of assistants; none while the setting is off."""
+    """Return the route of assistants; none while the setting is off. Raises UserError for a setting
+    that is neither on nor off."""
     router = APIRouter(include_in_schema=False)
-    if os.environ.get(SETTING, "").strip().lower() != "on":
+    state = os.environ.get(SETTING, "").strip() or "off"
+    if state not in ("on", "off"):
+        raise UserError(f"{SETTING}: {state!r} is neither on nor off")
+    if state == "off":
         return router
     if find_spec("mcp") is None:
 

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 import alerting
 from alerting.assistant import console_routes
 from alerting.console.app import create_app
+from alerting.definitions.faults import UserError
 from alerting.ports import AuditFilter, ReadingRow
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, too_hot
@@ -232,6 +233,9 @@ def test_it_is_off_unless_it_is_switched_on_and_says_what_is_missing(monkeypatch
     missing = ask()
     assert missing.status_code == 503
     assert missing.json()["detail"].endswith("pip install 'alerting[assistant]'")
+    monkeypatch.setenv("ALERTING_ASSISTANT", "yes")
+    with pytest.raises(UserError, match="ALERTING_ASSISTANT: 'yes' is neither on nor off"):
+        ask()
 
 
 @pytest.mark.parametrize(
