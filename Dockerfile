@@ -13,7 +13,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1 \
 
 # The dependencies change less often than the code: a layer of their own, in the pinned versions, compiled to bytecode.
 COPY pyproject.toml config/constraints.txt config/browser.txt config/docker/dependencies.py /tmp/build/
-RUN python /tmp/build/dependencies.py /tmp/build/pyproject.toml postgres celery mqtt amqp opcua mysql sftp > /tmp/build/requirements.txt \
+RUN python /tmp/build/dependencies.py /tmp/build/pyproject.toml postgres celery mqtt amqp opcua mysql sftp assistant > /tmp/build/requirements.txt \
  && pip install --constraint /tmp/build/constraints.txt --requirement /tmp/build/requirements.txt "setuptools>=77" \
  && pip install --no-deps --require-hashes --requirement /tmp/build/browser.txt \
  && rm -rf /tmp/build

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
-from httpx import Response
 
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
@@ -136,7 +135,7 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
 
 
 def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[str, float]:
-    answers: list[Response] = []
+    answers: list[Any] = []
     page = medians("page", lambda: answers.append(browser.get(path)), ROUNDS)
     assert {answer.status_code for answer in answers} == {200}
     return {

@@ -151,7 +151,7 @@ def _add_year(platform: Platform) -> None:
 
 def _ask(browser: TestClient, length: timedelta) -> dict[str, Any]:
     given = {"asset": "oven-1", "variable": SHOWN, "start": NOW - length, "end": NOW}
-    texts = {
+    texts: dict[str, Any] = {
         name: str(value) if isinstance(value, datetime) else value for name, value in given.items()
     }
     times = []

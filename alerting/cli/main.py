@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alerting.definitions.faults import close_names
+from alerting.optional_folders import find_optional
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -68,7 +69,8 @@ class LoadedCommands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             module, _, attribute = self._locations[name][0].partition(":")
-            loaded = getattr(import_module(f"alerting.cli.{module}"), attribute)
+            path = module if "." in module else f"alerting.cli.{module}"
+            loaded = getattr(import_module(path), attribute)
             group = loaded if isinstance(loaded, typer.Typer) else command_group("")
             if group is not loaded:
                 group.command(name)(loaded)
@@ -199,8 +201,14 @@ COMMANDS = MappingProxyType({
 help."""
 
 
+ADDED = MappingProxyType(
+    {name: at for added in find_optional("added_commands") for name, at in added.COMMANDS.items()}
+)
+"""The same of folders that may be deleted."""
+
+
 class _Alerting(LazyGroup):
-    locations = COMMANDS
+    locations = MappingProxyType({**COMMANDS, **ADDED})
     panel = "Commands and groups, the everyday ones first: alerting COMMAND --help"
 
 

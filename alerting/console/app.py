@@ -65,6 +65,7 @@ from alerting.definitions.faults import Fault
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.account_rules import RefusalLog
 from alerting.operators.actions_and_mutes import Role
+from alerting.optional_folders import find_optional
 from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
@@ -339,7 +340,8 @@ def _add_routes(
     app.state.reader = PlatformReader(app.state.platform)
     shared = (metrics_routes(app.state.reader), describe(app))
     documents = chain.from_iterable(map(_document_routers, app.state.document_kinds))
-    for router in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
+    added = [pages.routes(app) for pages in find_optional("console_routes")]
+    for router in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances, *added):
         # as `include_router` without arguments, which makes every route again: .5 s
         app.router.routes.extend(router.routes)
     if sign_in is not None:

@@ -67,7 +67,7 @@ def problem(
     """Return the response for a fault: JSON for programs, a page for people. `faults`: single
     faults, each with its place, for programs."""
     title = HTTPStatus(status).phrase
-    if not is_for_programs(request.url.path):
+    if not is_for_programs(request):
         detail = _shorten(language_of(request).translate(detail))
         is_read = request.method in ("GET", "HEAD")
         passes = None
@@ -87,9 +87,12 @@ def problem(
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 
-def is_for_programs(path: str) -> bool:
-    """Return whether programs call this path: faults are JSON, no token leads to 401."""
-    return path.startswith(API) or path == METRICS
+def is_for_programs(request: Request) -> bool:
+    """Return whether a program sends this request, to the API or with JSON: faults are JSON, no
+    token leads to 401."""
+    path = request.url.path
+    has_json = request.headers.get("content-type", "").startswith("application/json")
+    return has_json or path.startswith(API) or path == METRICS
 
 
 def _shorten(detail: str) -> str:
@@ -136,7 +139,7 @@ def handle_problems(app: FastAPI) -> None:
         statuses = (status for kind, status in _STATUSES.items() if isinstance(fault, kind))
         zone = request.app.state.platform.zone
         message = fault.detail if isinstance(fault, ChangedMeanwhile) else fault.message
-        detail = plant_times(message, zone) if is_for_programs(request.url.path) else fault.message
+        detail = plant_times(message, zone) if is_for_programs(request) else fault.message
         faults = fault.faults if isinstance(fault, DocumentRefused) else ()
         return problem(request, next(statuses, 422), detail, faults=faults)
 

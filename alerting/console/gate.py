@@ -29,7 +29,7 @@ from alerting.adapters.calls_with_deadline import CHANGE_WITHIN_S, PAGE, WITHIN_
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
 from alerting.console.api.parameters import LARGEST_DELIVERY
-from alerting.console.fault_responses import API, DATABASE_DOWN, is_for_programs, problem
+from alerting.console.fault_responses import DATABASE_DOWN, is_for_programs, problem
 from alerting.console.rendering import PATH as LANGUAGE
 from alerting.console.rendering import HttpMiddleware, page_address, when_started
 from alerting.definitions.faults import first_line
@@ -399,7 +399,7 @@ class Gate(HttpMiddleware):
             refusal = await self._by_cookie(request)
         if refusal is not None or request.state.person is not None or is_open:
             return refusal
-        if is_for_programs(path):
+        if is_for_programs(request):
             detail = "give a valid token in the header: Authorization: Bearer <token>"
             return problem(request, 401, detail, {"www-authenticate": "Bearer"})
         target = page_address(request) if request.method in READING else "/"
@@ -425,8 +425,8 @@ class Gate(HttpMiddleware):
         return None
 
     async def _by_cookie(self, request: Request) -> Response | None:
-        if request.url.path.startswith(API) and request.method not in READING:
-            # a change through the API needs a token: another site could send a cookie alone
+        if is_for_programs(request) and request.method not in READING:
+            # a change by a program needs a token: another site could send a cookie alone
             return None
         try:
             for cookie in (COOKIE, DEVICE_COOKIE):

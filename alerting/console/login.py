@@ -575,7 +575,7 @@ def enter_by_proxy(request: Request) -> Response | None:
     if sender is not None and sender.name == account.id:
         return None
     request.state.person = person_of(account)
-    if is_for_programs(request.url.path):
+    if is_for_programs(request):
         return None
     session = entrance.access.begin_session(account.id, now, client)
     record_sign_in(entrance.platform, account.id, client, now, "by the directory")

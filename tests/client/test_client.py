@@ -15,6 +15,7 @@ import alerting.client
 from alerting.client import ApiProblem, Client
 from tests.helpers.console.api import ADMIN, client, episode, platform  # noqa: F401 - fixtures
 from tests.helpers.console.rubbish import description
+from tests.helpers.console.whole_answers import transport_of
 
 ADDRESS = "https://plant.example"
 TOKEN = ADMIN["authorization"].removeprefix("Bearer ")
@@ -25,7 +26,7 @@ MARK = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": {"zone_2": 22
 
 @pytest.fixture
 def api(client):  # noqa: F811
-    return Client(ADDRESS, TOKEN, transport=client._transport)
+    return Client(ADDRESS, TOKEN, transport=transport_of(client))
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_no_message_and_no_log_has_the_token(pauses, caplog):
 def test_the_example_of_the_page_runs(client, platform, monkeypatch, capsys):  # noqa: F811
     platform.episodes.insert(episode(5, condition="open"))
     example = re.search(r"```python\n(from alerting\.client .*?)```", PAGE.read_text(), re.DOTALL)
-    monkeypatch.setattr(alerting.client, "Client", partial(Client, transport=client._transport))
+    monkeypatch.setattr(alerting.client, "Client", partial(Client, transport=transport_of(client)))
     exec(example[1], {"token": TOKEN, "text": "name: oven-too-hot\nkind: threshold\n"})  # noqa: S102 - of our own page
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("HIGH: Oven too hot on oven-1")

@@ -56,7 +56,7 @@ def proxied(app, user="Anna.Berg@plant.example", groups="line-1, guests", peer=P
         ("x-forwarded-groups", groups),
     ]
     browser = browser_of(app)
-    browser.headers = httpx.Headers([*headers, *more])
+    browser.headers = type(browser.headers)([*headers, *more])
     browser.app_state["peer"] = peer
     return browser
 
