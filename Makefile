@@ -6,7 +6,7 @@ TESTS = tests
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test night bare check bench faults cluster oracle docs pages wheels sbom format clean moved
+.PHONY: help up unit test night bare check bench faults cluster oracle docs pages wheel wheels sbom format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: $(MADE) ## Make the pages and pictures that come from code: reference, lif
 
 pages: $(MADE) ## Walk through an engineer's and an operator's day at four sizes, light and dark, with pictures: OUT=folder
 	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py tests/console/test_operators_day.py
+
+wheel: ## Make the wheel that installs the platform without this folder, and the pins of its packages: dist
+	@rm -rf build dist && $(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist . && rm -rf build && cp config/constraints.txt dist && ls dist/*
 
 wheels: $(MADE) ## Make the folder wheels, with which `make up` installs on a machine without a network, and sbom.json
 	@$(PYTHON) tools/make_wheels.py && .venv/bin/python -m tools.sbom sbom.json

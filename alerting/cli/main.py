@@ -5,9 +5,10 @@ import gc
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -99,12 +100,23 @@ class LazyGroup(CommandGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
+        with self._summaries():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return what the shell offers for a word that has been begun."""
+        with self._summaries():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _summaries(self) -> Iterator[None]:
+        """Put names and lines of the help in the place of the commands, without loading them."""
         loaded = self.commands
         self.commands = {
             name: TyperCommand(name, short_help=summary, rich_help_panel=self.panel)
             for name, (_, summary) in self.locations.items()
         }
-        super().format_help(ctx, formatter)
+        yield
         self.commands = loaded
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -213,8 +225,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"alerting {version('alerting')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _begin() -> None:
+def _begin(
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
     pass
 
 

@@ -176,8 +176,7 @@ def _run_with_lock(
         record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
-        for missing in write_dag_files(settings.home):
-            screen.say(missing)
+        write_dag_files(settings.home)
         started = parts.all_parts(settings, secrets, environ, demo)
         logs = settings.home / "logs"
         supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)
