@@ -24,7 +24,7 @@ night: $(MADE) ## Run what takes longer than a build: tests marked `night`, then
 	@$(MAKE) --no-print-directory test ARGS="-m night $(ARGS)"
 	@$(MAKE) --no-print-directory bare
 
-bare: $(MADE) ## Run `make up` and `make test` on a minimal Debian 12, Ubuntu 24.04 and 22.04 (root): ONLY=bookworm ARGS=--no-test
+bare: $(MADE) ## Run `make up` and `make test` on a minimal Debian 12, Ubuntu 24.04 and 22.04, and the wheel on a Debian 12 (root): ONLY=bookworm ARGS=--no-test, ONLY=wheel
 	@.venv/bin/python -m tests.bare.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 check: $(MADE) ## Check style, types and the direction of imports
@@ -73,5 +73,5 @@ ifneq ($(shell cat $(MADE) 2>/dev/null),$(CURDIR))
 $(MADE): moved
 endif
 
-$(MADE): pyproject.toml config/constraints.txt config/browser.txt config/browser_tests.txt
+$(MADE): pyproject.toml config/constraints.txt config/browser_tests.txt
 	@$(PYTHON) tools/make_environment.py

@@ -63,10 +63,10 @@ MAY = {
 """The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has
 the whole list."""
 FIRST_COMMANDS = """\
-Nothing is watched yet. In another terminal, in this folder:
-  alerting apply FILE                          connects a line (README.md, "Your own line"),
-                                               or puts an alert into service
+Nothing is watched yet. The first page has the first steps. Or in another terminal,
+in this folder:
   alerting import readings FILE --asset NAME   reads a table of readings
+  alerting apply FILE                          connects a line, or puts an alert into service
 """
 
 
