@@ -5,7 +5,6 @@ import gc
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -43,7 +42,8 @@ class CommandGroup(TyperGroup):
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         name, command, further = super().resolve_command(ctx, args)
-        if command is not None and not isinstance(command, TyperGroup):
+        is_run = command is not None and not ctx.resilient_parsing
+        if is_run and not isinstance(command, TyperGroup):
             _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), further)
         return name, command, further
 
@@ -100,23 +100,12 @@ class LazyGroup(CommandGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
-        with self._summaries():
-            super().format_help(ctx, formatter)
-
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return what the shell offers for a word that has been begun."""
-        with self._summaries():
-            return super().shell_complete(ctx, incomplete)
-
-    @contextmanager
-    def _summaries(self) -> Iterator[None]:
-        """Put names and lines of the help in the place of the commands, without loading them."""
         loaded = self.commands
         self.commands = {
             name: TyperCommand(name, short_help=summary, rich_help_panel=self.panel)
             for name, (_, summary) in self.locations.items()
         }
-        yield
+        super().format_help(ctx, formatter)
         self.commands = loaded
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -214,6 +203,16 @@ help."""
 class _Alerting(LazyGroup):
     locations = COMMANDS
     panel = "Commands and groups, the everyday ones first: alerting COMMAND --help"
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; for the shell's completion one that is known by name alone."""
+        if ctx.resilient_parsing:
+            from alerting.cli.completion import named_commands
+
+            if (named := named_commands().get(cmd_name)) is not None:
+                named.help = COMMANDS[cmd_name][1]
+            return named
+        return super().get_command(ctx, cmd_name)
 
 
 app = typer.Typer(

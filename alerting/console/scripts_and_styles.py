@@ -66,8 +66,8 @@ def style_file() -> Script:
 @cache
 def scripts() -> dict[str, Script]:
     """Return all served files by name."""
-    own = files("alerting.console").joinpath("scripts")
+    folder = files("alerting.console").joinpath("scripts")
     swagger = files("fastapi_offline").joinpath("static")
-    served = [own.joinpath(name) for name in OWN_SCRIPTS]
+    served = [folder.joinpath(name) for name in OWN_SCRIPTS]
     served += [swagger.joinpath(name) for name in ("swagger-ui-bundle.js", "swagger-ui.css")]
     return {file.name: tagged(file.read_bytes(), _TYPES[Path(file.name).suffix]) for file in served}
