@@ -42,8 +42,7 @@ class CommandGroup(TyperGroup):
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         name, command, further = super().resolve_command(ctx, args)
-        is_run = command is not None and not ctx.resilient_parsing
-        if is_run and not isinstance(command, TyperGroup):
+        if not (command is None or isinstance(command, TyperGroup) or ctx.resilient_parsing):
             _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), further)
         return name, command, further
 
