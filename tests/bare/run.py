@@ -24,7 +24,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX")
+PASSED_ON = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX"),
+    *(f"ALERTING_{part}_PORT" for part in ("API", "AIRFLOW", "MLFLOW", "MONGODB")),
+)
 USER = 4711
 UP_PATIENCE_S = 1800
 TEST_PATIENCE_S = 3 * 3600
