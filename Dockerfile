@@ -12,10 +12,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/var/lib/alerting/numba
 
 # The dependencies change less often than the code: a layer of their own, in the pinned versions, compiled to bytecode.
-COPY pyproject.toml config/constraints.txt config/browser.txt config/docker/dependencies.py /tmp/build/
+COPY pyproject.toml config/constraints.txt config/docker/dependencies.py /tmp/build/
 RUN python /tmp/build/dependencies.py /tmp/build/pyproject.toml postgres celery mqtt amqp opcua mysql sftp assistant > /tmp/build/requirements.txt \
  && pip install --constraint /tmp/build/constraints.txt --requirement /tmp/build/requirements.txt "setuptools>=77" \
- && pip install --no-deps --require-hashes --requirement /tmp/build/browser.txt \
  && rm -rf /tmp/build
 
 COPY pyproject.toml README.md ./

@@ -6,7 +6,7 @@ TESTS = tests
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help up unit test night bare check bench faults cluster oracle docs pages wheels sbom format clean moved
+.PHONY: help up unit test night bare check bench faults cluster oracle docs pages wheel wheels sbom format clean moved
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ night: $(MADE) ## Run what takes longer than a build: tests marked `night`, then
 	@$(MAKE) --no-print-directory test ARGS="-m night $(ARGS)"
 	@$(MAKE) --no-print-directory bare
 
-bare: $(MADE) ## Run `make up` and `make test` on a minimal Debian 12, Ubuntu 24.04 and 22.04 (root): ONLY=bookworm ARGS=--no-test
+bare: $(MADE) ## Run `make up` and `make test` on a minimal Debian 12, Ubuntu 24.04 and 22.04, and the wheel on a Debian 12 (root): ONLY=bookworm ARGS=--no-test, ONLY=wheel
 	@.venv/bin/python -m tests.bare.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 check: $(MADE) ## Check style, types and the direction of imports
@@ -51,6 +51,9 @@ docs: $(MADE) ## Make the pages and pictures that come from code: reference, lif
 pages: $(MADE) ## Walk through an engineer's and an operator's day at four sizes, light and dark, with pictures: OUT=folder
 	ALERTING_PICTURES=$(abspath $(or $(OUT),.alerting/pages)) .venv/bin/python -m pytest -q tests/console/test_engineers_day.py tests/console/test_operators_day.py
 
+wheel: ## Make the wheel that installs the platform without this folder, and the pins of its packages: dist
+	@rm -rf build dist && $(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist . && rm -rf build && cp config/constraints.txt dist && ls dist/*
+
 wheels: $(MADE) ## Make the folder wheels, with which `make up` installs on a machine without a network, and sbom.json
 	@$(PYTHON) tools/make_wheels.py && .venv/bin/python -m tools.sbom sbom.json
 
@@ -70,5 +73,5 @@ ifneq ($(shell cat $(MADE) 2>/dev/null),$(CURDIR))
 $(MADE): moved
 endif
 
-$(MADE): pyproject.toml config/constraints.txt config/browser.txt config/browser_tests.txt
+$(MADE): pyproject.toml config/constraints.txt config/browser_tests.txt
 	@$(PYTHON) tools/make_environment.py

@@ -29,11 +29,11 @@ import yaml
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.demo.stored_line import MongoLines, advance_line, fill, stored_line
-from alerting.local import parts
 from alerting.ports import Platform, ReadingRow
 from alerting.readings.history import NO_TIME
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.settings.shipped_files import shipped
 from alerting.stores.database.documents import STATES
 from alerting.stores.states import from_shard
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -49,7 +49,7 @@ CLASSIFIERS = 1_000
 THRESHOLDS = 10_000
 MODELS = 10
 DAYS = 14
-EXAMPLE = parts.ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
+EXAMPLE = shipped("config/examples/demo/biscuits-too-moist.yaml")
 MINUTE = timedelta(minutes=1)
 LATENCY = timedelta(seconds=10)  # the platform's default
 PAUSE_S = 0.25

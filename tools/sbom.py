@@ -20,7 +20,6 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = "alerting"
-BROWSER = ROOT / "config" / "browser.txt"
 DEVELOPMENT = {"dev"}
 LONGEST_LICENSE = 100
 
@@ -42,7 +41,7 @@ def describe(
     """Return the document. `hashes`: SHA-256 of wheels by name and version."""
     own = packages[OWN]
     extras = set(own.metadata.get_all("Provides-Extra", [])) - DEVELOPMENT
-    used = needed_by(own, extras, packages) | named_in(BROWSER)
+    used = needed_by(own, extras, packages)
     others = {name: found for name, found in sorted(packages.items()) if name != OWN}
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -89,12 +88,6 @@ def needed_by(
             seen.add((name, wanted))
             ahead += direct_needs(packages[name], wanted)
     return {name for name, _ in seen}
-
-
-def named_in(requirements: Path) -> set[str]:
-    """Return the packages that a file of requirements pins."""
-    lines = requirements.read_text(encoding="utf-8").splitlines()
-    return {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
 
 
 def direct_needs(package: Distribution, extras: Iterable[str]) -> list[tuple[str, frozenset[str]]]:

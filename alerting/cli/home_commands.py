@@ -98,10 +98,10 @@ def prepare(
     this command and `alerting up` create one.
     """
     settings = read_settings(os.environ, last=False)
-    missing = prepare_home(settings, new_keys=new_keys)
+    prepare_home(settings, new_keys=new_keys)
     warning = wiring.database_warning(settings)
-    lines = [f"prepared: {settings.location}", *([warning] if warning else []), *missing]
-    return Output({"prepared": settings.location, "warning": warning, "missing": missing}, lines)
+    lines = [f"prepared: {settings.location}", *([warning] if warning else [])]
+    return Output({"prepared": settings.location, "warning": warning}, lines)
 
 
 @_person_group.command("add")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -43,7 +43,7 @@ class CommandGroup(TyperGroup):
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         name, command, further = super().resolve_command(ctx, args)
-        if command is not None and not isinstance(command, TyperGroup):
+        if not (command is None or isinstance(command, TyperGroup) or ctx.resilient_parsing):
             _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), further)
         return name, command, further
 
@@ -211,6 +211,16 @@ class _Alerting(LazyGroup):
     locations = MappingProxyType({**COMMANDS, **ADDED})
     panel = "Commands and groups, the everyday ones first: alerting COMMAND --help"
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; for the shell's completion one that is known by name alone."""
+        if ctx.resilient_parsing:
+            from alerting.cli.completion import named_commands
+
+            if (named := named_commands().get(cmd_name)) is not None:
+                named.help = COMMANDS[cmd_name][1]
+            return named
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
     name="alerting",
@@ -221,8 +231,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"alerting {version('alerting')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _begin() -> None:
+def _begin(
+    _: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
     pass
 
 

@@ -3,7 +3,6 @@
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,14 +65,9 @@ def style_file() -> Script:
 
 @cache
 def scripts() -> dict[str, Script]:
-    """Return all served files by name, without files of missing packages."""
+    """Return all served files by name."""
     folder = files("alerting.console").joinpath("scripts")
-    contents = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
-    spec = find_spec("fastapi_offline")  # not imported: that would need its dependencies
-    for installed in spec.submodule_search_locations or () if spec is not None else ():
-        paths = {
-            name: Path(installed, "static", name)
-            for name in ("swagger-ui-bundle.js", "swagger-ui.css")
-        }
-        contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
-    return {name: tagged(content, _TYPES[Path(name).suffix]) for name, content in contents.items()}
+    swagger = files("fastapi_offline").joinpath("static")
+    served = [folder.joinpath(name) for name in OWN_SCRIPTS]
+    served += [swagger.joinpath(name) for name in ("swagger-ui-bundle.js", "swagger-ui.css")]
+    return {file.name: tagged(file.read_bytes(), _TYPES[Path(file.name).suffix]) for file in served}

@@ -22,13 +22,14 @@ from alerting.local import parts, prepare
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.ports import ModelUnavailable, Platform
 from alerting.settings.environment import read_settings
+from alerting.settings.shipped_files import shipped
 from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.training.due import DueTraining, find_due_trainings, unfinished_training
 
-EXAMPLES = parts.ROOT / "config" / "examples" / "demo"
+EXAMPLES = "config/examples/demo"
 FIRST = ("biscuits-too-moist", "oven-too-hot")
 """Examples that are there before the line runs: one training has the machine to itself, and the
 others follow in Airflow."""
@@ -205,10 +206,11 @@ def run() -> None:
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
     """Apply examples with a new name only: people's changes stay. Returns their names."""
     names = {revision.name for revision in platform.definitions.latest_revisions()}
-    files = [
-        path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")
+    documents = [
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted(shipped(EXAMPLES).glob("*.yaml"))
+        if not path.name.endswith(".test.yaml")
     ]
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
     new = [
         document
         for document in documents

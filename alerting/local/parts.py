@@ -22,9 +22,9 @@ from alerting.local.mlflow_app import PASSWORD_FILE
 from alerting.local.prepare import NEW_KEYS, Secrets
 from alerting.local.supervisor import Part
 from alerting.settings.environment import LOOPBACK, Settings, variable
+from alerting.settings.shipped_files import shipped
 from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
-ROOT = Path(__file__).parents[2]
 PREPARE = "prepare"
 # Once on a machine, while the others start: else the first evaluation of a model would wait for it.
 _COMPILE_WINDOWS = (
@@ -150,7 +150,7 @@ def airflow_environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs" / "airflow"),
     }
-    lines = (line.strip() for line in (ROOT / "config" / "airflow.env").read_text().splitlines())
+    lines = (line.strip() for line in shipped("config/airflow.env").read_text().splitlines())
     return {
         **shared,
         **dict(line.split("=", 1) for line in lines if line and not line.startswith("#")),

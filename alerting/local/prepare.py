@@ -45,31 +45,29 @@ def prepare_home(settings: Settings) -> Secrets:
         return load_or_create(settings.home / "secrets", keys)
 
 
-def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
+def prepare(settings: Settings, *, new_keys: bool = False) -> None:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
-    database. Return, for people, what is missing.
+    database.
 
     Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
     the home or the database cannot be used, or the keys are others.
     """
     prepare_home(settings)
-    missing = write_dag_files(settings.home)
+    write_dag_files(settings.home)
     prepare_database(settings, new_keys=new_keys)
-    return missing
 
 
 def main() -> int:
     """Prepare DAG files and database in a home. Returns the exit code: 1 when refused."""
     try:
         settings = read_settings(os.environ)
-        missing = write_dag_files(settings.home)
+        write_dag_files(settings.home)
         prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
-    lines = [*missing, *([warning] if warning else [])]
-    lines.append("collections, validators and indexes")
+    lines = [*([warning] if warning else []), "collections, validators and indexes"]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -63,10 +63,10 @@ MAY = {
 """The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has
 the whole list."""
 FIRST_COMMANDS = """\
-Nothing is watched yet. In another terminal, in this folder:
-  alerting apply FILE                          connects a line (README.md, "Your own line"),
-                                               or puts an alert into service
+Nothing is watched yet. The first page has the first steps. Or in another terminal,
+in this folder:
   alerting import readings FILE --asset NAME   reads a table of readings
+  alerting apply FILE                          connects a line, or puts an alert into service
 """
 
 
@@ -175,8 +175,7 @@ def _run_with_lock(
         record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
-        for missing in write_dag_files(settings.home):
-            screen.say(missing)
+        write_dag_files(settings.home)
         started = parts.all_parts(settings, secrets, environ, demo)
         logs = settings.home / "logs"
         supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)

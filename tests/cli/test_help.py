@@ -2,6 +2,8 @@
 
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +11,9 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from alerting.cli.main import app, command_paths
+from alerting.cli.main import LoadedCommands, app, command_paths
 from tools.pages.commands import commands_page
+from tools.pages.completion import completion_names
 
 pytestmark = pytest.mark.fast
 
@@ -74,8 +77,37 @@ def test_a_command_that_is_unknown_is_refused_with_the_nearest_one():
     assert [(words, refusal) for words, refusal, answer in refusals if answer not in refusal] == []
 
 
-def test_the_page_of_commands_is_up_to_date():
+def test_the_page_of_commands_and_what_the_shell_offers_are_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == commands_page(app), "run: make docs"
+    names = files("alerting.cli").joinpath("completion.json").read_text(encoding="utf-8")
+    assert names == completion_names(app), "run: make docs"
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("alerting mod", ["models", "model"]),
+        ("alerting import ", ["readings", "events", "assets"]),
+        ("alerting access person ", ["add"]),
+        ("alerting train --as-of 2026-03-01 --j", ["--json"]),
+        ("alerting report too-moist", []),
+        ("alerting apply ", []),
+    ],
+)
+def test_the_shell_is_offered_commands_and_options_before_any_is_loaded(monkeypatch, line, offered):
+    def load(_, name):
+        raise AssertionError(f"{name} is loaded")
+
+    tree()  # knows the shells
+    monkeypatch.setattr(LoadedCommands, "__getitem__", load)
+    monkeypatch.setenv("_ALERTING_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    assert run().output.split() == offered
+
+
+def test_the_version_is_that_of_the_package():
+    assert run("--version") == (0, f"alerting {version('alerting')}\n")
 
 
 def test_every_command_has_a_summary():

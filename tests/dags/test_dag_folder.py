@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.adapters.airflow import dag_files
 from alerting.adapters.airflow.dag_files import dag_folder, mark_all, training_file, write_dag_files
 from tests.dags.conftest import NOBODY_LISTENS, reader_of_dags
 
@@ -268,21 +267,10 @@ def test_an_upgrade_replaces_and_removes_what_the_platform_has_written_and_nothi
     (files / "report.py").write_text("# changed: dag airflow\n")
 
     for _ in range(2):
-        assert write_dag_files(folder.home) == []
+        write_dag_files(folder.home)
 
     assert "changed" not in (files / "report.py").read_text()
     after = {path: path.stat().st_mtime_ns for path in files.rglob("*.py") if path not in own}
     assert after.keys() == before.keys()
     assert [path.name for path in after if after[path] != before[path]] == ["report.py"]
     assert [path.exists() for path in own] == [True, True, True]
-
-
-def test_an_installation_without_dag_files_says_so_and_deletes_none(folder, monkeypatch):
-    write_dag_files(folder.home)
-    before = sorted(dag_folder(folder.home).rglob("*"))
-    monkeypatch.setattr(dag_files, "SOURCE", folder.home / "site-packages" / "dags")
-
-    [said] = write_dag_files(folder.home)
-
-    assert "this installation has no DAG files" in said
-    assert sorted(dag_folder(folder.home).rglob("*")) == before

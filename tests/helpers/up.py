@@ -16,6 +16,7 @@ import yaml
 
 from alerting.local.demo import EXAMPLES, fill_up
 from alerting.settings.environment import read_settings
+from alerting.settings.shipped_files import shipped
 from alerting.wiring import open_platform, open_stores
 from tests.helpers.scheduler import Airflow, sign_in
 from tests.support import free_port
@@ -71,7 +72,7 @@ class Up:
         assert self.run("prepare")[0] == 0
         with patch.dict(os.environ, self.environ):
             fill_up(DAYS, only=["oven-too-hot"])
-        document = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8"))
+        document = yaml.safe_load((shipped(EXAMPLES) / f"{MODEL}.yaml").read_text(encoding="utf-8"))
         file = self.home / "definition.json"
         file.write_text(json.dumps(document | {"learning": SHORT}), encoding="utf-8")
         assert self.run("apply", str(file))[0] == 0

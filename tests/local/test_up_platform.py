@@ -29,6 +29,7 @@ from alerting.definitions.file_form import FileForm
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
+from alerting.settings.shipped_files import shipped
 from alerting.stores.database.transactions_and_leases import LEASES
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import present_answer
@@ -42,7 +43,7 @@ from tests.support import require_real_server
 pytestmark = pytest.mark.timeout(3600)
 PUT = "put-in-by-hand"
 FAILING = "window-too-long"
-QUESTION = yaml.safe_load((EXAMPLES / f"{MODEL}.yaml").read_text(encoding="utf-8")) | {
+QUESTION = yaml.safe_load((shipped(EXAMPLES) / f"{MODEL}.yaml").read_text(encoding="utf-8")) | {
     "name": PUT,
     "learning": SHORT | {"candidates": ["logistic_regression"]},
     "features": {"stride": "10m", "windows": ["15m", "30m", "1h"]},

@@ -44,6 +44,7 @@ from alerting.kinds.registry import (
     trained_kinds,
 )
 from alerting.settings.home_folder import home_errors
+from alerting.settings.shipped_files import shipped
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -53,7 +54,6 @@ BACKGROUND_POOL = "background"
 PREDICT_POOL = "predict"
 EVALUATION_FILE = "evaluate.py"
 SOURCE_FILE = "ingest.py"
-SOURCE = Path(__file__).parents[3] / "dags"
 _WRITTEN = ".written"  # names of the files of the folder that the platform has written
 OWN_DAGS = "own_dags"  # folder of the home for DAGs of others
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
@@ -79,20 +79,14 @@ def bundles(home: Path) -> str:
     )
 
 
-def write_dag_files(home: Path) -> list[str]:
+def write_dag_files(home: Path) -> None:
     """Write the DAG files of this version into the home, and remove those that another version has
-    written there. Return, for people, why nothing was written, if this installation has none.
-    Raises UserError if the home cannot be written. Idempotent.
+    written there. Raises UserError if the home cannot be written. Idempotent.
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """
     folder = dag_folder(home)
     sources = dict(_list_files())
-    if not sources:
-        return [
-            f"this installation has no DAG files ({SOURCE} is missing): those in {folder} stay as "
-            "they are; for Airflow install the platform with its folder `dags`"
-        ]
     written = folder / _WRITTEN
     with home_errors(home):
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +104,6 @@ def write_dag_files(home: Path) -> list[str]:
             draft = copy.with_suffix(".new")
             shutil.copyfile(source, draft)
             draft.replace(copy)
-    return []
 
 
 def missing_files(folder: Path) -> list[str]:
@@ -154,8 +147,9 @@ def mark_all(home: Path) -> None:
 
 
 def _list_files() -> Iterable[tuple[Path, Path]]:
-    for source in sorted(SOURCE.rglob("*")):
-        name = source.relative_to(SOURCE)
+    folder = shipped("dags")
+    for source in sorted(folder.rglob("*")):
+        name = source.relative_to(folder)
         if name == Path("train.py"):
             yield from ((Path(f"train_{number:02}.py"), source) for number in range(SHARDS))
         elif source.suffix == ".py" or source.name == ".airflowignore":

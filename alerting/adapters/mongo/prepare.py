@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import get_args
 
 from pydantic import VERSION as PYDANTIC
@@ -36,6 +35,7 @@ from alerting.readings.interval_labels import (
     MOST_LABELLED_VARIABLES,
     LabelKind,
 )
+from alerting.settings.shipped_files import PACKAGE
 from alerting.stores.database.documents import (
     ASSETS,
     BACKTEST_FILES,
@@ -61,7 +61,6 @@ READABLE_FROM_NUMBER = 11
 """The smallest number whose code may work on a database that this one has prepared. Code that
 writes documents in a form that older code misreads names itself."""
 _ID = "schema"
-_PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
 _TEXT: Document = {"bsonType": "string", "minLength": 1, "maxLength": 1000}
 _PATH: Document = {
@@ -96,8 +95,8 @@ def code_hash() -> str:
     """Return a hash of the source files of this package, its version, and the version of the
     library that makes validators from them."""
     digest = hashlib.sha256(f"{version('alerting')} {PYDANTIC}".encode())
-    for file in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(f"\0{file.relative_to(_PACKAGE)}\0".encode())
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"\0{file.relative_to(PACKAGE)}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:32]
 
