@@ -1,0 +1,211 @@
+"""The documents as pages of the console: rendered, linked with each other, and searched. They are
+in English, and nothing of them is requested from elsewhere."""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import metadata
+from math import log
+from operator import mul
+from pathlib import Path
+from textwrap import shorten
+from typing import NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from alerting.console.access import Viewer
+from alerting.console.api.parameters import NameQuery
+from alerting.console.rendering import HELP, render
+from alerting.console.scripts_and_styles import answer_with, tagged
+from alerting.definitions.faults import NotFound
+
+pages = APIRouter(include_in_schema=False)
+MOST_FOUND = 20
+_IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
+_TEXTS = (".md", ".yaml", ".py", ".toml")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+_REPLACED = {
+    "<table>": '<div class="wide" tabindex="0"><table>',
+    "</table>": "</table></div>",
+    "&lt;br&gt;": "<br>",
+}
+"""Parts of a rendered document, and what is shown instead; its texts are escaped before."""
+
+
+class Section(NamedTuple):
+    """A heading with the text below it; `title`: that of its page."""
+
+    address: str
+    title: str
+    heading: str
+    text: str
+
+
+class HelpPage(NamedTuple):
+    """A rendered document with its sections, the first of which has its title."""
+
+    content: Markup
+    sections: Sequence[Section]
+
+
+@pages.get("/docs")
+def lead_to_help(_: Viewer) -> Response:
+    """Lead from the name of the folder to its pages."""
+    return RedirectResponse(HELP)
+
+
+@pages.get(HELP, response_class=HTMLResponse)
+def index(request: Request, _: Viewer, q: NameQuery = "") -> str:
+    """Return the index of the documents, or the paragraphs that a search finds."""
+    found = search_help(q) if q.strip() else None
+    return render("help/help.html", request, page=read_page(HELP), found=found, wanted=q)
+
+
+@pages.get(HELP + "/{name:path}", response_class=HTMLResponse)
+def show_page(request: Request, name: str, _: Viewer) -> Response:
+    """Return a document as a page, or a picture of one. Raises NotFound."""
+    address = f"{HELP}/{name.removesuffix('.md')}"
+    file = find_documents().get(address)
+    if file is None:
+        raise NotFound(f"there is no page {address}")
+    if file.suffix in _IMAGES:
+        return answer_with(tagged(file.read_bytes(), _IMAGES[file.suffix]), request)
+    page = read_page(address)
+    return HTMLResponse(render("help/help.html", request, page=page, found=None, wanted=""))
+
+
+def docs_folder() -> Path:
+    """Return the folder of the documents, beside which README.md and the examples lie."""
+    return Path(__file__).parents[2] / "docs"
+
+
+@cache
+def find_documents() -> Mapping[str, Path]:
+    """Return documents and their pictures, examples and their folders by address."""
+    root = docs_folder().parent
+    examples = root / "config" / "examples"
+    inside = [path for folder in (docs_folder(), examples) for path in sorted(folder.rglob("*"))]
+    return {
+        _address(path.relative_to(root).as_posix()): path
+        for path in (root / "README.md", *root.glob("CONTRIBUTING.md"), *inside)
+        if path.suffix in (*_TEXTS, *_IMAGES) or (path.is_dir() and examples in path.parents)
+    }
+
+
+def _address(path: str) -> str:
+    """Return the address of a file by its path from the folder of README.md."""
+    name = "" if path == "docs/README.md" else path.removeprefix("docs/").removesuffix(".md")
+    return f"{HELP}/{name}".rstrip("/")
+
+
+@cache
+def read_page(address: str) -> HelpPage:
+    """Return the page of an address in `find_documents`."""
+    file = find_documents()[address]
+    path = file.relative_to(docs_folder().parent).as_posix()
+    tokens = _MARKDOWN.parse(_markdown_of(file, path))
+    sections = [["", path]]
+    anchors = Counter[str]()
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open":
+            heading = _plain(tokens[number + 1])
+            anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            token.attrSet("id", f"{anchor}-{anchors[anchor]}" if anchors[anchor] else anchor)
+            anchors[anchor] += 1
+            sections.append([f"#{token.attrGet('id')}", heading])
+        elif token.content:
+            sections[-1].append(_plain(token))
+        _link(path if file.suffix else f"{path}/", token.children or ())
+    content = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    for part, shown in _REPLACED.items():
+        content = content.replace(part, shown)
+    read = [
+        Section(address + anchor, sections[1][1], heading, " ".join(texts[1:]))
+        for anchor, heading, *texts in sections[1:]
+    ]
+    return HelpPage(Markup(content), read)  # noqa: S704 - HTML is off
+
+
+def _markdown_of(file: Path, path: str) -> str:
+    """Return a document, a list of the files of a folder, or an example as Markdown."""
+    if file.is_dir():
+        names = [below.name for below in find_documents().values() if below.parent == file]
+        return "\n".join([f"# {path}", "", *(f"- [{name}]({name})" for name in names)])
+    if not file.exists():  # a wheel has README.md in its description
+        return str(metadata("alerting").get_payload())
+    text = file.read_text(encoding="utf-8")
+    return text if file.suffix == ".md" else f"# {path}\n\n~~~~~~\n{text}\n~~~~~~"
+
+
+def _plain(token: Token) -> str:
+    """Return the text of a token without marks."""
+    parts = token.children or [token]
+    return "".join(" " if part.type == "softbreak" else part.content for part in parts)
+
+
+def _link(path: str, parts: Sequence[Token]) -> None:
+    """Change links and pictures of a document to addresses of the console; a link to a file that is
+    not shown becomes text."""
+    tags: list[str] = []
+    for part in parts:
+        if part.type == "image":
+            part.attrSet("src", _target(path, str(part.attrGet("src"))))
+        elif part.type == "link_open":
+            target = _target(path, str(part.attrGet("href")))
+            tags.append("a" if target else "span")
+            part.tag = tags[-1]
+            part.attrs = {"href": target} if target else {}
+        elif part.type == "link_close":
+            part.tag = tags.pop()
+
+
+def _target(path: str, target: str) -> str:
+    """Return where a link of a document leads in the console; empty for a file that is not
+    shown."""
+    file, mark, anchor = target.partition("#")
+    if target.startswith(("#", "https://")):
+        return target
+    address = _address(posixpath.normpath(posixpath.join(posixpath.dirname(path), file)))
+    return address + mark + anchor if address in find_documents() else ""
+
+
+def search_help(text: str) -> list[Section]:
+    """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
+    around the first word. A word counts by its rarity, more in a heading. Records are not
+    searched."""
+    words = {word.removesuffix("s") or word for word in re.findall(r"\w+", text.lower())}
+    ranked = [
+        (section, [_rank(word, section) for word in words])
+        for address, file in find_documents().items()
+        if file.suffix == ".md" and not address.startswith(f"{HELP}/adr")
+        for section in read_page(address).sections
+    ]
+    having = [
+        len(ranked) - ranks.count(0) for ranks in zip(*(one[1] for one in ranked), strict=True)
+    ]
+    rarity = [log(1 + len(ranked) / max(number, 1)) for number in having]
+    ranked.sort(key=lambda one: -sum(map(mul, one[1], rarity)))
+    return [
+        section._replace(text=_cut(section.text, words))
+        for section, ranks in ranked[:MOST_FOUND]
+        if any(ranks)
+    ]
+
+
+def _rank(word: str, section: Section) -> int:
+    begins = re.compile(rf"\b{re.escape(word)}")
+    title, heading, text = (len(begins.findall(part.lower())) for part in section[1:])
+    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4)
+
+
+def _cut(text: str, words: set[str]) -> str:
+    """Return the part of a text that begins shortly before the first of some words."""
+    first = re.search(rf"\b({'|'.join(map(re.escape, words))})", text.lower())
+    start = text.rfind(" ", 0, max(first.start() - 50, 0)) + 1 if first else 0
+    return ("… " if start else "") + shorten(text[start:], 200, placeholder=" …")
