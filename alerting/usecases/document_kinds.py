@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from alerting.definitions.alert_definition import Definition
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, read_each
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import template
 from alerting.ports import BacktestPorts, Document, UpkeepPorts
@@ -86,14 +86,7 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
         """Store the changes of a plan, and end the open episodes of assets that definitions no
         longer name. Raises ChangedMeanwhile, and UserError if a definition breaks the alarm budget
         without a reason to accept that."""
-        broken = [
-            review.effects.load
-            for review in reviews
-            if isinstance(review.effects, DefinitionEffects)
-            and review.effects.load
-            and review.effects.load.breaks
-        ]
-        require_within_budget(ports.budget, broken, accepted)
+        broken = self.require_accepted(ports, reviews, accepted)
         super().apply_plan(ports, reviews, actor, at, reason, read=read)
         for forecast in broken:
             ports.audit.add(
@@ -105,6 +98,24 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
                 why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
             )
         close_orphans(ports, at)
+
+    def require_accepted(
+        self,
+        ports: BacktestPorts,
+        reviews: Sequence[DocumentReview[Definition]],
+        accepted: str,
+    ) -> list[LoadForecast]:
+        """Return the loads of a plan that break the alarm budget. Raises UserError for them without
+        a reason to accept that."""
+        broken = [
+            review.effects.load
+            for review in reviews
+            if isinstance(review.effects, DefinitionEffects)
+            and review.effects.load
+            and review.effects.load.breaks
+        ]
+        require_within_budget(ports.budget, broken, accepted)
+        return broken
 
     def change_state(
         self,
@@ -169,9 +180,72 @@ def document_with_point(platform: BacktestPorts, name: str, alarm_at: float) -> 
 
 
 KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {
-    "definition": DEFINITIONS,
-    "source": SOURCES,
+    "asset": ASSETS,
     "sink": SINKS,
     "route": ROUTES,
-    "asset": ASSETS,
+    "definition": DEFINITIONS,
+    "source": SOURCES,
 }
+"""The kinds by their words, in the order in which documents need each other: what comes in last, so
+that it is evaluated and sent."""
+
+
+@dataclass(frozen=True)
+class GivenDocument:
+    """A document of a person on the host. `kind`: the word for its kind; `origin`: its file, empty
+    for a stored one."""
+
+    kind: str
+    document: Mapping[str, Any]
+    origin: str = ""
+
+
+def plan_together(
+    ports: UpkeepPorts,
+    given: Sequence[GivenDocument],
+    kinds: Mapping[str, DocumentKind[Any, Any]] = KINDS,
+) -> dict[str, list[DocumentReview[Any]]]:
+    """Return the changes of documents by their kind in the order of `kinds`, each as it would be
+    beside all others. Writes nothing. Raises UserError with the faults of all."""
+    plan: dict[str, list[DocumentReview[Any]]] = {}
+    refusals: list[UserError] = []
+    for word, kind in kinds.items():
+        documents = [one.document for one in given if one.kind == word]
+        origins = [one.origin for one in given if one.kind == word]
+        try:
+            plan |= {word: kind.plan(ports, documents, origins)} if documents else {}
+        except UserError as refusal:
+            refusals.append(refusal)
+        if word == "asset":
+            ports = with_given_assets(ports, given)
+    if refusals:
+        raise UserError("\n".join(map(str, refusals))) if refusals[1:] else refusals[0]
+    return plan
+
+
+def with_given_assets(ports: UpkeepPorts, given: Sequence[GivenDocument]) -> UpkeepPorts:
+    """Return ports with the assets as they would be with the given ones, beside which other
+    documents are checked; the same ports without any."""
+    planned = read_each((one.document for one in given if one.kind == "asset"), ASSETS.parse)[0]
+    if not planned:
+        return ports
+    assets = ports.in_memory().assets
+    assets.store_assets([*ports.assets.all(), *planned])
+    assets.put_event_types(ports.assets.event_types())
+    return replace(ports, assets=assets)
+
+
+def apply_together(
+    ports: UpkeepPorts,
+    plan: Mapping[str, Sequence[DocumentReview[Any]]],
+    actor: str,
+    at: datetime,
+    reason: str,
+    accepted: str = "",
+) -> None:
+    """Store the changes of a plan, kind after kind. Idempotent. Raises ChangedMeanwhile, and
+    UserError, before anything is stored, if definitions break the alarm budget without a reason to
+    accept that."""
+    DEFINITIONS.require_accepted(ports, plan.get("definition", ()), accepted)
+    for word, reviews in plan.items():
+        KINDS[word].apply_plan(ports, reviews, actor, at, reason, accepted=accepted)

@@ -27,14 +27,14 @@ from alerting.definitions.asset_documents import (
     is_type_open,
     parse_asset,
 )
-from alerting.definitions.faults import Fault, UserError, name_hint, shown
+from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents
 from alerting.usecases.definitions.faults_and_platform_alerts import all_assets
-from alerting.usecases.document_life import Changes, DocumentKind
+from alerting.usecases.document_life import Changes, DocumentKind, DocumentReview
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,12 @@ def import_assets(
             )
     created = tuple(name for name in merged if name not in existing)
     return AssetsResult(source, len(merged), created, tuple(changes), dry_run)
+
+
+def with_stored_fields(plant: IngestionPorts, given: Mapping[str, Any]) -> Document:
+    """Return an asset document with given fields, and the stored ones of the asset beside them."""
+    stored = plant.assets.get(str(given.get("name")))
+    return _deep_merge({} if stored is None else asset_document(stored), given)
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,11 +270,7 @@ def asset_as_written(asset: Asset) -> Document:
 
 
 def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    stored = plant.assets.get(asset.name)
-    return [
-        *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),
-        *faults_beside(asset, stored, plant.readings),
-    ]
+    return faults_beside(asset, plant.assets.get(asset.name), plant.readings)
 
 
 def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffects:
@@ -284,7 +286,27 @@ def _with_asset(index: AssetIndex, asset: Asset) -> AssetIndex:
     return AssetIndex([*(a for a in index.assets if a.name != asset.name), asset], index.faulty)
 
 
-ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
+class AssetKind(DocumentKind[IngestionPorts, Asset]):
+    """The life of assets, whose parents may come with them."""
+
+    def review_all(
+        self, ports: IngestionPorts, documents: Sequence[Mapping[str, Any]], *, on_host: bool
+    ) -> list[DocumentReview[Asset]]:
+        """Return the effect of each document as it would be beside the others. Writes nothing."""
+        reviews = super().review_all(ports, documents, on_host=on_host)
+        assets = all_assets(ports.assets)
+        for asset in read_each(documents, self.parse)[0]:
+            assets = _with_asset(assets, asset)
+        faults = [
+            [*_faults_of_parent(review.read, assets)] if review.read else [] for review in reviews
+        ]
+        return [
+            DocumentReview(review.name, "new", tuple(found)) if found else review
+            for review, found in zip(reviews, faults, strict=True)
+        ]
+
+
+ASSETS = AssetKind(
     word="asset",
     store=lambda plant: plant.assets,
     model=Asset,
