@@ -43,7 +43,6 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, SourcePorts
-    from alerting.usecases.document_kinds import GivenDocument
     from alerting.usecases.document_life import DocumentKind, DocumentReview
 
 Sort = str
@@ -156,7 +155,7 @@ def check(
     would be.
     """
     from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
-    from alerting.usecases.document_kinds import GivenDocument, plan_together, with_given_assets
+    from alerting.usecases.document_kinds import plan_together, with_given_assets
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     cheap = {**kinds(), DEFINITION: revisions_and_evaluation_plan.DEFINITION_DOCUMENTS}
@@ -164,8 +163,9 @@ def check(
     lines: list[Line] = []
     with platform() as p:
         given = _read_given(p, [file for file in files if file not in names], sort)
-        stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
-        given += [GivenDocument(DEFINITION, document) for document in stored]
+        for name in sorted(names):
+            stored = versions.require_document(p.definitions, str(name))
+            given.setdefault(DEFINITION, []).append((stored, ""))
         beside = with_given_assets(p, given)
         for word, reviews in plan_together(p, given, cheap).items():
             good = [review.read for review in reviews if review.read is not None]
@@ -178,16 +178,19 @@ def check(
     return Output(value, lines or ["no documents in these files"])
 
 
-def _read_given(p: "Platform", files: Sequence[Path], sort: Sort | None) -> "list[GivenDocument]":
-    from alerting.usecases.document_kinds import GivenDocument
+def _read_given(
+    p: "Platform", files: Sequence[Path], sort: Sort | None
+) -> dict[Sort, list[tuple[Mapping[str, Any], str]]]:
+    """Return the documents of files by their sort, each with its file. Fields that a file leaves
+    out of an asset stay as they are stored, since rows declare variables, too."""
     from alerting.usecases.ingestion.asset_import import with_stored_fields
 
-    return [
-        GivenDocument("asset", with_stored_fields(p, read.document), read.file)
-        if read.is_part
-        else GivenDocument(sort_of(read.document, sort), read.document, read.file)
-        for read in read_documents(files)
-    ]
+    given: dict[Sort, list[tuple[Mapping[str, Any], str]]] = {}
+    for document, file in read_documents(files):
+        word = sort_of(document, sort)
+        whole = with_stored_fields(p, document) if word == "asset" else document
+        given.setdefault(word, []).append((whole, file))
+    return given
 
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from alerting.adapters.yaml_documents import read_yaml
+from alerting.adapters.yaml_documents import read_documents_of
 from alerting.cli.command import errors
 from alerting.definitions.faults import UserError
 
@@ -15,24 +15,17 @@ _ENDINGS = (".yaml", ".yml", ".json")
 _SCENARIOS = ".test.yaml"
 
 
-class FileDocument(NamedTuple):
-    """A document as written, and its file. `is_part`: the fields of one asset in a map by name,
-    which leave its other fields as they are."""
-
-    document: dict[str, Any]
-    file: str
-    is_part: bool = False
-
-
-def read_documents(paths: Sequence[Path]) -> list[FileDocument]:
-    """Return the documents of YAML or JSON files, and of all such files in folders. Raises
-    UserError with every file without documents or with other content."""
+def read_documents(paths: Sequence[Path]) -> list[tuple[dict[str, Any], str]]:
+    """Return the documents of YAML or JSON files, and of all such files in folders, each with its
+    file. A map of assets by name gives a document of each. Raises UserError with every file without
+    documents or with other content."""
     files = [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
-    documents: list[FileDocument] = []
+    documents: list[tuple[dict[str, Any], str]] = []
     faults: list[str] = []
     for file in files:
         try:
-            documents += [] if file.name.endswith(_SCENARIOS) else _read_file(file)
+            read = [] if file.name.endswith(_SCENARIOS) else read_documents_of(file)
+            documents += [(document, str(file)) for document in read]
         except UserError as fault:
             faults.append(str(fault))
     if faults:
@@ -44,7 +37,7 @@ def read_documents(paths: Sequence[Path]) -> list[FileDocument]:
 
 def read_document(file: Path) -> dict[str, Any]:
     """Return the one document of a file. Raises UserError for several, none, or other content."""
-    documents = [one.document for one in _read_file(file)]
+    documents = read_documents_of(file)
     if len(documents) > 1:
         names = ", ".join(str(document.get("name")) for document in documents)
         raise UserError(f"{file}: holds {len(documents)} documents ({names}); write one")
@@ -71,26 +64,3 @@ def _files_below(folder: Path) -> Iterator[Path]:
             )
     if not size:
         raise UserError(f"{folder}: has no YAML or JSON file")
-
-
-def _read_file(file: Path) -> list[FileDocument]:
-    documents: list[FileDocument] = []
-    for part in read_yaml(file):
-        if isinstance(part, dict) and not part.keys() & {"name", "kind"} and _is_map(part):
-            named = ({"name": name, **fields} for name, fields in part.items())
-            documents += [FileDocument(document, str(file), is_part=True) for document in named]
-            continue
-        for document in part if isinstance(part, list) else [part]:
-            if not isinstance(document, dict):
-                raise UserError(
-                    f"{file}: holds {type(document).__name__}, not a document; write `name: …`, "
-                    "`kind: …`"
-                )
-            documents.append(FileDocument(document, str(file)))
-    if not documents:
-        raise UserError(f"{file}: is empty")
-    return documents
-
-
-def _is_map(part: dict[str, Any]) -> bool:
-    return all(isinstance(fields, dict) for fields in part.values())

@@ -3,7 +3,6 @@ in English, and nothing of them is requested from elsewhere."""
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import metadata
@@ -24,6 +23,7 @@ from alerting.console.api.parameters import NameQuery
 from alerting.console.rendering import HELP, render
 from alerting.console.scripts_and_styles import answer_with, tagged
 from alerting.definitions.faults import NotFound
+from alerting.settings.shipped_files import shipped
 
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
@@ -47,13 +47,6 @@ class Section(NamedTuple):
     text: str
 
 
-class HelpPage(NamedTuple):
-    """A rendered document with its sections, the first of which has its title."""
-
-    content: Markup
-    sections: Sequence[Section]
-
-
 @pages.get("/docs")
 def lead_to_help(_: Viewer) -> Response:
     """Lead from the name of the folder to its pages."""
@@ -61,39 +54,31 @@ def lead_to_help(_: Viewer) -> Response:
 
 
 @pages.get(HELP, response_class=HTMLResponse)
-def index(request: Request, _: Viewer, q: NameQuery = "") -> str:
-    """Return the index of the documents, or the paragraphs that a search finds."""
-    found = search_help(q) if q.strip() else None
-    return render("help/help.html", request, page=read_page(HELP), found=found, wanted=q)
-
-
 @pages.get(HELP + "/{name:path}", response_class=HTMLResponse)
-def show_page(request: Request, name: str, _: Viewer) -> Response:
-    """Return a document as a page, or a picture of one. Raises NotFound."""
-    address = f"{HELP}/{name.removesuffix('.md')}"
+def show_page(request: Request, _: Viewer, name: str = "", q: NameQuery = "") -> Response:
+    """Return a document as a page, a picture of one, or the sections that a search finds. Raises
+    NotFound."""
+    address = f"{HELP}/{name.removesuffix('.md')}".rstrip("/")
     file = find_documents().get(address)
     if file is None:
         raise NotFound(f"there is no page {address}")
     if file.suffix in _IMAGES:
         return answer_with(tagged(file.read_bytes(), _IMAGES[file.suffix]), request)
-    page = read_page(address)
-    return HTMLResponse(render("help/help.html", request, page=page, found=None, wanted=""))
-
-
-def docs_folder() -> Path:
-    """Return the folder of the documents, beside which README.md and the examples lie."""
-    return Path(__file__).parents[2] / "docs"
+    content, sections = read_page(address)
+    found = search_help(q) if q.strip() else None
+    shown = {"content": content, "sections": sections, "found": found, "wanted": q}
+    return HTMLResponse(render("help/help.html", request, **shown))
 
 
 @cache
 def find_documents() -> Mapping[str, Path]:
     """Return documents and their pictures, examples and their folders by address."""
-    root = docs_folder().parent
-    examples = root / "config" / "examples"
-    inside = [path for folder in (docs_folder(), examples) for path in sorted(folder.rglob("*"))]
+    docs = shipped("docs")
+    examples = docs.parent / "config" / "examples"
+    inside = [path for folder in (docs, examples) for path in sorted(folder.rglob("*"))]
     return {
-        _address(path.relative_to(root).as_posix()): path
-        for path in (root / "README.md", *root.glob("CONTRIBUTING.md"), *inside)
+        _address(path.relative_to(docs.parent).as_posix()): path
+        for path in (docs.parent / "README.md", *docs.parent.glob("CONTRIBUTING.md"), *inside)
         if path.suffix in (*_TEXTS, *_IMAGES) or (path.is_dir() and examples in path.parents)
     }
 
@@ -105,20 +90,19 @@ def _address(path: str) -> str:
 
 
 @cache
-def read_page(address: str) -> HelpPage:
-    """Return the page of an address in `find_documents`."""
+def read_page(address: str) -> tuple[Markup, Sequence[Section]]:
+    """Return the page of an address in `find_documents`, and its sections, of which the first has
+    its title."""
     file = find_documents()[address]
-    path = file.relative_to(docs_folder().parent).as_posix()
+    path = file.relative_to(shipped("docs").parent).as_posix()
     tokens = _MARKDOWN.parse(_markdown_of(file, path))
     sections = [["", path]]
-    anchors = Counter[str]()
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
             heading = _plain(tokens[number + 1])
             anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-            token.attrSet("id", f"{anchor}-{anchors[anchor]}" if anchors[anchor] else anchor)
-            anchors[anchor] += 1
-            sections.append([f"#{token.attrGet('id')}", heading])
+            token.attrSet("id", anchor)
+            sections.append([f"#{anchor}", heading])
         elif token.content:
             sections[-1].append(_plain(token))
         _link(path if file.suffix else f"{path}/", token.children or ())
@@ -129,7 +113,7 @@ def read_page(address: str) -> HelpPage:
         Section(address + anchor, sections[1][1], heading, " ".join(texts[1:]))
         for anchor, heading, *texts in sections[1:]
     ]
-    return HelpPage(Markup(content), read)  # noqa: S704 - HTML is off
+    return Markup(content), read  # noqa: S704 - HTML is off
 
 
 def _markdown_of(file: Path, path: str) -> str:
@@ -184,7 +168,7 @@ def search_help(text: str) -> list[Section]:
         (section, [_rank(word, section) for word in words])
         for address, file in find_documents().items()
         if file.suffix == ".md" and not address.startswith(f"{HELP}/adr")
-        for section in read_page(address).sections
+        for section in read_page(address)[1]
     ]
     having = [
         len(ranked) - ranks.count(0) for ranks in zip(*(one[1] for one in ranked), strict=True)

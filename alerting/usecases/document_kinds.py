@@ -190,19 +190,14 @@ KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {
 that it is evaluated and sent."""
 
 
-@dataclass(frozen=True)
-class GivenDocument:
-    """A document of a person on the host. `kind`: the word for its kind; `origin`: its file, empty
-    for a stored one."""
-
-    kind: str
-    document: Mapping[str, Any]
-    origin: str = ""
+GivenDocuments = Mapping[str, Sequence[tuple[Mapping[str, Any], str]]]
+"""Documents of a person on the host by the word for their kind, each with its file, which is empty
+for a stored one."""
 
 
 def plan_together(
     ports: UpkeepPorts,
-    given: Sequence[GivenDocument],
+    given: GivenDocuments,
     kinds: Mapping[str, DocumentKind[Any, Any]] = KINDS,
 ) -> dict[str, list[DocumentReview[Any]]]:
     """Return the changes of documents by their kind in the order of `kinds`, each as it would be
@@ -210,10 +205,10 @@ def plan_together(
     plan: dict[str, list[DocumentReview[Any]]] = {}
     refusals: list[UserError] = []
     for word, kind in kinds.items():
-        documents = [one.document for one in given if one.kind == word]
-        origins = [one.origin for one in given if one.kind == word]
+        if word not in given:
+            continue
         try:
-            plan |= {word: kind.plan(ports, documents, origins)} if documents else {}
+            plan[word] = kind.plan(ports, *zip(*given[word], strict=True))
         except UserError as refusal:
             refusals.append(refusal)
         if word == "asset":
@@ -223,10 +218,10 @@ def plan_together(
     return plan
 
 
-def with_given_assets(ports: UpkeepPorts, given: Sequence[GivenDocument]) -> UpkeepPorts:
+def with_given_assets(ports: UpkeepPorts, given: GivenDocuments) -> UpkeepPorts:
     """Return ports with the assets as they would be with the given ones, beside which other
     documents are checked; the same ports without any."""
-    planned = read_each((one.document for one in given if one.kind == "asset"), ASSETS.parse)[0]
+    planned = read_each((document for document, _ in given.get("asset", ())), ASSETS.parse)[0]
     if not planned:
         return ports
     assets = ports.in_memory().assets

@@ -269,21 +269,18 @@ def asset_as_written(asset: Asset) -> Document:
     return document
 
 
-def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    return faults_beside(asset, plant.assets.get(asset.name), plant.readings)
-
-
 def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffects:
     assets = all_assets(plant.assets)
     dropped = assets[asset.name].variables.keys() if asset.name in assets.names else ()
     return AssetEffects(
-        tuple(_find_affected(plant, asset.name, assets, _with_asset(assets, asset), changes)),
+        tuple(_find_affected(plant, asset.name, assets, _with_assets(assets, [asset]), changes)),
         tuple(sorted({*dropped} - {*asset.variables})),
     )
 
 
-def _with_asset(index: AssetIndex, asset: Asset) -> AssetIndex:
-    return AssetIndex([*(a for a in index.assets if a.name != asset.name), asset], index.faulty)
+def _with_assets(index: AssetIndex, new: Sequence[Asset]) -> AssetIndex:
+    by_name = {asset.name: asset for asset in (*index.assets, *new)}
+    return AssetIndex(by_name.values(), index.faulty)
 
 
 class AssetKind(DocumentKind[IngestionPorts, Asset]):
@@ -294,14 +291,13 @@ class AssetKind(DocumentKind[IngestionPorts, Asset]):
     ) -> list[DocumentReview[Asset]]:
         """Return the effect of each document as it would be beside the others. Writes nothing."""
         reviews = super().review_all(ports, documents, on_host=on_host)
-        assets = all_assets(ports.assets)
-        for asset in read_each(documents, self.parse)[0]:
-            assets = _with_asset(assets, asset)
+        assets = _with_assets(all_assets(ports.assets), read_each(documents, self.parse)[0])
         faults = [
-            [*_faults_of_parent(review.read, assets)] if review.read else [] for review in reviews
+            tuple(_faults_of_parent(review.read, assets)) if review.read else ()
+            for review in reviews
         ]
         return [
-            DocumentReview(review.name, "new", tuple(found)) if found else review
+            DocumentReview(review.name, "new", found) if found else review
             for review, found in zip(reviews, faults, strict=True)
         ]
 
@@ -313,7 +309,7 @@ ASSETS = AssetKind(
     parse=parse_asset,
     write=asset_as_written,
     applied="asset applied",
-    faults=_faults_in_plant,
+    faults=lambda plant, asset: faults_beside(asset, plant.assets.get(asset.name), plant.readings),
     effects=_effects,
     columns=("name", "title", "parent"),
     unrecorded=("platform", "declared by rows, or edited in the database"),
