@@ -27,6 +27,7 @@ from alerting.settings.shipped_files import shipped
 
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
+MOST_WORDS = 12
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -163,7 +164,8 @@ def search_help(text: str) -> list[Section]:
     """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
     around the first word. A word counts by its rarity, more in a heading. Records are not
     searched."""
-    words = {word.removesuffix("s") or word for word in re.findall(r"\w+", text.lower())}
+    written = re.findall(r"\w+", text.lower())[:MOST_WORDS]
+    words = {word.removesuffix("s") or word for word in written}
     ranked = [
         (section, [_rank(word, section) for word in words])
         for address, file in find_documents().items()
