@@ -28,6 +28,7 @@ from alerting.settings.shipped_files import shipped
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
 MOST_WORDS = 12
+_ENDING = r"(?:e?[ds]|ing)?\b"
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -162,21 +163,21 @@ def _target(path: str, target: str) -> str:
 
 def search_help(text: str) -> list[Section]:
     """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
-    around the first word. A word counts by its rarity, more in a heading. Records are not
-    searched."""
+    around the first word: those with most words, which count by their rarity, and more in a
+    heading. Records and examples are not searched."""
     written = re.findall(r"\w+", text.lower())[:MOST_WORDS]
     words = {word.removesuffix("s") or word for word in written}
     ranked = [
         (section, [_rank(word, section) for word in words])
         for address, file in find_documents().items()
-        if file.suffix == ".md" and not address.startswith(f"{HELP}/adr")
+        if file.suffix == ".md" and "/" not in address.removeprefix(f"{HELP}/")
         for section in read_page(address)[1]
     ]
     having = [
         len(ranked) - ranks.count(0) for ranks in zip(*(one[1] for one in ranked), strict=True)
     ]
     rarity = [log(1 + len(ranked) / max(number, 1)) for number in having]
-    ranked.sort(key=lambda one: -sum(map(mul, one[1], rarity)))
+    ranked.sort(key=lambda one: -sum(map(mul, one[1], rarity)) * sum(map(bool, one[1])))
     return [
         section._replace(text=_cut(section.text, words))
         for section, ranks in ranked[:MOST_FOUND]
@@ -184,14 +185,14 @@ def search_help(text: str) -> list[Section]:
     ]
 
 
-def _rank(word: str, section: Section) -> int:
-    begins = re.compile(rf"\b{re.escape(word)}")
-    title, heading, text = (len(begins.findall(part.lower())) for part in section[1:])
-    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4)
+def _rank(word: str, section: Section) -> float:
+    form = re.compile(rf"\b{word}{_ENDING}")
+    title, heading, text = (len(form.findall(part.lower())) for part in section[1:])
+    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4) / (1 + len(section.text) / 3000)
 
 
 def _cut(text: str, words: set[str]) -> str:
     """Return the part of a text that begins shortly before the first of some words."""
-    first = re.search(rf"\b({'|'.join(map(re.escape, words))})", text.lower())
+    first = re.search(rf"\b(?:{'|'.join(words)}){_ENDING}", text.lower())
     start = text.rfind(" ", 0, max(first.start() - 50, 0)) + 1 if first else 0
     return ("… " if start else "") + shorten(text[start:], 200, placeholder=" …")

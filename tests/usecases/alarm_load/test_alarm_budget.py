@@ -251,7 +251,7 @@ def test_a_position_is_the_assets_own_or_the_one_above_it():
 
 
 def test_what_is_applied_together_with_a_refused_definition_is_not_stored_either():
-    platform = plant()
+    platform = plant(per_day=20)
     mixer = ({"name": "mixer-1", "title": "Mixer"}, "assets.yaml")
     given = {"definition": [(document(), "hot.yaml")], "asset": [mixer]}
     plan = plan_together(platform, given)
