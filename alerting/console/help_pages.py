@@ -124,7 +124,7 @@ def _markdown_of(file: Path, path: str) -> str:
         names = [below.name for below in find_documents().values() if below.parent == file]
         return "\n".join([f"# {path}", "", *(f"- [{name}]({name})" for name in names)])
     if not file.exists():  # a wheel has README.md in its description
-        return str(metadata("alerting").get_payload())
+        return metadata("alerting")["Description"]
     text = file.read_text(encoding="utf-8")
     return text if file.suffix == ".md" else f"# {path}\n\n~~~~~~\n{text}\n~~~~~~"
 

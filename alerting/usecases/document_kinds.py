@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError, read_each
@@ -190,6 +190,7 @@ KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {
 that it is evaluated and sent."""
 
 
+P = TypeVar("P", bound=UpkeepPorts)
 GivenDocuments = Mapping[str, Sequence[tuple[Mapping[str, Any], str]]]
 """Documents of a person on the host by the word for their kind, each with its file, which is empty
 for a stored one."""
@@ -218,7 +219,7 @@ def plan_together(
     return plan
 
 
-def with_given_assets(ports: UpkeepPorts, given: GivenDocuments) -> UpkeepPorts:
+def with_given_assets(ports: P, given: GivenDocuments) -> P:
     """Return ports with the assets as they would be with the given ones, beside which other
     documents are checked; the same ports without any."""
     planned = read_each((document for document, _ in given.get("asset", ())), ASSETS.parse)[0]

@@ -290,15 +290,14 @@ class AssetKind(DocumentKind[IngestionPorts, Asset]):
         self, ports: IngestionPorts, documents: Sequence[Mapping[str, Any]], *, on_host: bool
     ) -> list[DocumentReview[Asset]]:
         """Return the effect of each document as it would be beside the others. Writes nothing."""
-        reviews = super().review_all(ports, documents, on_host=on_host)
-        assets = _with_assets(all_assets(ports.assets), read_each(documents, self.parse)[0])
-        faults = [
-            tuple(_faults_of_parent(review.read, assets)) if review.read else ()
-            for review in reviews
-        ]
+        read = read_each(documents, self.parse)[0]
+        assets = _with_assets(all_assets(ports.assets), read)
+        faults = {asset.name: tuple(_faults_of_parent(asset, assets)) for asset in read}
         return [
-            DocumentReview(review.name, "new", found) if found else review
-            for review, found in zip(reviews, faults, strict=True)
+            DocumentReview(review.name, "new", (*faults[review.name], *review.faults))
+            if faults.get(review.name)
+            else review
+            for review in super().review_all(ports, documents, on_host=on_host)
         ]
 
 
