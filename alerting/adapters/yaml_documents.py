@@ -69,8 +69,8 @@ def read_documents_of(file: Path) -> list[dict[str, Any]]:
     for part in read_yaml(file):
         flat = part if isinstance(part, list) else [part]
         if isinstance(part, dict) and not part.keys() & {"name", "kind"}:
-            named = [{"name": name, **of} for name, of in part.items() if isinstance(of, dict)]
-            flat = named if len(named) == len(part) else flat
+            is_map = all(isinstance(fields, dict) for fields in part.values())
+            flat = [{"name": name, **fields} for name, fields in part.items()] if is_map else flat
         documents += flat
     for number, document in enumerate(documents, 1):
         if not isinstance(document, dict):

@@ -34,8 +34,8 @@ from alerting.cli.command import (
     user,
     writes,
 )
-from alerting.cli.document_commands import As, Sort, sort_of, sort_of_name, stored_names
-from alerting.cli.document_files import read_document
+from alerting.cli.document_commands import As, sort_of_name, stored_names
+from alerting.cli.document_files import Sort, read_document, sort_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import Stated
 from alerting.definitions.source_fields import MessageSource

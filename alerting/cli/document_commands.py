@@ -33,7 +33,7 @@ from alerting.cli.command import (
     user,
     writes,
 )
-from alerting.cli.document_files import read_documents
+from alerting.cli.document_files import Sort, kinds, read_by_sort, require_sort
 from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.sources import LEASE_LASTS
@@ -43,10 +43,8 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, SourcePorts
-    from alerting.usecases.document_life import DocumentKind, DocumentReview
+    from alerting.usecases.document_life import DocumentReview
 
-Sort = str
-"""The word for a document of a kind, such as `source`."""
 Files = Annotated[
     list[Path],
     typer.Argument(
@@ -69,55 +67,12 @@ _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
 
 
-def sort_of(document: Mapping[str, Any], chosen: Sort | None = None) -> Sort:
-    """Return the sort of a document: the chosen sort, else by its fields. Raises UserError for a
-    chosen sort that there is not."""
-    from alerting.definitions.asset_documents import Asset
-    from alerting.definitions.routes_and_sinks import sink_kinds
-    from alerting.definitions.sources import source_kinds
-
-    if chosen:
-        return require_sort(chosen)
-    kind = document.get("kind")
-    if kind is None or not isinstance(kind, str):
-        fields = Asset.model_fields.keys()
-        has_its_own = {"name"} < document.keys() <= fields
-        has_its_own |= bool(document.keys() & fields - {"name", "title"})
-        is_asset = kind is None and has_its_own and "assets" not in document
-        return "route" if "channels" in document else "asset" if is_asset else "definition"
-    kinds: dict[Sort, Any] = {"source": source_kinds(), "sink": sink_kinds()}
-    fits: dict[Sort, tuple[bool, int]] = {}
-    for sort, models in kinds.items():
-        if kind in models:
-            fields = models[kind].model_fields
-            needed = {name for name, field in fields.items() if field.is_required()}
-            fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
-    if len(fits) == 2 and not any(number for _, number in fits.values()):
-        return "sink" if "sends" in document else "source"
-    return max(fits, key=lambda sort: fits[sort], default="definition")
-
-
-def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
-    """Return the kinds of documents. They load numpy, which listing definitions does not need."""
-    from alerting.usecases.document_kinds import KINDS
-
-    return KINDS
-
-
 def stored_names(p: "Platform") -> dict[Sort, list[str]]:
     """Return the names of all stored documents by their sort."""
     return {
         sort: [str(document.get("name")) for document in kind.store(p).documents()]
         for sort, kind in kinds().items()
     }
-
-
-def require_sort(sort: Sort) -> Sort:
-    """Return a sort that `--as` names. Raises UserError if there is no such kind of documents."""
-    if sort not in kinds():
-        hint = name_hint(sort, kinds(), "kinds")
-        raise UserError(f"--as: {sort!r} is no kind of documents; {hint}")
-    return sort
 
 
 def sort_of_name(p: "Platform", name: str, chosen: Sort | None, among: Sequence[Sort]) -> Sort:
@@ -162,35 +117,20 @@ def check(
     value: list[dict[str, Any]] = []
     lines: list[Line] = []
     with platform() as p:
-        given = _read_given(p, [file for file in files if file not in names], sort)
+        documents = read_by_sort(p, [file for file in files if file not in names], sort)
         for name in sorted(names):
             stored = versions.require_document(p.definitions, str(name))
-            given.setdefault(DEFINITION, []).append((stored, ""))
-        beside = with_given_assets(p, given)
-        for word, reviews in plan_together(p, given, cheap).items():
+            documents.setdefault(DEFINITION, []).append((stored, ""))
+        beside = with_given_assets(p, documents)
+        for word, reviews in plan_together(p, documents, cheap).items():
             good = [review.read for review in reviews if review.read is not None]
             notes = definition_notes(beside, good) if word == DEFINITION else {}
-            for one in good if notes else ():
-                notes[one.name]["derived"] = _describe_derived(beside, one)
+            for definition in good if notes else ():
+                notes[definition.name]["derived"] = _describe_derived(beside, definition)
             rows = rows_of(good, kinds()[word].columns)
             value += [row | notes.get(row["name"], {}) for row in rows]
             lines += [OutputTable(rows, kinds()[word].columns, ""), *lines_of_notes(notes)]
     return Output(value, lines or ["no documents in these files"])
-
-
-def _read_given(
-    p: "Platform", files: Sequence[Path], sort: Sort | None
-) -> dict[Sort, list[tuple[Mapping[str, Any], str]]]:
-    """Return the documents of files by their sort, each with its file. Fields that a file leaves
-    out of an asset stay as they are stored, since rows declare variables, too."""
-    from alerting.usecases.ingestion.asset_import import with_stored_fields
-
-    given: dict[Sort, list[tuple[Mapping[str, Any], str]]] = {}
-    for document, file in read_documents(files):
-        word = sort_of(document, sort)
-        whole = with_stored_fields(p, document) if word == "asset" else document
-        given.setdefault(word, []).append((whole, file))
-    return given
 
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -249,7 +189,7 @@ def apply(
 
     with platform() as p:
         now = p.clock.now()
-        plan = plan_together(p, _read_given(p, files, sort))
+        plan = plan_together(p, read_by_sort(p, files, sort))
         rows = [
             {"kind": word} | _describe_change(review)
             for word, reviews in plan.items()

@@ -4,7 +4,7 @@ in English, and nothing of them is requested from elsewhere."""
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import metadata
 from math import log
 from operator import mul
@@ -27,8 +27,9 @@ from alerting.settings.shipped_files import shipped
 
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
-MOST_WORDS = 12
-_ENDING = r"(?:e?[ds]|ing)?\b"
+MOST_TERMS = 12
+_WORD = re.compile(r"\w+")
+_ENDING = re.compile(r"(?:e[ds]?|s|ing)$")
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -40,7 +41,7 @@ _REPLACED = {
 """Parts of a rendered document, and what is shown instead; its texts are escaped before."""
 
 
-class Section(NamedTuple):
+class HelpSection(NamedTuple):
     """A heading with the text below it; `title`: that of its page."""
 
     address: str
@@ -92,7 +93,7 @@ def _address(path: str) -> str:
 
 
 @cache
-def read_page(address: str) -> tuple[Markup, Sequence[Section]]:
+def read_page(address: str) -> tuple[Markup, Sequence[HelpSection]]:
     """Return the page of an address in `find_documents`, and its sections, of which the first has
     its title."""
     file = find_documents()[address]
@@ -112,7 +113,7 @@ def read_page(address: str) -> tuple[Markup, Sequence[Section]]:
     for part, shown in _REPLACED.items():
         content = content.replace(part, shown)
     read = [
-        Section(address + anchor, sections[1][1], heading, " ".join(texts[1:]))
+        HelpSection(address + anchor, sections[1][1], heading, " ".join(texts[1:]))
         for anchor, heading, *texts in sections[1:]
     ]
     return Markup(content), read  # noqa: S704 - HTML is off
@@ -161,38 +162,41 @@ def _target(path: str, target: str) -> str:
     return address + mark + anchor if address in find_documents() else ""
 
 
-def search_help(text: str) -> list[Section]:
+def search_help(text: str) -> list[HelpSection]:
     """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
-    around the first word: those with most words, which count by their rarity, and more in a
+    around the first term: those with most terms, which count by their rarity, and more in a
     heading. Records and examples are not searched."""
-    written = re.findall(r"\w+", text.lower())[:MOST_WORDS]
-    words = {word.removesuffix("s") or word for word in written}
+    terms = {*_terms(text)[:MOST_TERMS]}
     ranked = [
-        (section, [_rank(word, section) for word in words])
+        (section, [_rank(term, section) for term in terms])
         for address, file in find_documents().items()
         if file.suffix == ".md" and "/" not in address.removeprefix(f"{HELP}/")
         for section in read_page(address)[1]
     ]
-    having = [
-        len(ranked) - ranks.count(0) for ranks in zip(*(one[1] for one in ranked), strict=True)
-    ]
-    rarity = [log(1 + len(ranked) / max(number, 1)) for number in having]
-    ranked.sort(key=lambda one: -sum(map(mul, one[1], rarity)) * sum(map(bool, one[1])))
+    counts = [len(ranked) - ranks.count(0) for ranks in zip(*(r for _, r in ranked), strict=True)]
+    rarity = [log(1 + len(ranked) / max(number, 1)) for number in counts]
+    ranked.sort(key=lambda entry: -sum(map(mul, entry[1], rarity)) * sum(map(bool, entry[1])))
     return [
-        section._replace(text=_cut(section.text, words))
+        section._replace(text=_cut(section.text, terms))
         for section, ranks in ranked[:MOST_FOUND]
         if any(ranks)
     ]
 
 
-def _rank(word: str, section: Section) -> float:
-    form = re.compile(rf"\b{word}{_ENDING}")
-    title, heading, text = (len(form.findall(part.lower())) for part in section[1:])
-    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4) / (1 + len(section.text) / 3000)
+@lru_cache(20_000)
+def _terms(text: str) -> list[str]:
+    """Return the words of a text without the endings in which their forms differ."""
+    return [_ENDING.sub("", word) for word in _WORD.findall(text.lower())]
 
 
-def _cut(text: str, words: set[str]) -> str:
-    """Return the part of a text that begins shortly before the first of some words."""
-    first = re.search(rf"\b(?:{'|'.join(words)}){_ENDING}", text.lower())
-    start = text.rfind(" ", 0, max(first.start() - 50, 0)) + 1 if first else 0
+def _rank(term: str, section: HelpSection) -> float:
+    title, heading, text = (_terms(part).count(term) for part in section[1:])
+    length = 1 + len(section.text) / 3000
+    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4) / length
+
+
+def _cut(text: str, terms: set[str]) -> str:
+    """Return the part of a text that begins shortly before the first of some terms."""
+    places = (found.start() for found in _WORD.finditer(text) if {*_terms(found[0])} & terms)
+    start = text.rfind(" ", 0, max(next(places, 0) - 50, 0)) + 1
     return ("… " if start else "") + shorten(text[start:], 200, placeholder=" …")

@@ -198,7 +198,7 @@ for a stored one."""
 
 def plan_together(
     ports: UpkeepPorts,
-    given: GivenDocuments,
+    documents: GivenDocuments,
     kinds: Mapping[str, DocumentKind[Any, Any]] = KINDS,
 ) -> dict[str, list[DocumentReview[Any]]]:
     """Return the changes of documents by their kind in the order of `kinds`, each as it would be
@@ -206,23 +206,23 @@ def plan_together(
     plan: dict[str, list[DocumentReview[Any]]] = {}
     refusals: list[UserError] = []
     for word, kind in kinds.items():
-        if word not in given:
+        if word not in documents:
             continue
         try:
-            plan[word] = kind.plan(ports, *zip(*given[word], strict=True))
+            plan[word] = kind.plan(ports, *zip(*documents[word], strict=True))
         except UserError as refusal:
             refusals.append(refusal)
         if word == "asset":
-            ports = with_given_assets(ports, given)
+            ports = with_given_assets(ports, documents)
     if refusals:
         raise UserError("\n".join(map(str, refusals))) if refusals[1:] else refusals[0]
     return plan
 
 
-def with_given_assets(ports: P, given: GivenDocuments) -> P:
+def with_given_assets(ports: P, documents: GivenDocuments) -> P:
     """Return ports with the assets as they would be with the given ones, beside which other
     documents are checked; the same ports without any."""
-    planned = read_each((document for document, _ in given.get("asset", ())), ASSETS.parse)[0]
+    planned = read_each((asset for asset, _ in documents.get("asset", ())), ASSETS.parse)[0]
     if not planned:
         return ports
     assets = ports.in_memory().assets

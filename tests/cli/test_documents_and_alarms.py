@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from alerting.cli.alarm_commands import lines_of_episode
-from alerting.cli.document_commands import sort_of
+from alerting.cli.document_files import sort_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import RecommendationResult

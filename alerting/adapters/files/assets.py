@@ -33,8 +33,10 @@ def read_assets(
     """
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         magic(path)
-        documents = enumerate(read_documents_of(path), 1)
-        return [GivenAsset(str(one.get("name", f"entry {i}")), one) for i, one in documents]
+        return [
+            GivenAsset(str(document.get("name", f"entry {i}")), document)
+            for i, document in enumerate(read_documents_of(path), 1)
+        ]
     return _table(path, form, TextNames("asset", form.asset_prefix, stored))
 
 

@@ -125,10 +125,10 @@ def import_assets(
     return AssetsResult(source, len(merged), created, tuple(changes), dry_run)
 
 
-def with_stored_fields(plant: IngestionPorts, given: Mapping[str, Any]) -> Document:
-    """Return an asset document with given fields, and the stored ones of the asset beside them."""
-    stored = plant.assets.get(str(given.get("name")))
-    return _deep_merge({} if stored is None else asset_document(stored), given)
+def with_stored_fields(plant: IngestionPorts, fields: Mapping[str, Any]) -> Document:
+    """Return an asset document with these fields, and the stored ones of the asset beside them."""
+    stored = plant.assets.get(str(fields.get("name")))
+    return _deep_merge({} if stored is None else asset_document(stored), fields)
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
