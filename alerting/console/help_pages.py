@@ -28,7 +28,7 @@ from alerting.settings.shipped_files import shipped
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
 MOST_TERMS = 12
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w{2,}")
 _ENDING = re.compile(r"(?:e[ds]?|s|ing)$")
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
@@ -68,8 +68,8 @@ def show_page(request: Request, _: Viewer, name: str = "", q: NameQuery = "") ->
     if file.suffix in _IMAGES:
         return answer_with(tagged(file.read_bytes(), _IMAGES[file.suffix]), request)
     content, sections = read_page(address)
-    found = search_help(q) if q.strip() else None
-    shown = {"content": content, "sections": sections, "found": found, "wanted": q}
+    sections_found = search_help(q) if q.strip() else None
+    shown = {"content": content, "sections": sections, "found": sections_found, "wanted": q}
     return HTMLResponse(render("help/help.html", request, **shown))
 
 
@@ -174,7 +174,7 @@ def search_help(text: str) -> list[HelpSection]:
         for section in read_page(address)[1]
     ]
     counts = [len(ranked) - ranks.count(0) for ranks in zip(*(r for _, r in ranked), strict=True)]
-    rarity = [log(1 + len(ranked) / max(number, 1)) for number in counts]
+    rarity = [log(len(ranked) / max(number, 1)) for number in counts]
     ranked.sort(key=lambda entry: -sum(map(mul, entry[1], rarity)) * sum(map(bool, entry[1])))
     return [
         section._replace(text=_cut(section.text, terms))
@@ -197,6 +197,6 @@ def _rank(term: str, section: HelpSection) -> float:
 
 def _cut(text: str, terms: set[str]) -> str:
     """Return the part of a text that begins shortly before the first of some terms."""
-    places = (found.start() for found in _WORD.finditer(text) if {*_terms(found[0])} & terms)
+    places = (word.start() for word in _WORD.finditer(text) if {*_terms(word[0])} & terms)
     start = text.rfind(" ", 0, max(next(places, 0) - 50, 0)) + 1
     return ("… " if start else "") + shorten(text[start:], 200, placeholder=" …")
