@@ -20,6 +20,7 @@ RUN python /tmp/build/dependencies.py /tmp/build/pyproject.toml postgres celery 
 COPY pyproject.toml README.md ./
 COPY alerting alerting
 COPY dags dags
+COPY docs docs
 COPY config config
 RUN pip install --no-deps --no-build-isolation --editable . \
  && python -c "from pathlib import Path; from alerting.adapters.airflow.dag_files import write_dag_files; write_dag_files(Path('/opt/alerting/image'))" \

@@ -62,6 +62,27 @@ def read_yaml(file: Path) -> list[Any]:
     return parse_yaml(text, str(file))
 
 
+def read_documents_of(file: Path) -> list[dict[str, Any]]:
+    """Return the documents of a YAML or JSON file: single ones, lists, and of a map of assets by
+    name one of each. Raises UserError for other content, or none."""
+    documents: list[Any] = []
+    for part in read_yaml(file):
+        flat = part if isinstance(part, list) else [part]
+        if isinstance(part, dict) and not part.keys() & {"name", "kind"}:
+            is_map = all(isinstance(fields, dict) for fields in part.values())
+            flat = [{"name": name, **fields} for name, fields in part.items()] if is_map else flat
+        documents += flat
+    for number, document in enumerate(documents, 1):
+        if not isinstance(document, dict):
+            raise UserError(
+                f"{file}: entry {number} is {shown(document)}, not a document; write its fields, "
+                "`name: …` first"
+            )
+    if not documents:
+        raise UserError(f"{file}: is empty")
+    return documents
+
+
 def _suggest_files(file: Path) -> str:
     """Return a question that suggests files of the folder for a mistyped name, or ""."""
     try:

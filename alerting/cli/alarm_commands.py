@@ -19,7 +19,6 @@ from alerting.cli.command import (
     plain,
     platform,
     progress,
-    read_document,
     require_past,
     short,
     table_output,
@@ -28,6 +27,7 @@ from alerting.cli.command import (
     writes,
     zone,
 )
+from alerting.cli.document_files import read_document
 from alerting.cli.options import (
     DefinitionName,
     End,

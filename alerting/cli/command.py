@@ -35,7 +35,6 @@ from rich.text import Text
 
 from alerting import wiring
 from alerting.adapters.mongo.running import running
-from alerting.adapters.yaml_documents import read_yaml
 from alerting.cli.options import Json
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError, format_duration
@@ -181,35 +180,6 @@ def write_file(path: Path, text: str) -> None:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); name another file or folder"
         ) from error
-
-
-def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the documents of YAML or JSON files, as written, and the file of each. Raises
-    UserError for a file without documents or with other content."""
-    documents = [(document, str(file)) for file in files for document in _read_file(file)]
-    return [document for document, _ in documents], [file for _, file in documents]
-
-
-def read_document(file: Path) -> dict[str, Any]:
-    """Return the one document of a file. Raises UserError for several, none, or other content."""
-    documents = read_documents([file])[0]
-    if len(documents) > 1:
-        names = ", ".join(str(document.get("name")) for document in documents)
-        raise UserError(f"{file}: holds {len(documents)} documents ({names}); write one")
-    return documents[0]
-
-
-def _read_file(file: Path) -> list[dict[str, Any]]:
-    flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
-    for document in flat:
-        if not isinstance(document, dict):
-            raise UserError(
-                f"{file}: holds {type(document).__name__}, not a document; write `name: …`, "
-                "`kind: …`"
-            )
-    if not flat:
-        raise UserError(f"{file}: is empty")
-    return flat
 
 
 @contextmanager

@@ -30,12 +30,12 @@ from alerting.cli.command import (
     console,
     platform,
     progress,
-    read_document,
     table_output,
     user,
     writes,
 )
-from alerting.cli.document_commands import As, Sort, sort_of, sort_of_name, stored_names
+from alerting.cli.document_commands import As, sort_of_name, stored_names
+from alerting.cli.document_files import Sort, read_document, sort_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import Stated
 from alerting.definitions.source_fields import MessageSource
@@ -94,7 +94,7 @@ def try_connection(
     documents = [read_document(file)] if file.is_file() else []
     with platform() as p:
         if documents:
-            kind = sort_of(documents, sort)
+            kind = sort_of(documents[0], sort)
         elif sort is None and name in p.channels:
             kind = "route"
         else:

@@ -27,13 +27,13 @@ from alerting.cli.command import (
     platform,
     print_lines,
     prints_json,
-    read_documents,
     short,
     table_lines,
     table_output,
     user,
     writes,
 )
+from alerting.cli.document_files import Sort, kinds, read_by_sort, require_sort
 from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.sources import LEASE_LASTS
@@ -43,14 +43,13 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, SourcePorts
-    from alerting.usecases.document_life import DocumentKind, DocumentReview
+    from alerting.usecases.document_life import DocumentReview
 
-Sort = str
-"""The word for a document of a kind, such as `source`."""
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="YAML or JSON files, each with one document, a list, or several documents."
+        help="YAML or JSON files, each with one document, a list, or several documents; or folders "
+        "of them."
     ),
 ]
 As = Annotated[
@@ -68,60 +67,12 @@ _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
 
 
-def sort_of(documents: Sequence[Mapping[str, Any]], chosen: Sort | None = None) -> Sort:
-    """Return the sort of documents: the chosen sort, else by their fields. Raises UserError if they
-    are of several sorts."""
-    if chosen:
-        return require_sort(chosen)
-    sorts = {_sort_of_one(document) for document in documents}
-    if len(sorts) > 1:
-        raise UserError(
-            f"the files hold documents of several sorts: {', '.join(sorted(sorts))}; give those of "
-            "one sort at a time"
-        )
-    return next(iter(sorts), DEFINITION)
-
-
-def _sort_of_one(document: Mapping[str, Any]) -> Sort:
-    from alerting.definitions.routes_and_sinks import sink_kinds
-    from alerting.definitions.sources import source_kinds
-
-    kind = document.get("kind")
-    if kind is None or not isinstance(kind, str):
-        return "route" if "channels" in document else "definition"
-    kinds: dict[Sort, Any] = {"source": source_kinds(), "sink": sink_kinds()}
-    fits: dict[Sort, tuple[bool, int]] = {}
-    for sort, models in kinds.items():
-        if kind in models:
-            fields = models[kind].model_fields
-            needed = {name for name, field in fields.items() if field.is_required()}
-            fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
-    if len(fits) == 2 and not any(number for _, number in fits.values()):
-        return "sink" if "sends" in document else "source"
-    return max(fits, key=lambda sort: fits[sort], default="definition")
-
-
-def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
-    """Return the kinds of documents. They load numpy, which listing definitions does not need."""
-    from alerting.usecases.document_kinds import KINDS
-
-    return KINDS
-
-
 def stored_names(p: "Platform") -> dict[Sort, list[str]]:
     """Return the names of all stored documents by their sort."""
     return {
         sort: [str(document.get("name")) for document in kind.store(p).documents()]
         for sort, kind in kinds().items()
     }
-
-
-def require_sort(sort: Sort) -> Sort:
-    """Return a sort that `--as` names. Raises UserError if there is no such kind of documents."""
-    if sort not in kinds():
-        hint = name_hint(sort, kinds(), "kinds")
-        raise UserError(f"--as: {sort!r} is no kind of documents; {hint}")
-    return sort
 
 
 def sort_of_name(p: "Platform", name: str, chosen: Sort | None, among: Sequence[Sort]) -> Sort:
@@ -145,7 +96,10 @@ def sort_of_name(p: "Platform", name: str, chosen: Sort | None, among: Sequence[
 def check(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or stored definitions."),
+        typer.Argument(
+            metavar="FILES|NAMES",
+            help="YAML or JSON files, folders of them, or stored definitions.",
+        ),
     ],
     sort: As = None,
 ) -> Output:
@@ -156,29 +110,27 @@ def check(
     would be.
     """
     from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
+    from alerting.usecases.document_kinds import plan_together, with_given_assets
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
-    documents, origins = read_documents([file for file in files if file not in names])
-    kind = sort_of(documents, sort)
-    notes: dict[str, dict[str, Any]] = {}
+    cheap = {**kinds(), DEFINITION: revisions_and_evaluation_plan.DEFINITION_DOCUMENTS}
+    value: list[dict[str, Any]] = []
+    lines: list[Line] = []
     with platform() as p:
-        if kind == DEFINITION:
-            stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
-            good = revisions_and_evaluation_plan.check(
-                p, documents + stored, origins + [""] * len(stored)
-            )
-            derived = {d.name: {"derived": _describe_derived(p, d)} for d in good}
-            notes = {
-                name: derived[name] | described
-                for name, described in definition_notes(p, good).items()
-            }
-        else:
-            good = kinds()[kind].check(p, documents, origins)
-    columns = kinds()[kind].columns
-    rows = rows_of(good, columns)
-    table = OutputTable(rows, columns, "no documents in these files")
-    value = [row | notes.get(row["name"], {}) for row in rows]
-    return Output(value, [table, *lines_of_notes(notes)])
+        documents = read_by_sort(p, [file for file in files if file not in names], sort)
+        for name in sorted(names):
+            stored = versions.require_document(p.definitions, str(name))
+            documents.setdefault(DEFINITION, []).append((stored, ""))
+        beside = with_given_assets(p, documents)
+        for word, reviews in plan_together(p, documents, cheap).items():
+            good = [review.read for review in reviews if review.read is not None]
+            notes = definition_notes(beside, good) if word == DEFINITION else {}
+            for definition in good if notes else ():
+                notes[definition.name]["derived"] = _describe_derived(beside, definition)
+            rows = rows_of(good, kinds()[word].columns)
+            value += [row | notes.get(row["name"], {}) for row in rows]
+            lines += [OutputTable(rows, kinds()[word].columns, ""), *lines_of_notes(notes)]
+    return Output(value, lines or ["no documents in these files"])
 
 
 def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -223,35 +175,38 @@ def apply(
     ] = "",
     sort: As = None,
 ) -> Output:
-    """Apply documents of a kind: shows the plan, then writes all of them, or none. Each change is a
+    """Apply documents: shows the plan, then writes all of them, or none. Each change is a
     revision.
 
-    Definitions that become active are first evaluated over the last days; if that breaks the alarm
-    budget of a position, nothing is applied. Of new sources it waits until the stream service has
-    subscribed at their brokers, 20 seconds at most: many keep nothing until then.
+    Documents of several kinds, as of a folder, are applied in the order in which they need each
+    other. Definitions that become active are first evaluated over the last days; if that breaks the
+    alarm budget of a position, nothing is applied. Of new sources it waits until the stream service
+    has subscribed at their brokers, 20 seconds at most: many keep nothing until then.
     """
     from alerting.usecases.definitions import next_steps
+    from alerting.usecases.document_kinds import apply_together, plan_together
     from alerting.usecases.sources.status import subscribed_by_stream
 
-    documents, origins = read_documents(files)
-    word = sort_of(documents, sort)
-    kind = kinds()[word]
     with platform() as p:
         now = p.clock.now()
-        reviews = kind.plan(p, documents, origins)
-        rows = [_describe_change(review) for review in reviews]
-        print_lines(_lines_of_plan(rows))
+        plan = plan_together(p, read_by_sort(p, files, sort))
+        rows = [
+            {"kind": word} | _describe_change(review)
+            for word, reviews in plan.items()
+            for review in reviews
+        ]
+        print_lines(_lines_of_plan(rows, len(plan) > 1))
         if not dry_run:
-            kind.apply_plan(p, reviews, user(), now, reason, accepted=accept_load)
-        if word == "source" and not (dry_run or prints_json()):
-            wait_for_brokers(p, subscribed_by_stream(reviews), now)
-        pages = {} if dry_run else _start_trainings(p, reviews)
+            apply_together(p, plan, user(), now, reason, accept_load)
+        if not (dry_run or prints_json()):
+            wait_for_brokers(p, subscribed_by_stream(plan.get("source", ())), now)
+        pages = {} if dry_run else _start_trainings(p, plan.get(DEFINITION, ()))
         stream = p.leases.find("stream")
         is_streamed = stream is not None and datetime.now(UTC) - stream.seen_at < LEASE_LASTS
     changed = [row for row in rows if row["action"] != "unchanged"]
     value = {"plan": rows, "applied": not dry_run, "started": pages}
     if dry_run:
-        return Output(value, [f"dry run: no {word} was changed"])
+        return Output(value, [f"dry run: no {' and no '.join(plan) or 'document'} was changed"])
     steps = [row["next"] for row in changed if row.get("next")]
     lines = [f"applied: {len(changed)} of {len(rows)} changed"]
     lines += [joined("", "next: ", step) for step in [next_steps.one_step(steps)] if step]
@@ -276,10 +231,12 @@ def _describe_change(review: "DocumentReview[Any]") -> dict[str, Any]:
     return row if review.effects is None else row | vars(review.effects)
 
 
-def _lines_of_plan(rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
-    yield OutputTable(rows, ["name", "action", "changes"], "no documents in these files")
-    changed = [row for row in rows if row["action"] != "unchanged"]
-    yield from lines_of_notes({row["name"]: row for row in changed})
+def _lines_of_plan(rows: Sequence[Mapping[str, Any]], has_kinds: bool) -> Iterator[Line]:
+    columns = [*(["kind"] if has_kinds else []), "name", "action", "changes"]
+    yield OutputTable(rows, columns, "no documents in these files")
+    for row in rows:
+        if row["action"] != "unchanged":
+            yield from lines_of_notes({row["name"]: row})
     for load in filter(None, (row.get("load") for row in rows)):
         style = "red" if load.breaks else ""
         yield from (colored(f"{load.definition}: {text}", style) for text in load.messages)

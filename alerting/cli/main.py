@@ -152,8 +152,8 @@ def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
 COMMANDS = MappingProxyType({
     "up": ("home_commands:up", "Start the platform on this machine"),
     "import": ("import_commands:import_group", "Import readings, events and assets from files"),
-    "check": ("document_commands:check", "Check files of definitions, sources, sinks or routes"),
-    "apply": ("document_commands:apply", "Apply files of definitions, sources, sinks or routes"),
+    "check": ("document_commands:check", "Check files or folders of documents of any kind"),
+    "apply": ("document_commands:apply", "Apply files or folders of documents of any kind"),
     "list": (
         "document_commands:list_documents",
         "List definitions, sources, sinks, routes or dead messages",

@@ -27,7 +27,14 @@ from starlette.types import Message, Receive, Scope, Send
 from alerting.adapters.calls_with_deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.adapters.scored_files import PredictFolder
-from alerting.console import login, model_pages, people_pages, platform_pages, scripts_and_styles
+from alerting.console import (
+    help_pages,
+    login,
+    model_pages,
+    people_pages,
+    platform_pages,
+    scripts_and_styles,
+)
 from alerting.console.access import Access, Viewer, require
 from alerting.console.alarms import (
     episode_pages,
@@ -207,6 +214,7 @@ PEOPLE = (
     trend_page.pages,
     import_pages.pages,
     people_pages.pages,
+    help_pages.pages,
 )
 # sessions expire by it, independent of the platform's clock
 _real_time = partial(datetime.now, UTC)

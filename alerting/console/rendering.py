@@ -12,6 +12,7 @@ before addresses in pages (`prefixed`, which `render` calls), redirects and cook
 """
 
 import re
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -63,6 +64,7 @@ from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, 
 
 COOKIE = "alerting_language"
 PATH = "/language"
+HELP = "/help"
 
 
 def language_of(request: Request) -> Language:
@@ -142,6 +144,7 @@ MENU_BELOW = {
 STYLED = (
     *("web", "models", "trends", "imports", "definitions", "assets", "routes", "now", "live"),
     "mutes",
+    "help",
 )
 """Folders of pages with a stylesheet; rules of a folder name a class of its pages alone."""
 _MADE: dict[tuple[object, ...], tuple[object, Language, str]] = {}
@@ -162,6 +165,7 @@ def render(template: str, request: Request, **values: Any) -> str:
     page = _environment().get_template(template)
     is_in_english = str(page.filename).endswith(IN_ENGLISH)
     language = ENGLISH if is_in_english else language_of(request)
+    lead = help_leads().get(getattr(request.scope.get("route"), "path", ""), "")
     shared = {
         "person": person,
         "zone": zone_of(request),
@@ -172,6 +176,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "menu": MENU,
         "menu_below": MENU_BELOW,
         "menu_groups": (PERFORMANCE, SET_UP),
+        "help": f"{HELP}/{lead}".rstrip("/"),
     }
     address = page_address(request)
     path = urlsplit(address).path
@@ -224,6 +229,14 @@ def page_address(request: Request) -> str:
     parts = urlsplit(sent_from)
     address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     return parts.path if len(address) > 2000 else address
+
+
+@cache
+def help_leads() -> Mapping[str, str]:
+    """Return the paragraph of the documents about each page: its address below `HELP`, by the path
+    of the page's route."""
+    folder = files("alerting.console").joinpath("templates", "help")
+    return tomllib.loads(folder.joinpath("leads.toml").read_text("utf-8"))
 
 
 @cache

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from alerting.definitions.alert_definition import Definition
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, read_each
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import template
 from alerting.ports import BacktestPorts, Document, UpkeepPorts
@@ -86,14 +86,7 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
         """Store the changes of a plan, and end the open episodes of assets that definitions no
         longer name. Raises ChangedMeanwhile, and UserError if a definition breaks the alarm budget
         without a reason to accept that."""
-        broken = [
-            review.effects.load
-            for review in reviews
-            if isinstance(review.effects, DefinitionEffects)
-            and review.effects.load
-            and review.effects.load.breaks
-        ]
-        require_within_budget(ports.budget, broken, accepted)
+        broken = self.require_accepted(ports, reviews, accepted)
         super().apply_plan(ports, reviews, actor, at, reason, read=read)
         for forecast in broken:
             ports.audit.add(
@@ -105,6 +98,24 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
                 why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
             )
         close_orphans(ports, at)
+
+    def require_accepted(
+        self,
+        ports: BacktestPorts,
+        reviews: Sequence[DocumentReview[Definition]],
+        accepted: str,
+    ) -> list[LoadForecast]:
+        """Return the loads of a plan that break the alarm budget. Raises UserError for them without
+        a reason to accept that."""
+        broken = [
+            review.effects.load
+            for review in reviews
+            if isinstance(review.effects, DefinitionEffects)
+            and review.effects.load
+            and review.effects.load.breaks
+        ]
+        require_within_budget(ports.budget, broken, accepted)
+        return broken
 
     def change_state(
         self,
@@ -169,9 +180,68 @@ def document_with_point(platform: BacktestPorts, name: str, alarm_at: float) -> 
 
 
 KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {
-    "definition": DEFINITIONS,
-    "source": SOURCES,
+    "asset": ASSETS,
     "sink": SINKS,
     "route": ROUTES,
-    "asset": ASSETS,
+    "definition": DEFINITIONS,
+    "source": SOURCES,
 }
+"""The kinds by their words, in the order in which documents need each other: what comes in last, so
+that it is evaluated and sent."""
+
+
+P = TypeVar("P", bound=UpkeepPorts)
+GivenDocuments = Mapping[str, Sequence[tuple[Mapping[str, Any], str]]]
+"""Documents of a person on the host by the word for their kind, each with its file, which is empty
+for a stored one."""
+
+
+def plan_together(
+    ports: UpkeepPorts,
+    documents: GivenDocuments,
+    kinds: Mapping[str, DocumentKind[Any, Any]] = KINDS,
+) -> dict[str, list[DocumentReview[Any]]]:
+    """Return the changes of documents by their kind in the order of `kinds`, each as it would be
+    beside all others. Writes nothing. Raises UserError with the faults of all."""
+    plan: dict[str, list[DocumentReview[Any]]] = {}
+    refusals: list[UserError] = []
+    for word, kind in kinds.items():
+        if word not in documents:
+            continue
+        try:
+            plan[word] = kind.plan(ports, *zip(*documents[word], strict=True))
+        except UserError as refusal:
+            refusals.append(refusal)
+        if word == "asset":
+            ports = with_given_assets(ports, documents)
+    if refusals:
+        raise UserError("\n".join(map(str, refusals))) if refusals[1:] else refusals[0]
+    return plan
+
+
+def with_given_assets(ports: P, documents: GivenDocuments) -> P:
+    """Return ports with the assets as they would be with the given ones, beside which other
+    documents are checked; the same ports without any."""
+    planned = read_each((asset for asset, _ in documents.get("asset", ())), ASSETS.parse)[0]
+    if not planned:
+        return ports
+    assets = ports.in_memory().assets
+    assets.store_assets([*ports.assets.all(), *planned])
+    assets.put_event_types(ports.assets.event_types())
+    return replace(ports, assets=assets)
+
+
+def apply_together(
+    ports: UpkeepPorts,
+    plan: Mapping[str, Sequence[DocumentReview[Any]]],
+    actor: str,
+    at: datetime,
+    reason: str,
+    accepted: str = "",
+) -> None:
+    """Store the changes of a plan, kind after kind. Idempotent. Raises ChangedMeanwhile, and
+    UserError, before anything is stored, if definitions break the alarm budget without a reason to
+    accept that."""
+    DEFINITIONS.require_accepted(ports, plan.get("definition", ()), accepted)
+    for word, reviews in plan.items():
+        KINDS[word].apply_plan(ports, reviews, actor, at, reason, accepted=accepted)

@@ -233,14 +233,15 @@ class DocumentKind(Generic[P_contra, T]):
         messages = []
         positions: dict[str, list[str]] = {}
         for number, (document, review) in enumerate(zip(documents, reviews, strict=True), 1):
+            origin = origins[number - 1] if origins else ""
             if not review.faults:
-                positions.setdefault(review.name, []).append(str(number))
+                place = f"{number} ({origin})" if origin else str(number)
+                positions.setdefault(review.name, []).append(place)
                 continue
             is_found_by_name = "name" in document or count == 1
             label = (
                 review.name if is_found_by_name else f"{review.name}, document {number} of {count}"
             )
-            origin = origins[number - 1] if origins else ""
             refusal = str(DocumentRefused(label, review.faults, self.word))
             messages.append(f"{origin}: {refusal}" if origin else refusal)
         messages += [

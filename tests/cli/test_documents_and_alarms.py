@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from alerting.cli.alarm_commands import lines_of_episode
-from alerting.cli.document_commands import sort_of
+from alerting.cli.document_files import sort_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import RecommendationResult
@@ -36,6 +36,7 @@ def said(*words, code=0):
 SORTS = {
     "definition": [too_hot(), too_hot(kind="treshold"), {"name": "line", "kind": []}],
     "route": [NIGHT],
+    "asset": [{"name": "line-1", "title": "Line 1"}, {"name": "oven-1", "variables": {}, "x": 1}],
     "source": [LINE, LAB, {"name": "gateway", "kind": "http"}],
     "sink": [
         *(BI, {"name": "bi", "kind": "sql", "url": {}}),
@@ -45,11 +46,11 @@ SORTS = {
 
 
 def test_what_a_document_is_follows_from_its_fields():
-    found = {sort: [sort_of([one]) for one in documents] for sort, documents in SORTS.items()}
+    found = {sort: [sort_of(one) for one in documents] for sort, documents in SORTS.items()}
     assert found == {sort: [sort] * len(documents) for sort, documents in SORTS.items()}
-    assert sort_of([LINE], "route") == "route"
-    with pytest.raises(UserError, match="of several sorts: route, source"):
-        sort_of([NIGHT, LINE])
+    assert sort_of(LINE, "route") == "route"
+    with pytest.raises(UserError, match="--as: 'rout' is no kind of documents"):
+        sort_of(LINE, "rout")
 
 
 def test_a_document_is_checked_applied_once_listed_and_shown_or_refused_with_all_its_faults(
@@ -59,7 +60,7 @@ def test_a_document_is_checked_applied_once_listed_and_shown_or_refused_with_all
     for document in (BI, LAB, NIGHT):
         name = document["name"]
         file = write("d.yaml", document)
-        what = f"{sort_of([document])}s"
+        what = f"{sort_of(document)}s"
         assert name in said("check", file)
         assert "dry run" in said("apply", file, "--dry-run")
         assert name not in said("list", what)

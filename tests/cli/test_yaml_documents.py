@@ -101,7 +101,7 @@ def test_a_scenario_of_a_million_million_values_is_refused(tmp_path):
 
 
 def test_a_folder_is_refused_with_the_pattern_that_names_its_files(tmp_path, in_memory_cli):
-    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    done = CliRunner().invoke(app, ["test", str(tmp_path)])
     assert done.exit_code == 1
     assert f"is a folder; name its files, for example {tmp_path.name}/*.yaml" in "".join(
         done.output.split("\n")

@@ -1,6 +1,6 @@
 """Reader of assets in a file: YAML or JSON documents, or a table, a column per attribute."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.find_form import DEFAULT_ASSET_COLUMN, open_table, value_names
 from alerting.adapters.files.recognition import number_form, sample
 from alerting.adapters.files.rows import EXAMPLES, bad_lines, profile_column, read_names
-from alerting.adapters.yaml_documents import read_yaml
-from alerting.definitions.faults import UserError, shown
+from alerting.adapters.yaml_documents import read_documents_of
+from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import FileForm
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.usecases.ingestion.asset_import import GivenAsset, TextNames, Titles
@@ -33,24 +33,11 @@ def read_assets(
     """
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         magic(path)
-        return [asset for part in read_yaml(path) for asset in _list_assets(path, part)]
+        return [
+            GivenAsset(str(document.get("name", f"entry {i}")), document)
+            for i, document in enumerate(read_documents_of(path), 1)
+        ]
     return _table(path, form, TextNames("asset", form.asset_prefix, stored))
-
-
-def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
-    if (
-        isinstance(part, Mapping)
-        and "name" not in part
-        and all(isinstance(v, Mapping) for v in part.values())
-    ):
-        part = [{"name": name, **attributes} for name, attributes in part.items()]
-    for i, document in enumerate(part if isinstance(part, list) else [part], 1):
-        if not isinstance(document, Mapping):
-            raise UserError(
-                f"{path}: entry {i} is {shown(document)}, which is not an asset; write - name: "
-                "oven-1 and its fields"
-            )
-        yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 
 
 def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:

@@ -27,14 +27,14 @@ from alerting.definitions.asset_documents import (
     is_type_open,
     parse_asset,
 )
-from alerting.definitions.faults import Fault, UserError, name_hint, shown
+from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents
 from alerting.usecases.definitions.faults_and_platform_alerts import all_assets
-from alerting.usecases.document_life import Changes, DocumentKind
+from alerting.usecases.document_life import Changes, DocumentKind, DocumentReview
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,12 @@ def import_assets(
             )
     created = tuple(name for name in merged if name not in existing)
     return AssetsResult(source, len(merged), created, tuple(changes), dry_run)
+
+
+def with_stored_fields(plant: IngestionPorts, fields: Mapping[str, Any]) -> Document:
+    """Return an asset document with these fields, and the stored ones of the asset beside them."""
+    stored = plant.assets.get(str(fields.get("name")))
+    return _deep_merge({} if stored is None else asset_document(stored), fields)
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,34 +271,46 @@ def asset_as_written(asset: Asset) -> Document:
     return document
 
 
-def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    return [
-        *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),
-        *faults_beside(asset, plant.assets.get(asset.name), plant.readings),
-    ]
-
-
 def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffects:
     assets = all_assets(plant.assets)
     dropped = assets[asset.name].variables.keys() if asset.name in assets.names else ()
     return AssetEffects(
-        tuple(_find_affected(plant, asset.name, assets, _with_asset(assets, asset), changes)),
+        tuple(_find_affected(plant, asset.name, assets, _with_assets(assets, [asset]), changes)),
         tuple(sorted({*dropped} - {*asset.variables})),
     )
 
 
-def _with_asset(index: AssetIndex, asset: Asset) -> AssetIndex:
-    return AssetIndex([*(a for a in index.assets if a.name != asset.name), asset], index.faulty)
+def _with_assets(index: AssetIndex, new: Sequence[Asset]) -> AssetIndex:
+    by_name = {asset.name: asset for asset in (*index.assets, *new)}
+    return AssetIndex(by_name.values(), index.faulty)
 
 
-ASSETS: DocumentKind[IngestionPorts, Asset] = DocumentKind(
+class AssetKind(DocumentKind[IngestionPorts, Asset]):
+    """The life of assets, whose parents may come with them."""
+
+    def review_all(
+        self, ports: IngestionPorts, documents: Sequence[Mapping[str, Any]], *, on_host: bool
+    ) -> list[DocumentReview[Asset]]:
+        """Return the effect of each document as it would be beside the others. Writes nothing."""
+        read = read_each(documents, self.parse)[0]
+        assets = _with_assets(all_assets(ports.assets), read)
+        faults = {asset.name: tuple(_faults_of_parent(asset, assets)) for asset in read}
+        return [
+            DocumentReview(review.name, "new", (*faults[review.name], *review.faults))
+            if faults.get(review.name)
+            else review
+            for review in super().review_all(ports, documents, on_host=on_host)
+        ]
+
+
+ASSETS = AssetKind(
     word="asset",
     store=lambda plant: plant.assets,
     model=Asset,
     parse=parse_asset,
     write=asset_as_written,
     applied="asset applied",
-    faults=_faults_in_plant,
+    faults=lambda plant, asset: faults_beside(asset, plant.assets.get(asset.name), plant.readings),
     effects=_effects,
     columns=("name", "title", "parent"),
     unrecorded=("platform", "declared by rows, or edited in the database"),

@@ -129,7 +129,7 @@ def test_nobody_is_said_to_be_told_by_the_log_alone_or_without_a_delivered_messa
 def test_the_menu_has_what_a_role_needs(browser):
     everyone = ["Alerting", "Jump to", "Now", "Hand-over", "Mutes", "More"]
     everyone += ["Jump to", "Assets", "Trends", "Definitions", "Models"]
-    everyone += ["Plant", "Alarm quality", "Reports"]
+    everyone += ["Help", "Plant", "Alarm quality", "Reports"]
     admins = [*everyone, "Routes", "Sources", "Sinks", "Platform", "Audit", "Access"]
     found = []
     for token in (VIEWER_TOKEN, OPERATOR_TOKEN, ADMIN_TOKEN):

@@ -42,4 +42,5 @@ def pages_of(line):
         f"/trends?asset={names.assets[1]}&variable=temperature&span=28d",
         *(f"/?asset={names.assets[1]}", f"/miss?asset={names.assets[1]}"),
         *("/handover", f"/handover?line={line}"),
+        *("/help", "/help?q=mute", "/help/definition-reference", "/help/data-model"),
     ]

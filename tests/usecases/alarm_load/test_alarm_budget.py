@@ -18,7 +18,7 @@ from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions import revisions_and_evaluation_plan
-from alerting.usecases.document_kinds import DEFINITIONS
+from alerting.usecases.document_kinds import DEFINITIONS, apply_together, plan_together
 from alerting.usecases.evaluation.rounds import evaluate
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
@@ -248,6 +248,21 @@ def test_a_position_is_the_assets_own_or_the_one_above_it():
     assert [tree.position(a) for a in (line, mixer, plain, loose)] == [
         "lead", "dough", "lead", "operators",
     ]  # fmt: skip
+
+
+def test_what_is_applied_together_with_a_refused_definition_is_not_stored_either():
+    platform = plant(per_day=20)
+    mixer = ({"name": "mixer-1", "title": "Mixer"}, "assets.yaml")
+    given = {"definition": [(document(), "hot.yaml")], "asset": [mixer]}
+    plan = plan_together(platform, given)
+    now = platform.clock.now()
+    with pytest.raises(UserError, match="accept the load"):
+        apply_together(platform, plan, "engineer", now, "test")
+    assert (platform.assets.get("mixer-1"), audit_entries(platform)) == (None, [])
+    apply_together(platform, plan, "engineer", now, "test", "start-up week")
+    assert platform.assets.get("mixer-1").title == "Mixer"
+    what = [entry["what"] for entry in audit_entries(platform)]
+    assert what == ["asset applied", "definition applied", "alarm load accepted"]
 
 
 def test_a_load_that_adds_next_to_nothing_never_breaks_a_budget_that_is_broken_already():

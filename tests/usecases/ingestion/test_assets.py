@@ -97,7 +97,7 @@ REFUSED = [
         "oven-1: attributes.age: should be a finite number",
     ),
     ("a: [", {}, "is not YAML or JSON"),
-    ("just text", {}, "which is not an asset"),
+    ("just text", {}, "entry 1 is 'just text', not a document"),
     ("", {}, "empty"),
     ("asset,age\n,5\n", TABLE, "line 2, column asset: there is no asset"),
     (
