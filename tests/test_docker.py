@@ -36,6 +36,7 @@ SECRETS = (
     "airflow_passwords.json",
     "mlflow_database_password",
     "mlflow_password",
+    "reporting_database_password",
 )
 
 

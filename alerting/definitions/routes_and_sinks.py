@@ -204,8 +204,7 @@ def _cross_faults(route: Route) -> Iterable[Fault]:
             )
 
 
-SinkContent = Literal["alarms", "acknowledgements", "scores", "forecasts"]
-VALUES: frozenset[SinkContent] = frozenset({"scores", "forecasts"})
+SinkContent = Literal["alarms", "acknowledgements", "scores", "forecasts", "readings"]
 PLACEHOLDERS = ("asset", "definition", "severity", "sends")
 """Names that a pattern of topics may hold: nothing in a document is code."""
 
@@ -249,10 +248,11 @@ class SinkFields(Closed):
     sends: tuple[SinkContent, ...] = Field(
         ("alarms", "acknowledgements"),
         min_length=1,
-        max_length=4,
+        max_length=5,
         description=(
             "alarms: each change of an alarm. acknowledgements: what people do with it. "
-            "scores: of models, with their limit. forecasts: predicted values."
+            "scores: of models, with their limit. forecasts: predicted values. readings: values "
+            "of variables, with their limits."
         ),
     )
     match: SinkMatch = Field(
@@ -261,8 +261,8 @@ class SinkFields(Closed):
     values_wait: LongerThanZero = Field(
         timedelta(days=1),
         description=(
-            "Time for which scores and forecasts wait for a receiver that is away. Alarms "
-            "always do."
+            "Time for which scores, forecasts and readings wait for a receiver that is away; older "
+            "readings are not sent. Alarms always wait."
         ),
     )
     stale_after: LongerThanZero = Field(
@@ -273,16 +273,6 @@ class SinkFields(Closed):
     )
 
     url: Secret = Field(description="Where the address of the receiver is found.")
-
-    @property
-    def sends_alarms(self) -> bool:
-        """Return whether changes of episodes go out."""
-        return not VALUES.issuperset(self.sends)
-
-    @property
-    def sends_values(self) -> bool:
-        """Return whether scores or forecasts go out."""
-        return not VALUES.isdisjoint(self.sends)
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
@@ -362,7 +352,7 @@ class MqttSink(SinkFields):
         "alerting/{asset}/{definition}/{sends}",
         description=(
             "Topic, with {asset}, {definition}, {severity} and {sends} (alarms, acknowledgements, "
-            "scores or forecasts)."
+            "scores, forecasts or readings)."
         ),
     )
     retain: bool = Field(
@@ -392,8 +382,8 @@ class SqlSink(SinkFields):
     table: TableName = Field(
         "alerting_{sends}",
         description=(
-            "Table, with its schema before a dot; {sends} is alarms, acknowledgements, scores or "
-            "forecasts. It is created if it is missing."
+            "Table, with its schema before a dot; {sends} is alarms, acknowledgements, scores, "
+            "forecasts or readings. It is created if it is missing."
         ),
     )
 
@@ -402,7 +392,7 @@ class SqlSink(SinkFields):
             yield Fault("table", "knows {sends} only", "table: alerting_{sends}")
         shapes = {"alarms" if content == "acknowledgements" else content for content in self.sends}
         if "{sends}" not in self.table and len(shapes) > 1:
-            message = "is one, and alarms, scores and forecasts have other columns each"
+            message = "is one, and alarms, scores, forecasts and readings have other columns each"
             yield Fault("table", message, "table: alerting_{sends}")
         yield from super().faults()
 

@@ -86,6 +86,7 @@ from alerting.ports.notifications_and_sources import (
     RecordReader,
     Records,
     SinkChange,
+    SinkChanged,
     SinkChanges,
     SinkClient,
     SinkLetter,
@@ -95,6 +96,7 @@ from alerting.ports.notifications_and_sources import (
     SourceLoss,
     SourceProgress,
     StoredForm,
+    StoredReading,
     TargetScore,
 )
 from alerting.ports.plant import (

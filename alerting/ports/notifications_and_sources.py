@@ -342,13 +342,28 @@ class TargetScore:
 
 
 @dataclass(frozen=True)
+class StoredReading:
+    """The values of one asset at one instant as they are stored, which last changed at
+    `arrived_at`."""
+
+    asset: str
+    ts: datetime
+    values: Mapping[str, float | str | bool]
+    arrived_at: datetime
+
+
+SinkChanged = Episode | TargetScore | StoredReading
+
+
+@dataclass(frozen=True)
 class SinkChange:
-    """A change that may go out: an episode as it was stored, or a score. `position`: of the change
-    in the order of all changes; `at`: when it was committed, by the clock of the database."""
+    """A change that may go out: an episode, a score or a reading as it was stored. `position`: of
+    the change in the order of all changes; `at`: when it was committed, by the clock of the
+    database."""
 
     position: str
     at: datetime
-    changed: Episode | TargetScore
+    changed: SinkChanged
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""The progress of each source and each sink, messages that could not be stored or delivered, and
-changes from change streams: episodes and scores in order of commit, which sinks deliver; and
-changes of episodes, mutes, faults of the platform and access for the console."""
+"""The progress of sources and sinks, messages that could not be stored or delivered, and changes
+from change streams: what sinks deliver, in order of commit, and what the console shows live."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from pymongo.change_stream import DatabaseChangeStream
 from pymongo.errors import OperationFailure
 
 from alerting.definitions.alert_definition import SEVERITIES
+from alerting.definitions.routes_and_sinks import SinkContent
 from alerting.definitions.sources import parse_source
 from alerting.episodes.episode import Episode
 from alerting.episodes.remaining_life import RemainingLife
@@ -32,12 +32,14 @@ from alerting.ports import (
     Predicted,
     Score,
     SinkChange,
+    SinkChanged,
     SinkChanges,
     SinkLetter,
     SinkProgress,
     SinkStep,
     SourceLoss,
     SourceProgress,
+    StoredReading,
     TargetScore,
 )
 from alerting.stores.database.documents import (
@@ -48,6 +50,7 @@ from alerting.stores.database.documents import (
     EPISODES,
     MUTES,
     PLATFORM_ALERTS,
+    READINGS,
     SCORES,
     SESSIONS,
     SINK_ALARMS,
@@ -333,17 +336,21 @@ class SinkDeliveries:
             upsert(lambda: self._alarms.bulk_write(updates, ordered=False))
 
 
+_Sends = Collection[SinkContent]
+_VALUES = {"scores": SCORES, "forecasts": SCORES, "readings": READINGS}
+
+
 class SinkFeed:
-    """The changes of alarms and scores in order of commit."""
+    """The changes of alarms, scores and readings in order of commit."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._database = database
 
     @contextmanager
-    def read(self, position: str | None, *, alarms: bool, values: bool) -> Iterator["SinkReader"]:
-        """Yield a reader of the changes that are committed after a position, or from now on. Raises
-        PositionLost."""
-        collections = [name for name, is_read in ((EPISODES, alarms), (SCORES, values)) if is_read]
+    def read(self, position: str | None, sends: _Sends) -> Iterator["SinkReader"]:
+        """Yield a reader of the changes to these contents that are committed after a position, or
+        from now on. Raises PositionLost."""
+        collections = sorted({_VALUES.get(content, EPISODES) for content in sends})
         pipeline: list[Document] = [
             {
                 "$match": {
@@ -365,16 +372,18 @@ class SinkFeed:
             yield SinkReader(stream)
 
     def missed(
-        self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
-    ) -> Iterator[Episode | TargetScore]:
-        """Yield the changes that may have been committed since an instant: first the newest `most`
-        scores, oldest first, then every episode that was open then or later (None: every open
-        one)."""
+        self, since: datetime | None, sends: _Sends, *, values_since: datetime | None, most: int
+    ) -> Iterator[SinkChanged]:
+        """Yield the changes to these contents that may have been committed since an instant: first
+        the newest `most` scores and as many readings, oldest first, then every episode that was
+        open then or later (None: every open one)."""
+        collections = {_VALUES.get(content, EPISODES) for content in sends}
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
-            newest = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
-            yield from good(SCORES, reversed(newest.limit(most).to_list()), _score)
-        if alarms:
+            for name in sorted(collections - {EPISODES}):
+                newest = self._database[name].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
+                yield from good(name, reversed(newest.limit(most).to_list()), _READ[name])
+        if EPISODES in collections:
             found_by: list[Document] = [{"condition": "open"}]
             if since is not None:
                 late = {"$gte": since - _AFTER_CLOSING}
@@ -425,14 +434,11 @@ def _changes(event: Document) -> list[SinkChange]:
     document = event.get("fullDocument")
     if document is None:
         return []
-    is_score = event["ns"]["coll"] == SCORES
+    collection = event["ns"]["coll"]
     at = utc(event.get("wallTime") or event["clusterTime"].as_datetime())
     position = str(event["_id"]["_data"])
-    collection = SCORES if is_score else EPISODES
-    read = _score if is_score else _episode
-    return [
-        SinkChange(position, at, value) for value in good(collection, with_ids([document]), read)
-    ]
+    values = good(collection, with_ids([document]), _READ[collection])
+    return [SinkChange(position, at, value) for value in values]
 
 
 def _episode(document: Document) -> Any:
@@ -460,6 +466,12 @@ def _score(document: Document) -> Any:
     return TargetScore(definition, asset, score)
 
 
+def _reading(document: Document) -> Any:
+    at = utc(document["ts"])
+    return StoredReading(document["asset"], at, document.get("v", {}), utc(document["arrived_at"]))
+
+
+_READ = {EPISODES: _episode, SCORES: _score, READINGS: _reading}
 _THINGS: dict[str, ChangedThing] = {
     EPISODES: "episode",
     MUTES: "mute",

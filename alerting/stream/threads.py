@@ -37,6 +37,7 @@ from alerting.usecases.sink_delivery import (
     MOST_MISSED,
     DeliveredElsewhere,
     SinkDelivery,
+    SinkSelection,
     read_sinks,
     selected_by,
     selection_of,
@@ -316,7 +317,8 @@ AT_ONCE = 500
 NOTE_S = 5.0
 """Time after which the position is stored, though nothing was sent."""
 SELECT_S = 30.0
-"""Time after which the assets are read again, of a sink with parts of the plant."""
+"""Time after which the assets of a sink with parts of the plant, and the limits of one with
+readings, are read again."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 _FAILS = template("the delivery fails: {fault}")
@@ -407,14 +409,12 @@ class SinkThread(Thread):
                 client.close()
 
     def _deliver_to(self, client: SinkClient, feed: SinkFeed) -> None:
-        selection = selection_of(self._platform, self.sink)
-        delivery = SinkDelivery(self._platform, self.sink, client, selection, self._failures)
+        delivery = SinkDelivery(self._platform, self.sink, client, self._select(), self._failures)
         progress = self._platform.sink_deliveries.progress(self.sink.name)
         position = progress.position
-        contents = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
         if position is not None:
             try:
-                with feed.read(position, **contents) as reader:
+                with feed.read(position, self.sink.sends) as reader:
                     if progress.selected != selected_by(self.sink):
                         self._send_open(delivery, feed, progress)
                     self._follow(delivery, reader, position)
@@ -425,14 +425,19 @@ class SinkThread(Thread):
                     self.sink.name,
                     lost,
                 )
-        with feed.read(None, **contents) as reader:
+        with feed.read(None, self.sink.sends) as reader:
             self._follow(delivery, reader, self._send_missed(delivery, feed, reader, position))
+
+    def _select(self) -> SinkSelection:
+        """Return the present selection of the sink, with the limits of readings if it sends any."""
+        targets = current_plan(self._platform).targets if "readings" in self.sink.sends else ()
+        return selection_of(self._platform, self.sink, targets)
 
     def _send_open(self, delivery: SinkDelivery, feed: SinkFeed, progress: SinkProgress) -> None:
         """Deliver the open alarms to a sink that is new or has another selection than before."""
         position = progress.position or ""
         now = self._platform.clock.now()
-        is_open = feed.missed(None, alarms=self.sink.sends_alarms, values_since=None, most=0)
+        is_open = feed.missed(None, self.sink.sends, values_since=None, most=0)
         step = delivery.send_missed(is_open, now, progress.until or now)
         delivery.store(step, position, position)
 
@@ -446,12 +451,7 @@ class SinkThread(Thread):
         first = reader.next(0)
         since = first.read_at - (now - until) if until else None
         values = max(since, first.read_at - self.sink.values_wait) if since else None
-        missed = feed.missed(
-            since,
-            alarms=self.sink.sends_alarms,
-            values_since=values if self.sink.sends_values else None,
-            most=MOST_MISSED,
-        )
+        missed = feed.missed(since, self.sink.sends, values_since=values, most=MOST_MISSED)
         delivery.store(delivery.send_missed(missed, now, now), first.position, before)
         return first.position
 
@@ -460,8 +460,8 @@ class SinkThread(Thread):
         selected = noted
         most = 1
         while not self.stopped.is_set():
-            if self.sink.match.parts and time.monotonic() - selected >= SELECT_S:
-                delivery.selection = selection_of(self._platform, self.sink)
+            if time.monotonic() - selected >= SELECT_S:
+                delivery.selection = self._select()
                 selected = time.monotonic()
             changes = reader.next(most)
             most = min(2 * most, AT_ONCE) if not changes.is_all else 1

@@ -10,11 +10,12 @@ UTC.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from math import isfinite
+from typing import Any, get_args
 
 from alerting.definitions.alert_definition import AssetIndex
 from alerting.definitions.faults import UserError
@@ -23,15 +24,18 @@ from alerting.definitions.source_fields import SourceState
 from alerting.definitions.sources import kind_document
 from alerting.definitions.wording.language import template
 from alerting.episodes.episode import Episode, Transition, TransitionKind
+from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import (
     ReceiverAway,
     SinkChange,
+    SinkChanged,
     SinkChanges,
     SinkClient,
     SinkLetter,
     SinkMessage,
     SinkPorts,
     SinkStep,
+    StoredReading,
     TargetScore,
 )
 from alerting.reporting.sentences import message as in_one_line
@@ -45,7 +49,7 @@ def _begin(plant: SinkPorts, names: Sequence[str], at: datetime) -> None:
     new = [name for name in names if plant.sink_deliveries.progress(name).until is None]
     if not new:
         return
-    with plant.sink_feed.read(None, alarms=True, values=True) as reader:
+    with plant.sink_feed.read(None, get_args(SinkContent)) as reader:
         position = reader.next(0).position
     for name in new:
         plant.sink_deliveries.begin(name, position, at)
@@ -101,10 +105,33 @@ _ACKNOWLEDGEMENTS: frozenset[TransitionKind] = frozenset(
 )
 
 
-class SinkSelection:
-    """The part of the plant that a sink sends. `assets`: must contain the assets above them."""
+Limits = Mapping[tuple[str, str], tuple[float | None, float | None]]
+"""By asset and variable, the highest lower and the lowest upper limit of its thresholds."""
 
-    def __init__(self, sink: Sink, assets: AssetIndex) -> None:
+
+def variable_limits(targets: Iterable[EvaluationTarget]) -> Limits:
+    """Return the limits of the variables of targets with fixed limits."""
+    strictest: dict[tuple[str, str], tuple[float | None, float | None]] = {}
+    for target in targets:
+        if target.variable is not None and target.limits is not None:
+            low, high = strictest.get((target.asset, target.variable), (None, None))
+            lows = [n for n in (low, target.limits.below) if n is not None and isfinite(n)]
+            highs = [n for n in (high, target.limits.above) if n is not None and isfinite(n)]
+            strictest[target.asset, target.variable] = (
+                max(lows, default=None),
+                min(highs, default=None),
+            )
+    return strictest
+
+
+class SinkSelection:
+    """The part of the plant that a sink sends, and the `limits` of its variables. `assets`: must
+    contain the assets above them."""
+
+    def __init__(
+        self, sink: Sink, assets: AssetIndex, targets: Iterable[EvaluationTarget] = ()
+    ) -> None:
+        self.limits = variable_limits(targets)
         self._match = sink.match
         self._lines = {
             asset.name: {asset.name, *assets.ancestors(asset)}
@@ -113,10 +140,14 @@ class SinkSelection:
 
     def takes(self, definition: str, asset: str) -> bool:
         """Return whether the sink sends values of a definition on an asset."""
-        line = self._lines.get(asset, {asset})
-        return (not self._match.parts or not line.isdisjoint(self._match.parts)) and any(
+        return self.takes_asset(asset) and any(
             fnmatchcase(definition, pattern) for pattern in self._match.definitions
         )
+
+    def takes_asset(self, asset: str) -> bool:
+        """Return whether the sink sends readings of an asset."""
+        line = self._lines.get(asset, {asset})
+        return not self._match.parts or not line.isdisjoint(self._match.parts)
 
     def takes_alarm(self, episode: Episode) -> bool:
         """Return whether the sink sends an alarm, by its severity or its worst severity, so that
@@ -227,6 +258,28 @@ def _value_message(
     )
 
 
+NO_DEFINITION = "-"
+"""The definition of a message that belongs to none: a level of a topic, and no name of any."""
+
+
+def reading_message(sink: Sink, reading: StoredReading, limits: Limits) -> SinkMessage:
+    """Return the message of a reading. Its key changes when values of its instant come or change
+    later, so that no receiver drops these."""
+    ts = _stamp(reading.ts)
+    key = f"{sink.name}:{reading.asset}:{ts}:reading:{_stamp(reading.arrived_at)}"
+    named = {name: limits.get((reading.asset, name), (None, None)) for name in reading.values}
+    content = {
+        "key": key,
+        "sink": sink.name,
+        "sends": "readings",
+        "asset": reading.asset,
+        "ts": ts,
+        "values": dict(reading.values),
+        "limits": {name: {"low": low, "high": high} for name, (low, high) in named.items()},
+    }
+    return SinkMessage(key, "readings", NO_DEFINITION, reading.asset, reading.ts, content)
+
+
 def message_for_a_test(sink: Sink, actor: str, now: datetime) -> SinkMessage:
     """Return a message that is marked as a test and belongs to no alarm."""
     key = f"{sink.name}:test:{_stamp(now)}"
@@ -313,7 +366,7 @@ class SinkDelivery:
             raise DeliveredElsewhere
 
     def send_missed(
-        self, changed: Iterable[Episode | TargetScore], now: datetime, until: datetime
+        self, changed: Iterable[SinkChanged], now: datetime, until: datetime
     ) -> SinkStep:
         """Deliver changes that may have been missed, and all open alarms. Return the step to store,
         without a position. `until`: the instant up to which everything has been sent then."""
@@ -370,15 +423,21 @@ class SinkDelivery:
                 sent |= alarms
                 composed.append(_Composed(change, messages, alarms))
                 continue
-            messages = (
-                list(value_messages(self.sink, changed))
-                if self.selection.takes(changed.definition, changed.asset)
-                else []
-            )
+            messages = self._compose_values(changed)
             is_old = changes.read_at - change.at > self.sink.values_wait
             left_out = len(messages) if is_old else 0
             composed.append(_Composed(change, [] if is_old else messages, {}, left_out))
         return composed
+
+    def _compose_values(self, changed: TargetScore | StoredReading) -> list[SinkMessage]:
+        """Return the messages of values; none of a reading that was old when it came, as in an
+        import of history."""
+        if isinstance(changed, TargetScore):
+            is_taken = self.selection.takes(changed.definition, changed.asset)
+            return list(value_messages(self.sink, changed)) if is_taken else []
+        is_new = changed.arrived_at - changed.ts <= self.sink.values_wait
+        is_taken = is_new and bool(changed.values) and self.selection.takes_asset(changed.asset)
+        return [reading_message(self.sink, changed, self.selection.limits)] if is_taken else []
 
     def _send(self, messages: Sequence[SinkMessage], now: datetime) -> Iterator[SinkLetter | None]:
         """Yield None for each accepted message, a dead letter for each refused one. Raises
@@ -425,10 +484,8 @@ def _whole(composed: Sequence[_Composed], answered: int) -> list[_Composed]:
     return whole
 
 
-def _pieces(
-    changed: Iterable[Episode | TargetScore], size: int = 500
-) -> Iterator[list[Episode | TargetScore]]:
-    piece = list[Episode | TargetScore]()
+def _pieces(changed: Iterable[SinkChanged], size: int = 500) -> Iterator[list[SinkChanged]]:
+    piece = list[SinkChanged]()
     for change in changed:
         piece.append(change)
         if len(piece) >= size:
@@ -443,9 +500,13 @@ def selected_by(sink: Sink) -> str:
     return sink.model_dump_json(include={"match", "sends"})
 
 
-def selection_of(plant: SinkPorts, sink: Sink) -> SinkSelection:
-    """Return the selection of a sink for the present assets."""
-    return SinkSelection(sink, AssetIndex(plant.assets.all() if sink.match.parts else ()))
+def selection_of(
+    plant: SinkPorts, sink: Sink, targets: Iterable[EvaluationTarget] = ()
+) -> SinkSelection:
+    """Return the selection of a sink for the present assets. `targets`: those whose limits go out
+    with readings."""
+    assets = AssetIndex(plant.assets.all() if sink.match.parts else ())
+    return SinkSelection(sink, assets, targets)
 
 
 @dataclass(frozen=True)

@@ -44,4 +44,8 @@ export MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD
 export ALERTING_MLFLOW_PASSWORD_FILE="$folder/mlflow_password"
 export MLFLOW_BACKEND_STORE_URI="postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"
 
+# For a sink of kind sql; `--profile grafana` makes the database.
+reporting=$(secret reporting_database_password)
+export REPORTING_DB_URL="postgresql://reporting:$reporting@postgres:5432/reporting"
+
 exec "$@"

@@ -50,7 +50,7 @@ def make() -> None:
     keep(MONGODB / "root_password", keep(SERVICES / "mongodb_root_password", password()))
     keep(SERVICES / "mongodb_password", password())
     keep(POSTGRES / "root_password", password())
-    for database in ("airflow", "mlflow"):
+    for database in ("airflow", "mlflow", "reporting"):
         keep(POSTGRES / database, keep(SERVICES / f"{database}_database_password", password()))
     broker = keep(SERVICES / "broker_password", password())
     if has_broker:

@@ -526,7 +526,7 @@ SINKS = [
     ({"url": {"airflow_connection": "a"}}, "url: "),
     ({"sends": ["alarms", "alarms"]}, "sends: "),
     ({"sends": []}, "sends: "),
-    ({"sends": ["readings"]}, "sends.0: "),
+    ({"sends": ["rows"]}, "sends.0: "),
     ({"tls": {"key": "/a"}}, "tls.key: "),
     ({"code": "print()"}, "code: "),
     ({"kind": "sql", "table": "a; DROP TABLE b"}, "table: "),

@@ -172,7 +172,7 @@ class MqttReceiver(Receiver):
 class SqlReceiver(Receiver):
     kind = "sql"
     drops = True
-    tables = ("alarms", "acknowledgements", "scores", "forecasts")
+    tables = ("alarms", "acknowledgements", "scores", "forecasts", "readings")
 
     def __init__(self, url):
         import sqlalchemy as sa
@@ -212,7 +212,7 @@ class SqlReceiver(Receiver):
 
     def reset(self):
         for name in self.tables:
-            self._run(f"DROP TABLE IF EXISTS alerting_{name}")
+            self._run(f"DROP TABLE IF EXISTS alerting_{name} CASCADE")  # with its views
 
     def close(self):
         self._engine.dispose()

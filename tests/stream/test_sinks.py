@@ -7,18 +7,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.ports import Platform, Score
+from alerting.ports import Platform, ReadingRow, Score
 from alerting.stream import threads as stream_sinks
 from alerting.stream.threads import SinkService
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply as apply_definitions
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.sink_delivery import SINKS
-from tests.builders import at, oven
+from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy
 from tests.helpers.receivers import RECEIVERS, looking, surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
-ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
+ALL = ["alarms", "acknowledgements", "scores", "forecasts", "readings"]
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +226,34 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, w
     assert len(keys) == len(set(keys)) == 8
     for sent in (one, missed):  # neither is sent twice
         assert [key for key in keys if sent.id in key] == [f"mes:{sent.id}:1"]
+
+
+def test_readings_go_out_as_they_are_stored_with_their_limits_and_history_does_not(plant, receiver):
+    apply_definitions(plant, [too_hot(above=215)], "ada", at(0), "test")
+    with service(plant, receiver.address(receiver.port)):
+        apply(plant, receiver, sends=["readings"])
+        add_readings(plant, [ReadingRow("oven-1", at(0), {"temperature": 1.0})], at(9000))
+        add_readings(plant, [ReadingRow("oven-1", at(1), {"temperature": 219.5})], at(1))
+        add_readings(plant, [ReadingRow("oven-1", at(1), {"moisture": 4.0})], at(2))
+        wait_until(lambda: progress(plant).sent == 2)
+    if receiver.kind == "sql":
+        found = {c["variable"]: (c["value"], c["high_limit"]) for c in receiver.contents()}
+        assert found == {"temperature": (219.5, 215.0), "moisture": (4.0, None)}
+        return
+    first, second = receiver.contents()
+    assert first["limits"] == {"temperature": {"low": None, "high": 215.0}}
+    assert second["values"] == {"temperature": 219.5, "moisture": 4.0}
+    assert first["key"] != second["key"]
+
+
+def test_readings_that_were_missed_are_read_from_what_is_stored(plant, web):
+    with service(plant, web.address(web.port)):
+        apply(plant, web, sends=["readings"])
+    now = plant.clock.now()
+    add_readings(plant, [ReadingRow("oven-1", now, {"temperature": 219.5})], now)
+    plant.clock.instant += timedelta(minutes=5)
+    lost = {"$set": {"position": "8200000001"}}
+    plant.episodes._episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
+    with service(plant, web.address(web.port)):
+        wait_until(lambda: progress(plant).sent == 1)
+    assert [c["values"] for c in web.contents()] == [{"temperature": 219.5}]

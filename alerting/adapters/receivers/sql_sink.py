@@ -1,9 +1,13 @@
-"""Sink of a table in PostgreSQL, MariaDB, MySQL or SQLite: a row for each message, stored once by
-its key."""
+"""Sink of tables in PostgreSQL, MariaDB, MySQL or SQLite: a row for each message or value, stored
+once by its key; and the views of the folder `views` on these tables, for reports."""
 
+import hashlib
+import logging
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +20,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SinkContent, SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
+_log = logging.getLogger(__name__)
 _AT_ONCE = 500
 _DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 _OF_THE_ROW = frozenset({1048, 1264, 1265, 1366, 1406, 3819, 4025})
@@ -63,18 +68,43 @@ _FORECAST: _Columns = [
     ("median", "number"),
     ("high", "number"),
 ]
+_READING: _Columns = [
+    *_KEY,
+    ("asset", "name"),
+    ("variable", "name"),
+    ("value", "number"),
+    ("text", "text"),
+    ("low_limit", "number"),
+    ("high_limit", "number"),
+]
 COLUMNS: Mapping[SinkContent, _Columns] = {
     "alarms": _ALARM,
     "acknowledgements": _ALARM,
     "scores": _SCORE,
     "forecasts": _FORECAST,
+    "readings": _READING,
 }
+_VIEWS = Path(__file__).with_name("views")
 
 
 def rows_of(message: SinkMessage) -> list[dict[str, Any]]:
-    """Return a message as rows: one for each value ahead of a forecast, a single one for other
-    messages."""
+    """Return a message as rows: one for each value ahead of a forecast, one for each variable of a
+    reading (booleans as 0 and 1), a single one for other messages."""
     content = message.content
+    if message.sends == "readings":
+        return [
+            {
+                "key": f"{content['sink']}:{message.asset}:{content['ts']}:{variable}",
+                "at": message.at,
+                "asset": message.asset,
+                "variable": variable,
+                "value": None if isinstance(value, str) else float(value),
+                "text": value if isinstance(value, str) else None,
+                "low_limit": content["limits"][variable]["low"],
+                "high_limit": content["limits"][variable]["high"],
+            }
+            for variable, value in content["values"].items()
+        ]
     names = [name for name, _ in COLUMNS[message.sends]]
     row = {name: content.get("limit" if name == "limit_value" else name) for name in names}
     row |= {"key": message.key, "at": message.at}
@@ -94,7 +124,8 @@ class SqlReceiver:
     transaction."""
 
     def __init__(self, sink: SqlSink, surroundings: Surroundings) -> None:
-        """Connect, and create the tables that are missing. Raises ReceiverAway, UserError."""
+        """Connect, and create the tables that are missing, and the views if the login may. Raises
+        ReceiverAway, UserError."""
         self._engine = engine_of(sink.name, surroundings.resolve(sink.url), "sink")
         dialect = self._engine.dialect.name
         if dialect not in _DIALECTS:
@@ -105,18 +136,25 @@ class SqlReceiver:
         metadata = sa.MetaData()
         self._tables: dict[SinkContent, sa.Table] = {}
         for content in sink.sends:
-            schema, _, name = sink.table.replace("{sends}", content).rpartition(".")
-            key = f"{schema}.{name}" if schema else name
-            if key not in metadata.tables:  # as for another content with the same table
+            place = _fill(sink.table, content)
+            if place.fullname not in metadata.tables:  # as for another content with the same table
                 columns = [_column(*column) for column in COLUMNS[content]]
-                sa.Table(name, metadata, *columns, schema=schema or None)
-            self._tables[content] = metadata.tables[key]
+                sa.Table(place.name, metadata, *columns, schema=place.schema)
+            self._tables[content] = metadata.tables[place.fullname]
         try:
             self._connection = self._engine.connect()
             with write_transaction(self._connection, STATEMENT_S):
                 metadata.create_all(self._connection)
         except (SQLAlchemyError, TimeoutError) as error:
             raise ReceiverAway(f"the database refuses: {reason_of(error)}") from error
+        try:
+            with (
+                self._engine.connect() as connection,
+                write_transaction(connection, STATEMENT_S),
+            ):
+                write_views(connection, sink)
+        except (SQLAlchemyError, TimeoutError) as error:  # rows go out all the same
+            _log.warning("sink %s: its views cannot be made: %s", sink.name, reason_of(error))
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for start in range(0, len(messages), _AT_ONCE):
@@ -156,7 +194,11 @@ class SqlReceiver:
         try:
             with write_transaction(self._connection, STATEMENT_S):
                 for table, rows in by_table.items():
-                    self._connection.execute(_insert_new(self._engine.dialect.name, table), rows)
+                    insert = _insert(
+                        self._engine.dialect.name, table, table is self._tables.get("readings")
+                    )
+                    newest = {row["key"]: row for row in rows}
+                    self._connection.execute(insert, list(newest.values()))
         except DBAPIError as error:
             if not _concerns_rows(error):
                 raise ReceiverAway(f"the database refuses: {reason_of(error)}") from error
@@ -186,18 +228,83 @@ def _column(name: str, kind: str) -> "sa.Column[Any]":
     }
     is_key = kind == "key"
     is_given = is_key or name in ("at", "definition", "asset")
-    return sa.Column(name, types[kind], primary_key=is_key, nullable=not is_given)
+    return sa.Column(
+        name, types[kind], primary_key=is_key, nullable=not is_given, index=name == "at"
+    )
 
 
-def _insert_new(dialect: str, table: sa.Table) -> Any:
-    """Return the statement that stores rows whose key is new, and leaves the other rows
-    unchanged."""
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing(index_elements=["key"])
-    if dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=["key"])
-    insert = mysql.insert(table)
-    return insert.on_duplicate_key_update(key=table.c.key)
+def _fill(pattern: str, name: str) -> sa.TableClause:
+    """Return the table or view that a pattern names."""
+    schema, _, filled = pattern.replace("{sends}", name).rpartition(".")
+    return sa.table(filled, schema=schema or None)
+
+
+def _insert(dialect: str, table: sa.Table, renews: bool) -> Any:
+    """Return the statement that stores rows whose key is new, and leaves the other rows unchanged
+    or `renews` them."""
+    names = [column.name for column in table.c if renews or column.name == "key"]
+    if dialect in ("mysql", "mariadb"):
+        into = mysql.insert(table)
+        return into.on_duplicate_key_update({name: into.inserted[name] for name in names})
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if not renews:
+        return insert.on_conflict_do_nothing(index_elements=["key"])
+    return insert.on_conflict_do_update(
+        index_elements=["key"], set_={name: insert.excluded[name] for name in names}
+    )
+
+
+def write_views(connection: sa.Connection, sink: SqlSink) -> None:
+    """Create the views on the tables of a sink, and replace those that another version has made.
+    Does nothing if all are there. Raises SQLAlchemyError."""
+    if not _VIEWS.is_dir():
+        return
+    dialect = connection.dialect
+    written = tomllib.loads((_VIEWS / "dialects.toml").read_text(encoding="utf-8"))
+    phrases = written[dialect.name.replace("mariadb", "mysql")]
+    inspector = sa.inspect(connection)
+    has_pattern = "{sends}" in sink.table
+    tables = {
+        content: dialect.identifier_preparer.format_table(place)
+        for content in (COLUMNS if has_pattern else sink.sends)
+        if inspector.has_table((place := _fill(sink.table, content)).name, schema=place.schema)
+    }
+    names = {**phrases, **tables, **_unions(tables)}
+    pattern = sink.table if has_pattern else f"{sink.table}_{{sends}}"
+    texts = dict[str, str]()
+    for path in sorted(_VIEWS.glob("*.sql")):
+        with suppress(KeyError):  # of a table that no sink has made
+            texts[path.stem] = path.read_text(encoding="utf-8").format_map(names)
+            names[path.stem] = dialect.identifier_preparer.format_table(_fill(pattern, path.stem))
+    stamp = f"made_{hashlib.sha256(repr(texts).encode()).hexdigest()[:12]}"
+    schema = _fill(pattern, "").schema
+    views = {_fill(pattern, stem).name: stem for stem in texts}
+    present = [name for name in views if name in inspector.get_view_names(schema=schema)]
+    if len(present) == len(views) and all(
+        stamp in str(inspector.get_view_definition(name, schema=schema)) for name in present
+    ):
+        return
+    connection.exec_driver_sql(phrases["begin"])
+    for name in reversed(present):
+        connection.execute(sa.text(f"DROP VIEW {names[views[name]]}"))
+    for stem, text in texts.items():
+        view = f"CREATE VIEW {names[stem]} AS SELECT * FROM ({text}) AS {stamp}"  # noqa: S608 - files of the package
+        connection.execute(sa.text(view))
+
+
+def _unions(tables: Mapping[SinkContent, str]) -> dict[str, str]:
+    """Return the tables of several contents as one: `changes` of alarms, and the `definitions` and
+    `assets` of all rows."""
+    columns = {
+        "changes": ("*", ("alarms", "acknowledgements")),
+        "definitions": ("definition", ("alarms", "acknowledgements", "scores", "forecasts")),
+        "assets": ("asset", tuple(COLUMNS)),
+    }
+    return {
+        name: f"({' UNION ALL '.join(f'SELECT {column} FROM {t}' for t in present)})"  # noqa: S608
+        for name, (column, contents) in columns.items()
+        if (present := dict.fromkeys(tables[c] for c in contents if c in tables))
+    }
 
 
 def _concerns_rows(error: DBAPIError) -> bool:

@@ -283,7 +283,7 @@ SOURCE_PAGES = ConsoleKind(
 
 
 sink_api = APIRouter(prefix="/api/v1", tags=["sinks"])
-_ALARMS = "sends: [alarms, acknowledgements]   # also scores, forecasts\n"
+_ALARMS = "sends: [alarms, acknowledgements]   # also scores, forecasts, readings\n"
 SINK_STARTS: Mapping[str, str] = {
     "mqtt": f"""name: scada
 kind: mqtt
@@ -298,7 +298,7 @@ url: {{env: MES_URL}}   # https://mes.plant/alarms
 kind: sql
 url: {env: REPORTING_DB_URL}   # postgresql://user:password@host/name
 table: alerting_{sends}
-sends: [alarms, acknowledgements, scores, forecasts]
+sends: [alarms, acknowledgements, scores, forecasts]   # also readings
 """,
 }
 """A document of each kind, to be completed."""

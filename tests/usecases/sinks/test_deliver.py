@@ -14,9 +14,11 @@ from alerting.ports import (
     Score,
     SinkChange,
     SinkChanges,
+    StoredReading,
     TargetScore,
 )
 from alerting.usecases import sink_delivery
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.sink_delivery import (
     SINKS,
     DeliveredElsewhere,
@@ -24,11 +26,11 @@ from alerting.usecases.sink_delivery import (
     retry_letters,
     selection_of,
 )
-from tests.builders import at
+from tests.builders import at, oven, too_hot
 from tests.helpers.episodes import episode
 from tests.in_memory_platform import memory_platform
 
-ALL = ["alarms", "acknowledgements", "scores", "forecasts"]
+ALL = ["alarms", "acknowledgements", "scores", "forecasts", "readings"]
 
 
 class Receiver:
@@ -214,3 +216,44 @@ def test_two_processes_do_not_both_store_what_they_delivered():
     with pytest.raises(DeliveredElsewhere):
         sink.change(alarm(2))
     assert sink.progress.position == "p1"
+
+
+def reading(minute, arrived=None, **values):
+    return StoredReading("oven-1", at(minute), values, at(minute if arrived is None else arrived))
+
+
+def test_a_reading_goes_out_with_the_limits_that_are_in_force_for_its_variables():
+    sink = Sink(match={"definitions": ["of-no-reading"]})
+    sink.plant.assets.store_assets([oven()])
+    documents = [too_hot(above=240, below=180), too_hot(name="warm", above=230)]
+    apply(sink.plant, documents, "ada", at(0), "test")
+    targets = current_plan(sink.plant).targets
+    sink._deliver.selection = selection_of(sink.plant, SINKS.get(sink.plant, "out"), targets)
+    sink.change(reading(1, temperature=219.5, moisture=4.0, recipe="rye"))
+    (message,) = sink.receiver.got
+    assert message.content["values"] == {"temperature": 219.5, "moisture": 4.0, "recipe": "rye"}
+    assert message.content["limits"] == {
+        "temperature": {"low": 180.0, "high": 230.0},
+        "moisture": {"low": None, "high": None},
+        "recipe": {"low": None, "high": None},
+    }
+    assert message.content["ts"] == "2026-01-05T00:01:00.000Z"
+
+
+def test_values_that_come_later_for_the_same_instant_go_out_under_another_key():
+    sink = Sink()
+    sink.change(reading(1, temperature=219.5))
+    sink.change(reading(1, temperature=219.5))  # as after a fault
+    sink.change(reading(1, arrived=2, temperature=219.5, moisture=4.0))
+    assert len(sink.receiver.keys) == 3
+    assert len(set(sink.receiver.keys)) == 2
+
+
+def test_history_that_is_imported_and_assets_of_other_parts_do_not_go_out():
+    sink = Sink(values_wait="1h", match={"parts": ["line-9"]})
+    sink.change(reading(1, temperature=219.5))
+    assert sink.receiver.got == []
+    sink = Sink(values_wait="1h")
+    sink.change(reading(1, arrived=62, temperature=219.5), reading(2, arrived=3, temperature=1.0))
+    assert [m.content["values"] for m in sink.receiver.got] == [{"temperature": 1.0}]
+    assert sink.progress.left_out == 0

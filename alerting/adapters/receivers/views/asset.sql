@@ -1,0 +1,1 @@
+SELECT DISTINCT asset FROM {assets} AS every_row
