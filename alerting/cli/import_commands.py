@@ -134,7 +134,7 @@ def events(
 @import_group.command()
 @writes
 @options.states_form(
-    *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
+    *("sheet", "asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
 )
 def assets(
     file: Annotated[
