@@ -25,6 +25,9 @@ PACKED = (b"PK\x03\x04", b"PK\x05\x06", _OLE)
 """How workbooks and zip archives begin."""
 MOST_BYTES = 2 << 30  # of all that an archive holds
 MOST_RATIO = 200  # times as large as it is packed
+LEAST_MEMORY = 300 << 20  # bytes in which a workbook is read: some 3.5 million cells
+_MEMORY_RATIO = 20  # bytes for each byte of a larger workbook
+MOST_MEMORY = 1 << 30
 _SMALL = 16 << 20  # bytes, of which the ratio does not matter
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OF_WORKBOOK = {"[Content_Types].xml", "content.xml"}
@@ -40,8 +43,8 @@ _FAULTS: Mapping[str, str] = {
     "formulas": "holds formulas that were never computed; open it in a spreadsheet program, save "
     "it, and import that",
     "password": "is protected by a password; save it without one, and import that",
-    "memory": "needs more than 300 MB of memory or five minutes to be read, as 3 million cells "
-    "do; delete cells far from the table, or save the sheet as CSV, and import that",
+    "memory": "needs more than {most} MB of memory, or five minutes, to be read; delete cells far "
+    "from the table, or save the sheet as CSV, and import that",
     "damaged": "cannot be read as a workbook, it may be damaged ({why}); open it in a spreadsheet "
     "program, save it as .xlsx, and import that",
 }
@@ -144,13 +147,17 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> Cont
     """Return a sheet of a workbook as text, which a process of its own writes. Raises UserError if
     it cannot be read, SheetWanted if it is not clear which one is meant."""
     copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
-    command = [sys.executable, "-m", _READER, str(file), copy.name, decimal]
-    done = subprocess.run([*command, *([sheet] if sheet else [])], capture_output=True, check=False)
+    most = min(MOST_MEMORY, max(LEAST_MEMORY, _MEMORY_RATIO * file.stat().st_size))
+    command = [sys.executable, "-m", _READER, str(file), copy.name, str(most), decimal, sheet or ""]
+    done = subprocess.run(command, capture_output=True, check=False)
     answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:
         return Content(Path(copy.name), answer["sheet"], sheets, copy)
-    message = f"{path!s} " + _FAULTS[answer["fault"]].format(
-        sheets=join_first([*map(shown, sheets)], _SHOWN), sheet=shown(sheet or ""), **answer
-    )
+    values = answer | {
+        "sheets": join_first([*map(shown, sheets)], _SHOWN),
+        "sheet": shown(sheet or ""),
+        "most": most >> 20,
+    }
+    message = f"{path!s} {_FAULTS[answer['fault']].format_map(values)}"
     raise SheetWanted(message, sheets) if sheets else UserError(message)

@@ -1,8 +1,9 @@
 """One sheet of a workbook as text with tabs, one line for each row: a process of its own, since a
 sheet is in memory as a whole and may say that it is larger than any memory.
 
-`python -m alerting.adapters.files.sheet_text FILE TARGET MARK [SHEET]` writes the text, its numbers
-with the decimal mark MARK (empty: that of the texts), and prints as JSON what it is."""
+`python -m alerting.adapters.files.sheet_text FILE TARGET MEMORY MARK [SHEET]` writes the text within
+MEMORY bytes, its numbers with the decimal mark MARK (empty: that of its texts), and prints as JSON
+what it is."""
 
 import csv
 import html
@@ -13,7 +14,7 @@ import resource
 import sys
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -29,10 +30,8 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-MOST_MEMORY = 300 << 20  # bytes of this process; about 3.5 million cells
 _LIMITS = {
-    resource.RLIMIT_AS: MOST_MEMORY,
-    resource.RLIMIT_FSIZE: 512 << 20,  # bytes of the text
+    resource.RLIMIT_FSIZE: 1 << 30,  # bytes of the text
     resource.RLIMIT_CPU: 300,  # s
     resource.RLIMIT_CORE: 0,
 }
@@ -60,16 +59,10 @@ Marks = Mapping[tuple[int, int], str]
 
 
 class SheetFault(Exception):
-    """Why no sheet is written, in one word. `sheets`: those that may be meant."""
-
-    def __init__(self, fault: str, sheets: Sequence[str] = ()) -> None:
-        super().__init__(fault)
-        self.sheets = sheets
+    """Why no sheet is written, in one word; and the names of sheets that may be meant."""
 
 
-def write_sheet(
-    book: CalamineWorkbook, path: Path, target: Path, mark: str, wanted: str | None
-) -> str:
+def write_sheet(book: CalamineWorkbook, path: Path, target: Path, mark: str, wanted: str) -> str:
     """Write a sheet as text; return its name. Raises SheetFault for one that cannot be chosen, or
     whose formulas have no values."""
     sheet = _choose(book, wanted)
@@ -90,20 +83,20 @@ def _shown_sheets(book: CalamineWorkbook) -> list[str]:
     ]
 
 
-def _choose(book: CalamineWorkbook, wanted: str | None) -> CalamineSheet:
+def _choose(book: CalamineWorkbook, wanted: str) -> CalamineSheet:
     """Return the sheet of this name, else the only one that holds a table; hidden ones do not
     count."""
-    if wanted is not None:
+    if wanted:
         named = [name for name in book.sheet_names if name == wanted]
         folded = wanted.strip().casefold()
         named = named or [n for n in book.sheet_names if n.strip().casefold() == folded]
         if not named:
-            raise SheetFault("unknown", _shown_sheets(book))
+            raise SheetFault("unknown", *_shown_sheets(book))
         return book.get_sheet_by_name(named[0])
     names = _shown_sheets(book)
     tables = [name for name in names if len(names) == 1 or _is_table(book.get_sheet_by_name(name))]
     if len(tables) != 1:
-        raise SheetFault("several" if tables else "none", tables or names)
+        raise SheetFault("several" if tables else "none", *(tables or names))
     return book.get_sheet_by_name(tables[0])
 
 
@@ -242,23 +235,21 @@ def _read_tags(
     return [{k: html.unescape(v) for k, v in _ATTRIBUTE.findall(text)} for text in tags]
 
 
-def main(file: str, target: str, mark: str, sheet: str | None = None) -> dict[str, Any]:
+def main(file: str, target: str, most_memory: str, mark: str, sheet: str = "") -> dict[str, Any]:
     """Return the name of the sheet that was written, and the names of all that are shown; or why
     none was: `fault`, and the names of those that may be meant."""
-    for limit, most in _LIMITS.items():
+    for limit, most in (*_LIMITS.items(), (resource.RLIMIT_AS, int(most_memory))):
         resource.setrlimit(limit, (most, most))
     try:
         with CalamineWorkbook.from_path(file) as book:
             name = write_sheet(book, Path(file), Path(target), mark, sheet)
             return {"sheet": name, "sheets": _shown_sheets(book)}
-    except SheetFault as fault:
-        return {"fault": str(fault), "sheets": fault.sheets}
-    except PasswordError:
-        return {"fault": "password"}
-    except MemoryError:
-        return {"fault": "memory"}
+    except SheetFault as error:
+        fault, *sheets = error.args
+        return {"fault": fault, "sheets": sheets}
     except BaseException as error:  # the library panics, too
-        return {"fault": "damaged", "why": str(error)[:200]}
+        fault = {PasswordError: "password", MemoryError: "memory"}.get(type(error), "damaged")
+        return {"fault": fault, "why": str(error)[:200]}
 
 
 if __name__ == "__main__":
