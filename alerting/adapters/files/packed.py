@@ -148,8 +148,9 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> Cont
     it cannot be read, SheetWanted if it is not clear which one is meant."""
     copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
     most = min(MOST_MEMORY, max(LEAST_MEMORY, _MEMORY_RATIO * file.stat().st_size))
-    command = [sys.executable, "-m", _READER, str(file), copy.name, str(most), decimal, sheet or ""]
-    done = subprocess.run(command, capture_output=True, check=False)
+    command = [sys.executable, "-m", _READER, copy.name, str(most), decimal, sheet or ""]
+    with file.open("rb") as book:
+        done = subprocess.run(command, stdin=book, capture_output=True, check=False)
     answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:

@@ -1,9 +1,9 @@
 """One sheet of a workbook as text with tabs, one line for each row: a process of its own, since a
 sheet is in memory as a whole and may say that it is larger than any memory.
 
-`python -m alerting.adapters.files.sheet_text FILE TARGET MEMORY MARK [SHEET]` writes the text within
-MEMORY bytes, its numbers with the decimal mark MARK (empty: that of its texts), and prints as JSON
-what it is."""
+`python -m alerting.adapters.files.sheet_text TARGET MEMORY MARK SHEET <FILE` writes the text within
+MEMORY bytes, its numbers with the decimal mark MARK (empty: that of its texts), and prints what it
+is as JSON. SHEET may be empty."""
 
 import csv
 import html
@@ -35,6 +35,7 @@ _LIMITS = {
     resource.RLIMIT_CPU: 300,  # s
     resource.RLIMIT_CORE: 0,
 }
+_FILE = "/dev/stdin"  # without an ending, which may be that of another kind
 _BLOCK = 1 << 20
 _BOOK = "xl/workbook.xml"
 _RELATIONS = "xl/_rels/workbook.xml.rels"
@@ -62,11 +63,11 @@ class SheetFault(Exception):
     """Why no sheet is written, in one word; and the names of sheets that may be meant."""
 
 
-def write_sheet(book: CalamineWorkbook, path: Path, target: Path, mark: str, wanted: str) -> str:
+def write_sheet(book: CalamineWorkbook, target: Path, mark: str, wanted: str) -> str:
     """Write a sheet as text; return its name. Raises SheetFault for one that cannot be chosen, or
     whose formulas have no values."""
     sheet = _choose(book, wanted)
-    marks = _read_marks(path, sheet.name) if zipfile.is_zipfile(path) else {}
+    marks = _read_marks(sheet.name) if zipfile.is_zipfile(_FILE) else {}
     shows: Counter[str] = Counter()
     _write(sheet, target, marks, mark or ".", shows)
     if not mark and shows[","] > shows["."]:
@@ -164,11 +165,11 @@ def _write_number(number: float) -> str:
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
 
 
-def _read_marks(path: Path, name: str) -> Marks:
+def _read_marks(name: str) -> Marks:
     """Return the errors of a sheet, and its numbers that are shown as percent. Raises SheetFault if
     a formula has no value: the program that wrote it has not computed it."""
     marks: dict[tuple[int, int], str] = {}
-    with zipfile.ZipFile(path) as packed:
+    with zipfile.ZipFile(_FILE) as packed:
         part = _part_of_sheet(packed, name)
         percents = _percent_styles(packed) if part else set()
         for block in _rows(packed, part) if part else ():
@@ -235,21 +236,23 @@ def _read_tags(
     return [{k: html.unescape(v) for k, v in _ATTRIBUTE.findall(text)} for text in tags]
 
 
-def main(file: str, target: str, most_memory: str, mark: str, sheet: str = "") -> dict[str, Any]:
+def main(target: str, most_memory: str, mark: str, sheet: str) -> dict[str, Any]:
     """Return the name of the sheet that was written, and the names of all that are shown; or why
     none was: `fault`, and the names of those that may be meant."""
     for limit, most in (*_LIMITS.items(), (resource.RLIMIT_AS, int(most_memory))):
         resource.setrlimit(limit, (most, most))
     try:
-        with CalamineWorkbook.from_path(file) as book:
-            name = write_sheet(book, Path(file), Path(target), mark, sheet)
+        with CalamineWorkbook.from_path(_FILE) as book:
+            name = write_sheet(book, Path(target), mark, sheet)
             return {"sheet": name, "sheets": _shown_sheets(book)}
-    except SheetFault as error:
-        fault, *sheets = error.args
-        return {"fault": fault, "sheets": sheets}
+    except SheetFault as fault:
+        return {"fault": fault.args[0], "sheets": fault.args[1:]}
+    except PasswordError:
+        return {"fault": "password"}
+    except MemoryError:
+        return {"fault": "memory"}
     except BaseException as error:  # the library panics, too
-        fault = {PasswordError: "password", MemoryError: "memory"}.get(type(error), "damaged")
-        return {"fault": fault, "why": str(error)[:200]}
+        return {"fault": "damaged", "why": str(error)[:200]}
 
 
 if __name__ == "__main__":
