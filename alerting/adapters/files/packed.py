@@ -3,6 +3,7 @@ of a zip archive. Both become a temporary copy, bounded in bytes, memory and tim
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import shutil
@@ -27,7 +28,7 @@ MOST_BYTES = 2 << 30  # of all that an archive holds
 MOST_RATIO = 200  # times as large as it is packed
 LEAST_MEMORY = 300 << 20  # bytes in which a workbook is read: some 3.5 million cells
 _MEMORY_RATIO = 20  # bytes for each byte of a larger workbook
-MOST_MEMORY = 1 << 30
+MOST_MEMORY = 640 << 20  # some 8 million cells
 _SMALL = 16 << 20  # bytes, of which the ratio does not matter
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OF_WORKBOOK = {"[Content_Types].xml", "content.xml"}
@@ -42,6 +43,8 @@ _FAULTS: Mapping[str, str] = {
     "the one to import: {sheets}",
     "formulas": "holds formulas that were never computed; open it in a spreadsheet program, save "
     "it, and import that",
+    "percents": "shows numbers as percent, which only .xlsx tells apart from shares; save it as "
+    ".xlsx, and import that",
     "password": "is protected by a password; save it without one, and import that",
     "memory": "needs more than {most} MB of memory, or five minutes, to be read; delete cells far "
     "from the table, or save the sheet as CSV, and import that",
@@ -74,7 +77,7 @@ def _unpack(path: Path, sheet: str | None, decimal: str, _version: tuple[int, ..
     return _copy_table(path, path, sheet, decimal)
 
 
-forget_copies = _unpack.cache_clear
+forget_copies = atexit.register(_unpack.cache_clear)
 """Delete the copies of the last files, but those that are in use."""
 
 
@@ -131,7 +134,7 @@ def _only_table(
 ) -> zipfile.ZipInfo:
     """Return the one table of an archive. Raises UserError, with the names, for several or none."""
     names = [member.filename for member in members if not _HIDDEN.search(member.filename)]
-    tables = [name for name in names if Path(name).suffix.lower() in _TABLES]
+    tables = [name for name in names if {*Path(name.lower()).suffixes} & _TABLES]
     chosen = tables or names
     if is_nested or len(chosen) != 1:
         held = "an archive within an archive" if is_nested else "no file"

@@ -171,6 +171,8 @@ def _read_marks(name: str) -> Marks:
     marks: dict[tuple[int, int], str] = {}
     with zipfile.ZipFile(_FILE) as packed:
         part = _part_of_sheet(packed, name)
+        if "content.xml" in packed.namelist() and _has_percents(packed):
+            raise SheetFault("percents")
         percents = _percent_styles(packed) if part else set()
         for block in _rows(packed, part) if part else ():
             if not percents and 't="e"' not in block and "f>" not in block and "<f" not in block:
@@ -198,6 +200,13 @@ def _rows(packed: zipfile.ZipFile, part: str) -> Iterator[str]:
             rest = text[end:]
             if len(rest) > 16 * _BLOCK:
                 raise SheetFault("damaged")
+
+
+def _has_percents(packed: zipfile.ZipFile) -> bool:
+    """Return whether a document of LibreOffice shows a number as percent; which one is not read."""
+    with packed.open("content.xml") as stream:
+        blocks = iter(lambda: stream.read(_BLOCK), b"")
+        return any(b'value-type="percentage"' in block for block in blocks)
 
 
 def _part_of_sheet(packed: zipfile.ZipFile, name: str) -> str | None:
@@ -252,7 +261,8 @@ def main(target: str, most_memory: str, mark: str, sheet: str) -> dict[str, Any]
     except MemoryError:
         return {"fault": "memory"}
     except BaseException as error:  # the library panics, too
-        return {"fault": "damaged", "why": str(error)[:200]}
+        is_encrypted = "EncryptedPackage".encode("utf-16-le") in Path(_FILE).read_bytes()
+        return {"fault": "password" if is_encrypted else "damaged", "why": str(error)[:200]}
 
 
 if __name__ == "__main__":
