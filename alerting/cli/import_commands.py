@@ -49,8 +49,8 @@ _INTERRUPTED = (
 )
 _COLUMNS = 40
 import_group = command_group(
-    "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
-    "files.",
+    "Import readings, events and assets from CSV (any separator, also compressed), workbooks or "
+    "Parquet files.",
     epilog="A file is checked as a whole before anything is written. A second import of the same "
     "file changes nothing; repeat an interrupted import.",
 )
@@ -140,7 +140,7 @@ def assets(
     file: Annotated[
         Path,
         typer.Argument(
-            help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.",
+            help="YAML or JSON with asset documents, or a table of attributes.",
             metavar="FILE",
         ),
     ],

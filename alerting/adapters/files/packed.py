@@ -96,7 +96,7 @@ def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> Cont
                 shutil.copyfileobj(table, copy)  # at most the stated bytes; more are an error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise UserError(
-            f"{path!s}: the zip archive cannot be unpacked, it may be damaged: {error!s}"
+            f"{path!s}: the archive or workbook cannot be unpacked, it may be damaged: {error!s}"
         ) from error
     copy.flush()
     inside = Path(copy.name)
@@ -113,9 +113,10 @@ def _refuse_bomb(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     if size > MOST_BYTES or size > max(_SMALL, MOST_RATIO * packed):
         raise UserError(
             ENGLISH.say(
-                "{path} is {size} bytes when it is unpacked, but at most {most} are, and {ratio} "
-                "times what is packed; import the table without the archive",
+                "{path} has {packed} bytes and grows to {size} when it is unpacked; at most "
+                "{ratio} times as many are read, and at most {most}: import its table as CSV",
                 path=str(path),
+                packed=Styled(packed, "count"),
                 size=Styled(size, "count"),
                 most=Styled(MOST_BYTES, "count"),
                 ratio=Styled(MOST_RATIO, "count"),
