@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -123,25 +123,25 @@ def _write(
             cells = row[left:]
             for column in range(len(cells)) if marks else ():
                 if mark := marks.get((number, left + column)):
-                    cells[column] = _with_mark(cells[column], mark)
-            texts = [write_cell(cell, decimal) for cell in cells]
+                    cells[column] = _write_marked(cells[column], mark, decimal)
+            texts = [_write_cell(cell, decimal) for cell in cells]
             if any(texts):
                 lines.writerow(texts)
             else:
                 file.write("\n")
-            for cell in cells:
+            for cell in row:
                 if type(cell) is str and _STARTS_WITH_DIGIT.match(cell):
                     shows.update(m for m, form in _SHOWS.items() if form.fullmatch(cell.strip()))
 
 
-def _with_mark(cell: Any, mark: str) -> Any:
+def _write_marked(cell: Any, mark: str, decimal: str) -> Any:
+    """Return an error, or a number as the percent that is shown, exactly."""
     if mark != "%":
         return mark
-    is_number = isinstance(cell, int | float) and isfinite(cell)
-    return f"{Decimal(repr(cell)).scaleb(2):f}%" if is_number else cell
+    return f"{Decimal(repr(cell)).scaleb(2):f}%".replace(".", decimal) if cell != "" else ""
 
 
-def write_cell(cell: Any, decimal: str) -> str:
+def _write_cell(cell: Any, decimal: str) -> str:
     """Return a cell as text that is read as the same value, its line breaks as blanks."""
     if isinstance(cell, str):
         return " ".join(re.split(r"[\t\r\n]+", cell))
@@ -171,8 +171,8 @@ def _read_marks(name: str) -> Marks:
     marks: dict[tuple[int, int], str] = {}
     with zipfile.ZipFile(_FILE) as packed:
         part = _part_of_sheet(packed, name)
-        if "content.xml" in packed.namelist() and _has_percents(packed):
-            raise SheetFault("percents")
+        if "content.xml" in packed.namelist():
+            _refuse_percents(packed)
         percents = _percent_styles(packed) if part else set()
         for block in _rows(packed, part) if part else ():
             if not percents and 't="e"' not in block and "f>" not in block and "<f" not in block:
@@ -194,19 +194,18 @@ def _rows(packed: zipfile.ZipFile, part: str) -> Iterator[str]:
     rest = ""
     with packed.open(part) as stream:
         while piece := stream.read(_BLOCK):
-            text = rest + piece.decode("latin-1")
-            end = text.rfind("row>") + len("row>")
-            yield text[:end]
-            rest = text[end:]
+            rows, end, rest = (rest + piece.decode("latin-1")).rpartition("row>")
+            yield rows + end
             if len(rest) > 16 * _BLOCK:
-                raise SheetFault("damaged")
+                raise ValueError("a row of more than 16 MB")
 
 
-def _has_percents(packed: zipfile.ZipFile) -> bool:
-    """Return whether a document of LibreOffice shows a number as percent; which one is not read."""
+def _refuse_percents(packed: zipfile.ZipFile) -> None:
+    """Raise SheetFault if a document of LibreOffice shows a number as percent: the library does not
+    tell which."""
     with packed.open("content.xml") as stream:
-        blocks = iter(lambda: stream.read(_BLOCK), b"")
-        return any(b'value-type="percentage"' in block for block in blocks)
+        if any(b'-type="percentage"' in block for block in iter(partial(stream.read, _BLOCK), b"")):
+            raise SheetFault("percents")
 
 
 def _part_of_sheet(packed: zipfile.ZipFile, name: str) -> str | None:
@@ -215,7 +214,7 @@ def _part_of_sheet(packed: zipfile.ZipFile, name: str) -> str | None:
     if not {_BOOK, _RELATIONS} <= files:
         return None
     sheets = _read_tags(packed, _BOOK, "sheet")
-    ids = [s["r:id"] for s in sheets if s.get("name") == name and "r:id" in s]
+    ids = [v for s in sheets if s.get("name") == name for k, v in s.items() if k.endswith(":id")]
     for relation in _read_tags(packed, _RELATIONS, "Relationship"):
         target = posixpath.normpath(posixpath.join("/xl", relation.get("Target", ""))).lstrip("/")
         if relation.get("Id") in ids and target in files:
@@ -256,10 +255,8 @@ def main(target: str, most_memory: str, mark: str, sheet: str) -> dict[str, Any]
             return {"sheet": name, "sheets": _shown_sheets(book)}
     except SheetFault as fault:
         return {"fault": fault.args[0], "sheets": fault.args[1:]}
-    except PasswordError:
-        return {"fault": "password"}
-    except MemoryError:
-        return {"fault": "memory"}
+    except (PasswordError, MemoryError) as error:
+        return {"fault": "password" if isinstance(error, PasswordError) else "memory"}
     except BaseException as error:  # the library panics, too
         is_encrypted = "EncryptedPackage".encode("utf-16-le") in Path(_FILE).read_bytes()
         return {"fault": "password" if is_encrypted else "damaged", "why": str(error)[:200]}

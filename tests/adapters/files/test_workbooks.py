@@ -106,6 +106,13 @@ def percents():
     return made
 
 
+def percents_beside_decimal_commas():
+    made = book(["Zeit", "Feuchte", "Dicke"], *of_times(0.1234, "1,5"))
+    for row in made.active.iter_rows(min_row=2, min_col=2, max_col=2):
+        row[0].number_format = "0.0%"
+    return made
+
+
 def date_and_time_apart():
     return book(
         ["Datum", "Uhrzeit", "Wert"], *([at.date(), at.time(), i] for i, at in enumerate(TIMES))
@@ -162,6 +169,7 @@ KINDS = {
         "Dicke": [3.125 + i for i in SAME],
     }),
     percents: ({}, {"Feuchte": [12.3] * 20, "Anteil": [7] * 20}),
+    percents_beside_decimal_commas: ({}, {"Feuchte": [12.34] * 20, "Dicke": [1.5] * 20}),
     date_and_time_apart: ({}, {"Wert": SAME}),
     long_form: ({}, {"pH": [7.5] * 20, "CSB": SAME}),
     footers: ({"skip_bad": True}, {"A": SAME}),
