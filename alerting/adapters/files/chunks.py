@@ -54,7 +54,7 @@ class StatedTimes(NamedTuple):
     start: str | None = None
 
 
-class Content(NamedTuple):
+class FileContent(NamedTuple):
     """Where the table of a file lies: in the file itself or in a `copy`, which lasts as long as
     this. `sheet`: the one of a workbook whose text it is; `sheets`: those that are shown."""
 
@@ -71,7 +71,7 @@ class ChunkedTable(ABC):
     titles of each of several tables side by side. `position`: how far the file is read."""
 
     path: Path
-    content: Content
+    content: FileContent
     position: Position
     titles: tuple[str, ...]
     unit = "line"

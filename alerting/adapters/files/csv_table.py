@@ -16,7 +16,7 @@ from alerting.adapters.files.chunks import (
     Block,
     Chunk,
     ChunkedTable,
-    Content,
+    FileContent,
     Position,
     TextEncoding,
     blocks,
@@ -44,7 +44,7 @@ class CsvTable(ChunkedTable):
         head: FileHead,
         encoding: TextEncoding,
         first: Block | None,
-        content: Content,
+        content: FileContent,
     ) -> None:
         self.path = path
         self.content = content

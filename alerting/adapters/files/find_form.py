@@ -18,7 +18,7 @@ from alerting.adapters.files.chunks import (
     PARQUET,
     Block,
     ChunkedTable,
-    Content,
+    FileContent,
     TextEncoding,
     column,
     first_block,
@@ -255,7 +255,7 @@ def open_table(path: Path, form: FileForm | None = None) -> ChunkedTable:
 
 
 def _read_first(
-    path: Path, content: Content, encoding: str | None
+    path: Path, content: FileContent, encoding: str | None
 ) -> tuple[TextEncoding, Block | None]:
     of_text = TextEncoding(path, "utf-8" if content.sheet else encoding, content.file)
     return of_text, first_block(path, of_text)

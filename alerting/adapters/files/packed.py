@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from alerting.adapters.files.chunks import Content, magic
+from alerting.adapters.files.chunks import FileContent, magic
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import ENGLISH, Styled, join_first
 
@@ -61,18 +61,18 @@ class SheetWanted(UserError):
         self.sheets = sheets
 
 
-def find_content(path: Path, sheet: str | None = None, decimal: str | None = None) -> Content:
+def find_content(path: Path, sheet: str | None = None, decimal: str | None = None) -> FileContent:
     """Return where the table of a file lies. `sheet`, `decimal`: the sheet of a workbook, and the
     decimal mark of its texts, if they are stated. Raises UserError, with what to do, for a file
     that is none, or a workbook or archive of which no one table can be read within bounds."""
     if not magic(path).startswith(PACKED):
-        return Content(path)
+        return FileContent(path)
     now = path.stat()
     return _unpack(path, sheet, decimal or "", (now.st_size, now.st_mtime_ns, now.st_ino))
 
 
 @lru_cache(maxsize=2)
-def _unpack(path: Path, sheet: str | None, decimal: str, _version: tuple[int, ...]) -> Content:
+def _unpack(path: Path, sheet: str | None, decimal: str, _version: tuple[int, ...]) -> FileContent:
     """Return the copy of the table of a file, of the last ones the same."""
     return _copy_table(path, path, sheet, decimal)
 
@@ -81,7 +81,7 @@ forget_copies = atexit.register(_unpack.cache_clear)
 """Delete the copies of the last files, but those that are in use."""
 
 
-def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> Content:
+def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> FileContent:
     """Return a copy of the table in a workbook or archive; `path`: its name in messages."""
     if magic(path, file).startswith(_OLE):
         return _copy_sheet(path, file, sheet, decimal)
@@ -102,7 +102,7 @@ def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> Cont
     inside = Path(copy.name)
     if magic(path, inside).startswith(PACKED):
         return _copy_table(path, inside, sheet, decimal)
-    return Content(inside, copy=copy)
+    return FileContent(inside, copy=copy)
 
 
 def _refuse_bomb(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
@@ -138,16 +138,16 @@ def _only_table(
     tables = [name for name in names if {*Path(name.lower()).suffixes} & _TABLES]
     chosen = tables or names
     if is_nested or len(chosen) != 1:
-        held = "an archive within an archive" if is_nested else "no file"
-        held = f"several files: {join_first(chosen, _SHOWN)}" if len(chosen) > 1 else held
+        what = "an archive within an archive" if is_nested else "no file"
+        what = f"several files: {join_first(chosen, _SHOWN)}" if len(chosen) > 1 else what
         raise UserError(
-            f"{path!s} holds {held}; an archive must hold one table: unpack it, and import each "
+            f"{path!s} holds {what}; an archive must hold one table: unpack it, and import each "
             "table on its own"
         )
     return next(member for member in members if member.filename == chosen[0])
 
 
-def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> Content:
+def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> FileContent:
     """Return a sheet of a workbook as text, which a process of its own writes. Raises UserError if
     it cannot be read, SheetWanted if it is not clear which one is meant."""
     copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
@@ -158,7 +158,7 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> Cont
     answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:
-        return Content(Path(copy.name), answer["sheet"], sheets, copy)
+        return FileContent(Path(copy.name), answer["sheet"], sheets, copy)
     values = answer | {
         "sheets": join_first([*map(shown, sheets)], _SHOWN),
         "sheet": shown(sheet or ""),

@@ -14,7 +14,7 @@ from alerting.adapters.files.chunks import (
     Cells,
     Chunk,
     ChunkedTable,
-    Content,
+    FileContent,
     Position,
     read_titles,
 )
@@ -41,7 +41,7 @@ class ParquetTable(ChunkedTable):
 
     unit = "row"
 
-    def __init__(self, path: Path, content: Content) -> None:
+    def __init__(self, path: Path, content: FileContent) -> None:
         self.path = path
         self.content = content
         self.position = Position(content.file)

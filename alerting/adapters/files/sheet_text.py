@@ -49,6 +49,7 @@ _SHOWS = {
 }
 _NAME = r"(?:[a-z]\w{0,20}:)?"
 _ATTRIBUTE = re.compile(r'\b([\w:]{1,40})="([^"<>]*)"')
+_TAG = re.compile(rf"<{_NAME}(\w+)\s([^<>]*)>")
 _CELL = re.compile(  # its attributes, the tag of its formula, and its value
     rf"<{_NAME}c ([^<>]*)>\s*+(?:(<{_NAME}f\b[^<>]*>)(?:[^<>]*</{_NAME}f>)?+)?+\s*+"
     rf"(?:<{_NAME}v ?/>|<{_NAME}v>([^<>]*)</{_NAME}v>)?+\s*+</{_NAME}c>"
@@ -63,10 +64,10 @@ class SheetFault(Exception):
     """Why no sheet is written, in one word; and the names of sheets that may be meant."""
 
 
-def write_sheet(book: CalamineWorkbook, target: Path, mark: str, wanted: str) -> str:
+def write_sheet(book: CalamineWorkbook, target: Path, mark: str, name: str) -> str:
     """Write a sheet as text; return its name. Raises SheetFault for one that cannot be chosen, or
     whose formulas have no values."""
-    sheet = _choose(book, wanted)
+    sheet = _choose(book, name)
     marks = _read_marks(sheet.name) if zipfile.is_zipfile(_FILE) else {}
     shows: Counter[str] = Counter()
     _write(sheet, target, marks, mark or ".", shows)
@@ -84,12 +85,12 @@ def _shown_sheets(book: CalamineWorkbook) -> list[str]:
     ]
 
 
-def _choose(book: CalamineWorkbook, wanted: str) -> CalamineSheet:
+def _choose(book: CalamineWorkbook, name: str) -> CalamineSheet:
     """Return the sheet of this name, else the only one that holds a table; hidden ones do not
     count."""
-    if wanted:
-        named = [name for name in book.sheet_names if name == wanted]
-        folded = wanted.strip().casefold()
+    if name:
+        named = [n for n in book.sheet_names if n == name]
+        folded = name.strip().casefold()
         named = named or [n for n in book.sheet_names if n.strip().casefold() == folded]
         if not named:
             raise SheetFault("unknown", *_shown_sheets(book))
@@ -116,13 +117,13 @@ def _write(
 ) -> None:
     """Write the rows from the first one of the sheet on, without empty columns at its left; count
     the decimal marks that its texts show."""
-    left = sheet.start[1] if sheet.start else 0
+    first = sheet.start[1] if sheet.start else 0
     with target.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, delimiter="\t", lineterminator="\n")
         for number, row in enumerate(sheet.iter_rows()):
-            cells = row[left:]
+            cells = row[first:]
             for column in range(len(cells)) if marks else ():
-                if mark := marks.get((number, left + column)):
+                if mark := marks.get((number, first + column)):
                     cells[column] = _write_marked(cells[column], mark, decimal)
             texts = [_write_cell(cell, decimal) for cell in cells]
             if any(texts):
@@ -184,19 +185,19 @@ def _read_marks(name: str) -> Marks:
                     raise SheetFault("formulas")
                 if kind == "e" or (kind == "n" and about.get("s") in percents):
                     letters, digits = re.findall(r"[A-Z]+|[0-9]+", about["r"])
-                    column = reduce(lambda left, c: 26 * left + ord(c) - 64, letters, 0)
+                    column = reduce(lambda number, c: 26 * number + ord(c) - 64, letters, 0)
                     marks[int(digits) - 1, column - 1] = value if kind == "e" else "%"
     return marks
 
 
 def _rows(packed: zipfile.ZipFile, part: str) -> Iterator[str]:
     """Yield whole rows of a sheet as they are written, about a megabyte at a time."""
-    rest = ""
+    begun = ""
     with packed.open(part) as stream:
         while piece := stream.read(_BLOCK):
-            rows, end, rest = (rest + piece.decode("latin-1")).rpartition("row>")
+            rows, end, begun = (begun + piece.decode("latin-1")).rpartition("row>")
             yield rows + end
-            if len(rest) > 16 * _BLOCK:
+            if len(begun) > 16 * _BLOCK:
                 raise ValueError("a row of more than 16 MB")
 
 
@@ -240,8 +241,8 @@ def _read_tags(
     text = packed.read(part).decode("utf-8", "replace")
     if within:
         text = text.partition(f"{within} ")[2].partition(f"{within}>")[0]
-    tags = re.findall(rf"<{_NAME}{tag}\s([^<>]*)>", text)
-    return [{k: html.unescape(v) for k, v in _ATTRIBUTE.findall(text)} for text in tags]
+    tags = [attributes for name, attributes in _TAG.findall(text) if name == tag]
+    return [{k: html.unescape(v) for k, v in _ATTRIBUTE.findall(tag)} for tag in tags]
 
 
 def main(target: str, most_memory: str, mark: str, sheet: str) -> dict[str, Any]:
