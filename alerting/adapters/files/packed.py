@@ -138,11 +138,11 @@ def _only_table(
     tables = [name for name in names if {*Path(name.lower()).suffixes} & _TABLES]
     chosen = tables or names
     if is_nested or len(chosen) != 1:
-        what = "an archive within an archive" if is_nested else "no file"
-        what = f"several files: {join_first(chosen, _SHOWN)}" if len(chosen) > 1 else what
+        several = f"several files: {join_first(chosen, _SHOWN)}" if len(chosen) > 1 else ""
+        nested = "an archive within an archive" if is_nested else "no file"
         raise UserError(
-            f"{path!s} holds {what}; an archive must hold one table: unpack it, and import each "
-            "table on its own"
+            f"{path!s} holds {several or nested}; an archive must hold one table: unpack it, and "
+            "import each table on its own"
         )
     return next(member for member in members if member.filename == chosen[0])
 

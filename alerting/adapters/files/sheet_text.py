@@ -44,8 +44,8 @@ _LOOKED_AT = 200  # rows in which a sheet must show that it holds a table
 _HALF_MS = timedelta(microseconds=500)
 _STARTS_WITH_DIGIT = re.compile(r"\s?[-+]?[0-9]")
 _SHOWS = {
-    ",": re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})++|\d++),\d++\D{0,8}"),
-    ".": re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})++|\d++)\.\d++\D{0,8}"),
+    ",": re.compile(r"^[-+]?(?:\d{1,3}(?:\.\d{3}){1,5}|\d{1,15}),\d{1,15}\D{0,8}$"),
+    ".": re.compile(r"^[-+]?(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,15})\.\d{1,15}\D{0,8}$"),
 }
 _NAME = r"(?:[a-z]\w{0,20}:)?"
 _ATTRIBUTE = re.compile(r'\b([\w:]{1,40})="([^"<>]*)"')
@@ -132,7 +132,7 @@ def _write(
                 file.write("\n")
             for cell in row:
                 if type(cell) is str and _STARTS_WITH_DIGIT.match(cell):
-                    shows.update(m for m, form in _SHOWS.items() if form.fullmatch(cell.strip()))
+                    shows.update(m for m, form in _SHOWS.items() if form.match(cell.strip()))
 
 
 def _write_marked(cell: Any, mark: str, decimal: str) -> Any:
