@@ -44,10 +44,10 @@ from alerting.episodes.episode import Episode
 from alerting.kinds.registry import parse_definition
 from alerting.notifications.notification import Notification
 from alerting.operators.actions_and_mutes import ISA_LETTERS, describe_mute
-from alerting.ports import Platform, ReportContent, ReportHead
+from alerting.ports import Platform, ReportHead
 from alerting.reporting import phrases, sentences
 from alerting.reporting.definition.decision_text import METRIC_TITLES, counts, format_metric
-from alerting.reporting.estimates import Table
+from alerting.reporting.estimates import Table, write_workbook
 from alerting.reporting.periods import read_period
 from alerting.reporting.phrases import OUTCOME_NAMES
 from alerting.usecases.backtest import backtest as backtesting
@@ -507,6 +507,10 @@ def report(
         Path | None,
         typer.Option("--csv", help="Folder for a CSV file of each table.", metavar="DIR"),
     ] = None,
+    xlsx: Annotated[
+        Path | None,
+        typer.Option("--xlsx", help="Workbook to write, with all tables.", metavar="FILE"),
+    ] = None,
 ) -> Output:
     """Write a performance report: of an interval (the last four weeks when left out), or of a
     calendar period, which is stored and which its recipients get."""
@@ -532,9 +536,16 @@ def report(
         )
     target = out or Path(_file_name(head, is_interval=bool(start or end)))
     write_file(target, content.page)
-    if csv is not None:
-        _write_tables(csv, content)
-    written = f"written to {target}" + (f" and {csv}/" if csv else "")
+    tables = [
+        Table(name, tuple(stored["columns"]), tuple(map(tuple, stored["rows"])))
+        for name, stored in content.tables.items()
+    ]
+    for table in tables if csv else ():
+        write_file(Path(csv or "") / f"{table.name}.csv", table.to_csv())
+    if xlsx:
+        write_file(xlsx, write_workbook(tables))
+    others = [f" and {csv}/"] * bool(csv) + [f" and {xlsx}"] * bool(xlsx)
+    written = "".join((f"written to {target}", *others))
     value = {**content.metrics, "id": head.id, "page": str(target)}
     return Output(value, [content.metrics["judgement"]["sentence"], written])
 
@@ -546,10 +557,3 @@ def _file_name(head: ReportHead, *, is_interval: bool) -> str:
         return f"{head.definition}-report-{head.period}.html"
     days = f"-{head.start:%Y-%m-%d}-to-{head.end:%Y-%m-%d}" if is_interval else ""
     return f"{head.definition}-report{days}.html"
-
-
-def _write_tables(folder: Path, content: ReportContent) -> None:
-    for name, stored in content.tables.items():
-        rows = tuple(tuple(row) for row in stored["rows"])
-        table = Table(name, tuple(stored["columns"]), rows)
-        write_file(folder / f"{name}.csv", table.to_csv())

@@ -171,11 +171,11 @@ def require_past(
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, content: str | bytes) -> None:
     """Write a file that the user has named. Raises UserError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); name another file or folder"

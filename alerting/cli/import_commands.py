@@ -49,8 +49,8 @@ _INTERRUPTED = (
 )
 _COLUMNS = 40
 import_group = command_group(
-    "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
-    "files.",
+    "Import readings, events and assets from CSV (any separator, also compressed), workbooks or "
+    "Parquet files.",
     epilog="A file is checked as a whole before anything is written. A second import of the same "
     "file changes nothing; repeat an interrupted import.",
 )
@@ -134,13 +134,13 @@ def events(
 @import_group.command()
 @writes
 @options.states_form(
-    *("asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
+    *("sheet", "asset_column", "asset_prefix", "separator", "decimal", "encoding", "rename", "only")
 )
 def assets(
     file: Annotated[
         Path,
         typer.Argument(
-            help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.",
+            help="YAML or JSON with asset documents, or a table of attributes.",
             metavar="FILE",
         ),
     ],

@@ -216,7 +216,7 @@ def export(
 
 @command
 @options.states_form(
-    *("time", "time_format", "asset", "asset_column", "asset_prefix", "zone", "rename")
+    *("time", "time_format", "asset", "asset_column", "asset_prefix", "zone", "rename", "sheet")
 )
 def score(
     name: DefinitionName,

@@ -63,7 +63,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 File = Annotated[
     Path,
     typer.Argument(
-        help="CSV, also as .gz or .zst (found by content), or Parquet.",
+        help="CSV, also as .gz, .zst or .zip; a workbook such as .xlsx or .ods; Parquet.",
         metavar="FILE",
         readable=False,  # the reader says it, as of every file that cannot be read
     ),

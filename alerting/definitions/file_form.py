@@ -85,6 +85,17 @@ class FileForm:
             is_first=True,
         ),
     ] = None
+    sheet: Annotated[
+        str | None,
+        FormField(
+            "--sheet",
+            "Sheet of a workbook; left out: the only one that holds a table and is not hidden.",
+            "Sheet",
+            metavar="NAME",
+            source="sheet",
+            is_of_head=True,
+        ),
+    ] = None
     header_line: Annotated[
         int | None,
         FormField(
@@ -468,6 +479,8 @@ def refuse_sequence(form: FileForm, rows: What, *, skip_bad: bool) -> None:
 def describe_form(form: FileForm) -> Iterator[str]:
     """Yield in words what had to be decided of a form: what is written how, the lines of the head,
     the times, the rows; nothing of one with commas, points, a title line and ISO 8601."""
+    if form.sheet:
+        yield f"sheet {shown(form.sheet)}"
     if form.separator and (form.separator, form.decimal, form.encoding) != (",", ".", "utf-8"):
         mark = "tab" if form.separator == "\t" else shown(form.separator)
         yield f"separator {mark}, decimal mark '{form.decimal}', encoding {form.encoding}"

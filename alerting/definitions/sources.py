@@ -221,8 +221,8 @@ class HttpSource(SourceFields):
 
 
 class _FilesSource(PolledFields):
-    """Files that appear in a folder, on this machine or at a server: CSV or Parquet, each read
-    once."""
+    """Files that appear in a folder, on this machine or at a server: CSV, workbooks or Parquet,
+    each read once."""
 
     kind: Literal["files"]
     url: Secret | None = Field(

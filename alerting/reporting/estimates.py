@@ -15,7 +15,8 @@ import numpy as np
 from pydantic_core import to_jsonable_python
 
 from alerting.deferred import pd
-from alerting.definitions.wording.clean_text import spreadsheet_text
+from alerting.definitions.faults import UserError
+from alerting.definitions.wording.clean_text import clean, spreadsheet_text
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -273,6 +274,29 @@ class Table:
     def to_records(self) -> list[dict[str, Cell]]:
         """Return one mapping of column to cell for each row, for JSON."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def write_workbook(tables: Iterable[Table]) -> bytes:
+    """Return a workbook (.xlsx) with a sheet for each table; no text in it is a formula. Raises
+    UserError if the library for it is not installed."""
+    try:
+        from openpyxl import Workbook  # noqa: PLC0415 - of an extra
+        from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise UserError(
+            "workbooks need openpyxl; install it with: pip install 'alerting[excel]'"
+        ) from missing
+    book = Workbook(write_only=True)
+    for table in tables:
+        sheet = book.create_sheet(table.name[:31])
+        for row in (table.columns, *table.rows):
+            cells = [WriteOnlyCell(sheet, clean(value)) for value in row]
+            for cell in cells:
+                cell.data_type = "s" if cell.data_type == "f" else cell.data_type
+            sheet.append(cells)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
 
 
 def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import openpyxl
 import pytest
 import yaml
 
@@ -149,11 +150,17 @@ def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise():
 def test_a_period_and_an_interval_are_reported_with_their_tables(plant):
     plant.clock.instant = at(8 * 24 * 60)
     words = ("report", "too-hot", "--period", "2026-W02", "--csv", "tables", "--json")
+    words += ("--xlsx", "tables/all.xlsx")
     shown = json.loads(output(*words))
     page = Path("too-hot-report-2026-W02.html").read_text(encoding="utf-8")
     assert page == plant.reports.page(shown["id"])
     episodes = Path("tables/episodes.csv").read_text(encoding="utf-8").splitlines()
     assert len(episodes) == 2, "the names of the columns, and one episode"
+    workbook = openpyxl.load_workbook("tables/all.xlsx")
+    assert {f"{name}.csv" for name in workbook.sheetnames} < {
+        p.name for p in Path("tables").iterdir()
+    }
+    assert workbook["episodes"].max_row == 2
     day = ("--from", at(0).isoformat(), "--to", at(24 * 60).isoformat(), "--out", "day.html")
     assert "Too early for a conclusion: " in said("report", "too-hot", *day)
     assert Path("day.html").exists()

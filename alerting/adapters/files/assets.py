@@ -41,7 +41,8 @@ def read_assets(
 
 
 def _table(path: Path, form: FileForm, texts: TextNames) -> list[GivenAsset]:
-    table = open_table(path, FileForm(separator=form.separator, encoding=form.encoding))
+    shape = FileForm(separator=form.separator, encoding=form.encoding, sheet=form.sheet)
+    table = open_table(path, shape)
     key = column(table, form.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], form)
     numbers = number_form(sample(table), list(names), table.separator)

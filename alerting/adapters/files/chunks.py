@@ -54,6 +54,16 @@ class StatedTimes(NamedTuple):
     start: str | None = None
 
 
+class FileContent(NamedTuple):
+    """Where the table of a file lies: in the file itself or in a `copy`, which lasts as long as
+    this. `sheet`: the one of a workbook whose text it is; `sheets`: those that are shown."""
+
+    file: Path
+    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
+    copy: Any = None
+
+
 class ChunkedTable(ABC):
     """A file of rows and titled columns. `notes`: sentences on lines above the rows;
     `as_written`: titles without the units of a line below them, by title; `stated`: what its head
@@ -61,6 +71,7 @@ class ChunkedTable(ABC):
     titles of each of several tables side by side. `position`: how far the file is read."""
 
     path: Path
+    content: FileContent
     position: Position
     titles: tuple[str, ...]
     unit = "line"
@@ -161,7 +172,6 @@ BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
 # bytes; an unclosed quotation mark must not load the whole file into memory
 LONGEST_RECORD = 8 << 20
-LONGEST_SHOWN = 4096
 WINDOWS = "cp1252"
 _NO_FILE_ENCODINGS = (
     "idna",
@@ -177,8 +187,6 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _OTHERWISE = "is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
 _REFUSED = {
-    b"PK\x03\x04": "is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
-    "that",
     b"BZh": _OTHERWISE,
     b"\xfd7zXZ\x00": _OTHERWISE,
 }
@@ -211,8 +219,9 @@ class Position:
         self.done = 0
 
 
-def magic(path: Path) -> bytes:
-    """Return the first bytes of a file. Raises UserError if it does not exist, or is empty."""
+def magic(path: Path, content: Path | None = None) -> bytes:
+    """Return the first bytes of a file, or of the copy of its content. Raises UserError if it does
+    not exist, or is empty."""
     if not path.exists():
         hint = f"; there is no folder {path.parent} either"
         if path.parent.is_dir():
@@ -226,7 +235,7 @@ def magic(path: Path) -> bytes:
             "it, then to write it"
         )
     try:
-        with path.open("rb") as file:
+        with (content or path).open("rb") as file:
             start = file.read(8)
     except PermissionError as error:
         raise UserError(f"{path!s}: no permission to read this file") from error
@@ -239,15 +248,17 @@ def magic(path: Path) -> bytes:
 
 
 class TextEncoding:
-    """Encoding of a file: the given name, or detected from its first bytes.
+    """Encoding of a file: the given name, or detected from its first bytes. `content`: where these
+    are, the file itself or a copy of what is packed in it.
 
     Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as
     Windows-1252. Raises UserError if the name is not that of a text encoding.
     """
 
-    def __init__(self, path: Path, named: str | None) -> None:
+    def __init__(self, path: Path, named: str | None, content: Path) -> None:
+        self.content = content
         self.guessed = named is None
-        self.name = _encoding_by_mark(path) if named is None else named
+        self.name = _encoding_by_mark(path, self.content) if named is None else named
         try:
             info = codecs.lookup(self.name)
         except (LookupError, ValueError) as error:
@@ -262,8 +273,8 @@ class TextEncoding:
             )
 
 
-def _encoding_by_mark(path: Path) -> str:
-    with _open_unpacked(path) as (stream, _):
+def _encoding_by_mark(path: Path, content: Path) -> str:
+    with _open_unpacked(path, content) as (stream, _):
         start = stream.read(4096)
     if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
@@ -291,7 +302,7 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
     line = 1
     data = b""
     names = ["utf-8", WINDOWS] if encoding.guessed and encoding.name == "utf-8" else ["utf-8"]
-    with _open_unpacked(path) as (stream, raw):
+    with _open_unpacked(path, encoding.content) as (stream, raw):
         for piece in _pieces(path, stream, encoding.name):
             data += piece
             cut = len(data)
@@ -325,22 +336,8 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
 
 def first_block(path: Path, encoding: TextEncoding) -> Block | None:
     """Return the first lines of a file, None of one that is empty when it is unpacked."""
-    with closing(blocks(path, encoding, Position(path))) as start:
+    with closing(blocks(path, encoding, Position(encoding.content))) as start:
         return next(start, None)
-
-
-def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
-    """Return the first lines of a text file as they are written; none of a file that is no text, or
-    is not written in this encoding."""
-    if magic(path).startswith(PARQUET):
-        return []
-    try:
-        first = first_block(path, TextEncoding(path, encoding))
-    except UserError:
-        return []
-    data = first.data if first else b""
-    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
-    return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 
 def _utf8(path: Path, line: int, data: bytes, names: Sequence[str]) -> tuple[list[str], bytes]:
@@ -386,10 +383,10 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def _open_unpacked(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Yield a file unpacked, and as it is. Raises UserError if it is damaged."""
-    start = magic(path)
-    with path.open("rb") as raw:
+def _open_unpacked(path: Path, content: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Yield the content of a file unpacked, and as it is. Raises UserError if it is damaged."""
+    start = magic(path, content)
+    with content.open("rb") as raw:
         stream: Any = raw
         if start.startswith(_ZSTD):
             stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")

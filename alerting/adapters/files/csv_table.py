@@ -16,6 +16,7 @@ from alerting.adapters.files.chunks import (
     Block,
     Chunk,
     ChunkedTable,
+    FileContent,
     Position,
     TextEncoding,
     blocks,
@@ -38,14 +39,24 @@ class CsvTable(ChunkedTable):
     """Text with one record a line. `first`: its first block."""
 
     def __init__(
-        self, path: Path, head: FileHead, encoding: TextEncoding, first: Block | None
+        self,
+        path: Path,
+        head: FileHead,
+        encoding: TextEncoding,
+        first: Block | None,
+        content: FileContent,
     ) -> None:
         self.path = path
-        self.encoding = self._encoding = encoding
-        self.position = Position(path)
+        self.content = content
+        self._encoding = encoding
+        self.position = Position(content.file)
         self._head = head
         self._first = first
-        self.separator = head.separator
+        if content.sheet is None:  # the text of a sheet is ours
+            self.encoding = encoding
+            self.separator = head.separator
+        else:
+            self.unit = "row"
         self.title_lines = head.title_lines
         self.unit_line = head.unit_line
         self.first_line = head.lines + 1
@@ -132,7 +143,7 @@ class CsvTable(ChunkedTable):
                     use_threads=False, column_names=names, block_size=len(data) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.separator, newlines_in_values=is_quoted
+                    delimiter=self._head.separator, newlines_in_values=is_quoted
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),

@@ -16,7 +16,9 @@ import numpy.typing as npt
 from alerting.adapters.files.cells import Instants, WrittenCells, plainly_grouped
 from alerting.adapters.files.chunks import (
     PARQUET,
+    Block,
     ChunkedTable,
+    FileContent,
     TextEncoding,
     column,
     first_block,
@@ -25,6 +27,7 @@ from alerting.adapters.files.chunks import (
 from alerting.adapters.files.csv_table import CsvTable, titles_of_table
 from alerting.adapters.files.heads.file_head import find_head
 from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
+from alerting.adapters.files.packed import SheetWanted, find_content
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import JOINED, NumberForm, Sample, number_form, sample
 from alerting.adapters.files.roles import find_long_form
@@ -57,6 +60,7 @@ _CONTRADICTIONS: Mapping[str, Callable[[FileForm], object]] = {
     "qualities": (lambda form: form.quality_codes and not (form.quality or form.quality_suffix)),
 }
 _FIRST_BYTES = 4096
+_LONGEST_SHOWN = 4096
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ def find_form(
             raise UserError(sentence.format(form=form))
     stated = form
     table = open_table(path, form)
+    sheet = table.content.sheet
     if form.decimal == "," == table.separator:
         raise UserError(
             f"{path!s}: the comma cannot separate both fields and decimals; name the separator "
@@ -193,6 +198,7 @@ def find_form(
     written = WrittenCells(path, cells, form.types)
     whole = replace(
         stated,
+        sheet=sheet,
         separator=table.separator,
         decimal=numbers.decimal,
         title_lines=table.title_lines,
@@ -232,19 +238,42 @@ def _quality_columns(table: ChunkedTable, form: FileForm) -> dict[str, str | Non
 
 def open_table(path: Path, form: FileForm | None = None) -> ChunkedTable:
     """Return a table over this file and read only its first lines. Raises UserError if no line
-    names its columns."""
+    names its columns, SheetWanted if it has several sheets."""
     form = form or FileForm()
-    if not magic(path).startswith(PARQUET):
-        encoding = TextEncoding(path, form.encoding)
-        first = first_block(path, encoding)
+    content = find_content(path, form.sheet, form.decimal)
+    if not magic(path, content.file).startswith(PARQUET):
+        encoding, first = _read_first(path, content, form.encoding)
+        form = replace(form, separator="\t") if content.sheet else form
         head = find_head(path, first.data[:_HEAD_BYTES] if first else b"", form)
-        return CsvTable(path, head, encoding, first)
+        return CsvTable(path, head, encoding, first, content)
     if form.header_line is not None or form.columns:
         raise UserError(
             f"{path!s} is a Parquet file, which names its columns itself; leave out --header-line "
             "and --columns (--rename gives a column another name)"
         )
-    return ParquetTable(path)
+    return ParquetTable(path, content)
+
+
+def _read_first(
+    path: Path, content: FileContent, encoding: str | None
+) -> tuple[TextEncoding, Block | None]:
+    of_text = TextEncoding(path, "utf-8" if content.sheet else encoding, content.file)
+    return of_text, first_block(path, of_text)
+
+
+def first_lines(path: Path, form: FileForm, most: int) -> list[str]:
+    """Return the first lines of a text file or sheet as they are written; none of a file that is no
+    text, or is not written in the encoding of the form."""
+    try:
+        content = find_content(path, form.sheet, form.decimal)
+        if magic(path, content.file).startswith(PARQUET):
+            return []
+        _, first = _read_first(path, content, form.encoding)
+    except UserError:
+        return []
+    data = first.data if first else b""
+    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
+    return [line[:_LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 
 def value_names(
@@ -291,7 +320,8 @@ def value_names(
 
 def hash_form(path: Path, rows: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
-    readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
+    readable ones its first line, where a digit is as good as another; of several sheets their
+    names. `rows`: what its rows are.
 
     Raises UserError if there is no file, or it is empty.
     """
@@ -299,10 +329,13 @@ def hash_form(path: Path, rows: What) -> str:
     with path.open("rb") as file:
         line = file.readline(_FIRST_BYTES).decode("latin-1")
     texts = [re.sub(r"[-+]?[0-9][0-9.]*", "0", line)]
+    table = None
     try:
         table = open_table(path)
+    except SheetWanted as refusal:
+        texts = [*refusal.sheets]
     except UserError:
-        table = None
+        pass
     if table is not None:
         titles = [table.as_written.get(title, title) for title in table.titles]
         is_untitled = table.first_line is not None and not table.title_lines

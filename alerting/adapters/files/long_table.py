@@ -49,6 +49,7 @@ class LongTable(ChunkedTable):
         self._table = table
         self.columns = columns
         self.path = table.path
+        self.content = table.content
         self.unit = table.unit
         self.stated = table.stated
         self.title_lines = table.title_lines

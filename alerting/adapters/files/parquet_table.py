@@ -10,7 +10,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position, read_titles
+from alerting.adapters.files.chunks import (
+    Cells,
+    Chunk,
+    ChunkedTable,
+    FileContent,
+    Position,
+    read_titles,
+)
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, shown, storable
 from alerting.definitions.wording.language import ENGLISH, Styled
@@ -34,10 +41,11 @@ class ParquetTable(ChunkedTable):
 
     unit = "row"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: FileContent) -> None:
         self.path = path
-        self.position = Position(path)
-        with _parquet(path) as file:
+        self.content = content
+        self.position = Position(content.file)
+        with _parquet(path, content.file) as file:
             names = list(file.schema_arrow.names)
             self._names = dict(zip(read_titles(path, names), names, strict=True))
             self.titles = tuple(self._names)
@@ -51,7 +59,7 @@ class ParquetTable(ChunkedTable):
         self.position.reopen()
         first = 1
         columns = [self._names[t] for t in titles]
-        with _parquet(self.path, as_dictionaries=True) as file:
+        with _parquet(self.path, self.content.file, as_dictionaries=True) as file:
             total = max(1, file.metadata.num_rows)
             step = self._rows_at_once(file, titles, rows)
             batches = file.iter_batches(batch_size=step, columns=columns, use_threads=False)
@@ -92,7 +100,7 @@ class ParquetTable(ChunkedTable):
                 raise self._no_cell(title, kind)
         bytes_of_value: dict[str, float] = {}
         for title, size, per_value in _pages(
-            self.path, file.metadata, {self._names[t]: t for t in titles}
+            self.content.file, file.metadata, {self._names[t]: t for t in titles}
         ):
             if size > LARGEST_PAGE:
                 raise UserError(
@@ -172,15 +180,16 @@ def _is_text(kind: Any) -> bool:
 
 
 @contextmanager
-def _parquet(path: Path, *, as_dictionaries: bool = False) -> Iterator[Any]:
-    """Yield the opened file. Raises UserError if it is damaged, also while the caller reads it.
+def _parquet(path: Path, content: Path, *, as_dictionaries: bool = False) -> Iterator[Any]:
+    """Yield the opened content of a file. Raises UserError if it is damaged, also while the caller
+    reads it.
 
     `as_dictionaries`: texts stay as they are stored, each once.
     """
     try:
-        with path.open("rb") as raw:
+        with content.open("rb") as raw:
             # the path is faster for the library, which takes none that is no UTF-8
-            source = path if storable(str(path), sys.maxsize) == str(path) else raw
+            source = content if storable(str(content), sys.maxsize) == str(content) else raw
             texts: list[str] = []
             if as_dictionaries:
                 texts = _texts_stored_once(pq.ParquetFile(source))

@@ -3,6 +3,7 @@ periods side by side, one with its tables, numbers of all definitions, and repor
 
 import math
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform
 from alerting.reporting.definition.money_spans import add_spans
-from alerting.reporting.estimates import Table
+from alerting.reporting.estimates import Table, write_workbook
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
 from alerting.usecases.make_reports import read_money, read_numbers
@@ -192,6 +193,7 @@ def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
             is_of_definition=head.definition in titles,
             newest=of_period.get(head.definition, head),
             tables=list(content.tables),
+            has_workbook=find_spec("openpyxl") is not None,
         )
 
     return HTMLResponse(
@@ -305,6 +307,12 @@ class CsvResponse(PlainTextResponse):
     media_type = "text/csv"
 
 
+class WorkbookResponse(Response):
+    """Tables as a workbook."""
+
+    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
 @api.get("/reports", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
 def list_reports(
     platform: Served,
@@ -353,6 +361,20 @@ def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableVie
 def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> CsvResponse:
     """Return a table of a report as CSV."""
     return CsvResponse(find_table(platform, id, table).to_csv())
+
+
+@api.get(
+    "/reports/{id}/xlsx",
+    tags=["reports"],
+    response_class=WorkbookResponse,
+    operation_id="download_report_workbook",
+)
+def download_workbook(id: Id, platform: Served, _: Viewer) -> WorkbookResponse:
+    """Return all tables of a report as one workbook (.xlsx), a sheet for each."""
+    tables = find_report(platform, id).content.tables
+    content = write_workbook(find_table(platform, id, name) for name in tables)
+    name = f'attachment; filename="report-{id}.xlsx"'
+    return WorkbookResponse(content, headers={"content-disposition": name})
 
 
 @api.get("/misses", tags=["reports"])

@@ -8,7 +8,6 @@ import logging
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,8 +30,8 @@ from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from alerting.adapters.files.chunks import first_lines
-from alerting.adapters.files.find_form import hash_form, open_table
+from alerting.adapters.files.find_form import first_lines, hash_form, open_table
+from alerting.adapters.files.packed import SheetWanted, forget_copies
 from alerting.adapters.files.readings_and_events import open_rows
 from alerting.adapters.files.rows import RejectsFile
 from alerting.adapters.mongo.mongo import DatabaseDown
@@ -254,7 +253,7 @@ class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
     on it is under way. `note`: a sentence on what was stored of its form, None until that is asked
     for. `lines`, `head`, `titles`: the first lines as they are, what they were taken for, and the
-    columns."""
+    columns; `sheets`: those of a workbook."""
 
     id: str
     name: str
@@ -264,6 +263,7 @@ class Import:
     choices: Choices
     note: str | None = None
     lines: Sequence[str] = ()
+    sheets: Sequence[str] = ()
     head: FileForm = field(default_factory=FileForm)
     titles: Sequence[str] = ()
     state: State = "arriving"
@@ -357,6 +357,7 @@ class Imports:
         """Remove an import and its files. Work on it stops, and rows that are written stay."""
         self._jobs.pop(job.id, None)
         shutil.rmtree(job.file.parent, ignore_errors=True)
+        forget_copies()
 
     def check(self, platform: Platform, job: Import, choices: Choices) -> None:
         """Begin to check a file with these choices. Raises UserError if work on it is under way, or
@@ -406,8 +407,6 @@ class Imports:
 
     def _check_and_show(self, platform: Platform, job: Import) -> None:
         job.checked = None
-        encoding = read_form(job.choices.stated).encoding
-        job.lines = first_lines(job.file, encoding, _MOST_LINES)
         _look_at_head(job)
         note = "" if job.note is not None else _recall(platform, job)
         if note:
@@ -458,18 +457,25 @@ def _recall(platform: Platform, job: Import) -> str:
 
 
 def _look_at_head(job: Import) -> None:
-    """Note what the first lines are taken for, also of a file that will be refused."""
+    """Note the first lines, and what they are taken for, also of a file that will be refused."""
+    form = read_form(job.choices.stated)
+    job.lines = first_lines(job.file, form, _MOST_LINES)
     job.head = FileForm()
     job.titles = ()
-    with suppress(UserError):
-        table = open_table(job.file, read_form(job.choices.stated))
+    try:
+        table = open_table(job.file, form)
         job.titles = table.titles
+        job.sheets = table.content.sheets
         job.head = FileForm(
             separator=table.separator,
             title_lines=table.title_lines,
             unit_line=table.unit_line,
             first_line=table.first_line,
         )
+    except SheetWanted as refusal:
+        job.sheets = refusal.sheets
+    except UserError:
+        pass
 
 
 def _full(why: str) -> HTTPException:

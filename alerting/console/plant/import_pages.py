@@ -332,6 +332,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text. An option that a refusal
     names, or that was chosen, comes first."""
     lists = {
+        **({"sheet": job.sheets} if job.sheets else {}),
         "zone": _zones(),
         "time_format": _formats(),
         "separator": (";", ",", "tab", "|"),

@@ -83,7 +83,7 @@ REFUSED = {
     b"": "the file is empty",
     b"\n1,2\n": "the first line is empty",
     b"ts,x,x\n": "the header names 'x' more than once",
-    b"PK\x03\x04rest": "zip archive",
+    b"PK\x03\x04rest": "archive or workbook cannot be unpacked",
     DAMAGED: "damaged",
     "ts,x\n1,2\n3,20 °C\n".encode("cp1252"): (
         r"line 3 is not written in utf-8; name its encoding, e.g. --encoding cp1252"

@@ -2,6 +2,7 @@
 files: the same answers as the command, within bounds, and without traces."""
 
 import html
+import io
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import openpyxl
 import pytest
 from fastapi import HTTPException
 from pymongo.errors import AutoReconnect
@@ -232,6 +234,29 @@ def test_a_tab_is_called_so_before_and_after_the_choice(browser):
     assert lacks(text_of(page), "“Format of times”", "Separator tab") == []
     page = act(browser, page, "check", asset="x", time_format="dd/mm/yyyy")
     assert lacks(text_of(page), "Import 2 rows", "Separator tab") == []
+
+
+def test_a_sheet_of_a_workbook_is_chosen_from_its_sheets_and_chosen_again_for_the_next(browser):
+    made = openpyxl.Workbook()
+    for sheet in (made.active, made.create_sheet("Line 2")):
+        sheet.append(["Zeit", "Temp [°C]"])
+        for minute in range(3):
+            sheet.append([datetime(2026, 1, 5, 6, minute), 20.5])  # noqa: DTZ001
+    made.active.title = "Line 1"
+    content = io.BytesIO()
+    made.save(content)
+    page = page_of(browser, sent(browser, content.getvalue(), asset="x", name="week.xlsx"))
+    assert "week.xlsx holds tables on several sheets: 'Line 1', 'Line 2'; " in text_of(page)
+    options = r'<label class="asked">Sheet\s*<select name="sheet">.*value="Line 2">Line 2</option>'
+    assert re.search(options, page.text)
+    page = act(browser, page, "check", asset="x", sheet="Line 2")
+    words = ("Sheet Line 2", "Import 3 rows", "3 row 2026-01-05 06:01:00 20.5", "Encoding utf-8")
+    assert lacks(text_of(page), *words) == ["Encoding utf-8"]
+    act(browser, page, "write")
+    made["Line 2"]["B2"] = 30
+    made.save(content)
+    page = page_of(browser, sent(browser, content.getvalue(), asset="x", name="next.xlsx"))
+    assert "Sheet Line 2" in text_of(page)
 
 
 def test_what_was_stated_fills_the_choices_of_the_next_file_of_the_form(browser, platform):

@@ -1,8 +1,10 @@
 """Pages and API of reports and reported misses, of the plant in figures, and of alarm quality."""
 
+import io
 import re
 from dataclasses import replace
 
+import openpyxl
 import pytest
 from fastapi.testclient import TestClient
 
@@ -93,6 +95,10 @@ def test_a_report_opens_with_its_tables_and_leads_to_a_newer_one(browser, stored
     assert lacks(page, "<p>page</p>", "All reports on Oven too hot", newer) == []
     csv = browser.get(re.search(r'href="([^"]+/csv)"', page)[1])
     assert csv.text == "id,raised_at\na,'=1+1\n,2026\n"
+    answer = browser.get(re.search(r'href="([^"]+/xlsx)"', page)[1])
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content))["episodes"]
+    assert [*sheet.values] == [("id", "raised_at"), ("a", "=1+1"), (None, "2026")]
+    assert sheet["B2"].data_type == "s", "a text is no formula"
     for unknown in ("nope", "too-moist:2026-W02"):
         assert browser.get(f"/reports/{unknown}").status_code == 404
 

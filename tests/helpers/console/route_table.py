@@ -35,6 +35,7 @@ TABLE = {
         GET ~/reports/{id}/metrics,
         GET ~/reports/{id}/tables/{table},
         GET ~/reports/{id}/tables/{table}/csv,
+        GET ~/reports/{id}/xlsx,
         GET ~/misses,
         GET /plant,
         GET ~/predict-jobs/{id},
