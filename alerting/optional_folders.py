@@ -21,5 +21,4 @@ def provider_info() -> dict[str, Any]:
     folder = "alerting.airflow_provider"
     if find_spec(folder) is None:
         return {"package-name": "alerting", "name": "alerting", "description": "No provider."}
-    info: dict[str, Any] = import_module(folder).get_provider_info()
-    return info
+    return dict(import_module(folder).get_provider_info())

@@ -184,8 +184,7 @@ class AssetEvents:
                 began = time.monotonic()
                 while time.monotonic() - began < _GATHER_S and (change := stream.try_next()):
                     self._note(change)
-                has_emitted = self._emit()
-                is_due = has_emitted or time.monotonic() - self.looked_at >= _LOOK_S
+                is_due = self._emit() or time.monotonic() - self.looked_at >= _LOOK_S
                 if is_due and all(uri.startswith(SOURCE) for uri in self.waiting):
                     self._store(stream.resume_token)
                 if not self._looks() or not self.listened:

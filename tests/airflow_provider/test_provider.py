@@ -87,6 +87,8 @@ def test_a_connection_is_tried_and_says_what_is_wrong(connect):
         False,
         "connection alerting_default: its host is no address, e.g. https://alerting.plant.example",
     )
+    connect(extra='{"verify": "/no/such/ca.pem"}')
+    assert "No such file" in AlertingHook().test_connection()[1]
     connect(host="plant.example", schema="https", port=443)
     assert AlertingHook().test_connection()[0]
     connect(password="wrong-token-0123456789")
@@ -110,6 +112,9 @@ def test_documents_are_applied_once_and_their_faults_fail_the_task(connect, plat
         apply([HOT | {"name": "hot-3", "variable": "temperatur", "above": 1}])
     with pytest.raises(AirflowFailException, match="a mapping with a name"):
         apply("just a text")
+    with pytest.raises(AirflowFailException, match="not YAML"):
+        apply("name: [hot")
+    assert apply("---\n") == []
 
 
 def test_what_another_try_may_change_is_tried_again(connect, monkeypatch):
