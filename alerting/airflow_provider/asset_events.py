@@ -3,17 +3,18 @@
 the process that starts the DAG processor.
 
 A change stream tells of them within a second. Nothing is read while no DAG listens. At least once:
-the position in the stream is stored after the events before it are Airflow's. One process of all
-hosts emits them, by a lease.
+the position in the stream is stored after the events before it are Airflow's. While it is away or
+refuses one, the events wait in memory, so that others are not added again. One process of all hosts
+emits them, by a lease.
 """
 
 import logging
 import os
 import socket
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.definitions.faults import first_line
-from alerting.local.airflow_client import AirflowClient, find_airflow
+from alerting.local.airflow_client import AirflowClient, AirflowSilent, find_airflow
 from alerting.settings.environment import Settings
 from alerting.stores.database.documents import DECISIONS, EPISODES, REPORTS, SOURCE_PROGRESS
 from alerting.stores.database.transactions_and_leases import LEASES, Leases
@@ -37,6 +38,7 @@ _LEASE = "asset events"
 _LOOK_S = 10.0
 _GATHER_S = 1.0
 _ROWS_EVERY_S = 60.0
+_PATIENCE_S = 8.0  # a busy Airflow adds an event whose answer nobody waits for, and the next, too
 MOST_NAMED = 50
 _PAGE = 100
 
@@ -89,7 +91,7 @@ _PIPELINE: list[Document] = [
 
 def follow(settings: Settings, database: Database[Document]) -> None:
     """Emit events until the process ends. Returns at once without an Airflow that can be asked."""
-    airflow = find_airflow(settings, os.environ)
+    airflow = find_airflow(settings, os.environ, _PATIENCE_S)
     if airflow is None:
         _log.warning("no events for other DAGs: Airflow's address or password is not known")
         return
@@ -100,7 +102,8 @@ def follow(settings: Settings, database: Database[Document]) -> None:
 class AssetEvents:
     """Follower of the database, which emits the events of assets that a DAG listens to.
 
-    `listened`: ids of these assets in Airflow, by URI. `waiting`: what is not emitted yet, by URI.
+    `listened`: ids of these assets in Airflow, by URI. `waiting`: what is not emitted yet, by URI,
+    the first `MOST_NAMED`; `counts`: of all. `is_away`: Airflow did not do what it was last asked.
     """
 
     database: Database[Document]
@@ -108,6 +111,8 @@ class AssetEvents:
     holder: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
     listened: dict[str, int] = field(default_factory=dict)
     waiting: dict[str, list[Document]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+    is_away: bool = False
     looked_at: float = -_LOOK_S
     emitted_at: dict[str, float] = field(default_factory=dict)
 
@@ -133,15 +138,27 @@ class AssetEvents:
         if not Leases(self.database).claim(_LEASE, self.holder):
             return False
         self.looked_at = time.monotonic()
-        self.listened = {
-            asset["uri"]: asset["id"]
-            for prefix in (SCHEME, SOURCE)
-            for asset in self._assets(prefix)
-            if {dag["dag_id"] for dag in asset["scheduled_dags"]} - _OWN
-        }
-        if not self.listened:  # the first DAG that listens begins with what comes then
-            self._store(None)
+        with self._outages():
+            self.listened = {
+                asset["uri"]: asset["id"]
+                for prefix in (SCHEME, SOURCE)
+                for asset in self._assets(prefix)
+                if {dag["dag_id"] for dag in asset["scheduled_dags"]} - _OWN
+            }
+            if not self.listened:  # the first DAG that listens begins with what comes then
+                self._store(None)
         return True
+
+    @contextmanager
+    def _outages(self) -> Iterator[None]:
+        """Log the begin of an outage of Airflow, and let the rest go on."""
+        try:
+            yield
+            self.is_away = False
+        except AirflowSilent as fault:
+            if not self.is_away:
+                _log.warning("events for other DAGs wait: %s", first_line(fault))
+            self.is_away = True
 
     def _assets(self, prefix: str) -> list[Document]:
         assets: list[Document] = []
@@ -156,6 +173,7 @@ class AssetEvents:
         stored = self.database[LEASES].find_one({"_id": _LEASE}) or {}
         position = stored.get("position")
         self.waiting.clear()
+        self.counts.clear()
         if position is not None:  # rows may have come whose event waited in another process
             self.waiting |= {uri: [] for uri in self.listened if uri.startswith(SOURCE)}
         with self.database.watch(
@@ -166,8 +184,8 @@ class AssetEvents:
                 began = time.monotonic()
                 while time.monotonic() - began < _GATHER_S and (change := stream.try_next()):
                     self._note(change)
-                self._emit()
-                if time.monotonic() - self.looked_at >= _LOOK_S:
+                is_due = self._emit() or time.monotonic() - self.looked_at >= _LOOK_S
+                if is_due and all(uri.startswith(SOURCE) for uri in self.waiting):
                     self._store(stream.resume_token)
                 if not self._looks() or not self.listened:
                     return
@@ -180,8 +198,11 @@ class AssetEvents:
             if part
             else f"{SOURCE}{change['documentKey']['_id']}"
         )
-        if uri in self.listened:
-            self.waiting[uri].append(
+        if uri not in self.listened:
+            return
+        self.counts[uri] += 1
+        if len(waiting := self.waiting[uri]) < MOST_NAMED:
+            waiting.append(
                 {
                     name: value.isoformat() if isinstance(value, datetime) else value
                     for stored, name in fields.items()
@@ -189,21 +210,32 @@ class AssetEvents:
                 }
             )
 
-    def _emit(self) -> None:
-        """Emit the events that wait: one for each asset, of rows at most one a minute."""
+    def _emit(self) -> bool:
+        """Emit the events that wait: one for each asset, of rows at most one a minute. Return
+        whether there was one. An event that Airflow does not take waits behind the others."""
+        has_emitted = False
         for uri, details in list(self.waiting.items()):
             is_source = uri.startswith(SOURCE)
             since = time.monotonic() - self.emitted_at.get(uri, -_ROWS_EVERY_S)
             if is_source and since < _ROWS_EVERY_S:
                 continue
+            if not self._looks():
+                break
+            del self.waiting[uri]
             by_task = {"_id": uri.removeprefix(SOURCE), "polled_by": "scheduler"}
             # the task that reads a source emits its event itself
             if uri in self.listened and not self.database[SOURCE_PROGRESS].find_one(by_task):
                 part = uri.rpartition("/")[2]
-                extra = {f"{part}s": details[:MOST_NAMED], "count": len(details)}
-                self.airflow.emit(self.listened[uri], {} if is_source else extra)
+                extra = {f"{part}s": details, "count": self.counts[uri]}
+                with self._outages():
+                    self.airflow.emit(self.listened[uri], {} if is_source else extra)
+                if self.is_away:
+                    self.waiting[uri] = details
+                    break
+                has_emitted = True
+            del self.counts[uri]
             self.emitted_at[uri] = time.monotonic()
-            del self.waiting[uri]
+        return has_emitted
 
     def _store(self, position: Any) -> None:
         """Store the position up to which all events are emitted; None after a loss."""

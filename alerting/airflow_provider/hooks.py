@@ -41,7 +41,7 @@ class AlertingHook(BaseHook):  # type: ignore[misc]  # Airflow has no types here
                 k: v for k, v in connection.extra_dejson.items() if k in ("verify", "timeout")
             }
             self._client = Client(host, connection.password or "", **options)
-        except ValueError as fault:
+        except (ValueError, OSError) as fault:  # or a certificate that cannot be read
             raise AirflowFailException(f"connection {self.alerting_conn_id}: {fault}") from fault
         return self._client
 

@@ -41,11 +41,12 @@ class ApplyOperator(BaseOperator):  # type: ignore[misc]  # Airflow has no types
 
     def execute(self, context: Any) -> list[dict[str, Any]]:  # noqa: ARG002
         """Apply the documents in their order. Raises as `AlertingHook.call` does."""
-        documents = (
-            list(yaml.safe_load_all(self.documents))
-            if isinstance(self.documents, str)
-            else self.documents
-        )
+        documents = self.documents
+        if isinstance(documents, str):
+            try:
+                documents = [d for d in yaml.safe_load_all(documents) if d is not None]
+            except yaml.YAMLError as fault:
+                raise AirflowFailException(f"not YAML: {fault}") from fault
         hook = AlertingHook(self.alerting_conn_id)
         applied = []
         for document in documents:

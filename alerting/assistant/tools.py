@@ -27,8 +27,8 @@ MOST_POINTS = 50
 MOST_VARIABLES = 4
 _WAIT_S = 10
 F = TypeVar("F", bound=Callable[..., Any])
-Name = Annotated[str, Field(max_length=200)]
-EpisodeId = Annotated[str, Field(max_length=200, description="Id of an alarm, or its beginning.")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+EpisodeId = Annotated[Name, Field(description="Id of an alarm, or its beginning.")]
 Draft = Annotated[str, Field(max_length=50_000, description="The whole document, as YAML.")]
 Since = Annotated[Instant | None, Field(description="ISO 8601 with a zone.")]
 Reason = Annotated[str, Field(max_length=500, description="Why, in the person's own words.")]

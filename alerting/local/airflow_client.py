@@ -162,7 +162,9 @@ def scheduler_reader(
     return SchedulerReader(client, pages.rstrip("/")).read
 
 
-def find_airflow(settings: Settings, environ: Mapping[str, str]) -> AirflowClient | None:
+def find_airflow(
+    settings: Settings, environ: Mapping[str, str], patience_s: float = _SHORT_PATIENCE_S
+) -> AirflowClient | None:
     """Return a client of the Airflow of `alerting up` on this home, of the containers, or of the
     settings; None without an Airflow whose password this process may read."""
     started = parts.airflow_uri(settings) if running(settings.home) else None
@@ -174,7 +176,7 @@ def find_airflow(settings: Settings, environ: Mapping[str, str]) -> AirflowClien
         else None
     )
     usual = settings.home / "secrets" / "airflow_passwords.json"
-    return _signed_in(address, Path(passwords or usual)) if address else None
+    return _signed_in(address, Path(passwords or usual), patience_s) if address else None
 
 
 class SchedulerReader:

@@ -26,7 +26,7 @@ from alerting_tasks import (
 
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.learning import CLOCK_TO_CPU, PERSISTENCE
+from alerting.definitions.fields.learning import BASELINES, CLOCK_TO_CPU
 from alerting.reporting.definition.decision_text import result_line, side_by_side
 
 
@@ -56,7 +56,7 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any] | None:
     from alerting.usecases.training.training_steps import fit
 
     params = get_current_context()["params"]
-    if family not in (PERSISTENCE, *params["families"]):
+    if family not in (*BASELINES, *params["families"]):
         raise AirflowSkipException(f"this run was started without {family}")
     search = (
         {
@@ -76,8 +76,9 @@ def compare(mlflow_run: str) -> dict[str, Any]:
     """Register the challenger, and propose or refuse its promotion, until `promote`."""
     from alerting.usecases.training.compare import compare_run
 
+    searched = (*BASELINES, *get_current_context()["params"]["families"])
     with background_platform() as platform:
-        proposal = compare_run(platform, mlflow_run)
+        proposal = compare_run(platform, mlflow_run, families=searched)
         say(result_line(proposal))
         say_where(platform, mlflow_run)
     return proposal.model_dump(mode="json", include={"verdict", "promote", "reason"}) | {
@@ -123,7 +124,7 @@ def record_failure(name: str) -> None:
 
 def search_params(definition: ModelDefinition) -> dict[str, Param]:
     """Return the parameters by which one run searches less or longer than its definition says."""
-    names = list(definition.families)
+    names = [family for family in definition.families if family not in BASELINES]
     params = {
         "families": Param(
             names,
@@ -132,7 +133,7 @@ def search_params(definition: ModelDefinition) -> dict[str, Param]:
             examples=names,
             minItems=1,
             uniqueItems=True,
-            description="The families that this run searches.",
+            description="The families that this run searches, beside what repeats values.",
         )
     }
     if isinstance(definition, TrainedDefinition):

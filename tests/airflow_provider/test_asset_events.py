@@ -35,12 +35,15 @@ class Airflow:
         self.listening = {}
         self.events = []
         self.is_away = False
+        self.refused = ""
 
     def answer(self, request):
         if self.is_away:
             return httpx.Response(503)
         if request.method == "POST":
             sent = httpx.Response(200, content=request.content).json()
+            if list(self.listening)[sent["asset_id"]] == self.refused:
+                return httpx.Response(500)
             self.events.append((list(self.listening)[sent["asset_id"]], sent["extra"]))
             return httpx.Response(200, json={})
         assert request.url.path == "/api/v2/assets"
@@ -140,9 +143,9 @@ def test_alarms_champions_and_reports_are_events_with_ids_and_what_is_past_is_no
         report = week | {"_id": "a.b-1:2026-W02", "empty": False}
         database[REPORTS].insert_many([report, week | {"_id": "nothing", "empty": True}])
         until(lambda: airflow.events_of(REPORT), "the report")
-    (extra,) = airflow.events_of(ALARM)
-    assert extra["count"] == 2
-    assert extra["alarms"][0] == {
+    extras = airflow.events_of(ALARM)
+    assert sum(extra["count"] for extra in extras) == 2
+    assert extras[0]["alarms"][0] == {
         "episode": "e1",
         "asset": "oven-1",
         "severity": "high",
@@ -178,6 +181,26 @@ def test_nothing_is_lost_while_airflow_is_away_or_after_the_process_was_killed(d
     with following(database, airflow, "two"):
         until(lambda: "e2" in airflow.alarms(), "the second alarm")
     assert airflow.alarms() == ["e1", "e2"]
+
+
+def test_an_event_that_airflow_refuses_waits_and_the_others_are_not_added_again(database, airflow):
+    airflow.listening = {ALARM: ["order"], REPORT: ["print"]}
+    with following(database, airflow) as follower:
+        until_open(database)
+        airflow.refused = ALARM
+        raise_alarms(database, "e1")
+        report = {"_id": "r1", "definition": "a.b-1", "start": at(0), "end": at(60)}
+        database[REPORTS].insert_one(report | {"period": "2026-W02", "empty": False})
+        until(lambda: airflow.events_of(REPORT), "the report")
+        time.sleep(0.5)
+        raise_alarms(database, *(f"f{n}" for n in range(MOST_NAMED)))
+        until(lambda: follower.counts[ALARM] == 1 + MOST_NAMED, "the flood")
+        airflow.refused = ""
+        until(airflow.alarms, "the alarms")
+    assert len(airflow.events_of(REPORT)) == 1
+    (extra,) = airflow.events_of(ALARM)
+    assert (extra["count"], len(extra["alarms"])) == (1 + MOST_NAMED, MOST_NAMED)
+    assert extra["alarms"][0]["episode"] == "e1"
 
 
 def test_one_process_of_several_emits(database, airflow):

@@ -8,6 +8,7 @@ import pytest
 from airflow.sdk.definitions.connection import Connection
 from airflow.sdk.exceptions import AirflowFailException
 
+from alerting import optional_folders
 from alerting.airflow_provider import get_provider_info, hooks
 from alerting.airflow_provider.hooks import AlertingHook
 from alerting.airflow_provider.notifier import AlertingNotifier
@@ -59,12 +60,23 @@ def test_airflow_finds_the_provider_and_every_class_that_it_names():
     from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
     (point,) = (p for p in entry_points(group="apache_airflow_provider") if "alerting" in p.value)
-    assert point.load() is get_provider_info
+    assert point.load()() == get_provider_info()
     hook = ProvidersManagerTaskRuntime().hooks["alerting"]
     assert (hook.hook_name, hook.connection_id_attribute_name) == (
         "Alerting platform",
         "alerting_conn_id",
     )
+
+
+def test_airflow_starts_where_the_folder_of_the_provider_is_deleted(monkeypatch):
+    from airflow.providers_manager import _create_provider_info_schema_validator
+
+    assert optional_folders.provider_info() == get_provider_info()
+    monkeypatch.setattr(optional_folders, "find_spec", lambda _: None)
+    info = optional_folders.provider_info()
+    _create_provider_info_schema_validator().validate(info)
+    assert info["package-name"] == "alerting"
+    assert "connection-types" not in info
 
 
 def test_a_connection_is_tried_and_says_what_is_wrong(connect):
@@ -98,6 +110,9 @@ def test_documents_are_applied_once_and_their_faults_fail_the_task(connect, plat
         apply([HOT | {"name": "hot-3", "variable": "temperatur", "above": 1}])
     with pytest.raises(AirflowFailException, match="a mapping with a name"):
         apply("just a text")
+    with pytest.raises(AirflowFailException, match="not YAML"):
+        apply("name: [hot")
+    assert apply("---\n") == []
 
 
 def test_what_another_try_may_change_is_tried_again(connect, monkeypatch):

@@ -27,6 +27,7 @@ PERSISTENCE = "persistence"
 OF_MODES = "lightgbm"  # fits each mode of a problem
 MEAN = "mean"  # of a forecast: the mean of all values, a constant
 SEASONAL = "seasonal_naive"  # of a forecast with a season: repeats the value of one before
+BASELINES = (PERSISTENCE, MEAN, SEASONAL)
 GROUP = "alerting.families"
 _LONGEST = "random_forest"
 _SHORTEST = ("logistic_regression", PERSISTENCE)

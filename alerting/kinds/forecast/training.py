@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
+from alerting.definitions.fields.learning import BASELINES, MEAN
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
 from alerting.kinds.forecast.forecasters import ALL, FORECASTERS, Positions, Task, Visible
@@ -88,7 +88,6 @@ if TYPE_CHECKING:
     import optuna
 
 
-_BASELINES = (PERSISTENCE, MEAN, SEASONAL)
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 # a trial is fitted on fewer rows of a fold, evenly: each row counts once for each lead, and
@@ -177,7 +176,7 @@ class ForecastTraining:
         def estimate(
             candidate: Candidate, fitted: Estimator, has_alarm: bool, tests: int = 1
         ) -> Challenger:
-            recipes = [replace(candidate, family=name, params={}) for name in _BASELINES[:2]]
+            recipes = [replace(candidate, family=name, params={}) for name in BASELINES[:2]]
             baselines = [fit(recipe, has_alarm) for recipe in recipes]
             return value_challenger(
                 dataset, definition, candidate, fitted, baselines, matrix, tests
@@ -486,21 +485,21 @@ def choose_candidate(
     alone return the best one that is no baseline: the test period decides."""
     if by_warnings:
         candidates = [candidate for candidate in candidates if candidate.family != MEAN]
-    others = [candidate for candidate in candidates if candidate.family not in _BASELINES[:2]]
+    others = [candidate for candidate in candidates if candidate.family not in BASELINES[:2]]
     best = min(candidates, key=lambda candidate: candidate.metrics["crps"])
     equal = [
         candidate
         for candidate in candidates
         if candidate is best or share_worse(dataset, candidate, best) < _CONFIDENCE
     ]
-    simple = [candidate for candidate in equal if candidate.family in _BASELINES]
+    simple = [candidate for candidate in equal if candidate.family in BASELINES]
     if by_warnings and not isnan(best.ap):
         chosen = max(simple or equal, key=lambda candidate: candidate.ap)
     else:
         remaining = simple or equal if by_warnings else others or candidates
         chosen = min(remaining, key=lambda candidate: candidate.metrics["crps"])
     baseline = min(
-        (candidate for candidate in candidates if candidate.family in _BASELINES),
+        (candidate for candidate in candidates if candidate.family in BASELINES),
         key=lambda candidate: candidate.metrics["crps"],
     )
     compared = ", ".join(

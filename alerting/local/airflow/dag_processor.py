@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
-from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -34,6 +33,7 @@ from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.definitions.faults import UserError, first_line
 from alerting.kinds.registry import sometimes_trained_kinds, trained_kinds
 from alerting.local.supervisor import ending_with_this
+from alerting.optional_folders import find_optional
 from alerting.settings.environment import read_settings
 from alerting.settings.logs import configure_logging
 
@@ -51,12 +51,8 @@ def main() -> int:
     configure_logging(os.environ)
     marks = DagMarks(client[settings.database], settings.home)
     Thread(target=marks.follow, daemon=True).start()
-    for follower in entry_points(group="alerting.beside_dag_processor"):
-
-        def follow(load: Callable[[], Any] = follower.load) -> None:
-            load()(settings, marks.database)
-
-        Thread(target=follow, daemon=True).start()
+    for added in find_optional("asset_events"):
+        Thread(target=added.follow, args=(settings, marks.database), daemon=True).start()
     # a revision that is stored from here on is seen: by a mark, or as the files are first read
     marks.is_open.wait(5.0)
     processor = subprocess.Popen(

@@ -3,6 +3,7 @@ file, which would load them again every time."""
 
 import runpy
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 
 from pymongo.synchronous import auth
@@ -27,7 +28,8 @@ def main() -> None:
     """Read the DAG files until it ends."""
     definition_types()
     for provider in entry_points(group="apache_airflow_provider"):
-        provider.load()
+        with suppress(Exception):  # of others: a broken one must not end all DAGs
+            provider.load()
     sys.argv = ["airflow", "dag-processor"]
     runpy.run_module("airflow", run_name="__main__", alter_sys=True)
 

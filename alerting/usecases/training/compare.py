@@ -2,7 +2,7 @@
 the champion."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -205,11 +205,17 @@ def review_refit(
     return record
 
 
-def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:
+def compare_run(
+    platform: TrainingPorts,
+    run_id: str,
+    dataset: Dataset | None = None,
+    families: Collection[str] | None = None,
+) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the
     champion.
 
     The proposal is stored on the run; `promote_run` carries it out. `dataset`: its own, if loaded.
+    `families`: those that the run has searched; all of its definition when left out.
     """
     run = read_run(platform.runs, run_id)
     require_not_cancelled(platform.trainings, run.name, run.training)
@@ -217,16 +223,21 @@ def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = 
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
         rows = load_dataset(platform.runs, run.id) if dataset is None else dataset
-        return _compare_trained(platform, run, definition, rows)
+        return _compare_trained(platform, run, definition, rows, families)
     return _compare_estimated(platform, run, definition)
 
 
 def _compare_trained(
-    platform: TrainingPorts, run: TrainingRun, definition: TrainedDefinition, dataset: Dataset
+    platform: TrainingPorts,
+    run: TrainingRun,
+    definition: TrainedDefinition,
+    dataset: Dataset,
+    families: Collection[str] | None,
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    files, failed = load_candidates(platform.runs, run.id, definition.families)
+    searched = [f for f in definition.families if families is None or f in families]
+    files, failed = load_candidates(platform.runs, run.id, searched)
     candidates = [candidate_from_files(stored) for stored in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = _choose(dataset, definition, candidates, failed)

@@ -186,6 +186,7 @@ def test_a_faulty_draft_is_answered_with_its_faults(served):
     assert {fault["path"] for fault in wrong.structured_content["data"]["faults"]} == {
         *("variables", "start", "end")
     }
+    assert served.ask("show_alarm", id="").is_error
 
 
 @pytest.mark.parametrize(
