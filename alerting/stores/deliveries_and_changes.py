@@ -468,7 +468,8 @@ def _score(document: Document) -> Any:
 
 def _reading(document: Document) -> Any:
     at = utc(document["ts"])
-    return StoredReading(document["asset"], at, document.get("v", {}), utc(document["arrived_at"]))
+    values = dict.fromkeys(document.get("q", {})) | document.get("v", {})  # a bad one has no value
+    return StoredReading(document["asset"], at, values, utc(document["arrived_at"]))
 
 
 _READ = {EPISODES: _episode, SCORES: _score, READINGS: _reading}

@@ -246,6 +246,15 @@ def test_readings_go_out_as_they_are_stored_with_their_limits_and_history_does_n
     assert first["key"] != second["key"]
 
 
+def test_a_reading_that_turns_out_bad_goes_out_without_its_value(plant, web):
+    with service(plant, web.address(web.port)):
+        apply(plant, web, sends=["readings"])
+        add_readings(plant, [ReadingRow("oven-1", at(1), {"temperature": 219.5})], at(1))
+        add_readings(plant, [ReadingRow("oven-1", at(1), {}, {"temperature": "bad"})], at(2))
+        wait_until(lambda: progress(plant).sent == 2)
+    assert [c["values"] for c in web.contents()] == [{"temperature": 219.5}, {"temperature": None}]
+
+
 def test_readings_that_were_missed_are_read_from_what_is_stored(plant, web):
     with service(plant, web.address(web.port)):
         apply(plant, web, sends=["readings"])
