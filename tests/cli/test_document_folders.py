@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_not_left_out(plant, monkeypatc
     real = os.scandir
 
     def scandir(path):
-        if Path(path).name == "sinks":
+        if str(path) == str(folder / "sinks"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 

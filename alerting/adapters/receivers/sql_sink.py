@@ -219,12 +219,12 @@ def _pieces(messages: Sequence[SinkMessage]) -> Iterator[Sequence[SinkMessage]]:
     """Yield messages in order, as many at a time as have `_AT_ONCE` rows, or a single one."""
     start = rows = 0
     for end, message in enumerate(messages):
-        own = len(message.content.get("values", "-"))
-        if start < end and rows + own > _AT_ONCE:
+        count = len(message.content.get("values", "-"))
+        if start < end and rows + count > _AT_ONCE:
             yield messages[start:end]
             start = end
             rows = 0
-        rows += own
+        rows += count
     yield messages[start:]
 
 
