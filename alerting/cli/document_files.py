@@ -110,9 +110,10 @@ def read_document(file: Path) -> dict[str, Any]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Yield the YAML and JSON files of a folder at any depth, without hidden ones and what a link
-    names elsewhere. Raises UserError if there are none, too many, or too large ones."""
+    names elsewhere. Raises UserError if there are none, too many, or too large ones, or a folder
+    that cannot be read."""
     seen = size = 0
-    for below, folders, names in os.walk(folder):
+    for below, folders, names in os.walk(folder, onerror=_refuse_unread):
         seen += len(folders) + len(names)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -128,3 +129,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
             )
     if not size:
         raise UserError(f"{folder}: has no YAML or JSON file")
+
+
+def _refuse_unread(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from error

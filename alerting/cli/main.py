@@ -216,8 +216,9 @@ class _Alerting(LazyGroup):
         if ctx.resilient_parsing:
             from alerting.cli.completion import named_commands
 
-            if (named := named_commands().get(cmd_name)) is not None:
-                named.help = COMMANDS[cmd_name][1]
+            named = named_commands().get(cmd_name) if cmd_name in self.locations else None
+            if named is not None:
+                named.help = self.locations[cmd_name][1]
             return named
         return super().get_command(ctx, cmd_name)
 

@@ -343,12 +343,12 @@ class TargetScore:
 
 @dataclass(frozen=True)
 class StoredReading:
-    """The values of one asset at one instant as they are stored, which last changed at
-    `arrived_at`."""
+    """The values of one asset at one instant as they are stored, None for a bad one, which last
+    changed at `arrived_at`."""
 
     asset: str
     ts: datetime
-    values: Mapping[str, float | str | bool]
+    values: Mapping[str, float | str | bool | None]
     arrived_at: datetime
 
 

@@ -374,15 +374,18 @@ class SinkFeed:
     def missed(
         self, since: datetime | None, sends: _Sends, *, values_since: datetime | None, most: int
     ) -> Iterator[SinkChanged]:
-        """Yield the changes to these contents that may have been committed since an instant: first
-        the newest `most` scores and as many readings, oldest first, then every episode that was
-        open then or later (None: every open one)."""
+        """Yield changes to these contents that may have been committed since an instant, as they
+        are read: the newest `most` scores and as many readings, oldest first, then every episode
+        that was open then or later (None: every open one)."""
         collections = {_VALUES.get(content, EPISODES) for content in sends}
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
             for name in sorted(collections - {EPISODES}):
-                newest = self._database[name].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
-                yield from good(name, reversed(newest.limit(most).to_list()), _READ[name])
+                stored = self._database[name]
+                newest = stored.find({"_id": {"$gte": oldest}}, {"_id": 1}, sort=[("_id", -1)])
+                first = next((last["_id"] for last in newest.skip(most - 1).limit(1)), oldest)
+                for document in stored.find({"_id": {"$gte": first}}, sort=[("_id", 1)]):
+                    yield from good(name, [document], _READ[name])
         if EPISODES in collections:
             found_by: list[Document] = [{"condition": "open"}]
             if since is not None:
@@ -467,16 +470,13 @@ def _score(document: Document) -> Any:
 
 
 def _reading(document: Document) -> Any:
-    at = utc(document["ts"])
-    return StoredReading(document["asset"], at, document.get("v", {}), utc(document["arrived_at"]))
+    values = dict.fromkeys(document.get("q", {})) | document.get("v", {})  # a bad one has no value
+    arrived_at = utc(document["arrived_at"])
+    return StoredReading(document["asset"], utc(document["ts"]), values, arrived_at)
 
 
 _READ = {EPISODES: _episode, SCORES: _score, READINGS: _reading}
-_THINGS: dict[str, ChangedThing] = {
-    EPISODES: "episode",
-    MUTES: "mute",
-    PLATFORM_ALERTS: "platform",
-}
+_THINGS: dict[str, ChangedThing] = {EPISODES: "episode", MUTES: "mute", PLATFORM_ALERTS: "platform"}
 _ACCESS = (ACCOUNTS, ACCESS_TOKENS, SESSIONS)
 _FIELDS = (
     *("definition", "asset", "severity", "condition", "is_prediction", "happening_at"),

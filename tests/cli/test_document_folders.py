@@ -134,3 +134,19 @@ def test_a_folder_is_bounded(monkeypatch, tmp_path, limit, least):
 def test_a_folder_without_documents_is_refused(plant, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "has no YAML or JSON file" in said("apply", tmp_path / "empty", code=1)
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_not_left_out(plant, monkeypatch, tmp_path):
+    folder = write_folder(tmp_path / "plant")
+    before = stored(plant)
+    real = os.scandir
+
+    def scandir(path):
+        if str(path) == str(folder / "sinks"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    refused = said("apply", folder, code=1)
+    assert f"{folder / 'sinks'}: cannot be read (Permission denied)" in refused
+    assert stored(plant) == before

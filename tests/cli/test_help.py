@@ -87,6 +87,7 @@ def test_the_page_of_commands_and_what_the_shell_offers_are_up_to_date():
     ("line", "offered"),
     [
         ("alerting mod", ["models", "model"]),
+        ("alerting mc", ["mcp"]),
         ("alerting import ", ["readings", "events", "assets"]),
         ("alerting access person ", ["add"]),
         ("alerting train --as-of 2026-03-01 --j", ["--json"]),

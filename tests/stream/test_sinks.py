@@ -246,6 +246,24 @@ def test_readings_go_out_as_they_are_stored_with_their_limits_and_history_does_n
     assert first["key"] != second["key"]
 
 
+def test_a_reading_that_turns_out_bad_goes_out_without_its_value(plant, web):
+    with service(plant, web.address(web.port)):
+        apply(plant, web, sends=["readings"])
+        add_readings(plant, [ReadingRow("oven-1", at(1), {"temperature": 219.5})], at(1))
+        add_readings(plant, [ReadingRow("oven-1", at(1), {}, {"temperature": "bad"})], at(2))
+        wait_until(lambda: progress(plant).sent == 2)
+    assert [c["values"] for c in web.contents()] == [{"temperature": 219.5}, {"temperature": None}]
+
+
+def test_of_missed_readings_the_newest_are_read_one_by_one(plant):
+    now = datetime.now(UTC)  # the database dates their ids
+    for minute in range(4):
+        add_readings(plant, [ReadingRow("oven-1", at(minute), {"temperature": 1.0})], at(minute))
+    missed = plant.sink_feed.missed(None, ["readings"], values_since=now, most=3)
+    assert [one.ts for one in missed] == [at(1), at(2), at(3)]
+    assert len([*plant.sink_feed.missed(None, ["readings"], values_since=now, most=9)]) == 4
+
+
 def test_readings_that_were_missed_are_read_from_what_is_stored(plant, web):
     with service(plant, web.address(web.port)):
         apply(plant, web, sends=["readings"])

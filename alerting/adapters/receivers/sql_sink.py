@@ -21,7 +21,8 @@ from alerting.definitions.routes_and_sinks import SinkContent, SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage
 
 _log = logging.getLogger(__name__)
-_AT_ONCE = 500
+_AT_ONCE = 5000
+"""Rows of one transaction, which must end within `STATEMENT_S`."""
 _DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 _OF_THE_ROW = frozenset({1048, 1264, 1265, 1366, 1406, 3819, 4025})
 """Codes of MariaDB and MySQL that concern the values of a row, and that its driver names otherwise.
@@ -98,7 +99,7 @@ def rows_of(message: SinkMessage) -> list[dict[str, Any]]:
                 "at": message.at,
                 "asset": message.asset,
                 "variable": variable,
-                "value": None if isinstance(value, str) else float(value),
+                "value": None if value is None or isinstance(value, str) else float(value),
                 "text": value if isinstance(value, str) else None,
                 "low_limit": content["limits"][variable]["low"],
                 "high_limit": content["limits"][variable]["high"],
@@ -157,8 +158,7 @@ class SqlReceiver:
             _log.warning("sink %s: its views cannot be made: %s", sink.name, reason_of(error))
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
-        for start in range(0, len(messages), _AT_ONCE):
-            piece = messages[start : start + _AT_ONCE]
+        for piece in _pieces(messages):
             if len(piece) > 1 and self._store(piece) == ACCEPTED:
                 yield from [ACCEPTED] * len(piece)
             else:
@@ -213,6 +213,19 @@ class SqlReceiver:
             return value
         at = value.astimezone(UTC)
         return at if self._is_zoned else at.replace(tzinfo=None)
+
+
+def _pieces(messages: Sequence[SinkMessage]) -> Iterator[Sequence[SinkMessage]]:
+    """Yield messages in order, as many at a time as have `_AT_ONCE` rows, or a single one."""
+    start = rows = 0
+    for end, message in enumerate(messages):
+        count = len(message.content.get("values", "-"))
+        if start < end and rows + count > _AT_ONCE:
+            yield messages[start:end]
+            start = end
+            rows = 0
+        rows += count
+    yield messages[start:]
 
 
 def _column(name: str, kind: str) -> "sa.Column[Any]":

@@ -121,6 +121,11 @@ def test_each_query_of_each_panel_on_tables_returns_rows(ask):
     assert not targets("platform", "rawSql")
 
 
+def test_a_dashboard_of_alarms_without_any_asset_is_empty_and_no_fault(ask):
+    for title, query in targets("alarms", "rawSql"):
+        assert [row for row in ask(query, asset=[]) if any(row.values())] == [], title
+
+
 def test_the_choices_of_each_dashboard_are_what_is_there(ask):
     found = {
         (name, variable): [row[variable] for row in ask(query)]

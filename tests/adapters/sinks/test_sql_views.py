@@ -135,6 +135,29 @@ def test_a_value_that_is_corrected_replaces_its_row_and_others_of_the_instant_ar
     ]
 
 
+def test_a_value_that_turns_out_bad_has_none(url):
+    sink = sql_sink(table="bad_{sends}")
+    good = StoredReading("oven-1", NOW, {"temperature": 219.5, "recipe": "rye"}, NOW)
+    bad = StoredReading("oven-1", NOW, {"temperature": None, "recipe": None}, NOW + MINUTE)
+    send(url, sink, [reading_message(sink, one, LIMITS) for one in (good, bad)])
+    found = ask(url, "SELECT * FROM bad_reading")
+    assert [(row["value"], row["text"]) for row in found] == [(None, None)] * 2
+
+
+def test_a_transaction_has_a_bounded_number_of_rows_however_many_messages_wait(url, monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 5)
+    sink = sql_sink(table="many_{sends}")
+    readings = [
+        StoredReading("oven-1", NOW + n * MINUTE, {f"v{i}": 1.0 for i in range(width)}, NOW)
+        for n, width in enumerate((2, 2, 2, 7, 1, 1))
+    ]
+    messages = [reading_message(sink, one, {}) for one in readings]
+    pieces = [[len(m.content["values"]) for m in piece] for piece in module._pieces(messages)]
+    assert pieces == [[2, 2], [2], [7], [1, 1]]
+    send(url, sink, messages)
+    assert len(ask(url, "SELECT * FROM many_reading")) == 15
+
+
 def test_views_are_of_the_tables_that_are_there_and_grow_with_them(url):
     send(url, sql_sink(table="few_{sends}", sends=["alarms"]), [])
     names = {name.removeprefix("few_") for name in views(url) if name.startswith("few_")}
