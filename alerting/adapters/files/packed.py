@@ -33,7 +33,7 @@ _SMALL = 16 << 20  # bytes, of which the ratio does not matter
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OF_WORKBOOK = {"[Content_Types].xml", "content.xml"}
 _READER = f"{__package__}.sheet_text"
-_HIDDEN = re.compile(r"(?:^|/)(?:\.|__MACOSX/)")
+_HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|__MACOSX/)")
 _TABLES = {".csv", ".tsv", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _SHOWN = 8
 _FAULTS: Mapping[str, str] = {
@@ -94,7 +94,7 @@ def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> File
                 return _copy_sheet(path, file, sheet, decimal)
             with packed.open(_only_table(path, members, is_nested=file != path)) as table:
                 shutil.copyfileobj(table, copy)  # at most the stated bytes; more are an error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"{path!s}: the archive or workbook cannot be unpacked, it may be damaged: {error!s}"
         ) from error
@@ -152,7 +152,7 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> File
     it cannot be read, SheetWanted if it is not clear which one is meant."""
     copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
     most = min(MOST_MEMORY, max(LEAST_MEMORY, _MEMORY_RATIO * file.stat().st_size))
-    command = [sys.executable, "-m", _READER, copy.name, str(most), decimal, sheet or ""]
+    command = [sys.executable, "-P", "-m", _READER, copy.name, str(most), decimal, sheet or ""]
     with file.open("rb") as book:
         done = subprocess.run(command, stdin=book, capture_output=True, check=False)
     answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
