@@ -122,10 +122,11 @@ def _write(
     with target.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, delimiter="\t", lineterminator="\n")
         for number, row in enumerate(sheet.iter_rows()):
-            for column in range(len(row)) if marks else ():
+            cells = [*row]
+            for column in range(len(cells)) if marks else ():
                 if mark := marks.get((number, first + column)):
-                    row[column] = _write_marked(row[column], mark, decimal)
-            texts = [_write_cell(cell, decimal) for cell in row]
+                    cells[column] = _write_marked(cells[column], mark, decimal)
+            texts = [_write_cell(cell, decimal) for cell in cells]
             if any(texts):
                 lines.writerow(texts)
             else:

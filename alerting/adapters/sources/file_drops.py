@@ -55,7 +55,7 @@ class FolderDrop:
             if file
             and file.modified <= latest
             and Path(file.path).parent not in away
-            and not file.name.startswith(OWNED)
+            and not Path(file.path).name.startswith(OWNED)
         ]
         folder = Path(re.split(r"[*?\[]", source.pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
         if not matching and not folder.is_dir():
