@@ -466,7 +466,12 @@ def _folder_faults(source: Source) -> Iterator[Fault]:
             )
 
 
+OWNED = "~$"
+"""How a file begins that Excel keeps beside a workbook while it is open."""
+
+
 def level_matches(name: str, level: str) -> bool:
     """Return whether a level of a pattern matches a name; a name with a leading dot only matches a
-    level with one."""
-    return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))
+    level with one, the mark of an open workbook none."""
+    is_hidden = name.startswith(".") and not level.startswith(".")
+    return fnmatchcase(name, level) and not is_hidden and not name.startswith(OWNED)

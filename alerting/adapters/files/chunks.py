@@ -186,9 +186,15 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _OTHERWISE = "is packed with bzip2 or xz; pack it with gzip or zstd, or unpack it"
+_MARKUP = (
+    "is a web page or XML, whatever its name says; open it in a spreadsheet program, save it as "
+    ".xlsx, and import that"
+)
 _REFUSED = {
     b"BZh": _OTHERWISE,
     b"\xfd7zXZ\x00": _OTHERWISE,
+    **dict.fromkeys((b"<html", b"<HTML", b"<!DOCTYP", b"<!doctyp", b"<table", b"<TABLE"), _MARKUP),
+    **dict.fromkeys((b"<?xml", b"\xef\xbb\xbf<?xml"), _MARKUP),
 }
 PARQUET = b"PAR1"
 

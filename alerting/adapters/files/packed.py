@@ -3,7 +3,6 @@ of a zip archive. Both become a temporary copy, bounded in bytes, memory and tim
 
 from __future__ import annotations
 
-import atexit
 import json
 import re
 import shutil
@@ -14,8 +13,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO
 
 from alerting.adapters.files.chunks import FileContent, magic
 from alerting.definitions.faults import UserError, shown
@@ -33,7 +32,7 @@ _SMALL = 16 << 20  # bytes, of which the ratio does not matter
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OF_WORKBOOK = {"[Content_Types].xml", "content.xml"}
 _READER = f"{__package__}.sheet_text"
-_HIDDEN = re.compile(r"(?:^|/)(?:\.|__MACOSX/)")
+_HIDDEN = re.compile(r"(?:^|/)(?:\.[^./]|__MACOSX/)")
 _TABLES = {".csv", ".tsv", ".parquet", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 _SHOWN = 8
 _FAULTS: Mapping[str, str] = {
@@ -77,15 +76,21 @@ def _unpack(path: Path, sheet: str | None, decimal: str, _version: tuple[int, ..
     return _copy_table(path, path, sheet, decimal)
 
 
-forget_copies = atexit.register(_unpack.cache_clear)
+forget_copies = _unpack.cache_clear
 """Delete the copies of the last files, but those that are in use."""
+
+
+def _make_copy() -> tuple[IO[bytes], Path]:
+    """Return an empty file without a name, which no process leaves behind, and its path here."""
+    copy = TemporaryFile()  # noqa: SIM115 - its content owns it
+    return copy, Path(f"/proc/self/fd/{copy.fileno()}")
 
 
 def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> FileContent:
     """Return a copy of the table in a workbook or archive; `path`: its name in messages."""
     if magic(path, file).startswith(_OLE):
         return _copy_sheet(path, file, sheet, decimal)
-    copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
+    copy, inside = _make_copy()
     try:
         with zipfile.ZipFile(file) as packed:
             members = [member for member in packed.infolist() if not member.is_dir()]
@@ -94,12 +99,11 @@ def _copy_table(path: Path, file: Path, sheet: str | None, decimal: str) -> File
                 return _copy_sheet(path, file, sheet, decimal)
             with packed.open(_only_table(path, members, is_nested=file != path)) as table:
                 shutil.copyfileobj(table, copy)  # at most the stated bytes; more are an error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"{path!s}: the archive or workbook cannot be unpacked, it may be damaged: {error!s}"
         ) from error
     copy.flush()
-    inside = Path(copy.name)
     if magic(path, inside).startswith(PACKED):
         return _copy_table(path, inside, sheet, decimal)
     return FileContent(inside, copy=copy)
@@ -150,15 +154,17 @@ def _only_table(
 def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> FileContent:
     """Return a sheet of a workbook as text, which a process of its own writes. Raises UserError if
     it cannot be read, SheetWanted if it is not clear which one is meant."""
-    copy: Any = NamedTemporaryFile(prefix="alerting-")  # noqa: SIM115 - its content owns it
+    copy, inside = _make_copy()
     most = min(MOST_MEMORY, max(LEAST_MEMORY, _MEMORY_RATIO * file.stat().st_size))
-    command = [sys.executable, "-m", _READER, copy.name, str(most), decimal, sheet or ""]
+    command = [sys.executable, "-P", "-m", _READER, str(inside), str(most), decimal, sheet or ""]
     with file.open("rb") as book:
-        done = subprocess.run(command, stdin=book, capture_output=True, check=False)
+        done = subprocess.run(
+            command, stdin=book, capture_output=True, check=False, pass_fds=[copy.fileno()]
+        )
     answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:
-        return FileContent(Path(copy.name), answer["sheet"], sheets, copy)
+        return FileContent(inside, answer["sheet"], sheets, copy)
     values = answer | {
         "sheets": join_first([*map(shown, sheets)], _SHOWN),
         "sheet": shown(sheet or ""),

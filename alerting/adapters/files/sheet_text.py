@@ -55,6 +55,7 @@ _CELL = re.compile(  # its attributes, the tag of its formula, and its value
     rf"(?:<{_NAME}v ?/>|<{_NAME}v>([^<>]*)</{_NAME}v>)?+\s*+</{_NAME}c>"
 )
 _PERCENTS = {"9", "10"}  # formats that every workbook has
+_CLOCK_YEARS = ("1899", "1900", "1904")  # of times that count on behind midnight
 _LITERAL = re.compile(r'"[^"]*"|\\.')
 Marks = Mapping[tuple[int, int], str]
 """What the cells of a sheet are beside their values, by row and column: `%`, or an error."""
@@ -121,7 +122,7 @@ def _write(
     with target.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, delimiter="\t", lineterminator="\n")
         for number, row in enumerate(sheet.iter_rows()):
-            cells = row[first:]
+            cells = [*row]
             for column in range(len(cells)) if marks else ():
                 if mark := marks.get((number, first + column)):
                     cells[column] = _write_marked(cells[column], mark, decimal)
@@ -155,6 +156,8 @@ def _write_cell(cell: Any, decimal: str) -> str:
         clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         return clock + f".{millis:03}" * bool(millis)
     text = str(cell + _HALF_MS if isinstance(cell, datetime) else cell)
+    if text[:4] in _CLOCK_YEARS:
+        text = text[11:] or "00:00:00"
     return text if "." not in text else text[: text.index(".") + 4].removesuffix(".000")
 
 
@@ -168,20 +171,23 @@ def _write_number(number: float) -> str:
 
 def _read_marks(name: str) -> Marks:
     """Return the errors of a sheet, and its numbers that are shown as percent. Raises SheetFault if
-    a formula has no value: the program that wrote it has not computed it."""
+    a formula has no value, or 0 where all are to be computed when the file is opened: the program
+    that wrote it has not computed it."""
     marks: dict[tuple[int, int], str] = {}
     with zipfile.ZipFile(_FILE) as packed:
         part = _part_of_sheet(packed, name)
         if "content.xml" in packed.namelist():
             _refuse_percents(packed)
         percents = _percent_styles(packed) if part else set()
+        books = _read_tags(packed, _BOOK, "calcPr") if part else []
+        never = {"", "0"} if any(b.get("fullCalcOnLoad") == "1" for b in books) else {""}
         for block in _rows(packed, part) if part else ():
             if not percents and 't="e"' not in block and "f>" not in block and "<f" not in block:
                 continue
             for attributes, formula, value in _CELL.findall(block):
                 about = dict(_ATTRIBUTE.findall(attributes))
                 kind = about.get("t", "n")
-                if formula and not value and kind != "str":
+                if formula and value in never and kind != "str":
                     raise SheetFault("formulas")
                 if kind == "e" or (kind == "n" and about.get("s") in percents):
                     letters, digits = re.findall(r"[A-Z]+|[0-9]+", about["r"])

@@ -30,7 +30,7 @@ from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.adapters.sources.source_forms import file_form, stated_form
 from alerting.deferred import fs, pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
-from alerting.definitions.sources import FilesSource, level_matches
+from alerting.definitions.sources import OWNED, FilesSource, level_matches
 from alerting.usecases.sources.poll import FileRefused, FoundFile
 
 REASON = ".reason.txt"
@@ -52,7 +52,10 @@ class FolderDrop:
         matching = [
             file
             for file in files
-            if file and file.modified <= latest and Path(file.path).parent not in away
+            if file
+            and file.modified <= latest
+            and Path(file.path).parent not in away
+            and not Path(file.path).name.startswith(OWNED)
         ]
         folder = Path(re.split(r"[*?\[]", source.pattern, maxsplit=1)[0].rpartition("/")[0] or "/")
         if not matching and not folder.is_dir():

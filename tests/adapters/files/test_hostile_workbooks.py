@@ -118,6 +118,26 @@ def never_computed(path):
     made.save(path)
 
 
+def computed_when_it_is_opened(path):
+    """Write the zeros that other libraries put for the values of formulas."""
+    never_computed(path)
+    with zipfile.ZipFile(path) as made:
+        files = {name: made.read(name) for name in made.namelist()}
+    files[SHEET] = re.sub(rb"</f><v ?/>|</f><v></v>", b"</f><v>0</v>", files[SHEET])
+    write(path, files)
+
+
+def a_web_page(path):
+    path.write_text("<html><body><table><tr><td>ts</td><td>t</td></tr>")
+
+
+def an_archive_of_a_later_version(path):
+    write(path, {"a.csv": b"ts,t\n2026-03-02,1\n"})
+    content = bytearray(path.read_bytes())
+    content[content.rfind(b"PK\x01\x02") + 6] = 99
+    path.write_bytes(content)
+
+
 def an_archive_in_an_archive(path):
     write(path.with_name("inner.zip"), {"a.csv": b"ts,t\n2026-03-02,1\n"})
     write(path, {"inner.zip": path.with_name("inner.zip").read_bytes()})
@@ -193,6 +213,9 @@ HOSTILE = {
     cut_off: "cannot be unpacked, it may be damaged",
     no_workbook: "cannot be read as a workbook, it may be damaged",
     never_computed: "formulas that were never computed; open it in a spreadsheet program, save it",
+    computed_when_it_is_opened: "formulas that were never computed",
+    a_web_page: r"is a web page or XML, .* save it as \.xlsx",
+    an_archive_of_a_later_version: "cannot be unpacked, .*zip file version 9.9",
     an_archive_in_an_archive: "an archive within an archive",
     with_a_password: "protected by a password; save it without one",
 }
@@ -210,9 +233,11 @@ def measured(monkeypatch):
     """The most memory (bytes) of each process that reads a workbook."""
     most = []
 
-    def run(command, *, stdin, capture_output, check):
+    def run(command, *, stdin, capture_output, check, pass_fds):
         assert (capture_output, check) == (True, False)
-        with subprocess.Popen(command, stdin=stdin, stdout=-1, stderr=subprocess.DEVNULL) as reader:
+        with subprocess.Popen(
+            command, stdin=stdin, stdout=-1, stderr=subprocess.DEVNULL, pass_fds=pass_fds
+        ) as reader:
             while reader.poll() is None:
                 most.append(peak_of(reader.pid))
                 time.sleep(0.002)

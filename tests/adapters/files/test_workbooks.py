@@ -119,6 +119,24 @@ def date_and_time_apart():
     )
 
 
+def away_from_the_corner():
+    made = openpyxl.Workbook()
+    for row, cells in enumerate([["Zeit", "Feuchte"], *of_times(0.5)]):
+        for column, value in enumerate(cells):
+            cell = made.active.cell(5 + row, 4 + column, value)
+            cell.number_format = "0%" if value == 0.5 else cell.number_format
+    return made
+
+
+def clocks_that_count_on():
+    """Write the hours of each day in sums that pass midnight, shown as clocks."""
+    made = book(["Datum", "Uhrzeit", "Wert"])
+    for i, at in enumerate(TIMES):
+        made.active.append([at.date(), at.hour / 24 + i % 3, i])
+        made.active.cell(i + 2, 2).number_format = "hh:mm"
+    return made
+
+
 def long_form():
     rows = [
         [f"P{i}", at, *cells]
@@ -171,6 +189,8 @@ KINDS = {
     percents: ({}, {"Feuchte": [12.3] * 20, "Anteil": [7] * 20}),
     percents_beside_decimal_commas: ({}, {"Feuchte": [12.34] * 20, "Dicke": [1.5] * 20}),
     date_and_time_apart: ({}, {"Wert": SAME}),
+    away_from_the_corner: ({}, {"Feuchte": [50] * 20}),
+    clocks_that_count_on: ({}, {"Wert": SAME}),
     long_form: ({}, {"pH": [7.5] * 20, "CSB": SAME}),
     footers: ({"skip_bad": True}, {"A": SAME}),
     export_of_a_lims: ({}, {"Fe": [0, 1, None, *range(3, 20)], "Moisture": [4.5] * 20}),
@@ -340,6 +360,7 @@ def contents(folder):
 @pytest.mark.parametrize("kind", ["line.csv", "line.parquet", "line.xlsx", "line.csv.gz"])
 def test_the_one_table_of_an_archive_is_read(tmp_path, kind):
     inside = {"readme.md": b"# what it is", f"data/{kind}": contents(tmp_path)[kind]}
+    inside = {f"./{name}": content for name, content in inside.items()}
     path = pack(tmp_path / "export.zip", inside | {"__MACOSX/._line.csv": b"x"})
     at, found, _ = read(path)
     assert (at, found) == ([datetime(2026, 3, 2, 6, tzinfo=UTC)], {"t": [1.5]})

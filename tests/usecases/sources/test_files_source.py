@@ -97,6 +97,13 @@ def test_a_file_is_shown_then_stored_once_and_moved_beside_another_of_its_name(p
     assert (stored(platform)["12:05"], names(folder)["done"]) == (201.6, ["2-a.csv", "a.csv"])
 
 
+def test_what_excel_keeps_beside_an_open_workbook_stays(platform, folder):
+    write(folder, name="~$a.csv")
+    write(folder, ONE)
+    poll(platform, READERS, "lab", at(1))
+    assert names(folder) == {"done": ["a.csv"], "in": ["~$a.csv"]}
+
+
 def test_files_that_stay_are_read_once_and_again_when_their_content_changes(platform, folder):
     SOURCES.apply(platform, [source(folder, done=None)], "ada", at(0))
     path = write(folder, ONE)
