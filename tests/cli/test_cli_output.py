@@ -19,7 +19,7 @@ from tests.helpers.command_line import TITLE, output, run, write
 from tests.humid_line import NAME, learned_quickly, line
 
 TABLES = ("list", "episodes", "list routes")
-RUNS_ON = {"up", "stream"}  # they have no result
+RUNS_ON = {"up", "stream", "mcp"}  # they have no result
 
 
 def commands(group=None, path=()):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from alerting.learning.models.model_files import EXAMPLE, SERVED_EXAMPLE, estimates_life
 from alerting.ports import Files
 
 # loader that MLflow itself uses; named, not imported: the import takes seconds
@@ -20,6 +19,8 @@ def describe_model(
     """Return the description of model files as MLflow's `Model`."""
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
+
+    from alerting.learning.models.model_files import EXAMPLE, SERVED_EXAMPLE, estimates_life
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
     scored = ("probability", *(("low", "median", "high") if estimates_life(files) else ()))

@@ -353,7 +353,7 @@ EXAMPLE = "input_example.json"
 SERVED_EXAMPLE = "serving_input_example.json"
 
 
-def example_files(rows: pd.DataFrame, columns: Iterable[str]) -> dict[str, bytes]:
+def example_files(rows: "pd.DataFrame", columns: Iterable[str]) -> dict[str, bytes]:
     """Return the last of some rows of features as MLflow reads and as it serves an example; columns
     without a value are empty."""
     split = rows.tail(1).reindex(columns=list(columns)).to_json(orient="split", index=False)

@@ -6,6 +6,8 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import openpyxl
+
 from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
 from alerting.adapters.sources.sql import SqlReader
@@ -65,7 +67,7 @@ def of_http(_, **changes):
     return contents(platform)
 
 
-INPUTS = ("twice", "bad_line", "long")  # what the file holds
+INPUTS = ("twice", "bad_line", "long", "workbook")  # what the file holds
 LONG_LINES = [
     "ts;asset;VarName;Value",
     *(f"01.02.2026 12:0{i};oven-1;{name};{i}" for i in range(3) for name in ("t", "u")),
@@ -88,6 +90,13 @@ def of_files(folder, **changes):
         lines = LONG_LINES if "long" in changes else lines
         path = folder / part / "a.csv"
         path.write_bytes("\n".join(lines).encode("cp1252"))
+        if "workbook" in changes:
+            book = openpyxl.Workbook()
+            for number, month in enumerate(("May", "June")):
+                sheet = book.create_sheet(month)
+                sheet.append(["ts", "asset", "t"])
+                sheet.append([f"0{1 + number}.02.2026 12:00", "oven-1", 1.5])
+            book.save(path)
         os.utime(path, (path.stat().st_mtime - 60,) * 2)
     own = {name: value for name, value in changes.items() if name not in INPUTS}
     own = {
@@ -231,6 +240,7 @@ FILES = {
     "decimal": ({}, {"decimal": "."}),
     "encoding": ({}, {"encoding": "cp437"}),
     "header_line": ({}, {"header_line": 2}),
+    "sheet": ({"workbook": True, "sheet": "May"}, {"workbook": True, "sheet": "June"}),
     "columns": ({}, {"columns": ["ts", "asset", "v", "u", "u_q"]}),
     "wide": ({"long": True, "variables": {}}, {"long": True, "variables": {}, "wide": True}),
     "types": ({}, {"types": {"t": "number"}}),
