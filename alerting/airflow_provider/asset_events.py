@@ -90,11 +90,10 @@ _PIPELINE: list[Document] = [
 
 
 def follow(settings: Settings, database: Database[Document]) -> None:
-    """Emit events until the process ends. Returns at once without an Airflow that can be asked."""
-    airflow = find_airflow(settings, os.environ, _PATIENCE_S)
-    if airflow is None:
+    """Emit events until the process ends, from when Airflow's address and password are known."""
+    while (airflow := find_airflow(settings, os.environ, _PATIENCE_S)) is None:
         _log.warning("no events for other DAGs: Airflow's address or password is not known")
-        return
+        time.sleep(_ROWS_EVERY_S)
     AssetEvents(database, airflow).follow()
 
 

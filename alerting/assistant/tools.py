@@ -36,8 +36,8 @@ Reason = Annotated[str, Field(max_length=500, description="Why, in the person's 
 
 @dataclass(frozen=True)
 class Console:
-    """What a tool asks: the API under the token of a person, and the platform for limits of a
-    chart."""
+    """The API under the token of a person, and the platform for limits of a chart: tools ask
+    these."""
 
     api: Client
     platform: Platform

@@ -1,5 +1,5 @@
-"""What a shell offers for a word that has been begun. The names come from a file that `make docs`
-writes: loading a command takes half a second."""
+"""Words that a shell offers for one that has been begun. The names come from a file that
+`make docs` writes: loading a command takes half a second."""
 
 import json
 from collections.abc import Mapping, Sequence

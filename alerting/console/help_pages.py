@@ -3,13 +3,11 @@ in English, and nothing of them is requested from elsewhere."""
 
 import posixpath
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import metadata
-from math import log
-from operator import mul
 from pathlib import Path
-from textwrap import shorten
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request
@@ -27,9 +25,8 @@ from alerting.settings.shipped_files import shipped
 
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
-MOST_TERMS = 12
+MOST_WORDS = 12
 _WORD = re.compile(r"\w{2,}")
-_ENDING = re.compile(r"(?:e[ds]?|s|ing)$")
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -164,39 +161,28 @@ def _target(path: str, target: str) -> str:
 
 def search_help(text: str) -> list[HelpSection]:
     """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
-    around the first term: those with most terms, which count by their rarity, and more in a
-    heading. Records and examples are not searched."""
-    terms = {*_terms(text)[:MOST_TERMS]}
-    ranked = [
-        (section, [_rank(term, section) for term in terms])
-        for address, file in find_documents().items()
-        if file.suffix == ".md" and "/" not in address.removeprefix(f"{HELP}/")
-        for section in read_page(address)[1]
-    ]
-    counts = [len(ranked) - ranks.count(0) for ranks in zip(*(r for _, r in ranked), strict=True)]
-    rarity = [log(len(ranked) / max(number, 1)) for number in counts]
-    ranked.sort(key=lambda entry: -sum(map(mul, entry[1], rarity)) * sum(map(bool, entry[1])))
-    return [
-        section._replace(text=_cut(section.text, terms))
-        for section, ranks in ranked[:MOST_FOUND]
-        if any(ranks)
-    ]
+    that fits. A word counts by its rarity (BM25), and more in a heading. Records and examples are
+    not searched."""
+    words = _WORD.findall(text)[:MOST_WORDS]
+    if not words:
+        return []
+    found = _search_index().execute(
+        "SELECT address, title, heading, snippet(help, 3, '', '', '…', 25) FROM help "
+        "WHERE help MATCH ? ORDER BY bm25(help, 0, 3, 8, 1) LIMIT ?",
+        (" OR ".join(f'"{word}"' for word in words), MOST_FOUND),
+    )
+    return [HelpSection(*map(str, row)) for row in found.fetchall()]
 
 
-@lru_cache(20_000)
-def _terms(text: str) -> list[str]:
-    """Return the words of a text without the endings in which their forms differ."""
-    return [_ENDING.sub("", word) for word in _WORD.findall(text.lower())]
-
-
-def _rank(term: str, section: HelpSection) -> float:
-    title, heading, text = (_terms(part).count(term) for part in section[1:])
-    length = 1 + len(section.text) / 3000
-    return 3 * min(title, 1) + 8 * min(heading, 1) + min(text, 4) / length
-
-
-def _cut(text: str, terms: set[str]) -> str:
-    """Return the part of a text that begins shortly before the first of some terms."""
-    places = (word.start() for word in _WORD.finditer(text) if {*_terms(word[0])} & terms)
-    start = text.rfind(" ", 0, max(next(places, 0) - 50, 0)) + 1
-    return ("… " if start else "") + shorten(text[start:], 200, placeholder=" …")
+@cache
+def _search_index() -> sqlite3.Connection:
+    """Return the sections of all documents, indexed in memory by the stems of their words."""
+    index = sqlite3.connect(":memory:", check_same_thread=False)
+    index.execute(
+        "CREATE VIRTUAL TABLE help USING fts5"
+        "(address UNINDEXED, title, heading, text, tokenize = 'porter unicode61')"
+    )
+    for address, file in find_documents().items():
+        if file.suffix == ".md" and "/" not in address.removeprefix(f"{HELP}/"):
+            index.executemany("INSERT INTO help VALUES (?, ?, ?, ?)", read_page(address)[1])
+    return index

@@ -114,7 +114,7 @@ def test_a_stranger_reads_nothing_and_no_other_file_is_served(app, browser):
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("how do I mute an alarm", "/help/suppression#mutes"),
+        ("how do I mute an alarm", "/help/first-shift#mute"),
         ("Backups", "/help/day-to-day#back-up-and-restore"),
         ("reset PIN", "/help/people#shared-devices"),
         ("decimal comma", "/help/import#detection-and-options-that-replace-it"),

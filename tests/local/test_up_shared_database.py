@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from threading import Timer
 
 import psutil
@@ -145,6 +146,12 @@ def commit(database, freeze):
     write(database, freeze, before="commit")
 
 
+def are_running(server):
+    """Return whether a thread of a process is not stopped yet."""
+    stats = Path(f"/proc/{server.pid}/task").glob("*/stat")
+    return any(stat.read_text().rpartition(") ")[2][0] != "T" for stat in stats)
+
+
 @pytest.mark.parametrize("operation", [read, read_long, write, commit])
 def test_a_server_that_is_frozen_ends_the_operation_and_is_named_within_seconds(
     operation, tmp_path, monkeypatch
@@ -161,6 +168,8 @@ def test_a_server_that_is_frozen_ends_the_operation_and_is_named_within_seconds(
         def freeze():
             frozen.append(time.monotonic())
             server.suspend()
+            while are_running(server):  # one of its threads could still answer
+                time.sleep(0.01)
 
         try:
             with pytest.raises(DatabaseDown, match=silent), command.platform() as platform:

@@ -1,4 +1,4 @@
-"""What stands beside the package in a checkout, and in it in a wheel."""
+"""Files that stand beside the package in a checkout, and in it in a wheel."""
 
 import re
 import tomllib

@@ -161,7 +161,12 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> File
         done = subprocess.run(
             command, stdin=book, capture_output=True, check=False, pass_fds=[copy.fileno()]
         )
-    answer = json.loads(done.stdout) if done.returncode == 0 else {"fault": "memory"}
+    if done.returncode == 0:
+        answer = json.loads(done.stdout)
+    else:  # a signal ends it at a limit; the library in Rust aborts
+        is_memory = done.returncode < 0 or b"MemoryError" in done.stderr
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
+        answer = {"fault": "memory" if is_memory else "damaged", "why": last}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:
         return FileContent(inside, answer["sheet"], sheets, copy)

@@ -61,7 +61,7 @@ SCORES: Mapping[str, Mapping[str, int]] = {
     "unit": {"titled": 100, "numbers": -100},
     "quality": {"graded": 110, "surely": 50, "a status": -10},
 }
-"""What speaks for each role, and how much."""
+"""Points for each role, by reason."""
 _TITLED = {role: re.compile(pattern) for role, pattern in VOCABULARY["columns"].items()}
 DEFAULT_TIME = "ts"
 _FINER = 1.5  # times; a count with as many more instants than the stamps beside it is taken

@@ -58,7 +58,7 @@ _PERCENTS = {"9", "10"}  # formats that every workbook has
 _CLOCK_YEARS = ("1899", "1900", "1904")  # of times that count on behind midnight
 _LITERAL = re.compile(r'"[^"]*"|\\.')
 Marks = Mapping[tuple[int, int], str]
-"""What the cells of a sheet are beside their values, by row and column: `%`, or an error."""
+"""Cells that show something else than their value, by row and column: `%`, or an error."""
 
 
 class SheetFault(Exception):

@@ -1,4 +1,4 @@
-"""What MLflow's pages and servers need to know of a model: signature, example, environment."""
+"""Description of a model for MLflow's pages and servers: signature, example, environment."""
 
 import json
 import platform

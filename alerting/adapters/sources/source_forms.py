@@ -20,7 +20,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     for name, field in FORM_FIELDS.items()
     if field.source and name not in _BY_TITLE
 }
-"""What reads a field of the form of the documents of sources."""
+"""Readers of the fields of a form, for documents of sources."""
 
 
 def stated_form(source: FilesSource) -> FileForm:

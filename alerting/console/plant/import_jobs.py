@@ -203,7 +203,7 @@ def read_stated(posted: Mapping[str, Any], form_fields: FormFields = FORM_FIELDS
 
 
 class Choices(BaseModel):
-    """What a person states of a file: the texts of the fields of its form, where the recognition is
+    """Statements of a person on a file: texts of the fields of its form, where the recognition is
     open or wrong, and what becomes of its lines. `title`, `before`, `name`, `column_type`: columns,
     with their names before and now, and their types."""
 

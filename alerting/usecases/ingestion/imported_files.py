@@ -164,8 +164,8 @@ class RowSource(Protocol[P_co]):
 
     @property
     def read(self) -> Callable[..., Iterator[Any]]:
-        """What yields batches of rows with the columns of some types, for events also of some
-        durations. Every bad line is passed to its `reject`."""
+        """A reader that yields batches of rows with the columns of some types, for events also of
+        some durations. Every bad line is passed to its `reject`."""
         ...
 
 
