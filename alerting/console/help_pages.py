@@ -25,7 +25,7 @@ from alerting.settings.shipped_files import shipped
 
 pages = APIRouter(include_in_schema=False)
 MOST_FOUND = 20
-MOST_WORDS = 12
+MOST_TERMS = 12
 _WORD = re.compile(r"\w{2,}")
 _IMAGES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 _TEXTS = (".md", ".yaml", ".py", ".toml")
@@ -163,15 +163,15 @@ def search_help(text: str) -> list[HelpSection]:
     """Return the sections that fit a text best, at most `MOST_FOUND`, with the part of their text
     that fits. A word counts by its rarity (BM25), and more in a heading. Records and examples are
     not searched."""
-    words = _WORD.findall(text)[:MOST_WORDS]
-    if not words:
+    terms = _WORD.findall(text)[:MOST_TERMS]
+    if not terms:
         return []
-    found = _search_index().execute(
+    rows = _search_index().execute(
         "SELECT address, title, heading, snippet(help, 3, '', '', '…', 25) FROM help "
         "WHERE help MATCH ? ORDER BY bm25(help, 0, 3, 8, 1) LIMIT ?",
-        (" OR ".join(f'"{word}"' for word in words), MOST_FOUND),
+        (" OR ".join(f'"{term}"' for term in terms), MOST_FOUND),
     )
-    return [HelpSection(*map(str, row)) for row in found.fetchall()]
+    return [HelpSection(*map(str, row)) for row in rows.fetchall()]
 
 
 @cache

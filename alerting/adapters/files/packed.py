@@ -163,10 +163,10 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> File
         )
     if done.returncode == 0:
         answer = json.loads(done.stdout)
-    else:  # a signal ends it at a limit; the library in Rust aborts
-        is_memory = done.returncode < 0 or b"MemoryError" in done.stderr
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
-        answer = {"fault": "memory" if is_memory else "damaged", "why": last}
+    elif done.returncode < 0 or b"MemoryError" in done.stderr:  # a limit ends it by a signal
+        answer = {"fault": "memory"}
+    else:
+        answer = {"fault": "damaged", "why": done.stderr.decode("utf-8", "replace")[-200:].strip()}
     sheets = tuple(answer.get("sheets", ()))
     if "fault" not in answer:
         return FileContent(inside, answer["sheet"], sheets, copy)
