@@ -228,7 +228,8 @@ def main(arguments: list[str]) -> int:
                 print(f"{SECONDS.name} stays as it was: not all tests ran")
         code = conclude(run, seconds)
         is_told = is_whole(arguments) and not run.is_interrupted
-        return code or (tell_untaken(run) if is_told else 0)
+        untaken_code = tell_untaken(run) if is_told else 0
+        return code or untaken_code
 
 
 def find_files(arguments: Sequence[str]) -> tuple[dict[Path, list[str]], list[str]]:

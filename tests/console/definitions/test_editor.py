@@ -405,6 +405,16 @@ def test_scenarios_of_a_draft_are_run_in_the_editor(hot):
     assert "1 of 2 scenarios passed" in ran.text
 
 
+def test_more_alarms_than_the_budget_ask_for_a_reason_and_with_it_the_draft_is_applied():
+    engineer = TestClient(create_app(often_hot(per_day=5), TOKENS), follow_redirects=False)
+    log_in(engineer, ADMIN_TOKEN)
+    text = write_yaml_document(too_hot())
+    assert 'name="accept_load"' in send(engineer, NEW, "apply", text).text
+    assert engineer.get("/definitions/too-hot").status_code == 404
+    send(engineer, NEW, "apply", text, accept_load="first week")
+    assert engineer.get("/definitions/too-hot").status_code == 200
+
+
 def test_check_preview_and_page_say_what_can_never_be_fulfilled_and_the_zone_of_the_hours():
     made = replace(often_hot(per_day=100), zone=ZoneInfo("Europe/Berlin"))
     engineer = TestClient(create_app(made, TOKENS), follow_redirects=False)
