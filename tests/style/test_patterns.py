@@ -27,6 +27,7 @@ _METHODS = {"match", "fullmatch", "compile"} | _SEARCHING
 _LENGTHS = (24, 256, 2048, 8192)
 _LEAST_S = 0.003  # a text of these lengths takes a fraction of it
 _WORSE = 8  # times as long for four times the length: 4 is linear, 16 quadratic
+_TIMES = 4  # a machine that does something else at the moment does not do so each time
 _OF_CATEGORY = {
     sre.CATEGORY_DIGIT: r"\d", sre.CATEGORY_NOT_DIGIT: r"\D", sre.CATEGORY_SPACE: r"\s",
     sre.CATEGORY_NOT_SPACE: r"\S", sre.CATEGORY_WORD: r"\w", sre.CATEGORY_NOT_WORD: r"\W",
@@ -282,10 +283,12 @@ def _is_slow(used: _Used, parts: tuple[str, str, str], lengths: tuple[int, ...])
     for length in lengths:
         if _seconds(used, text(length)) < _LEAST_S:
             continue
-        long = _seconds(used, text(length), 3)
-        if long < _LEAST_S:
-            continue
-        return length == lengths[0] or long > _WORSE * _seconds(used, text(length // 4), 5)
+        if all(
+            (long := _seconds(used, text(length), 3)) >= _LEAST_S
+            and (length == lengths[0] or long > _WORSE * _seconds(used, text(length // 4), 9))
+            for _ in range(_TIMES)
+        ):
+            return True
     return False
 
 
