@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.api.parameters import line_of_path, write_yaml_document
 from alerting.console.app import create_app
+from alerting.console.documents.definition_api import Previews
 from alerting.console.documents.definition_pages import DEFINITION_PAGES
 from alerting.console.documents.form import FormGroup, change_form, draw_form, read_form
 from alerting.console.documents.starting_texts import list_starts
@@ -115,6 +116,15 @@ def tried(browser, address, text, do="preview", **fields):
     while 'http-equiv="refresh"' in (page := browser.get(address)).text:
         pass
     return page
+
+
+def test_a_preview_that_fails_says_why_on_its_page(hot, monkeypatch):
+    browser, platform = hot
+    apply(platform, [too_hot(above=240)], "ann", at(0), "first")
+    monkeypatch.setattr(browser.app.state, "previews", Previews(longest_s=-1))
+    page = tried(browser, EDIT, write_yaml_document(too_hot()), revision="1")
+    fault = re.search(r'<p class="fault" role="alert">(.*?)</p>', page.text)[1]
+    assert "choose a shorter period" in fault
 
 
 def test_a_preview_shows_what_the_draft_would_have_raised_beside_what_serves(hot):
