@@ -134,9 +134,7 @@ def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
 
 def moment(value: datetime, zone: tzinfo) -> str:
     """Format an instant with its zone: `2026-01-05 07:00 CET`, `UTC-03` without letters."""
-    local = value.astimezone(zone)
-    letters = local.strftime("%Z")
-    return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+    return ENGLISH.with_clock(zone).instant(value.replace(second=0))
 
 
 def zoned_times(text: str, zone: tzinfo) -> str:
@@ -219,11 +217,6 @@ GUIDANCE_NAMES = {
 
 _ANY = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_ANY})(?: (?:to|bis|\u2013) (?P<end>{_ANY}))?(?!\w)")
-_NEAR = {
-    -1: template("yesterday {time}"),
-    0: template("today {time}"),
-    1: template("tomorrow {time}"),
-}
 
 
 def clock_time(
@@ -237,14 +230,7 @@ def clock_time(
 
     `dated`: without words such as `today`, for what may be read on another day.
     """
-    local = value.astimezone(zone)
-    days = (local.date() - now.astimezone(zone).date()).days
-    time = f"{local:%H:%M}"
-    if days in _NEAR and not dated:
-        return language.say(_NEAR[days], time=time)
-    if abs(local - now) <= timedelta(days=183):
-        return f"{language.day(local)} {time}"
-    return f"{language.month_day(local)} {local.year} {time}"
+    return language.with_clock(zone, now, dated).instant(value)
 
 
 def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
@@ -262,8 +248,7 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
 
 def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
     """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
-    minute = timedelta(minutes=1)
-    return language.format_rough_duration(span // minute * minute if span >= minute else span)
+    return language.minutes(span)
 
 
 def local_times(
@@ -308,13 +293,7 @@ def time_range(
     dated: bool = False,
 ) -> str:
     """Format an interval: `today 14:05 to 14:35 (30 min)`."""
-    same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
-    since = clock_time(start, now, zone, language, dated)
-    until = (
-        f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language, dated)
-    )
-    duration = format_minutes(end - start, language)
-    return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
+    return language.with_clock(zone, now, dated).interval(start, end)
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ plural forms are those of Unicode's CLDR (Babel).
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -28,7 +28,9 @@ NO_BREAK = "\u00a0"
 NARROW_NO_BREAK = "\u202f"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_HALF_A_YEAR = timedelta(days=183)  # from which on a date needs its year
 _STYLE = re.compile(r"share|threshold|points|duration|count|(\.\d{1,2})?[gf]( .*)?")
+_WHOLE_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
 _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _THREE_DIGITS = 999.5  # a number from here on is written in whole units
@@ -49,6 +51,29 @@ class Styled(NamedTuple):
 
     raw: float | str
     style: str
+
+
+class Interval(NamedTuple):
+    """Two instants as one value: `2026-01-05 06:00 to 2026-01-05 07:00 UTC`."""
+
+    start: datetime
+    end: datetime
+
+
+class Clock(NamedTuple):
+    """How a reader is told an instant.
+
+    With `now` as operators say it: `today 14:05`, `Mon 12 Jan 14:05`; `dated` without words such as
+    `today`, for what may be read on another day. Without `now` as a date with its zone,
+    `2026-01-05 07:00 CET`; `dated` without the zone, for documents that name theirs.
+    """
+
+    zone: tzinfo
+    now: datetime | None = None
+    dated: bool = False
+
+
+_UTC_CLOCK = Clock(UTC)
 
 
 class Translatable(str):
@@ -75,17 +100,25 @@ class Translatable(str):
         return made
 
 
-Value = str | int | Styled | Translatable
-"""A value of a template."""
+Value = str | int | float | datetime | Interval | Styled | Translatable
+"""A value of a template. An instant has a time zone."""
 
 
 @dataclass(frozen=True)
 class Language:
-    """One language: translations by English template, and symbols of numbers. Immutable."""
+    """One language: translations by English template, symbols of numbers, and the reader's clock.
+    Immutable."""
 
     code: LanguageCode
     locale: Locale = field(repr=False, compare=False)
     texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
+    clock: Clock = _UTC_CLOCK
+
+    def with_clock(
+        self, zone: tzinfo, now: datetime | None = None, dated: bool = False
+    ) -> "Language":
+        """Return this language with a reader's clock."""
+        return replace(self, clock=Clock(zone, now, dated))
 
     def say(self, template: str, /, **values: Value) -> str:
         """Return the translation of a template with these values; English for a template without a
@@ -119,11 +152,19 @@ class Language:
 
     def show(self, value: Value | float) -> str:
         """Return one value of a template."""
-        if isinstance(value, Styled):
-            return self._styled(value.raw, value.style)
-        if not isinstance(value, Translatable) or (not self.texts and value.is_of_template):
-            return str(value)
-        return self.translate(value)
+        match value:
+            case Styled():
+                return self._styled(value.raw, value.style)
+            case datetime():
+                return self.instant(value)
+            case Interval():
+                return self.interval(*value)
+            case Translatable() if not self._says_as_stored(value):
+                return self.translate(value)
+        return str(value)
+
+    def _says_as_stored(self, text: Translatable) -> bool:
+        return not self.texts and text.is_of_template and self.clock is _UTC_CLOCK
 
     def digits(self, text: str) -> str:
         """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
@@ -157,6 +198,44 @@ class Language:
     def format_rough_duration(self, value: timedelta) -> str:
         """Return a measured duration in its two largest units: `2 d 3 h`."""
         return self._day_unit(spoken_about(value))
+
+    def instant(self, value: datetime) -> str:
+        """Return an instant by the reader's clock."""
+        zone, now, dated = self.clock
+        local = value.astimezone(zone)
+        if now is None:
+            second = f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
+            return second if dated else f"{second} {_zone_name(local)}"
+        time = f"{local:%H:%M}"
+        days = (local.date() - now.astimezone(zone).date()).days
+        match days:
+            case -1 if not dated:
+                return self.say("yesterday {time}", time=time)
+            case 0 if not dated:
+                return self.say("today {time}", time=time)
+            case 1 if not dated:
+                return self.say("tomorrow {time}", time=time)
+        if abs(local - now) <= _HALF_A_YEAR:
+            return f"{self.day(local)} {time}"
+        return f"{self.month_day(local)} {local.year} {time}"
+
+    def interval(self, start: datetime, end: datetime) -> str:
+        """Return an interval by the reader's clock: `today 14:05 to 14:35 (30 min)`."""
+        zone, now, _ = self.clock
+        if now is None:
+            return self.say("{start} to {end}", start=start, end=end)
+        same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
+        return self.say(
+            "{start} to {end} ({duration})",
+            start=start,
+            end=f"{end.astimezone(zone):%H:%M}" if same_day else end,
+            duration=self.minutes(end - start),
+        )
+
+    def minutes(self, span: timedelta) -> str:
+        """Return a duration to the minute: `3 h 20 min`; in seconds below one minute."""
+        minute = timedelta(minutes=1)
+        return self.format_rough_duration(span // minute * minute if span >= minute else span)
 
     def day(self, value: datetime) -> str:
         """Return a date without its year: `Mon 12 Jan`."""
@@ -207,6 +286,11 @@ class Language:
         return filled
 
 
+def _zone_name(local: datetime) -> str:
+    letters = local.strftime("%Z")
+    return letters if letters[:1].isalpha() else f"UTC{letters}"
+
+
 @lru_cache(1024)  # a prediction with its reasons takes 7 % less CPU
 def _split(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Return the text before the first value of a template, and the name of each value with the
@@ -253,6 +337,12 @@ def translatable(template: str, /, **values: Value) -> Translatable:
     """Return a text for every language. Values are names as they are, numbers, and `Styled` for
     formatted ones."""
     return Translatable(ENGLISH.say(template, **values), template, values, is_of_template=True)
+
+
+def in_english(template: str, /, **values: Value) -> Translatable:
+    """Return a text for engineers, which is in English for every reader; its instants are shown by
+    the reader's clock."""
+    return translatable(template, **values)
 
 
 def with_command(text: str, command: str) -> Translatable:
@@ -331,10 +421,17 @@ def template_document(text: Translatable) -> dict[str, Any]:
     """Return template and values as a document."""
     values: dict[str, Any] = {}
     for name, value in text.values.items():
-        if isinstance(value, Translatable):
-            values[name] = template_document(value)
-        else:
-            values[name] = list(value) if isinstance(value, Styled) else value
+        match value:
+            case Translatable():
+                values[name] = template_document(value)
+            case Styled():
+                values[name] = [*value]
+            case Interval():
+                values[name] = [*(at.isoformat() for at in value), "interval"]
+            case datetime():
+                values[name] = [value.isoformat(), "instant"]
+            case _:
+                values[name] = value
     return {"template": text.template, "values": values}
 
 
@@ -344,20 +441,35 @@ def read_template(document: Mapping[str, Any], english: str | None = None) -> Tr
 
     Raises LookupError, TypeError, ValueError or AttributeError for another document.
     """
-    values: dict[str, Value] = {}
-    for name, value in document["values"].items():
-        if isinstance(value, Mapping):
-            values[name] = read_template(value)
-        else:
-            values[name] = _read_styled(*value) if isinstance(value, list) else value
-    made = translatable(document["template"], **values)
-    return made if english is None else Translatable(english, made.template, values)
+    made = translatable(
+        document["template"],
+        **{name: _read_value(value) for name, value in document["values"].items()},
+    )
+    return made if english is None else Translatable(english, made.template, made.values)
 
 
-def _read_styled(raw: float | str, style: str) -> Styled:
-    if not _STYLE.fullmatch(style):
-        raise ValueError(f"{style!r} is not a way to show a value")
-    return Styled(raw, style)
+def _read_value(stored: Any) -> Value:
+    match stored:
+        case Mapping():
+            return read_template(stored)
+        case [str(start), str(end), "interval"]:
+            return Interval(_read_instant(start), _read_instant(end))
+        case [str(at), "instant"]:
+            return _read_instant(at)
+        case [(float() | int() | str()) as raw, str(style)] if _STYLE.fullmatch(style):
+            return Styled(raw, style)
+        case str() if _WHOLE_INSTANT.fullmatch(stored):  # written before instants were values
+            return _read_instant(stored)
+        case str() | int() | float():
+            return cast(Value, stored)
+    raise ValueError(f"{stored!r} is no value of a text")
+
+
+def _read_instant(stored: str) -> datetime:
+    at = datetime.fromisoformat(stored)
+    if at.tzinfo is None:
+        raise ValueError(f"the instant {stored} has no time zone")
+    return at
 
 
 def spoken_duration(value: timedelta) -> str:
