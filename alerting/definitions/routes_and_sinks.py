@@ -20,7 +20,7 @@ from alerting.definitions.fields.shared_fields import Severity
 from alerting.definitions.source_fields import Secret, SourceState, Text, Tls, tls_faults
 from alerting.definitions.sources import KindUnion
 from alerting.definitions.wording.fault_messages import model_faults, name_fault
-from alerting.definitions.wording.language import LanguageCode, translatable
+from alerting.definitions.wording.language import LANGUAGES, LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
@@ -119,9 +119,8 @@ class Route(Closed):
 
     language: LanguageCode | None = Field(
         None,
-        description=(
-            "Language of the messages: en, de or fr; the plant's (ALERTING_LANGUAGE) when left out."
-        ),
+        description=f"Language of the messages: {', '.join(LANGUAGES)}; the plant's "
+        "(ALERTING_LANGUAGE) when left out.",
     )
     acknowledge_by_link: bool = Field(
         False,

@@ -22,7 +22,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.sources import new_host_paths
-from alerting.definitions.wording.language import translatable, with_command
+from alerting.definitions.wording.language import template, translatable, with_command
 from alerting.ports import (
     AUDIT_ORIGIN,
     Audit,
@@ -157,7 +157,7 @@ class DocumentKind(Generic[P_contra, T]):
     prepare: Callable[[P_contra, Sequence[str], datetime], None] = lambda *_: None
     columns: tuple[str, ...] = ("name", "kind", "state")
     most: tuple[int, str] | None = None
-    unrecorded: tuple[str, str] = ("database", "edited in the database")
+    unrecorded: tuple[str, str] = ("database", template("edited in the database"))
 
     def review(
         self, ports: P_contra, document: Mapping[str, Any], *, on_host: bool = False

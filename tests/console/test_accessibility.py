@@ -13,6 +13,7 @@ import pytest
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
 from tests.helpers.console.components import COMPONENTS
 from tests.helpers.console.full_plant import FIRST
+from tests.helpers.console.layout import BEYOND, BROKEN, UNFOLD
 from tests.helpers.console.page_paths import pages_of
 
 AXE = find_spec("axe_playwright_python")  # not imported: that would need its dependencies
@@ -47,45 +48,6 @@ LAID_IN = """document.querySelectorAll('*').forEach(e => {
 })"""
 """Bars and heads that stay in view are laid into the page: axe counts what they happen to lie over
 as too small, and COVERED has shown that it can be scrolled free."""
-UNFOLD = "document.querySelectorAll('main details').forEach(one => { one.open = true; })"
-BEYOND = """(() => {
-  const {clientWidth} = document.documentElement;
-  const found = [];
-  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const e = texts.currentNode.parentElement;
-    const isShown = texts.currentNode.data.trim() && e.checkVisibility({visibilityProperty: true});
-    if (!isShown || e.closest('.wide, pre, svg, .unseen, select, .swagger-ui')) continue;
-    const range = document.createRange();
-    range.selectNodeContents(texts.currentNode);
-    if (range.getBoundingClientRect().right > clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
-  }
-  for (const e of document.querySelectorAll('main button:not(.unseen, .swagger-ui *)'))
-    if (e.scrollWidth > e.clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
-  return found;
-})()"""
-"""The elements whose text ends beyond the right edge of the screen, and cannot be scrolled to, and
-buttons with more text than room."""
-BROKEN = """(() => {
-  const found = [];
-  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  const range = document.createRange();
-  while (texts.nextNode()) {
-    const node = texts.currentNode;
-    const e = node.parentElement;
-    const isShown = e.checkVisibility({visibilityProperty: true});
-    if (!isShown || e.closest('pre, svg, .unseen, select, .swagger-ui')) continue;
-    for (const word of node.data.matchAll(/(?<![^\\s(])\\p{L}{2,24}(?![^\\s.,:;)])/gu)) {
-      range.setStart(node, word.index);
-      range.setEnd(node, word.index + word[0].length);
-      const parts = [...range.getClientRects()].filter(b => b.width > 0);
-      if (new Set(parts.map(b => Math.round(b.top))).size > 1)
-        found.push(word[0] + ' in ' + e.outerHTML.slice(0, 90));
-    }
-  }
-  return found;
-})()"""
-"""The words that are broken because their column is too narrow."""
 
 
 @pytest.mark.skipif(AXE is None, reason="needs axe: make")

@@ -26,7 +26,7 @@ from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.issue_reports import announce_reports
 from tests.builders import at, oven, too_hot
-from tests.helpers.marked_language import marked_language, words_left
+from tests.helpers.pseudo_language import pseudo_language, words_left
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import (
@@ -482,7 +482,7 @@ def test_no_page_has_a_word_outside_the_language_files():
     material = full_material()
     metrics = compute_metrics(material)
     assert metrics.drivers and metrics.money and metrics.model.decisions
-    of_plant = marked_language()
+    of_plant = pseudo_language()
     left = {}
     for name, shown, names in (
         ("definition", material, ALL_NAMES),
@@ -496,7 +496,7 @@ def test_no_page_has_a_word_outside_the_language_files():
         )
         left[name] = words_left(page, names)
     assert left == {"definition": [], "threshold": [], "nothing": []}
-    assert words_left('<p aria-label="Save">¤ oven</p><b>it</b>', {"oven"}) == ["Save", "it"]
+    assert words_left('<p aria-label="Save">ŵŵ oven</p><b>it</b>', {"oven"}) == ["Save", "it"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ plural forms are those of Unicode's CLDR (Babel).
 """
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -15,15 +16,19 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from math import floor, log10
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from babel import Locale, negotiate_locale
 
-LanguageCode = Literal["en", "de", "fr"]
-LANGUAGES: tuple[LanguageCode, ...] = get_args(LanguageCode)
-NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType(
-    {"en": "English", "de": "Deutsch", "fr": "Français"}
+_FOLDER = files("alerting.definitions.wording")
+NATIVE_NAMES: Mapping[str, str] = MappingProxyType(
+    tomllib.loads(_FOLDER.joinpath("languages.toml").read_text(encoding="utf-8"))
 )
+LANGUAGES = tuple(NATIVE_NAMES)
+if TYPE_CHECKING:
+    LanguageCode = str
+else:  # documents and settings take no other one
+    LanguageCode = Literal[LANGUAGES]
 NO_BREAK = "\u00a0"
 NARROW_NO_BREAK = "\u202f"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -309,7 +314,7 @@ def language(code: LanguageCode) -> Language:
         return ENGLISH
     from babel.messages.pofile import read_po  # noqa: PLC0415 - processes in English read no file
 
-    with files("alerting.definitions.wording").joinpath(f"{code}.po").open("rb") as stream:
+    with _FOLDER.joinpath(f"{code}.po").open("rb") as stream:
         catalog = read_po(stream, locale=code)
     texts: dict[str, str | tuple[str, ...]] = {}
     for entry in catalog:
@@ -330,7 +335,7 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
         except ValueError:
             continue
     code = negotiate_locale([tag for quality, _, tag in sorted(weighted) if quality], LANGUAGES)
-    return cast(LanguageCode, code) if code else usual
+    return code or usual
 
 
 def translatable(template: str, /, **values: Value) -> Translatable:

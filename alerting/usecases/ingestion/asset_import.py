@@ -30,7 +30,7 @@ from alerting.definitions.asset_documents import (
 from alerting.definitions.faults import Fault, UserError, name_hint, read_each, shown
 from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import flat_changes
-from alerting.definitions.wording.language import ENGLISH, join_with_and
+from alerting.definitions.wording.language import ENGLISH, join_with_and, template
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents
 from alerting.usecases.definitions.faults_and_platform_alerts import all_assets
@@ -313,7 +313,7 @@ ASSETS = AssetKind(
     faults=lambda plant, asset: faults_beside(asset, plant.assets.get(asset.name), plant.readings),
     effects=_effects,
     columns=("name", "title", "parent"),
-    unrecorded=("platform", "declared by rows, or edited in the database"),
+    unrecorded=("platform", template("declared by rows, or edited in the database")),
 )
 
 

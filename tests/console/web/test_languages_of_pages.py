@@ -15,8 +15,8 @@ from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now
 from tests.helpers.console.pages import lacks, send_form
 from tests.helpers.kind_life import evaluated, platform_with, trained_at
-from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
+from tests.helpers.pseudo_language import pseudo_language, words_left
 from tests.helpers.scored_lines import ANOMALY, CLASSIFIER, FORECAST, MAKE
 from tests.helpers.suppression import feed, plant, run
 
@@ -208,7 +208,7 @@ def by_engineers(platform, revision):
 
 def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
     _, platform, name, report = line
-    monkeypatch.setattr("alerting.console.rendering.language", lambda _: marked_language())
+    monkeypatch.setattr("alerting.console.rendering.language", pseudo_language)
     formats = (language("de").locale.months["format"], language("de").locale.days["format"])
     dates = {one.strip(".") for names in formats for one in names["abbreviated"].values()}
     ids = {word for e in platform.episodes.find() for word in re.findall(r"[^\W\d_]{2,}", e.id)}

@@ -1,0 +1,94 @@
+"""The pages of operators and managers in a language whose words are a third longer and all of them
+marks, on a desk and a phone: no English word, no text cut off, none beyond the screen."""
+
+import re
+from unittest.mock import patch
+
+import pytest
+
+from alerting.console import rendering
+from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS
+from tests.helpers.console.full_plant import FIRST, names_of
+from tests.helpers.console.layout import BEYOND, BROKEN, CUT, UNFOLD
+from tests.helpers.pseudo_language import dates_and_units, pseudo_language, words_of_text
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
+]
+SCREENS = ((1280, 800), (390, 844))
+OTHER_LANGUAGES = "document.querySelectorAll('body [lang]').forEach(one => one.remove())"
+READ = """(() => {
+  const read = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const unread = 'script, style, svg title, code, pre, option';
+  while (texts.nextNode())
+    if (!texts.currentNode.parentElement.closest(unread)) read.push(texts.currentNode.data);
+  return read.join('\\n');
+})()"""
+"""The text of a page, without code and what people choose from."""
+OF_PEOPLE = re.compile(
+    r"(hot|too hot|temperature|moisture|pressure|cause|action|do this|because|belt|test|over|note"
+    r"|report|trust|missed|label|speed)?( of| on)? ?line-1(-\w+)*"
+    r"|218 °C is above 215 °C|disk full: data|little space|waits|source silent"
+    r"|above: should be a number, not ''|there is no time|the plant|crew|hall|zone 2 is|above its usual|lower zone 2 to|press too hot",
+    re.I,
+)
+"""What the people of the plant have written and named, and faults of documents and rows, which are in
+English."""
+NAMES = {
+    "plant",
+    "line",
+    "mail",
+    "all",
+    "stop",
+    "temperature",
+    "moisture",
+    "pressure",
+    "speed",
+    "zone_2",
+    "ts",
+    "http",
+    "ISA",
+    "Std",
+}
+
+
+def operators_pages():
+    episode, *_, last = names_of(FIRST).episodes
+    line, oven, *_ = names_of(FIRST).assets
+    hot, *others = names_of(FIRST).definitions
+    mute = names_of(FIRST).mutes[0]
+    return (
+        *(
+            "/",
+            f"/?asset={oven}",
+            f"/episodes/{episode}",
+            f"/episodes/{last}",
+            f"/miss?asset={oven}",
+        ),
+        *("/handover", f"/handover?line={line}", "/suppressed"),
+        *("/mutes", f"/mutes/{mute}", f"/new-mute?part={oven}"),
+        *("/plant", "/kpi", "/reports", "/assets", f"/assets/{oven}"),
+        *("/definitions", f"/definitions/{hot}", "/models", *(f"/models/{n}" for n in others[:4])),
+        f"/trends?asset={oven}&variable=temperature&span=28d",
+        *("/routes", "/sources", "/platform"),
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_no_page_has_a_bare_word_or_a_text_that_is_cut_off(desk, width, height):
+    page, base = desk
+    page.resize(width, height)
+    page.follow(".languages [value=de]", base, "html[lang=de] nav form")
+    wrong = {}
+    with patch.object(rendering, "language", pseudo_language):
+        for path in operators_pages():
+            page.open(base + path)
+            page.evaluate(OTHER_LANGUAGES)
+            page.evaluate(UNFOLD)
+            cut = page.evaluate(BEYOND) + page.evaluate(BROKEN) + page.evaluate(CUT)
+            words = words_of_text(OF_PEOPLE.sub("", page.evaluate(READ)), NAMES | dates_and_units())
+            if cut or words or page.evaluate(SIDEWAYS):
+                wrong[path] = (words, cut)
+    assert wrong == {}
