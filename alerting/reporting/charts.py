@@ -66,6 +66,7 @@ _TALL_ROW = 38.0  # with its name above it
 _BROAD = 7  # letters beside an axis that need a broader margin
 _TITLE_FROM = 0.8  # share of the width from which a date would meet the title of its axis
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
+_MIDDLE = 0.5  # of the width: words of an instant on its right half stand left of it
 _TICK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400, 172800, 432000, 864000, 1209600),
@@ -298,7 +299,7 @@ class Plot:
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
             share = self.share_across(at)
-            is_left = share > 1 - _LABEL_WIDTH
+            is_left = share > _MIDDLE
             begin = share - _LABEL_WIDTH * is_left
             rows.append([])
             row = next(

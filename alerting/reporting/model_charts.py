@@ -287,7 +287,7 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     """Return the share of problems found over the false alarms a week on all assets; points that no
     limit chooses are not on the line."""
     most = 1.05 * max((p.on_all for p in points), default=0.0) or 1.0
-    title = language.say("Problems found, over false alarms a week")
+    title = language.say("Problems found")
     x_ticks = number_ticks(0, most, language)
     plot = Plot((0, most), (0, 1.05), 200, title, x_ticks, share_ticks(0, 1, language))
     plot.unit = "share"

@@ -29,28 +29,16 @@ READ = """(() => {
 """The text of a page, without code and what people choose from."""
 OF_PEOPLE = re.compile(
     r"(hot|too hot|temperature|moisture|pressure|cause|action|do this|because|belt|test|over|note"
-    r"|report|trust|missed|label|speed)?( of| on)? ?line-1(-\w+)*"
-    r"|218 °C is above 215 °C|disk full: data|little space|waits|source silent"
-    r"|above: should be a number, not ''|there is no time|the plant|crew|hall|zone 2 is|above its usual|lower zone 2 to|press too hot",
+    r"|report|trust|missed|label|speed)?( of| on)? ?line-1(-\w+)*|the plant|crew|hall"
+    r"|218 °C is above 215 °C|zone 2 is|above its usual|lower zone 2 to|press too hot"
+    r"|disk full: data|little space|waits|source silent|above: should be .*|there is no time",
     re.I,
 )
-"""What the people of the plant have written and named, and faults of documents and rows, which are in
-English."""
+"""What the people of the plant have written, its fixed messages, and faults of documents and rows,
+which are in English."""
 NAMES = {
-    "plant",
-    "line",
-    "mail",
-    "all",
-    "stop",
-    "temperature",
-    "moisture",
-    "pressure",
-    "speed",
-    "zone_2",
-    "ts",
-    "http",
-    "ISA",
-    "Std",
+    *("plant", "line", "mail", "all", "stop", "platform", "http", "ISA", "Std"),
+    *("temperature", "moisture", "pressure", "speed", "zone", "ts"),
 }
 
 

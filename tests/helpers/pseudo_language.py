@@ -27,7 +27,7 @@ _READ_ALOUD = ("aria-label", "title", "alt", "placeholder")
 def pseudo_language(*_):
     """Return the language, with German numbers and dates."""
     texts = {}
-    for entry in all_texts():
+    for entry in filter(lambda one: one.id, all_texts()):
         forms = [entry.id] if isinstance(entry.id, str) else list(entry.id)
         marked = tuple(_mark(form) for form in forms)
         texts |= dict.fromkeys(forms, marked if len(marked) > 1 else marked[0])

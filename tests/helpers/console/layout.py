@@ -4,14 +4,15 @@ UNFOLD = "document.querySelectorAll('main details').forEach(one => { one.open = 
 BEYOND = """(() => {
   const {clientWidth} = document.documentElement;
   const found = [];
-  const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const e = texts.currentNode.parentElement;
     const isShown = texts.currentNode.data.trim() && e.checkVisibility({visibilityProperty: true});
-    if (!isShown || e.closest('.wide, pre, svg, .unseen, select, .swagger-ui')) continue;
+    if (!isShown || e.closest('.wide, pre, .unseen, select, .skip, .swagger-ui')) continue;
     const range = document.createRange();
     range.selectNodeContents(texts.currentNode);
-    if (range.getBoundingClientRect().right > clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
+    const edge = e.closest('nav')?.getBoundingClientRect().right ?? clientWidth;
+    if (range.getBoundingClientRect().right > edge + 1) found.push(e.outerHTML.slice(0, 90));
   }
   for (const e of document.querySelectorAll('main button:not(.unseen, .swagger-ui *)'))
     if (e.scrollWidth > e.clientWidth + 1) found.push(e.outerHTML.slice(0, 90));
