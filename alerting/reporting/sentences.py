@@ -240,14 +240,14 @@ def _coming(episode: Episode) -> Transition | None:
     return next((t for t in reversed(episode.transitions) if t.kind == "happening"), None)
 
 
-def message(episode: Episode) -> str:
+def message(episode: Episode, language: Language = ENGLISH) -> str:
     """Describe an episode in one line: severity, title, asset, reason, next step."""
     step = step_with_time(episode) if episode.condition == "open" else None
     parts = [
         f"{episode.severity.upper()}: {episode.title} on {episode.asset}: "
-        f"{sentence(headline(episode))}"
+        f"{sentence(language.translate(headline(episode)))}"
     ]
-    return " ".join([*parts, *([sentence(step)] if step else [])])
+    return " ".join([*parts, *([sentence(language.translate(step))] if step else [])])
 
 
 def outcome(episode: Episode) -> str | None:

@@ -3,9 +3,10 @@ stored, test messages, pending notifications, and the messages that could not be
 with their retry. A few connections are tried at once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -132,18 +133,25 @@ PASSWORDS = translatable(
 )
 
 
-DeadMessageView = Annotated[
-    DeadMessage,
-    views.ShownAs(
-        "DeadMessageView",
-        "A message that could not be stored. `payload`: its first 2,000 characters.",
-        "id at topic reason",
-        payload=(
-            str,
-            lambda dead: dead.payload[:2000].decode("utf-8", "backslashreplace"),
-        ),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class DeadMessageView:
+    """A message that could not be stored. `payload`: its first 2,000 characters."""
+
+    id: str
+    at: datetime
+    topic: str
+    reason: str
+    payload: str
+
+
+def _dead_message(dead: DeadMessage) -> DeadMessageView:
+    return DeadMessageView(
+        id=dead.id,
+        at=dead.at,
+        topic=dead.topic,
+        reason=dead.reason,
+        payload=dead.payload[:2000].decode("utf-8", "backslashreplace"),
+    )
 
 
 class DeadMessagesView(views.View):
@@ -239,7 +247,8 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
-    return DeadMessagesView(items=messages[:DEAD_SHOWN], more=len(messages) > DEAD_SHOWN)
+    items = [_dead_message(dead) for dead in messages[:DEAD_SHOWN]]
+    return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
 
 
 def _more_of_source(
