@@ -241,13 +241,11 @@ def _coming(episode: Episode) -> Transition | None:
 
 
 def message(episode: Episode, language: Language = ENGLISH) -> str:
-    """Describe an episode in one line: severity, title, asset, reason, next step."""
+    """Describe an episode in one line, by a reader's clock: severity, title, asset, reason, next
+    step."""
     step = step_with_time(episode) if episode.condition == "open" else None
-    parts = [
-        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: "
-        f"{sentence(language.translate(headline(episode)))}"
-    ]
-    return " ".join([*parts, *([sentence(language.translate(step))] if step else [])])
+    told = [sentence(language.translate(text)) for text in (headline(episode), step) if text]
+    return f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {' '.join(told)}"
 
 
 def outcome(episode: Episode) -> str | None:

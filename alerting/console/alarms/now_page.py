@@ -48,8 +48,6 @@ from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
     Cause,
     DayOfAlarms,
-    PartTiles,
-    Tile,
     TileState,
     counting_order,
     find_change,
@@ -57,8 +55,6 @@ from alerting.operators.alarm_views import (
 )
 from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import (
-    ActionRecord,
-    Similar,
     outcome_of,
 )
 from alerting.reporting import sentences
@@ -418,19 +414,6 @@ class TileView:
     part: str
 
 
-def _tile(tile: Tile, part: PartTiles) -> TileView:
-    return TileView(
-        asset=tile.asset,
-        title=tile.title,
-        state=tile.state,
-        severity=tile.severity,
-        alarms=tile.alarms,
-        episode=tile.episode,
-        muted=tile.muted,
-        part=part.name,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class PresentAlarm:
     """An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
@@ -506,16 +489,6 @@ class SimilarView:
     outcome: Outcome | None
 
 
-def _similar(similar: Similar) -> SimilarView:
-    return SimilarView(
-        id=similar.episode.id,
-        asset=similar.episode.asset,
-        raised_at=similar.episode.raised_at,
-        likeness=round(similar.likeness, 3),
-        outcome=outcome_of(similar.episode),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ActionView:
     """An action in similar episodes, with its uses, and how often the problem was avoided or came
@@ -528,18 +501,6 @@ class ActionView:
     actors: tuple[str, ...]
     is_advice: bool
     usual_minutes: float | None
-
-
-def _action(action: ActionRecord) -> ActionView:
-    return ActionView(
-        action=action.action,
-        uses=action.uses,
-        avoided=action.avoided,
-        came=action.came,
-        actors=action.actors,
-        is_advice=action.is_advice,
-        usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -564,7 +525,20 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
         at=now.at,
         evaluated_until=now.evaluated_until,
         unacknowledged=now.unacknowledged,
-        tiles=[_tile(tile, part) for part in now.parts for tile in part.tiles],
+        tiles=[
+            TileView(
+                asset=tile.asset,
+                title=tile.title,
+                state=tile.state,
+                severity=tile.severity,
+                alarms=tile.alarms,
+                episode=tile.episode,
+                muted=tile.muted,
+                part=part.name,
+            )
+            for part in now.parts
+            for tile in part.tiles
+        ],
         happening=_causes(now, now.happening, reader),
         expected=_causes(now, now.expected, reader),
         over=views.summaries([e for group in now.over for e in group.episodes], platform),
@@ -582,6 +556,28 @@ def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
         answered=lived.answered,
         is_enough=lived.is_enough,
         contradicts=lived.contradicts,
-        similar=[_similar(similar) for similar in lived.similar],
-        actions=[_action(action) for action in lived.actions] if lived.is_enough else [],
+        similar=[
+            SimilarView(
+                id=similar.episode.id,
+                asset=similar.episode.asset,
+                raised_at=similar.episode.raised_at,
+                likeness=round(similar.likeness, 3),
+                outcome=outcome_of(similar.episode),
+            )
+            for similar in lived.similar
+        ],
+        actions=[
+            ActionView(
+                action=action.action,
+                uses=action.uses,
+                avoided=action.avoided,
+                came=action.came,
+                actors=action.actors,
+                is_advice=action.is_advice,
+                usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
+            )
+            for action in lived.actions
+        ]
+        if lived.is_enough
+        else [],
     )

@@ -14,7 +14,7 @@ from alerting.console.api.views import Body, ReasonBody, StatedReasonBody, in_wo
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
-from alerting.ports import DecisionRecord, Platform
+from alerting.ports import Platform
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.model_charts import CurvePoint, operating_points
 from alerting.usecases.definitions.versions import require_revision
@@ -92,26 +92,6 @@ class ModelDecision:
     actor: str
     at: datetime
     summary: str
-
-
-def _decision(made: DecisionRecord) -> ModelDecision:
-    return ModelDecision(
-        as_of=made.as_of,
-        revision=made.revision,
-        challenger_version=made.challenger_version,
-        champion_version=made.champion_version,
-        promoted=made.promoted,
-        provisional=made.provisional,
-        verdict=made.verdict,
-        reason=made.reason,
-        evidence=made.evidence,
-        run_id=made.run_id,
-        actor=made.actor,
-        at=made.acted_at,
-        summary=summarise_decision(
-            made.verdict, made.champion_version, made.actor, made.reason, made.evidence
-        ),
-    )
 
 
 def _version(row: dict[str, Any]) -> ModelVersion:
@@ -263,7 +243,26 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
         leaderboard=report.leaderboard,
         evidence=_evidence(report.evidence, definition) if report.evidence else None,
         versions=[_version(row) for row in report.history["versions"]],
-        decisions=[_decision(made) for made in report.decisions],
+        decisions=[
+            ModelDecision(
+                as_of=made.as_of,
+                revision=made.revision,
+                challenger_version=made.challenger_version,
+                champion_version=made.champion_version,
+                promoted=made.promoted,
+                provisional=made.provisional,
+                verdict=made.verdict,
+                reason=made.reason,
+                evidence=made.evidence,
+                run_id=made.run_id,
+                actor=made.actor,
+                at=made.acted_at,
+                summary=summarise_decision(
+                    made.verdict, made.champion_version, made.actor, made.reason, made.evidence
+                ),
+            )
+            for made in report.decisions
+        ],
         unreadable=report.history["unreadable"],
     )
     return in_words(detail, reader_of(platform))

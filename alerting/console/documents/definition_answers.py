@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import Severity
-from alerting.episodes.episode import Episode
-from alerting.operators.alarm_load import PositionLoad
 from alerting.usecases.alarm_load.budget_gate import LoadForecast
 from alerting.usecases.alarm_load.definition_overview import AlarmPrecision, DefinitionLine
 from alerting.usecases.backtest.preview import PastProblems, PreviewedAlarms
 from alerting.usecases.backtest.preview_chart import PreviewComparison
-from alerting.usecases.definitions.scenarios import ScenarioResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +96,6 @@ class LoadView:
     budget: float
 
 
-def _load_at_position(load: PositionLoad) -> LoadView:
-    return LoadView(
-        position=load.position,
-        expected=load.expected,
-        now=load.now,
-        before=load.before,
-        budget=load.budget,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class ForecastView:
     """Expected alarm load. `messages`: the load in sentences, with unknown parts and changes that
@@ -123,7 +110,16 @@ def view_forecast(forecast: LoadForecast) -> ForecastView:
     """Return the answer on an expected alarm load."""
     return ForecastView(
         messages=forecast.messages,
-        loads=[_load_at_position(load) for load in forecast.loads],
+        loads=[
+            LoadView(
+                position=load.position,
+                expected=load.expected,
+                now=load.now,
+                before=load.before,
+                budget=load.budget,
+            )
+            for load in forecast.loads
+        ],
         breaks_budget=forecast.breaks,
     )
 
@@ -140,17 +136,6 @@ class ScenarioView:
     notes: tuple[str, ...]
 
 
-def view_scenario(result: ScenarioResult) -> ScenarioView:
-    """Return the answer on a scenario."""
-    return ScenarioView(
-        title=result.title,
-        passed=result.passed,
-        found=result.found,
-        difference=result.difference,
-        notes=result.notes,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class PreviewEpisode:
     """An episode that the draft would have raised; `closed_at` is null if it was still open."""
@@ -162,18 +147,6 @@ class PreviewEpisode:
     value: float | None
     threshold: float | None
     reason: str
-
-
-def _preview_episode(episode: Episode) -> PreviewEpisode:
-    return PreviewEpisode(
-        asset=episode.asset,
-        severity=episode.severity,
-        raised_at=episode.raised_at,
-        closed_at=episode.closed_at,
-        value=episode.current.value,
-        threshold=episode.current.threshold,
-        reason=episode.current.reason,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +244,18 @@ def view_result(made: PreviewedAlarms) -> PreviewResult:
         warnings=made.warnings,
         since=made.since,
         read_at=made.read_at,
-        shown=[_preview_episode(episode) for episode in made.newest],
+        shown=[
+            PreviewEpisode(
+                asset=episode.asset,
+                severity=episode.severity,
+                raised_at=episode.raised_at,
+                closed_at=episode.closed_at,
+                value=episode.current.value,
+                threshold=episode.current.threshold,
+                reason=episode.current.reason,
+            )
+            for episode in made.newest
+        ],
         alarms_per_day=made.load.get("per_day"),
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),

@@ -16,7 +16,7 @@ from alerting.adapters.mongo.mongo import is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sent, describe_body
-from alerting.console.api.views import Body
+from alerting.console.api.views import Body, in_words, reader_of
 from alerting.console.documents.document_api import (
     ConsoleKind,
     FormFields,
@@ -28,7 +28,7 @@ from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import DeadMessage, Document, Platform, SinkLetter
+from alerting.ports import Document, Platform, SinkLetter
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
 from alerting.usecases.document_life import StoredDocument
@@ -144,16 +144,6 @@ class DeadMessageView:
     payload: str
 
 
-def _dead_message(dead: DeadMessage) -> DeadMessageView:
-    return DeadMessageView(
-        id=dead.id,
-        at=dead.at,
-        topic=dead.topic,
-        reason=dead.reason,
-        payload=dead.payload[:2000].decode("utf-8", "backslashreplace"),
-    )
-
-
 class DeadMessagesView(views.View):
     """Dead messages, oldest first. `more`: there are more than these."""
 
@@ -171,14 +161,15 @@ def look_at_document(
 ) -> SourceTrial:
     """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
     message from a broker. Role: engineer."""
-    return look_at(request, platform, document)
+    return in_words(look_at(request, platform, document), reader_of(platform))
 
 
 @source_api.post("/sources/{name}:test", operation_id="test_source")
 def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceTrial:
     """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
     engineer."""
-    return _try_source(request, platform, SOURCES.find(platform, name))
+    trial = _try_source(request, platform, SOURCES.find(platform, name))
+    return in_words(trial, reader_of(platform))
 
 
 @source_api.get("/sources/{name}/dead-messages")
@@ -247,7 +238,16 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
-    items = [_dead_message(dead) for dead in messages[:DEAD_SHOWN]]
+    items = [
+        DeadMessageView(
+            id=dead.id,
+            at=dead.at,
+            topic=dead.topic,
+            reason=dead.reason,
+            payload=dead.payload[:2000].decode("utf-8", "backslashreplace"),
+        )
+        for dead in messages[:DEAD_SHOWN]
+    ]
     return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
 
 
@@ -453,13 +453,15 @@ class TestView(views.View):
 def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
     """List routes and channels with pending notifications and dead letters. Channels appear by
     name, without addresses."""
-    return routes_overview(platform, platform.clock.now())
+    overview = routes_overview(platform, platform.clock.now())
+    return in_words(overview, reader_of(platform))
 
 
 @route_api.post("/routes/{name}/test", operation_id="test_route")
 def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
-    results = try_route(platform, name, person.name, platform.clock.now())
+    tried = try_route(platform, name, person.name, platform.clock.now())
+    results = in_words(tried, reader_of(platform))
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
     return [
         TestView(channel=channel, delivered=fault is None, fault=fault)

@@ -23,7 +23,6 @@ from alerting.console.rendering import address_with, language_of, render, zone_o
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.episode import Episode
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
 from alerting.reporting.charts import ROW, Plot, figure, spark, time_ticks
@@ -42,7 +41,6 @@ from alerting.usecases.trend_series import (
     EventBand,
     VariableLine,
     VariablePage,
-    VariableSeries,
     asset_lines,
     find_bands,
     read_series,
@@ -321,22 +319,6 @@ class VariableSeriesView:
     bad: list[Interval]
 
 
-def _series_view(line: VariableSeries) -> VariableSeriesView:
-    return VariableSeriesView(
-        variable=line.variable,
-        title=line.title,
-        unit=line.unit,
-        source=line.source,
-        count=line.count,
-        t=(line.t / 1000).tolist(),
-        low=line.low.tolist(),
-        high=line.high.tolist(),
-        mean=line.mean.tolist(),
-        gaps=_spans(line.gaps),
-        bad=_spans(line.bad),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class SeriesView:
     """Series of an asset's variables. `unread`: times whose readings are too many to read now; they
@@ -361,19 +343,6 @@ class EpisodeBandView:
     closed_at: datetime | None
     backfilled: bool
     withdrawn: bool
-
-
-def _band(episode: Episode) -> EpisodeBandView:
-    return EpisodeBandView(
-        id=episode.id,
-        definition=episode.definition,
-        title=episode.title,
-        severity=episode.severity,
-        raised_at=episode.raised_at,
-        closed_at=episode.closed_at,
-        backfilled=episode.backfilled,
-        withdrawn=episode.withdrawn,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -450,7 +419,22 @@ def show_series(
         asset=read.asset,
         start=read.start,
         end=read.end,
-        series=[_series_view(line) for line in read.series],
+        series=[
+            VariableSeriesView(
+                variable=line.variable,
+                title=line.title,
+                unit=line.unit,
+                source=line.source,
+                count=line.count,
+                t=(line.t / 1000).tolist(),
+                low=line.low.tolist(),
+                high=line.high.tolist(),
+                mean=line.mean.tolist(),
+                gaps=_spans(line.gaps),
+                bad=_spans(line.bad),
+            )
+            for line in read.series
+        ],
         unread=_spans(read.unread),
     )
     return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
@@ -465,7 +449,19 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
         start=start,
         end=end,
         events=bands.events,
-        episodes=[_band(episode) for episode in bands.episodes],
+        episodes=[
+            EpisodeBandView(
+                id=episode.id,
+                definition=episode.definition,
+                title=episode.title,
+                severity=episode.severity,
+                raised_at=episode.raised_at,
+                closed_at=episode.closed_at,
+                backfilled=episode.backfilled,
+                withdrawn=episode.withdrawn,
+            )
+            for episode in bands.episodes
+        ],
         cut=bands.cut,
     )
 
