@@ -148,7 +148,7 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     return MuteDetail(
         mute=in_words(mute, reader_of(platform)),
         phase=mute.phase(now),
-        raised=views.summaries(raised_meanwhile(platform, mute, now), platform),
+        raised=views.summarise_episodes(raised_meanwhile(platform, mute, now), platform),
     )
 
 

@@ -541,7 +541,7 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
         ],
         happening=_causes(now, now.happening, reader),
         expected=_causes(now, now.expected, reader),
-        over=views.summaries([e for group in now.over for e in group.episodes], platform),
+        over=views.summarise_episodes([e for group in now.over for e in group.episodes], platform),
         not_evaluated=now.gaps,
     )
     return views.in_words(view, reader)

@@ -67,7 +67,7 @@ def list_episodes(
         definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
     )
     items, next = views.page_of(episodes, limit, lambda episode: episode.raised_at)
-    return views.EpisodePage(items=views.summaries(items, platform), next=next)
+    return views.EpisodePage(items=views.summarise_episodes(items, platform), next=next)
 
 
 @router.get("/episodes/{id}", tags=["episodes"])
@@ -256,7 +256,7 @@ def list_suppressions(
         at=suppressions.at,
         since=suppressions.since,
         targets=in_words(suppressions.targets, reader_of(platform)),
-        not_notified=views.summaries(suppressions.not_notified, platform),
+        not_notified=views.summarise_episodes(suppressions.not_notified, platform),
     )
 
 

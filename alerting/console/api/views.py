@@ -1,5 +1,8 @@
 """Responses and request bodies of the API: a contract with programs, so written out. Times in their
-sentences are the plant's; fields keep instants in UTC."""
+sentences are the plant's; fields keep instants in UTC.
+
+Most responses are dataclasses: a text in them keeps its template until `in_words`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -125,7 +128,7 @@ class StatedReasonBody(Body):
 class View(BaseModel):
     """A response."""
 
-    model_config = ConfigDict(ser_json_inf_nan="null", from_attributes=True)
+    model_config = ConfigDict(ser_json_inf_nan="null")
 
 
 def reader_of(platform: Platform) -> Language:
@@ -240,7 +243,7 @@ class EpisodeSummary:
         return in_words(summary, reader)
 
 
-def summaries(episodes: Iterable[Episode], platform: Platform) -> list[EpisodeSummary]:
+def summarise_episodes(episodes: Iterable[Episode], platform: Platform) -> list[EpisodeSummary]:
     """Return the summaries of episodes."""
     reader = reader_of(platform)
     return [EpisodeSummary.from_domain(episode, reader) for episode in episodes]
