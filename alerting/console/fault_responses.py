@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
-from alerting.console.api.views import in_words, reader_of
+from alerting.console.api.views import reader_of, translate_texts
 from alerting.console.rendering import address_of, language_of, render
 from alerting.definitions.faults import Conflicting, DocumentRefused, Fault, NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
@@ -84,7 +84,7 @@ def problem(
         "instance": clean_line(address_of(request.url.path))[:500],
     }
     if faults:
-        content["faults"] = [asdict(fault) for fault in in_words(tuple(faults), reader)]
+        content["faults"] = [asdict(fault) for fault in translate_texts(tuple(faults), reader)]
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 

@@ -358,8 +358,8 @@ def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
 @api.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
 def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
     """Show a table of a report as JSON."""
-    found = find_table(platform, id, table)
-    return views.TableView(name=found.name, columns=found.columns, rows=found.to_records())
+    stored = find_table(platform, id, table)
+    return views.TableView(name=stored.name, columns=stored.columns, rows=stored.to_records())
 
 
 @api.get(

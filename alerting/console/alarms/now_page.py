@@ -544,7 +544,7 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
         over=views.summarise_episodes([e for group in now.over for e in group.episodes], platform),
         not_evaluated=now.gaps,
     )
-    return views.in_words(view, reader)
+    return views.translate_texts(view, reader)
 
 
 @api.get("/episodes/{id}/experience", tags=["episodes"])

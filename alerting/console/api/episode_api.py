@@ -19,7 +19,7 @@ from alerting.console.api.parameters import (
     Short,
     SomeText,
 )
-from alerting.console.api.views import Body, StatedReasonBody, in_words, reader_of
+from alerting.console.api.views import Body, StatedReasonBody, reader_of, translate_texts
 from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
 from alerting.kinds.protocol import Why
 from alerting.operators.actions_and_mutes import IsaState, Mute
@@ -105,7 +105,7 @@ def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
         notifications=platform.notifications.of_episodes([episode.id])[episode.id],
         block=touched_by(platform, episode, platform.clock.now()),
     )
-    return in_words(detail, reader)
+    return translate_texts(detail, reader)
 
 
 def record_feedback(
@@ -128,7 +128,7 @@ def record_feedback(
 def list_platform_alerts(platform: Served, _: Viewer) -> list[PlatformAlert]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty
     without faults."""
-    return in_words(platform.platform_alerts.open(), reader_of(platform))
+    return translate_texts(platform.platform_alerts.open(), reader_of(platform))
 
 
 class AckBody(Body):
@@ -255,7 +255,7 @@ def list_suppressions(
     return SuppressionView(
         at=suppressions.at,
         since=suppressions.since,
-        targets=in_words(suppressions.targets, reader_of(platform)),
+        targets=translate_texts(suppressions.targets, reader_of(platform)),
         not_notified=views.summarise_episodes(suppressions.not_notified, platform),
     )
 
@@ -266,7 +266,7 @@ def show_why(
 ) -> Why:
     """Explain why an alarm was raised at an instant (now when left out), or why not."""
     reasons = why(platform, definition, asset, at or platform.clock.now())
-    return in_words(reasons, reader_of(platform))
+    return translate_texts(reasons, reader_of(platform))
 
 
 def _operated_view(platform: Served, episode: Episode) -> Operated:
@@ -283,4 +283,4 @@ def _operated_view(platform: Served, episode: Episode) -> Operated:
         suppressed=operated.suppressed,
         unknown=operated.unknown,
     )
-    return in_words(view, reader_of(platform))
+    return translate_texts(view, reader_of(platform))

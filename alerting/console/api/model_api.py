@@ -10,7 +10,13 @@ from pydantic import BeforeValidator, Field
 
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import MAY_CONFLICT, Id, SomeShort, require_number
-from alerting.console.api.views import Body, ReasonBody, StatedReasonBody, in_words, reader_of
+from alerting.console.api.views import (
+    Body,
+    ReasonBody,
+    StatedReasonBody,
+    reader_of,
+    translate_texts,
+)
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -228,7 +234,7 @@ class RollbackBody(Body):
 def list_models(platform: Served, _: Viewer) -> list[ModelSummary]:
     """List the definitions in service with a model, those that wait for a person first."""
     lines = [ModelSummary.from_domain(line) for line in model_lines(platform)]
-    return in_words(lines, reader_of(platform))
+    return translate_texts(lines, reader_of(platform))
 
 
 @router.get("/definitions/{name}/models")
@@ -265,7 +271,7 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
         ],
         unreadable=report.history["unreadable"],
     )
-    return in_words(detail, reader_of(platform))
+    return translate_texts(detail, reader_of(platform))
 
 
 @router.post("/definitions/{name}/models:approve", openapi_extra=MAY_CONFLICT)
@@ -355,7 +361,7 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
             for training in reversed(platform.trainings.for_definitions([name]))
         ],
     )
-    return in_words(view, reader_of(platform))
+    return translate_texts(view, reader_of(platform))
 
 
 def _decided_view(platform: Platform, decided: Proposal) -> DecidedView:

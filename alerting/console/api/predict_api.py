@@ -28,7 +28,7 @@ from alerting.adapters.scored_files import (
 )
 from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
-from alerting.console.api.views import View, in_words, reader_of
+from alerting.console.api.views import View, reader_of, translate_texts
 from alerting.console.rendering import address_of
 from alerting.deferred import load
 from alerting.definitions.alert_definition import Definition
@@ -377,7 +377,7 @@ def _predict_sent(
     rows = [row.model_dump(exclude_none=True) for row in body.rows or ()]
     readings = sent_readings(platform, body.asset, rows)
     prediction = predict(platform, predictor, name, body.asset, body.at, readings)
-    return in_words(prediction, reader_of(platform))
+    return translate_texts(prediction, reader_of(platform))
 
 
 def _predict_together(
@@ -392,7 +392,7 @@ def _predict_together(
     answers: dict[PredictQuestion, Prediction | Exception] = {}
     for question in different:
         try:
-            answers[question] = in_words(batch.answer(question), reader_of(platform))
+            answers[question] = translate_texts(batch.answer(question), reader_of(platform))
         except (NotLoaded, DatabaseDown, PyMongoError):
             raise
         except Exception as fault:

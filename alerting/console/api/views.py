@@ -1,7 +1,7 @@
 """Responses and request bodies of the API: a contract with programs, so written out. Times in their
 sentences are the plant's; fields keep instants in UTC.
 
-Most responses are dataclasses: a text in them keeps its template until `in_words`.
+Most responses are dataclasses: a text in them keeps its template until `translate_texts`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -136,30 +136,30 @@ def reader_of(platform: Platform) -> Language:
     return ENGLISH.with_clock(platform.zone)
 
 
-def in_words(value: T, reader: Language) -> T:
+def translate_texts(value: T, reader: Language) -> T:
     """Return a value with its texts in the words of a reader, at every depth of dataclasses, lists,
     tuples and mappings."""
-    return cast(T, _in_words(value, reader))
+    return cast(T, _translate_texts(value, reader))
 
 
-def _in_words(value: Any, reader: Language) -> Any:
+def _translate_texts(value: Any, reader: Language) -> Any:
     kind = type(value)
     if kind in _WITHOUT_TEXT:
         return value
     if kind is Translatable:
         return reader.translate(value)
     if kind in (tuple, list):
-        items = [_in_words(item, reader) for item in value]
+        items = [_translate_texts(item, reader) for item in value]
         return kind(items) if _differ(items, value) else value
     if isinstance(value, Mapping):
-        members = {key: _in_words(member, reader) for key, member in value.items()}
+        members = {key: _translate_texts(member, reader) for key, member in value.items()}
         return members if _differ(members.values(), value.values()) else value
     if not is_dataclass(kind):
         return value
     different = {}
     for name in _field_names(kind):
         before = getattr(value, name)
-        after = _in_words(before, reader)
+        after = _translate_texts(before, reader)
         if after is not before:
             different[name] = after
     return replace(value, **different) if different else value
@@ -240,7 +240,7 @@ class EpisodeSummary:
             advice=advice.message if advice else None,
             message=sentences.message(episode, reader),
         )
-        return in_words(summary, reader)
+        return translate_texts(summary, reader)
 
 
 def summarise_episodes(episodes: Iterable[Episode], platform: Platform) -> list[EpisodeSummary]:

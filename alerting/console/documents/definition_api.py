@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
-from alerting.console.api.views import Body, in_words, reader_of
+from alerting.console.api.views import Body, reader_of, translate_texts
 from alerting.console.documents.definition_answers import (
     DefinitionSummary,
     PreviewResult,
@@ -76,7 +76,7 @@ class ScenariosBody(Body):
 def list_definitions(platform: Served, _: Viewer) -> list[DefinitionSummary]:
     """List all definitions by name."""
     lines = [summarise(line) for line in definition_lines(platform, platform.clock.now())]
-    return in_words(lines, reader_of(platform))
+    return translate_texts(lines, reader_of(platform))
 
 
 @router.post("/definitions:test")
@@ -99,7 +99,7 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
             for result in results
         ],
     )
-    return in_words(view, reader_of(platform))
+    return translate_texts(view, reader_of(platform))
 
 
 AT_ONCE = 2
@@ -401,4 +401,4 @@ def _preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
         start=start,
         end=end,
     )
-    return in_words(view, reader_of(platform))
+    return translate_texts(view, reader_of(platform))

@@ -32,9 +32,9 @@ from alerting.console.api.views import (
     FieldChange,
     View,
     field_changes,
-    in_words,
     reader_of,
     shown_document,
+    translate_texts,
 )
 from alerting.console.documents.form import FIRST, FormSchema
 from alerting.definitions.faults import Fault, UserError
@@ -214,7 +214,7 @@ class ConsoleKind:
         """Return the answer to a check or a change."""
         effects = vars(review.effects) if review.effects else {}
         fields = vars(review) | effects | {"changes": field_changes(review.changes)}
-        answer = {**in_words(fields, reader_of(platform)), "revision": revision}
+        answer = {**translate_texts(fields, reader_of(platform)), "revision": revision}
         return self.review_view.model_validate(answer)
 
     def starting_text(self, kind: str) -> str:
@@ -393,7 +393,9 @@ class DocumentApi:
         lines = list(self._shown.list_lines(platform, platform.clock.now()))
         faulty = self._kind.read(platform)[1]
         reader = reader_of(platform)
-        return ListView(items=in_words(lines, reader), faulty=in_words(faulty, reader))
+        return ListView(
+            items=translate_texts(lines, reader), faulty=translate_texts(faulty, reader)
+        )
 
     def check(self, platform: Served, document: Sent) -> ReviewView:
         """Check a document without applying it: all its faults, or what it would change."""
@@ -411,8 +413,8 @@ class DocumentApi:
             name=name,
             revision=stored.number,
             document=shown_document(stored.document),
-            status=in_words(status, reader),
-            faults=in_words(list(stored.faults), reader),
+            status=translate_texts(status, reader),
+            faults=translate_texts(list(stored.faults), reader),
             revisions=[RevisionLine.from_domain(revision) for revision in stored.revisions],
         )
 
@@ -498,8 +500,9 @@ class DocumentApi:
 
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
         """Show a revision of a document with its content."""
-        found = self._kind.find_revision(platform, name, number)
-        return RevisionView(**vars(RevisionLine.from_domain(found)), document=found.document)
+        revision = self._kind.find_revision(platform, name, number)
+        line = RevisionLine.from_domain(revision)
+        return RevisionView(**vars(line), document=revision.document)
 
     def compare(
         self,

@@ -16,7 +16,7 @@ from alerting.adapters.mongo.mongo import is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sent, describe_body
-from alerting.console.api.views import Body, in_words, reader_of
+from alerting.console.api.views import Body, reader_of, translate_texts
 from alerting.console.documents.document_api import (
     ConsoleKind,
     FormFields,
@@ -161,7 +161,7 @@ def look_at_document(
 ) -> SourceTrial:
     """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
     message from a broker. Role: engineer."""
-    return in_words(look_at(request, platform, document), reader_of(platform))
+    return translate_texts(look_at(request, platform, document), reader_of(platform))
 
 
 @source_api.post("/sources/{name}:test", operation_id="test_source")
@@ -169,7 +169,7 @@ def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) ->
     """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
     engineer."""
     trial = _try_source(request, platform, SOURCES.find(platform, name))
-    return in_words(trial, reader_of(platform))
+    return translate_texts(trial, reader_of(platform))
 
 
 @source_api.get("/sources/{name}/dead-messages")
@@ -454,14 +454,14 @@ def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
     """List routes and channels with pending notifications and dead letters. Channels appear by
     name, without addresses."""
     overview = routes_overview(platform, platform.clock.now())
-    return in_words(overview, reader_of(platform))
+    return translate_texts(overview, reader_of(platform))
 
 
 @route_api.post("/routes/{name}/test", operation_id="test_route")
 def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     tried = try_route(platform, name, person.name, platform.clock.now())
-    results = in_words(tried, reader_of(platform))
+    results = translate_texts(tried, reader_of(platform))
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
     return [
         TestView(channel=channel, delivered=fault is None, fault=fault)
