@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
-from alerting.console.api.views import plant_times
+from alerting.console.api.views import reader_of, translate_texts
 from alerting.console.rendering import address_of, language_of, render
 from alerting.definitions.faults import Conflicting, DocumentRefused, Fault, NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
@@ -75,15 +75,16 @@ def problem(
             passes = "read" if is_read else "sent"
         page = render("problem.html", request, title=title, detail=detail, passes=passes)
         return HTMLResponse(page, status, headers)
+    reader = reader_of(request.app.state.platform)
     content: dict[str, Any] = {
         "type": "about:blank",
         "title": title,
         "status": status,
-        "detail": _shorten(detail),
+        "detail": _shorten(reader.translate(detail)),
         "instance": clean_line(address_of(request.url.path))[:500],
     }
     if faults:
-        content["faults"] = [asdict(fault) for fault in faults]
+        content["faults"] = [asdict(fault) for fault in translate_texts(tuple(faults), reader)]
     return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 
@@ -137,9 +138,9 @@ def handle_problems(app: FastAPI) -> None:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, fault.message)
         statuses = (status for kind, status in _STATUSES.items() if isinstance(fault, kind))
-        zone = request.app.state.platform.zone
-        message = fault.detail if isinstance(fault, ChangedMeanwhile) else fault.message
-        detail = plant_times(message, zone) if is_for_programs(request) else fault.message
+        detail = fault.message
+        if isinstance(fault, ChangedMeanwhile) and is_for_programs(request):
+            detail = fault.detail
         faults = fault.faults if isinstance(fault, DocumentRefused) else ()
         return problem(request, next(statuses, 422), detail, faults=faults)
 

@@ -2,8 +2,9 @@
 administrators; and tokens over the REST API."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from alerting.console.access import Person, Served, Viewer, require
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Instant
-from alerting.console.api.views import Body, ShownAs
+from alerting.console.api.views import Body
 from alerting.console.login import (
     LONGEST,
     NOT_CONFIDENTIAL,
@@ -311,35 +312,45 @@ class TokenBody(Body):
     ends_at: Instant = Field(description="From when it is refused.")
 
 
-class NewToken(NamedTuple):
-    """A new token and its secret."""
+@dataclass(frozen=True, kw_only=True)
+class TokenView:
+    """A token of a program. `key`: its identity; `used_at`: to the minute."""
 
-    token: AccessToken
-    secret: str
+    key: str
+    name: str
+    owner: str
+    role: Role
+    made_at: datetime
+    made_by: str
+    ends_at: datetime
+    used_at: datetime | None
+
+    @classmethod
+    def from_domain(cls, token: AccessToken) -> "TokenView":
+        """Return the answer on a token, without its hash."""
+        return TokenView(
+            key=token.key,
+            name=token.name,
+            owner=token.owner,
+            role=token.role,
+            made_at=token.made_at,
+            made_by=token.made_by,
+            ends_at=token.ends_at,
+            used_at=token.used_at,
+        )
 
 
-_TOKEN = "key name owner role made_at made_by ends_at used_at"  # noqa: S105 - names of fields
-TokenView = Annotated[
-    AccessToken,
-    ShownAs(
-        "TokenView", "A token of a program. `key`: its identity; `used_at`: to the minute.", _TOKEN
-    ),
-]
-NewTokenView = Annotated[
-    NewToken,
-    ShownAs(
-        "NewTokenView",
-        "A new token. `token`: the secret itself, which is stored nowhere and not shown again.",
-        " ".join(f"token.{field}" for field in _TOKEN.split()),
-        token="secret",  # noqa: S106 - the name of a field
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class NewTokenView(TokenView):
+    """A new token. `token`: the secret itself, which is stored nowhere and not shown again."""
+
+    token: str
 
 
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
-    return list(platform.access_tokens.all())
+    return [TokenView.from_domain(token) for token in platform.access_tokens.all()]
 
 
 @api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING, operation_id="create_token")
@@ -348,17 +359,17 @@ def create_by_api(
 ) -> NewTokenView:
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
-    return NewToken(
-        *devices_and_tokens.create_token(
-            platform, body.name, body.owner, body.role, body.ends_at, person.name, now
-        )
+    token, secret = devices_and_tokens.create_token(
+        platform, body.name, body.owner, body.role, body.ends_at, person.name, now
     )
+    return NewTokenView(**vars(TokenView.from_domain(token)), token=secret)
 
 
 @api.delete("/tokens/{id}", tags=["access"], operation_id="revoke_token")
 def revoke_by_api(id: Id, request: Request, platform: Served, person: Administrator) -> TokenView:
     """Revoke a token at once, by its key. Role: admin."""
-    return devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
+    now = _real_time(request)
+    return TokenView.from_domain(devices_and_tokens.revoke_token(platform, id, person.name, now))
 
 
 @pages.get("/access", response_class=HTMLResponse)

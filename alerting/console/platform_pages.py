@@ -417,15 +417,8 @@ def _gauge(
 api = APIRouter(prefix="/api/v1")
 
 
-AuditPageView = Annotated[
-    views.RowPage[AuditEntry],
-    views.ShownAs(
-        "AuditPageView",
-        "Entries, newest first. `next`: the cursor of the page after, null on the last.",
-        next=(str | None, "next"),
-        items=(list[AuditEntry], "items"),
-    ),
-]
+class AuditPageView(views.RowPage[AuditEntry]):
+    """Entries, newest first. `next`: the cursor of the page after, null on the last."""
 
 
 @api.get("/audit", tags=["access"], operation_id="list_audit")
@@ -443,7 +436,8 @@ def list_entries(
     """List what people, commands and the platform did, newest first. Role: engineer."""
     filters = AuditFilter(actor, subject, act, start, end)
     entries = platform.audit.find(filters, limit + 1, views.read_cursor(cursor) if cursor else None)
-    return views.page_of(entries, limit, lambda entry: entry.at)
+    items, next = views.page_of(entries, limit, lambda entry: entry.at)
+    return AuditPageView(items=list(items), next=next)
 
 
 @dataclass(frozen=True)
@@ -482,12 +476,12 @@ def audit(
     """Return one page of the audit, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     entries = platform.audit.find(form.wanted(request), PAGE + 1, before)
-    page = views.page_of(entries, PAGE, lambda entry: entry.at)
+    items, older = views.page_of(entries, PAGE, lambda entry: entry.at)
     return render(
         "audit.html",
         request,
-        entries=[(entry, changed_fields(entry)) for entry in page.items],
-        older=page.next,
+        entries=[(entry, changed_fields(entry)) for entry in items],
+        older=older,
         wanted=asdict(form),
         is_first=cursor is None,
     )

@@ -240,14 +240,12 @@ def _coming(episode: Episode) -> Transition | None:
     return next((t for t in reversed(episode.transitions) if t.kind == "happening"), None)
 
 
-def message(episode: Episode) -> str:
-    """Describe an episode in one line: severity, title, asset, reason, next step."""
+def message(episode: Episode, language: Language = ENGLISH) -> str:
+    """Describe an episode in one line, by a reader's clock: severity, title, asset, reason, next
+    step."""
     step = step_with_time(episode) if episode.condition == "open" else None
-    parts = [
-        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: "
-        f"{sentence(headline(episode))}"
-    ]
-    return " ".join([*parts, *([sentence(step)] if step else [])])
+    texts = [sentence(language.translate(text)) for text in (headline(episode), step) if text]
+    return f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {' '.join(texts)}"
 
 
 def outcome(episode: Episode) -> str | None:

@@ -423,7 +423,7 @@ def _last_values(
             asset, instant - timedelta(milliseconds=1), instant, names, events_since=instant
         )
         for name in names:
-            value = history.readings[name].iloc[-1]
+            value = history.readings[name].iloc[-1:].item()
             is_switch = asset.variables[name].type == "boolean"
             values[name] = LastSample(instant, bool(value) if is_switch else value)
     return values

@@ -3,10 +3,9 @@ the readings show."""
 
 from dataclasses import replace
 
-from pydantic import TypeAdapter
-
 from alerting.console.api.views import EpisodeSummary
 from alerting.console.model_values import newest_importance
+from alerting.definitions.wording.language import ENGLISH
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
 from alerting.reporting.sentences import risk_since_raise, step_with_time
@@ -69,9 +68,8 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
-    answer = TypeAdapter(EpisodeSummary)
     found = [
-        answer.validate_python(one).advice
+        EpisodeSummary.from_domain(one, ENGLISH).advice
         for one in (OPEN, replace(OPEN, condition="closed", closed_at=at(9)))
     ]
     assert found == ["Keep an eye on it", "lower it"]

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from markupsafe import Markup
+from pydantic_core import to_jsonable_python
 
 from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
 from alerting.console.alarms.alarm_charts import share_track
@@ -36,7 +37,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
-from alerting.ports import Platform
+from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.definition.money_spans import add_spans
 from alerting.reporting.estimates import Table, write_workbook
 from alerting.reporting.phrases import money
@@ -327,7 +328,10 @@ def list_reports(
     if not definition and not plant:
         names += [revision.name for revision in platform.definitions.latest_revisions()]
     return [
-        head for name in names for head in platform.reports.for_definition(name) if not head.empty
+        views.ReportSummary.from_domain(head)
+        for name in names
+        for head in platform.reports.for_definition(name)
+        if not head.empty
     ]
 
 
@@ -343,13 +347,19 @@ def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
 @api.get("/reports/{id}/metrics", tags=["reports"], operation_id="show_report_metrics")
 def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
     """Show a report as JSON: its sentences and all its metrics."""
-    return find_report(platform, id)
+    head, content = find_report(platform, id)
+    return views.ReportDetail(
+        **vars(views.ReportSummary.from_domain(head)),
+        metrics=to_jsonable_python(content.metrics, fallback=str, inf_nan_mode="null"),
+        tables=list(content.tables),
+    )
 
 
 @api.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
 def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
     """Show a table of a report as JSON."""
-    return find_table(platform, id, table)
+    stored = find_table(platform, id, table)
+    return views.TableView(name=stored.name, columns=stored.columns, rows=stored.to_records())
 
 
 @api.get(
@@ -371,7 +381,7 @@ def download_table(id: Id, table: Id, platform: Served, _: Viewer) -> CsvRespons
 )
 def download_workbook(id: Id, platform: Served, _: Viewer) -> WorkbookResponse:
     """Return all tables of a report as one workbook (.xlsx), a sheet for each."""
-    tables = find_report(platform, id).content.tables
+    tables = find_report(platform, id)[1].tables
     content = write_workbook(find_table(platform, id, name) for name in tables)
     name = f'attachment; filename="report-{id}.xlsx"'
     return WorkbookResponse(content, headers={"content-disposition": name})
@@ -391,7 +401,8 @@ def list_misses(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[views.MissView]:
     """List reported misses, newest first."""
-    return list(platform.misses.for_interval(start, end, definition, limit))
+    misses = platform.misses.for_interval(start, end, definition, limit)
+    return [views.MissView.from_domain(miss) for miss in misses]
 
 
 @api.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING, operation_id="report_miss")
@@ -399,23 +410,24 @@ def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> vie
     """Report a problem for which no alert was raised; it enters reports and the next training.
     Role: operator."""
     now = platform.clock.now()
-    return report_miss(
+    miss = report_miss(
         platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now
     )
+    return views.MissView.from_domain(miss)
 
 
-def find_report(platform: Platform, id: str) -> views.StoredReport:
+def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]:
     """Return a stored report. Raises NotFound for an unknown id, or an empty report."""
     head = platform.reports.get(id)
     content = platform.reports.content(id)
     if head is None or content is None or head.empty:
         raise NotFound(f"there is no report {id!r}")
-    return views.StoredReport(head, content)
+    return head, content
 
 
 def find_table(platform: Platform, id: str, name: str) -> Table:
     """Return a table of a stored report. Raises NotFound if the report or the table is unknown."""
-    content = find_report(platform, id).content
+    content = find_report(platform, id)[1]
     if name not in content.tables:
         raise NotFound(
             f"the report {id!r} has no table {name!r}; its tables: "

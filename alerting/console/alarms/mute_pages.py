@@ -23,7 +23,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import MUTE_ENDS, Body, ReasonBody, with_plant_times
+from alerting.console.api.views import MUTE_ENDS, Body, ReasonBody, reader_of, translate_texts
 from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import FormOperator, lead_back, render
 from alerting.definitions.alert_definition import SEVERITIES, Severity
@@ -137,7 +137,7 @@ def show_mutes(
     """List the mutes that are present or planned, and the mutes of the last month; with a
     definition or an asset, only mutes that name the definition or cover alarms of the asset."""
     mutes = list_mutes(platform, platform.clock.now(), definition, asset)
-    return with_plant_times(mutes, platform.zone)
+    return translate_texts(mutes, reader_of(platform))
 
 
 @api.get("/mutes/{id}", operation_id="show_mute")
@@ -146,9 +146,9 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     now = platform.clock.now()
     mute = find_mute(platform, id)
     return MuteDetail(
-        mute=with_plant_times(mute, platform.zone),
+        mute=translate_texts(mute, reader_of(platform)),
         phase=mute.phase(now),
-        raised=with_plant_times(raised_meanwhile(platform, mute, now), platform.zone),
+        raised=views.summarise_episodes(raised_meanwhile(platform, mute, now), platform),
     )
 
 
@@ -185,7 +185,7 @@ def end_by_api(
     reason = body.reason if body else ""
     over = end_mute(platform, id, actor_of(person), platform.clock.now(), reason)
     deliver()
-    return with_plant_times(over, platform.zone)
+    return translate_texts(over, reader_of(platform))
 
 
 @api.post("/mutes/{id}/prolong", operation_id="prolong_mute")

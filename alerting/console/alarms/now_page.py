@@ -1,7 +1,7 @@
 """The front page: the present state of the plant, and earlier alarms by day."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, NamedTuple
@@ -28,7 +28,6 @@ from alerting.console.api.parameters import (
     NameQuery,
     read_duration,
 )
-from alerting.console.api.views import with_plant_times
 from alerting.console.gate import DEVICE_COOKIE, client_of
 from alerting.console.login import entrance_of
 from alerting.console.rendering import (
@@ -41,28 +40,25 @@ from alerting.console.rendering import (
 from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.routes_and_sinks import Route
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Language, translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
+from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
     Cause,
     DayOfAlarms,
-    PartTiles,
-    Tile,
+    TileState,
     counting_order,
     find_change,
     group_by_day,
 )
 from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import (
-    ActionRecord,
-    Experience,
-    Similar,
     outcome_of,
 )
 from alerting.reporting import sentences
-from alerting.reporting.variable_charts import Sparkline
+from alerting.reporting.variable_charts import Direction
 from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
@@ -403,48 +399,51 @@ def _page(
 api = APIRouter(prefix="/api/v1")
 
 
-class PlacedTile(NamedTuple):
-    """A tile and the part of the plant that it is in."""
+@dataclass(frozen=True, kw_only=True)
+class TileView:
+    """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
+    plant. `muted`: whether its alarms are muted, or some of them; null if none is."""
 
-    tile: Tile
-    part: PartTiles
-
-
-TileView = Annotated[
-    PlacedTile,
-    views.ShownAs(
-        "TileView",
-        "The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of "
-        "the plant. `muted`: whether its alarms are muted, or some of them; null if none is.",
-        "tile.asset tile.title tile.state tile.severity tile.alarms tile.episode tile.muted",
-        part="part.name",
-    ),
-]
+    asset: str
+    title: str
+    state: TileState
+    severity: Severity | None
+    alarms: int
+    episode: str | None
+    muted: MuteMark | None
+    part: str
 
 
-class AlarmNow(NamedTuple):
-    """An open alarm, when its problem is expected, and its variable now."""
+@dataclass(frozen=True, kw_only=True)
+class PresentAlarm:
+    """An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
 
-    episode: Episode
+    assigned_to: str | None
     window: ExpectedWindow | None
-    line: Sparkline | None
+    value: float | None
+    limit: float | None
+    episode: views.EpisodeSummary
+    acknowledged_by: str | None
+    is_muted: bool
+    course: Direction | None
 
 
-PresentAlarm = Annotated[
-    AlarmNow,
-    views.ShownAs(
-        "PresentAlarm",
-        "An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it.",
-        "episode.assigned_to window line.value line.limit",
-        episode=(views.EpisodeSummary, "episode"),
-        acknowledged_by="episode.acknowledged.actor",
-        is_muted=(bool, lambda alarm: alarm.episode.muted_by is not None),
-        course="line.direction",
-    ),
-]
+def _present_alarm(now: Now, episode: Episode, reader: Language) -> PresentAlarm:
+    line = now.values.get(episode.id)
+    return PresentAlarm(
+        assigned_to=episode.assigned_to,
+        window=now.windows.get(episode.id),
+        value=line.value if line else None,
+        limit=line.limit if line else None,
+        episode=views.EpisodeSummary.from_domain(episode, reader),
+        acknowledged_by=episode.acknowledged.actor if episode.acknowledged else None,
+        is_muted=episode.muted_by is not None,
+        course=line.direction if line else None,
+    )
 
 
-class CauseView(views.View):
+@dataclass(frozen=True, kw_only=True)
+class CauseView:
     """The first of several alarms that came together, and those that followed it; or the worst
     alarm of a definition with five or more open ones, and the others."""
 
@@ -453,73 +452,67 @@ class CauseView(views.View):
     others: list[PresentAlarm]
 
 
-def _causes(now: Now, causes: Sequence[Cause]) -> list[CauseView]:
+def _causes(now: Now, causes: Sequence[Cause], reader: Language) -> list[CauseView]:
     views_of_causes = []
     for cause in causes:
-        first, *others = (
-            AlarmNow(e, now.windows.get(e.id), now.values.get(e.id)) for e in cause.episodes
-        )
+        first, *others = (_present_alarm(now, episode, reader) for episode in cause.episodes)
         views_of_causes.append(
             CauseView(first=first, is_first_out=cause.is_first_out, others=others)
         )
     return views_of_causes
 
 
-NowView = Annotated[
-    Now,
-    views.ShownAs(
-        "NowView",
-        "The present state of the plant: tiles by state, open alarms by cause, five or more of one "
-        "definition together, urgent first, ended ones that wait to be acknowledged, and what is "
-        "not evaluated.",
-        "at evaluated_until unacknowledged",
-        tiles=(
-            list[TileView],
-            lambda now: [PlacedTile(tile, part) for part in now.parts for tile in part.tiles],
-        ),
-        happening=(list[CauseView], lambda now: _causes(now, now.happening)),
-        expected=(list[CauseView], lambda now: _causes(now, now.expected)),
-        over=(
-            list[views.EpisodeSummary],
-            lambda now: [episode for group in now.over for episode in group.episodes],
-        ),
-        not_evaluated=(list[Gap], "gaps"),
-    ),
-]
-SimilarView = Annotated[
-    Similar,
-    views.ShownAs(
-        "SimilarView",
-        "An earlier episode, its similarity to the given one (1: the same), and its outcome.",
-        "episode.id episode.asset episode.raised_at",
-        likeness=(float, lambda similar: round(similar.likeness, 3)),
-        outcome=(Outcome | None, lambda similar: outcome_of(similar.episode)),
-    ),
-]
-ActionView = Annotated[
-    ActionRecord,
-    views.ShownAs(
-        "ActionView",
-        "An action in similar episodes, with its uses, and how often the problem was avoided or "
-        "came after it. `is_advice`: used often enough, and mostly helpful.",
-        "action uses avoided came actors is_advice",
-        usual_minutes=(
-            float | None,
-            lambda action: None if action.took is None else action.took.total_seconds() / 60,
-        ),
-    ),
-]
-ExperienceView = Annotated[
-    Experience,
-    views.ShownAs(
-        "ExperienceView",
-        "Earlier episodes like one. `is_enough`: at least three of them were answered; below that "
-        "no action is listed. `contradicts`: following the recommendation mostly did not help.",
-        "answered is_enough contradicts",
-        similar=(list[SimilarView], "similar"),
-        actions=(list[ActionView], lambda lived: lived.actions if lived.is_enough else ()),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class NowView:
+    """The present state of the plant: tiles by state, open alarms by cause, five or more of one
+    definition together, urgent first, ended ones that wait to be acknowledged, and what is not
+    evaluated."""
+
+    at: datetime
+    evaluated_until: datetime | None
+    unacknowledged: int
+    tiles: list[TileView]
+    happening: list[CauseView]
+    expected: list[CauseView]
+    over: list[views.EpisodeSummary]
+    not_evaluated: tuple[Gap, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarView:
+    """An earlier episode, its similarity to the given one (1: the same), and its outcome."""
+
+    id: str
+    asset: str
+    raised_at: datetime
+    likeness: float
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionView:
+    """An action in similar episodes, with its uses, and how often the problem was avoided or came
+    after it. `is_advice`: used often enough, and mostly helpful."""
+
+    action: str
+    uses: int
+    avoided: int
+    came: int
+    actors: tuple[str, ...]
+    is_advice: bool
+    usual_minutes: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperienceView:
+    """Earlier episodes like one. `is_enough`: at least three of them were answered; below that no
+    action is listed. `contradicts`: following the recommendation mostly did not help."""
+
+    answered: int
+    is_enough: bool
+    contradicts: bool
+    similar: list[SimilarView]
+    actions: list[ActionView]
 
 
 @api.get("/now", tags=["operators"])
@@ -527,11 +520,64 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
     """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
     plant = known_plant(request, platform)
     now = read_now(platform, plant, filters, person.name, _routes_with_shifts(platform))
-    return with_plant_times(now, platform.zone)
+    reader = views.reader_of(platform)
+    view = NowView(
+        at=now.at,
+        evaluated_until=now.evaluated_until,
+        unacknowledged=now.unacknowledged,
+        tiles=[
+            TileView(
+                asset=tile.asset,
+                title=tile.title,
+                state=tile.state,
+                severity=tile.severity,
+                alarms=tile.alarms,
+                episode=tile.episode,
+                muted=tile.muted,
+                part=part.name,
+            )
+            for part in now.parts
+            for tile in part.tiles
+        ],
+        happening=_causes(now, now.happening, reader),
+        expected=_causes(now, now.expected, reader),
+        over=views.summarise_episodes([e for group in now.over for e in group.episodes], platform),
+        not_evaluated=now.gaps,
+    )
+    return views.translate_texts(view, reader)
 
 
 @api.get("/episodes/{id}/experience", tags=["episodes"])
 def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
     """Show what helped last time: the most similar earlier episodes, the actions taken, and their
     outcomes."""
-    return experience_of(platform.episodes, find_episode(platform.episodes, id))
+    lived = experience_of(platform.episodes, find_episode(platform.episodes, id))
+    return ExperienceView(
+        answered=lived.answered,
+        is_enough=lived.is_enough,
+        contradicts=lived.contradicts,
+        similar=[
+            SimilarView(
+                id=similar.episode.id,
+                asset=similar.episode.asset,
+                raised_at=similar.episode.raised_at,
+                likeness=round(similar.likeness, 3),
+                outcome=outcome_of(similar.episode),
+            )
+            for similar in lived.similar
+        ],
+        actions=[
+            ActionView(
+                action=action.action,
+                uses=action.uses,
+                avoided=action.avoided,
+                came=action.came,
+                actors=action.actors,
+                is_advice=action.is_advice,
+                usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
+            )
+            for action in lived.actions
+        ]
+        if lived.is_enough
+        else [],
+    )

@@ -1,8 +1,8 @@
 """REST API, version 1: episodes, what operators do with them, and suppressions."""
 
-from dataclasses import replace
-from datetime import timedelta
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -19,11 +19,12 @@ from alerting.console.api.parameters import (
     Short,
     SomeText,
 )
-from alerting.console.api.views import Body, StatedReasonBody, plant_times, with_plant_times
-from alerting.episodes.episode import Episode, Feedback
+from alerting.console.api.views import Body, StatedReasonBody, reader_of, translate_texts
+from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
 from alerting.kinds.protocol import Why
+from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
-from alerting.usecases.episodes.mutes_and_suppression import SuppressionList, list_suppressed
+from alerting.usecases.episodes.mutes_and_suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
@@ -65,8 +66,8 @@ def list_episodes(
     episodes = platform.episodes.find(
         definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
     )
-    shown = with_plant_times(episodes, platform.zone)
-    return views.page_of(shown, limit, lambda episode: episode.raised_at)
+    items, next = views.page_of(episodes, limit, lambda episode: episode.raised_at)
+    return views.EpisodePage(items=views.summarise_episodes(items, platform), next=next)
 
 
 @router.get("/episodes/{id}", tags=["episodes"])
@@ -85,12 +86,26 @@ def say(
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    zone = platform.zone
-    return views.EpisodeWithMessages(
-        with_plant_times(episode, zone),
-        with_plant_times(platform.notifications.of_episodes([episode.id])[episode.id], zone),
-        with_plant_times(touched_by(platform, episode, platform.clock.now()), zone),
+    reader = reader_of(platform)
+    detail = views.EpisodeDetail(
+        **vars(views.EpisodeSummary.from_domain(episode, reader)),
+        valid_until=episode.valid_until,
+        announced_until=episode.announced_until,
+        continues=episode.continues,
+        inputs=episode.inputs,
+        contributions=episode.contributions,
+        recommendation=episode.recommendation,
+        present=episode.present,
+        modes=episode.modes,
+        remaining_life=episode.remaining_life,
+        guidance=episode.guidance,
+        transitions=episode.transitions,
+        feedback=episode.feedback,
+        outcome_record=episode.outcome_record,
+        notifications=platform.notifications.of_episodes([episode.id])[episode.id],
+        block=touched_by(platform, episode, platform.clock.now()),
     )
+    return translate_texts(detail, reader)
 
 
 def record_feedback(
@@ -113,7 +128,7 @@ def record_feedback(
 def list_platform_alerts(platform: Served, _: Viewer) -> list[PlatformAlert]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty
     without faults."""
-    return with_plant_times(platform.platform_alerts.open(), platform.zone)
+    return translate_texts(platform.platform_alerts.open(), reader_of(platform))
 
 
 class AckBody(Body):
@@ -141,33 +156,31 @@ class AssignBody(Body):
     to: NameText = Field(description="Name of the responsible person.")
 
 
-class OperatedEpisode(NamedTuple):
-    """An episode and what operators did with it."""
+@dataclass(frozen=True, kw_only=True)
+class Operated:
+    """The operator state of an episode after an action."""
 
-    episode: Episode
-    operated: operate.OperatorState
+    id: str
+    state: IsaState
+    active: bool
+    acknowledged: ActorStamp | None
+    confirmed: ActorStamp | None
+    assigned_to: str | None
+    first_out: FirstOut | None
+    mutes: tuple[Mute, ...]
+    suppressed: str | None
+    unknown: tuple[str, ...]
 
 
-Operated = Annotated[
-    OperatedEpisode,
-    views.ShownAs(
-        "Operated",
-        "The operator state of an episode after an action.",
-        "episode.id operated.state operated.flags.active episode.acknowledged episode.confirmed "
-        "episode.assigned_to operated.first_out operated.mutes operated.suppressed "
-        "operated.unknown",
-    ),
-]
-SuppressionView = Annotated[
-    SuppressionList,
-    views.ShownAs(
-        "SuppressionView",
-        "Every target that can be suppressed by design, and the episodes without notification "
-        "since an instant.",
-        "at since targets",
-        not_notified=(list[views.EpisodeSummary], "not_notified"),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class SuppressionView:
+    """Every target that can be suppressed by design, and the episodes without notification since an
+    instant."""
+
+    at: datetime
+    since: datetime
+    targets: tuple[SuppressedTarget, ...]
+    not_notified: list[views.EpisodeSummary]
 
 
 @router.get("/episodes/{id}/state", tags=["operators"])
@@ -239,7 +252,12 @@ def list_suppressions(
     (default: a day ago)."""
     now = platform.clock.now()
     suppressions = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    return with_plant_times(suppressions, platform.zone)
+    return SuppressionView(
+        at=suppressions.at,
+        since=suppressions.since,
+        targets=translate_texts(suppressions.targets, reader_of(platform)),
+        not_notified=views.summarise_episodes(suppressions.not_notified, platform),
+    )
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
@@ -247,13 +265,22 @@ def show_why(
     platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None
 ) -> Why:
     """Explain why an alarm was raised at an instant (now when left out), or why not."""
-    return with_plant_times(
-        why(platform, definition, asset, at or platform.clock.now()), platform.zone
+    reasons = why(platform, definition, asset, at or platform.clock.now())
+    return translate_texts(reasons, reader_of(platform))
+
+
+def _operated_view(platform: Served, episode: Episode) -> Operated:
+    operated = operate.operator_state(platform, episode, platform.clock.now())
+    view = Operated(
+        id=episode.id,
+        state=operated.state,
+        active=operated.flags.active,
+        acknowledged=episode.acknowledged,
+        confirmed=episode.confirmed,
+        assigned_to=episode.assigned_to,
+        first_out=operated.first_out,
+        mutes=operated.mutes,
+        suppressed=operated.suppressed,
+        unknown=operated.unknown,
     )
-
-
-def _operated_view(platform: Served, episode: Episode) -> OperatedEpisode:
-    state = operate.operator_state(platform, episode, platform.clock.now())
-    suppressed = state.suppressed and plant_times(state.suppressed, platform.zone)
-    shown = replace(with_plant_times(state, platform.zone), suppressed=suppressed)
-    return OperatedEpisode(episode, shown)
+    return translate_texts(view, reader_of(platform))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from alerting.console.access import Person, Served, require
 from alerting.console.api.parameters import LARGEST_DELIVERY, MAY_NAME_NOTHING, NameQuery
+from alerting.console.api.views import reader_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.ports import Platform
@@ -236,8 +237,9 @@ async def _receive(
             refused = {numbers[row.line - 1]: row.reason for row in delivery.refused} | dict(
                 sent.unreadable
             )
+            reader = reader_of(platform)
             lines = [
-                RefusedLine(line=line, reason=refused[line])
+                RefusedLine(line=line, reason=reader.translate(refused[line]))
                 for line in sorted(refused)[:MOST_ANSWERS]
             ]
             return DeliveryView(

@@ -1,7 +1,9 @@
 """REST API, version 1: models and trainings, and the decisions of people on them."""
 
-from dataclasses import replace
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BeforeValidator, Field
@@ -11,24 +13,21 @@ from alerting.console.api.parameters import MAY_CONFLICT, Id, SomeShort, require
 from alerting.console.api.views import (
     Body,
     ReasonBody,
-    ShownAs,
     StatedReasonBody,
-    View,
-    plant_times,
-    with_plant_times,
+    reader_of,
+    translate_texts,
 )
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
-from alerting.ports import DecisionRecord, Platform, Training
+from alerting.ports import Platform
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.model_charts import CurvePoint, operating_points
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.model_registry import SetPointEffect
+from alerting.usecases.model_registry import ModelEvidence, SetPointEffect
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
     ModelLine,
-    ModelReport,
     ModelState,
     answer_waiting,
     cancel_training,
@@ -39,21 +38,41 @@ from alerting.usecases.training.training_requests import (
     training_state,
 )
 
-_LINE = "title kind state version since provisional reason advice"
-ModelSummary = Annotated[
-    ModelLine,
-    ShownAs(
-        "ModelSummary",
-        "State of the model of a definition. `version`: in service since `since`, null without "
-        "one. `reason`: why a version waits, the last training failed, or it put nothing into "
-        "service; empty otherwise. `advice`: what to do now, empty if nothing is.",
-        _LINE,
-        definition="name",
-    ),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary:
+    """State of the model of a definition. `version`: in service since `since`, null without one.
+    `reason`: why a version waits, the last training failed, or it put nothing into service; empty
+    otherwise. `advice`: what to do now, empty if nothing is."""
+
+    title: str
+    kind: str
+    state: ModelState
+    version: int | None
+    since: datetime | None
+    provisional: bool
+    reason: str
+    advice: str
+    definition: str
+
+    @classmethod
+    def from_domain(cls, line: ModelLine) -> "ModelSummary":
+        """Return the summary of a model."""
+        return ModelSummary(
+            title=line.title,
+            kind=line.kind,
+            state=line.state,
+            version=line.version,
+            since=line.since,
+            provisional=line.provisional,
+            reason=line.reason,
+            advice=line.advice,
+            definition=line.name,
+        )
 
 
-class ModelVersion(View):
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
     """One registered model."""
 
     version: int
@@ -61,39 +80,24 @@ class ModelVersion(View):
     tags: dict[str, str]
 
 
-ModelDecision = Annotated[
-    DecisionRecord,
-    ShownAs(
-        "ModelDecision",
-        "One promotion decision. `summary`: its reason for people; `reason`: as it was recorded. "
-        "`as_of`: the end of the readings of its training, null of a rollback.",
-        "as_of revision challenger_version champion_version promoted provisional verdict reason "
-        "evidence run_id actor",
-        at="acted_at",
-        summary=(
-            str,
-            lambda d: summarise_decision(
-                d.verdict, d.champion_version, d.actor, d.reason, d.evidence
-            ),
-        ),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class ModelDecision:
+    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded.
+    `as_of`: the end of the readings of its training, null of a rollback."""
 
-
-class ReportedModels(NamedTuple):
-    """The models of a definition, and the definition."""
-
-    report: ModelReport
-    definition: Definition
-
-
-def _points(models: ReportedModels) -> list[CurvePoint]:
-    evidence = models.report.evidence
-    definition = models.definition
-    limit = 1.0
-    if isinstance(definition, TrainedDefinition):
-        limit = definition.operating_point.max_time_in_alarm
-    return operating_points(evidence.curve, limit) if evidence else []
+    as_of: datetime | None
+    revision: int
+    challenger_version: int | None
+    champion_version: int | None
+    promoted: bool
+    provisional: bool
+    verdict: str
+    reason: str
+    evidence: Mapping[str, Any]
+    run_id: str | None
+    actor: str
+    at: datetime
+    summary: str
 
 
 def _version(row: dict[str, Any]) -> ModelVersion:
@@ -102,74 +106,87 @@ def _version(row: dict[str, Any]) -> ModelVersion:
     return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
 
 
-EvidenceView = Annotated[
-    ReportedModels,
-    ShownAs(
-        "EvidenceView",
-        "Evidence of the version that waits, else of the one in service, as its training measured "
-        "it. `reliability`: mean score and observed share of problems, in bins of rows of the test "
-        "period. `importance`: by variable. `test`: metrics of the test period.",
-        points=(list[CurvePoint], _points),
-        version=(int, "report.evidence.version"),
-        reliability=(list[dict[str, float]], "report.evidence.reliability"),
-        importance=(dict[str, float], "report.evidence.importance"),
-        effects=(list[SetPointEffect], "report.evidence.effects"),
-        test=(dict[str, Any], "report.evidence.test"),
-    ),
-]
-WaitingView = Annotated[
-    Proposal,
-    ShownAs(
-        "WaitingView",
-        "A version that waits for a person. `run`: its training, to be named with the answer.",
-        "reason",
-        run="run_id",
-        version=(int, lambda p: p.refreshed_version or p.challenger_version or 0),
-        champion="champion_version",
-    ),
-]
-ModelDetail = Annotated[
-    ReportedModels,
-    ShownAs(
-        "ModelDetail",
-        "The models of a definition: what waits, the candidates of the last training, the "
-        "evidence, all registered versions, and every decision, oldest first. `unreadable`: why "
-        "the registry of models cannot be read; its parts are then empty.",
-        " ".join(f"report.line.{path}" for path in _LINE.split()),
-        definition="report.line.name",
-        waiting=(WaitingView | None, "report.waiting"),
-        leaderboard=(list[CandidateSummary], "report.leaderboard"),
-        evidence=(EvidenceView | None, lambda models: models if models.report.evidence else None),
-        versions=(list[ModelVersion], lambda m: map(_version, m.report.history["versions"])),
-        decisions=(list[ModelDecision], "report.decisions"),
-        unreadable=(str | None, lambda models: models.report.history["unreadable"]),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class EvidenceView:
+    """Evidence of the version that waits, else of the one in service, as its training measured it.
+    `reliability`: mean score and observed share of problems, in bins of rows of the test period.
+    `importance`: by variable. `test`: metrics of the test period."""
+
+    points: list[CurvePoint]
+    version: int
+    reliability: Sequence[Mapping[str, float]]
+    importance: Mapping[str, float]
+    effects: Sequence[SetPointEffect]
+    test: Mapping[str, Any]
 
 
-class QuestionTraining(NamedTuple):
-    """The newest training of a question. `present`: whether it is asked now."""
+def _evidence(evidence: ModelEvidence, definition: Definition) -> EvidenceView:
+    limit = 1.0
+    if isinstance(definition, TrainedDefinition):
+        limit = definition.operating_point.max_time_in_alarm
+    return EvidenceView(
+        points=operating_points(evidence.curve, limit),
+        version=evidence.version,
+        reliability=evidence.reliability,
+        importance=evidence.importance,
+        effects=evidence.effects,
+        test=evidence.test,
+    )
 
-    training: Training
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingView:
+    """A version that waits for a person. `run`: its training, to be named with the answer."""
+
+    reason: str
+    run: str
+    version: int
+    champion: int | None
+
+
+def _waiting(proposal: Proposal) -> WaitingView:
+    return WaitingView(
+        reason=proposal.reason,
+        run=proposal.run_id,
+        version=proposal.refreshed_version or proposal.challenger_version or 0,
+        champion=proposal.champion_version,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDetail(ModelSummary):
+    """The models of a definition: what waits, the candidates of the last training, the evidence,
+    all registered versions, and every decision, oldest first. `unreadable`: why the registry of
+    models cannot be read; its parts are then empty."""
+
+    waiting: WaitingView | None
+    leaderboard: Sequence[CandidateSummary]
+    evidence: EvidenceView | None
+    versions: list[ModelVersion]
+    decisions: list[ModelDecision]
+    unreadable: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingView:
+    """The newest training of one question of a definition. `present`: of the question that the
+    definition asks now. `failure`: why it ended without a decision."""
+
     present: bool
     state: Literal["requested", "under way", "failed", "cancelled", "ended"]
+    revision: int
+    started_at: datetime
+    ended_at: datetime | None
+    requested_by: str | None
+    requested_at: datetime | None
+    cancelled_by: str | None
+    attempts: int
+    failure: str | None
+    id: str
 
 
-TrainingView = Annotated[
-    QuestionTraining,
-    ShownAs(
-        "TrainingView",
-        "The newest training of one question of a definition. `present`: of the question that the "
-        "definition asks now. `failure`: why it ended without a decision.",
-        "present state training.revision training.started_at training.ended_at "
-        "training.requested_by training.requested_at training.cancelled_by training.attempts "
-        "training.failure",
-        id="training.run",
-    ),
-]
-
-
-class TrainingsView(View):
+@dataclass(frozen=True, kw_only=True)
+class TrainingsView:
     """State of the trainings of a definition, as in its models, and the newest of each question."""
 
     definition: str
@@ -179,7 +196,8 @@ class TrainingsView(View):
     items: list[TrainingView]
 
 
-class DecidedView(View):
+@dataclass(frozen=True, kw_only=True)
+class DecidedView:
     """A decision on a version. `promoted`: whether it is in service now."""
 
     definition: str
@@ -215,7 +233,8 @@ class RollbackBody(Body):
 @router.get("/models")
 def list_models(platform: Served, _: Viewer) -> list[ModelSummary]:
     """List the definitions in service with a model, those that wait for a person first."""
-    return with_plant_times(model_lines(platform), platform.zone)
+    lines = [ModelSummary.from_domain(line) for line in model_lines(platform)]
+    return translate_texts(lines, reader_of(platform))
 
 
 @router.get("/definitions/{name}/models")
@@ -223,11 +242,36 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     """Show the models of a definition: what waits, the candidates of the last training, curve and
     evidence, versions and decisions."""
     report = model_report(platform, name)
-    waiting = report.waiting and report.waiting.model_copy(
-        update={"reason": plant_times(report.waiting.reason, platform.zone)}
+    definition = require_revision(platform.definitions, name).definition
+    detail = ModelDetail(
+        **vars(ModelSummary.from_domain(report.line)),
+        waiting=_waiting(report.waiting) if report.waiting else None,
+        leaderboard=report.leaderboard,
+        evidence=_evidence(report.evidence, definition) if report.evidence else None,
+        versions=[_version(row) for row in report.history["versions"]],
+        decisions=[
+            ModelDecision(
+                as_of=made.as_of,
+                revision=made.revision,
+                challenger_version=made.challenger_version,
+                champion_version=made.champion_version,
+                promoted=made.promoted,
+                provisional=made.provisional,
+                verdict=made.verdict,
+                reason=made.reason,
+                evidence=made.evidence,
+                run_id=made.run_id,
+                actor=made.actor,
+                at=made.acted_at,
+                summary=summarise_decision(
+                    made.verdict, made.champion_version, made.actor, made.reason, made.evidence
+                ),
+            )
+            for made in report.decisions
+        ],
+        unreadable=report.history["unreadable"],
     )
-    report = replace(report, line=with_plant_times(report.line, platform.zone), waiting=waiting)
-    return ReportedModels(report, require_revision(platform.definitions, name).definition)
+    return translate_texts(detail, reader_of(platform))
 
 
 @router.post("/definitions/{name}/models:approve", openapi_extra=MAY_CONFLICT)
@@ -295,23 +339,29 @@ def end_training(
 def _trainings(platform: Platform, name: str) -> TrainingsView:
     line = model_line(platform, name)
     question = question_of(require_revision(platform.definitions, name))
-    return TrainingsView(
+    view = TrainingsView(
         definition=name,
         state=line.state,
-        reason=plant_times(line.reason, platform.zone),
+        reason=line.reason,
         advice=line.advice,
         items=[
-            QuestionTraining(
-                replace(
-                    training,
-                    failure=training.failure and plant_times(training.failure, platform.zone),
-                ),
-                training.question == question,
-                training_state(training, platform.clock.now()),
+            TrainingView(
+                present=training.question == question,
+                state=training_state(training, platform.clock.now()),
+                revision=training.revision,
+                started_at=training.started_at,
+                ended_at=training.ended_at,
+                requested_by=training.requested_by,
+                requested_at=training.requested_at,
+                cancelled_by=training.cancelled_by,
+                attempts=training.attempts,
+                failure=training.failure,
+                id=training.run,
             )
             for training in reversed(platform.trainings.for_definitions([name]))
         ],
     )
+    return translate_texts(view, reader_of(platform))
 
 
 def _decided_view(platform: Platform, decided: Proposal) -> DecidedView:
@@ -320,5 +370,5 @@ def _decided_view(platform: Platform, decided: Proposal) -> DecidedView:
         version=decided.refreshed_version or decided.challenger_version,
         promoted=decided.promote,
         verdict=decided.verdict,
-        reason=plant_times(decided.reason, platform.zone),
+        reason=reader_of(platform).translate(decided.reason),
     )

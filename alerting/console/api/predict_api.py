@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -16,10 +18,17 @@ from pydantic import Field
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.scored_files import JOB_ID, JobsFull, PredictFolder, PredictJob
+from alerting.adapters.scored_files import (
+    JOB_ID,
+    JobsFull,
+    JobState,
+    PredictFolder,
+    PredictJob,
+    ScoredFile,
+)
 from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
-from alerting.console.api.views import ShownAs, View, plant_times, with_plant_times
+from alerting.console.api.views import View, reader_of, translate_texts
 from alerting.console.rendering import address_of
 from alerting.deferred import load
 from alerting.definitions.alert_definition import Definition
@@ -335,7 +344,7 @@ def _asset_view(
     platform: Platform, asset: str, prediction: Prediction | Exception
 ) -> AssetPredictionView:
     if isinstance(prediction, UserError):
-        fault = plant_times(prediction.message, platform.zone)
+        fault = reader_of(platform).translate(prediction.message)
         return AssetPredictionView(asset=asset, prediction=None, fault=fault)
     if isinstance(prediction, Exception):
         raise prediction
@@ -368,7 +377,7 @@ def _predict_sent(
     rows = [row.model_dump(exclude_none=True) for row in body.rows or ()]
     readings = sent_readings(platform, body.asset, rows)
     prediction = predict(platform, predictor, name, body.asset, body.at, readings)
-    return with_plant_times(prediction, platform.zone)
+    return translate_texts(prediction, reader_of(platform))
 
 
 def _predict_together(
@@ -383,7 +392,7 @@ def _predict_together(
     answers: dict[PredictQuestion, Prediction | Exception] = {}
     for question in different:
         try:
-            answers[question] = with_plant_times(batch.answer(question), platform.zone)
+            answers[question] = translate_texts(batch.answer(question), reader_of(platform))
         except (NotLoaded, DatabaseDown, PyMongoError):
             raise
         except Exception as fault:
@@ -397,20 +406,37 @@ JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict 
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
 
 
-JobView = Annotated[
-    PredictJob,
-    ShownAs(
-        "JobView",
-        "A predict job. `scores`: the address of its scores, once it is done: Parquet.",
-        "id definition actor created_at bytes layout state fault result ended_at",
-        scores=(
-            str | None,
-            lambda job: (
-                address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
-            ),
-        ),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class JobView:
+    """A predict job. `scores`: the address of its scores, once it is done: Parquet."""
+
+    id: str
+    definition: str
+    actor: str
+    created_at: datetime
+    bytes: int
+    layout: Mapping[str, str]
+    state: JobState
+    fault: str | None
+    result: ScoredFile | None
+    ended_at: datetime | None
+    scores: str | None
+
+
+def _job_view(job: PredictJob) -> JobView:
+    return JobView(
+        id=job.id,
+        definition=job.definition,
+        actor=job.actor,
+        created_at=job.created_at,
+        bytes=job.bytes,
+        layout=job.layout,
+        state=job.state,
+        fault=job.fault,
+        result=job.result,
+        ended_at=job.ended_at,
+        scores=address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None,
+    )
 
 
 Files = Annotated[
@@ -458,13 +484,13 @@ async def order_scores(
         raise HTTPException(429, str(full), {"retry-after": "60"}) from full
     try:
         await _receive(request, files, job)
-        return await run_in_threadpool(_submit, platform, files, job)
+        return _job_view(await run_in_threadpool(_submit, platform, files, job))
     except BaseException:
         files.drop(job.id)
         raise
 
 
-def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
+def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> PredictJob:
     job = files.submit(job)
     after = {"definition": job.definition, "bytes": job.bytes, "state": job.state}
     platform.audit.add(job.actor, "predict job ordered", job.id, job.created_at, after=after)
@@ -492,7 +518,7 @@ def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its state, and its result or fault."""
     job = files.get(id)
     require_definition(platform, job.definition)
-    return job
+    return _job_view(job)
 
 
 @router.get(

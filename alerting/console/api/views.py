@@ -1,51 +1,51 @@
 """Responses and request bodies of the API: a contract with programs, so written out. Times in their
-sentences are the plant's; fields keep instants in UTC."""
+sentences are the plant's; fields keep instants in UTC.
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+Most responses are dataclasses: a text in them keeps its template until `translate_texts`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
-from inspect import getattr_static
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Generic,
-    NamedTuple,
-    Self,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from operator import is_not
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    StrictBool,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
-from pydantic_core import core_schema, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from alerting.console.api.parameters import Instant, NameText, Short, SomeShort, Text
 from alerting.console.rendering import address_of
+from alerting.definitions.alert_definition import Severity
 from alerting.definitions.faults import UserError
-from alerting.episodes.episode import Episode, RecommendationTaken, Verdict
+from alerting.definitions.wording.language import ENGLISH, Language, Translatable
+from alerting.episodes.episode import (
+    Condition,
+    Contribution,
+    Episode,
+    Feedback,
+    Outcome,
+    OutcomeRecord,
+    Phase,
+    PresentAdvice,
+    RecommendationResult,
+    RecommendationTaken,
+    Transition,
+    Verdict,
+)
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.episodes.mode_shares import ModeShare
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.episodes.touched_production import TouchedProduction
 from alerting.notifications.notification import Notification
-from alerting.ports import Document, ReportContent, ReportHead
+from alerting.ports import Document, Platform, ReportHead
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
-from alerting.reporting.estimates import Table
-from alerting.reporting.phrases import moment
 
+Row = TypeVar("Row")
+T = TypeVar("T")
+_WITHOUT_TEXT = frozenset({type(None), str, bool, int, float, datetime, timedelta})
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
 FEEDBACK_RULES: JsonDict = {
     "allOf": [
@@ -128,138 +128,162 @@ class StatedReasonBody(Body):
 class View(BaseModel):
     """A response."""
 
-    model_config = ConfigDict(ser_json_inf_nan="null", from_attributes=True)
+    model_config = ConfigDict(ser_json_inf_nan="null")
 
 
-class ShownAs:
-    """The fields of a domain value in answers, as metadata of its type: an `Annotated[Miss,
-    ShownAs("MissView", "A missed problem.", "id asset.title")]` is answered as `{"id", "title"}`.
-
-    `fields`: paths of attributes, whose last names are those of the fields; null where a part of
-    the path is None. `more`: fields by other paths, or by their type with a path or a function of
-    the value. Types and names follow from the domain class, so that both change together.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        description: str,
-        fields: str = "",
-        /,
-        **more: str | tuple[Any, str | Callable[[Any], Any]],
-    ) -> None:
-        self.name = name
-        self._description = description
-        paths = {path.rpartition(".")[2]: path for path in fields.split()}
-        self._fields: dict[str, Any] = {**paths, **more}
-        self._model: type[View] | None = None
-        self._sources: dict[str, str | Callable[[Any], Any]] = {}
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        if self._model is None:  # once, so that all operations refer to the same schema
-            types: dict[str, Any] = {}
-            for name, field in self._fields.items():
-                typed = field if isinstance(field, tuple) else (_type_at(source, field), field)
-                types[name] = (typed[0], ...)
-                self._sources[name] = typed[1]
-            self._model = create_model(self.name, __base__=View, __doc__=self._description, **types)
-        inner = handler.generate_schema(self._model)
-        return core_schema.no_info_before_validator_function(self._values, inner)
-
-    def _values(self, shown: Any) -> dict[str, Any]:
-        return {
-            name: _value_at(shown, field) if isinstance(field, str) else field(shown)
-            for name, field in self._sources.items()
-        }
+def reader_of(platform: Platform) -> Language:
+    """Return the language of answers: English, with the plant's clock."""
+    return ENGLISH.with_clock(platform.zone)
 
 
-def _value_at(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = None if value is None else getattr(value, name)
-    return value
+def translate_texts(value: T, reader: Language) -> T:
+    """Return a value with its texts in the words of a reader, at every depth of dataclasses, lists,
+    tuples and mappings."""
+    return cast(T, _translate_texts(value, reader))
 
 
-def _type_at(model: Any, path: str) -> Any:
-    """Return the type of an attribute or property at a path, with None if a part of it may be."""
-    is_optional = False
-    for name in path.split("."):
-        parts = [model] if get_origin(model) not in (Union, UnionType) else [*get_args(model)]
-        is_optional |= NoneType in parts
-        owner = next(part for part in parts if part is not NoneType)
-        found_in = getattr_static(get_origin(owner) or owner, name, None)
-        hints = get_type_hints(found_in.fget if isinstance(found_in, property) else owner)
-        model = hints["return" if isinstance(found_in, property) else name]
-    return model | None if is_optional else model
+def _translate_texts(value: Any, reader: Language) -> Any:
+    kind = type(value)
+    if kind in _WITHOUT_TEXT:
+        return value
+    if kind is Translatable:
+        return reader.translate(value)
+    if kind in (tuple, list):
+        items = [_translate_texts(item, reader) for item in value]
+        return kind(items) if _differ(items, value) else value
+    if isinstance(value, Mapping):
+        members = {key: _translate_texts(member, reader) for key, member in value.items()}
+        return members if _differ(members.values(), value.values()) else value
+    if not is_dataclass(kind):
+        return value
+    different = {}
+    for name in _field_names(kind):
+        before = getattr(value, name)
+        after = _translate_texts(before, reader)
+        if after is not before:
+            different[name] = after
+    return replace(value, **different) if different else value
 
 
-def _advice(episode: Episode) -> str | None:
-    advice = sentences.advice_shown(episode)
-    return advice.message if advice else None
+def _differ(some: Iterable[Any], before: Iterable[Any]) -> bool:
+    return any(map(is_not, some, before))
 
 
-_SUMMARY = (
-    "id definition revision kind asset title severity condition phase raised_at detected_at "
-    "happening_at prediction_ended_at closed_at current.value current.threshold "
-    "current.reason outcome_record.outcome model_version backfilled withdrawn late_data_status "
-    "condition_started_at"
-)
-_DETAILS = (
-    "valid_until announced_until continues inputs contributions recommendation present modes "
-    "remaining_life guidance transitions feedback outcome_record"
-)
-EpisodeSummary = Annotated[
-    Episode,
-    ShownAs(
-        "EpisodeSummary",
-        "One episode as lists show it. `message`: the whole message in one line; `outcome` is null "
-        "until it is determined.",
-        _SUMMARY,
-        outcome_reason="outcome_record.reason",
-        advice=(str | None, _advice),
-        message=(str, sentences.message),
-    ),
-]
+@cache
+def _field_names(model: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(model) if field.init)
 
 
-class EpisodeWithMessages(NamedTuple):
-    """An episode, the notifications of it, and the production that it touches."""
+@dataclass(frozen=True, kw_only=True)
+class EpisodeSummary:
+    """One episode as lists show it. `message`: the whole message in one line; `outcome` is null
+    until it is determined."""
 
-    episode: Episode
+    id: str
+    definition: str
+    revision: int
+    kind: str
+    asset: str
+    title: str
+    severity: Severity
+    condition: Condition
+    phase: Phase
+    raised_at: datetime
+    detected_at: datetime
+    happening_at: datetime | None
+    prediction_ended_at: datetime | None
+    closed_at: datetime | None
+    value: float | None
+    threshold: float | None
+    reason: str
+    outcome: Outcome | None
+    model_version: int | None
+    backfilled: bool
+    withdrawn: bool
+    late_data_status: Literal["found_late", "refuted"] | None
+    condition_started_at: datetime | None
+    outcome_reason: str | None
+    advice: str | None
+    message: str
+
+    @classmethod
+    def from_domain(cls, episode: Episode, reader: Language) -> Self:
+        """Return the summary of an episode in the words of a reader."""
+        current = episode.current
+        ended = episode.outcome_record
+        advice = sentences.advice_shown(episode)
+        summary = cls(
+            id=episode.id,
+            definition=episode.definition,
+            revision=episode.revision,
+            kind=episode.kind,
+            asset=episode.asset,
+            title=episode.title,
+            severity=episode.severity,
+            condition=episode.condition,
+            phase=episode.phase,
+            raised_at=episode.raised_at,
+            detected_at=episode.detected_at,
+            happening_at=episode.happening_at,
+            prediction_ended_at=episode.prediction_ended_at,
+            closed_at=episode.closed_at,
+            value=current.value,
+            threshold=current.threshold,
+            reason=current.reason,
+            outcome=ended.outcome if ended else None,
+            model_version=episode.model_version,
+            backfilled=episode.backfilled,
+            withdrawn=episode.withdrawn,
+            late_data_status=episode.late_data_status,
+            condition_started_at=episode.condition_started_at,
+            outcome_reason=ended.reason if ended else None,
+            advice=advice.message if advice else None,
+            message=sentences.message(episode, reader),
+        )
+        return translate_texts(summary, reader)
+
+
+def summarise_episodes(episodes: Iterable[Episode], platform: Platform) -> list[EpisodeSummary]:
+    """Return the summaries of episodes."""
+    reader = reader_of(platform)
+    return [EpisodeSummary.from_domain(episode, reader) for episode in episodes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeDetail(EpisodeSummary):
+    """All details of one episode."""
+
+    valid_until: datetime | None
+    announced_until: datetime | None
+    continues: str | None
+    inputs: dict[str, Any]
+    contributions: tuple[Contribution, ...]
+    recommendation: RecommendationResult | None
+    present: PresentAdvice | None
+    modes: tuple[ModeShare, ...]
+    remaining_life: RemainingLife | None
+    guidance: dict[str, str]
+    transitions: tuple[Transition, ...]
+    feedback: tuple[Feedback, ...]
+    outcome_record: OutcomeRecord | None
     notifications: tuple[Notification, ...]
     block: TouchedProduction | None
 
 
-EpisodeDetail = Annotated[
-    EpisodeWithMessages,
-    ShownAs(
-        "EpisodeDetail",
-        "All details of one episode.",
-        " ".join(f"episode.{path}" for path in f"{_SUMMARY} {_DETAILS}".split()),
-        notifications="notifications",
-        block="block",
-        outcome_reason="episode.outcome_record.reason",
-        advice=(str | None, lambda shown: _advice(shown.episode)),
-        message=(str, lambda shown: sentences.message(shown.episode)),
-    ),
-]
+class RowPage(View, Generic[Row]):
+    """Rows, newest first; `next` is the cursor of the page after this one, null on the last."""
 
-
-Row = TypeVar("Row")
-
-
-class RowPage(NamedTuple, Generic[Row]):
-    """Rows, newest first; `next` is the cursor of the page after this one, None on the last."""
-
-    items: Sequence[Row]
     next: str | None
+    items: list[Row]
 
 
-def page_of(rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]) -> RowPage[Row]:
-    """Return the first rows. `at`: returns the instant by which rows are sorted, then by `id`."""
+def page_of(
+    rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]
+) -> tuple[Sequence[Row], str | None]:
+    """Return the rows of a page, and the cursor of the page after it, None on the last. `at`:
+    returns the instant by which rows are sorted, then by `id`."""
     items = rows[:limit]
-    return RowPage(items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None)
+    return items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None
 
 
 def cursor_of(at: datetime, row: Any) -> str:
@@ -267,16 +291,8 @@ def cursor_of(at: datetime, row: Any) -> str:
     return f"{to_millis(at)}_{row.id}"
 
 
-EpisodePage = Annotated[
-    RowPage[Episode],
-    ShownAs(
-        "EpisodePage",
-        "Episodes, newest first; `next` is the cursor of the page after this one, null on the "
-        "last.",
-        next=(str | None, "next"),
-        items=(list[EpisodeSummary], "items"),
-    ),
-]
+class EpisodePage(RowPage[EpisodeSummary]):
+    """Episodes, newest first; `next` is the cursor of the page after this one, null on the last."""
 
 
 class FeedbackBody(Body):
@@ -308,57 +324,59 @@ class FeedbackBody(Body):
         return self
 
 
-_REPORT = "id definition period unseen start end trust headline sentences key_metrics"
-ReportSummary = Annotated[
-    ReportHead,
-    ShownAs(
-        "ReportSummary",
-        "A performance report; `definition` is null for the plant's, `url` is its page. `period`: "
-        "its calendar period, null for an interval that a person chose; `at`: the instant of its "
-        "point-in-time view.",
-        _REPORT,
-        at="as_of",
-        url=(str, lambda head: address_of(f"/api/v1/reports/{head.id}")),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class ReportSummary:
+    """A performance report; `definition` is null for the plant's, `url` is its page. `period`: its
+    calendar period, null for an interval that a person chose; `at`: the instant of its
+    point-in-time view."""
+
+    id: str
+    definition: str | None
+    period: str | None
+    unseen: bool
+    start: datetime
+    end: datetime
+    trust: str
+    headline: str
+    sentences: tuple[str, ...]
+    key_metrics: Mapping[str, str]
+    at: datetime
+    url: str
+
+    @classmethod
+    def from_domain(cls, head: ReportHead) -> "ReportSummary":
+        """Return the summary of a report."""
+        return ReportSummary(
+            id=head.id,
+            definition=head.definition,
+            period=head.period,
+            unseen=head.unseen,
+            start=head.start,
+            end=head.end,
+            trust=head.trust,
+            headline=head.headline,
+            sentences=head.sentences,
+            key_metrics=head.key_metrics,
+            at=head.as_of,
+            url=address_of(f"/api/v1/reports/{head.id}"),
+        )
 
 
-class StoredReport(NamedTuple):
-    """A report and its content."""
+@dataclass(frozen=True, kw_only=True)
+class ReportDetail(ReportSummary):
+    """A report with all its metrics, and the names of its tables."""
 
-    head: ReportHead
-    content: ReportContent
-
-
-ReportDetail = Annotated[
-    StoredReport,
-    ShownAs(
-        "ReportDetail",
-        "A report with all its metrics, and the names of its tables.",
-        " ".join(f"head.{path}" for path in _REPORT.split()),
-        at="head.as_of",
-        url=(str, lambda report: address_of(f"/api/v1/reports/{report.head.id}")),
-        metrics=(
-            Document,
-            lambda report: to_jsonable_python(
-                report.content.metrics, fallback=str, inf_nan_mode="null"
-            ),
-        ),
-        tables=(list[str], lambda report: list(report.content.tables)),
-    ),
-]
+    metrics: Document
+    tables: list[str]
 
 
-TableView = Annotated[
-    Table,
-    ShownAs(
-        "TableView",
-        "A table of a report: one object for each row, by column.",
-        name=(str, "name"),
-        columns=(list[str], "columns"),
-        rows=(list[dict[str, Any]], lambda table: table.to_records()),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class TableView:
+    """A table of a report: one object for each row, by column."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
 
 
 class MissBody(Body):
@@ -370,14 +388,30 @@ class MissBody(Body):
     comment: Text = Field("", description="What happened.")
 
 
-MissView = Annotated[
-    ReportedMiss,
-    ShownAs(
-        "MissView",
-        "A reported miss. `missed_at`: when the problem happened; `at`: when it was reported.",
-        "id definition asset missed_at comment actor at",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class MissView:
+    """A reported miss. `missed_at`: when the problem happened; `at`: when it was reported."""
+
+    id: str
+    definition: str
+    asset: str
+    missed_at: datetime
+    comment: str
+    actor: str
+    at: datetime
+
+    @classmethod
+    def from_domain(cls, miss: ReportedMiss) -> Self:
+        """Return the answer on a miss."""
+        return cls(
+            id=miss.id,
+            definition=miss.definition,
+            asset=miss.asset,
+            missed_at=miss.missed_at,
+            comment=miss.comment,
+            actor=miss.actor,
+            at=miss.at,
+        )
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
@@ -392,20 +426,6 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         raise UserError(
             "cursor: not a cursor of this API; take it from `next` of the page before"
         ) from fault
-
-
-T = TypeVar("T")
-_SENTENCES = frozenset(
-    {"reason", "message", "answer", "facts", "unknown", "why", "because", "step", "end_reason"}
-)
-"""Names of fields whose texts are sentences."""
-_WITHOUT_TEXT = frozenset({type(None), bool, int, float, datetime, timedelta})
-_STAMP = re.compile(
-    r"(?<![\w'\"])(?<!example "
-    r")\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
-)
-"""A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as
-it was sent."""
 
 
 class FieldChange(View):
@@ -440,52 +460,3 @@ def field_changes(changes: Any) -> list[FieldChange]:
         FieldChange(field=field, before=before, after=after)
         for field, (before, after) in changes.items()
     ]
-
-
-def plant_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with ISO stamps in the plant's zone: `2026-01-05 07:00 CET`."""
-    if "T" not in text:
-        return text
-    return _STAMP.sub(lambda match: _local(match[0], zone), text)
-
-
-def with_plant_times(value: T, zone: tzinfo) -> T:
-    """Return a dataclass, or several, with the plant's times in sentences at every depth."""
-    return _convert_sentences(value, zone, is_sentence=False)  # type: ignore[no-any-return]
-
-
-def _convert_sentences(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
-    """Return a value in which sentences have the plant's times, at every depth of dataclasses."""
-    if type(value) in _WITHOUT_TEXT:
-        return value
-    if isinstance(value, str):
-        return plant_times(value, zone) if is_sentence else value
-    if isinstance(value, tuple | list):
-        return (
-            type(value)(_convert_sentences(item, zone, is_sentence) for item in value)
-            if type(value) in (tuple, list)
-            else value
-        )
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
-    different = {}
-    for name in _field_names(type(value)):
-        field_value = getattr(value, name)
-        changed = _convert_sentences(field_value, zone, name in _SENTENCES)
-        if changed is not field_value and changed != field_value:
-            different[name] = changed
-    return replace(value, **different) if different else value
-
-
-@cache
-def _field_names(model: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(model) if field.init)
-
-
-def _local(stamp: str, zone: tzinfo) -> str:
-    try:
-        at = datetime.fromisoformat(stamp).astimezone(zone)
-    except (ValueError, OverflowError):
-        return stamp
-    day, clock, name = moment(at, zone).split(" ", 2)
-    return f"{day} {clock}{f':{at:%S}' if at.second else ''} {name}"

@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Annotated, Literal
@@ -15,30 +15,25 @@ from pydantic import ConfigDict, Field
 
 from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
-from alerting.console.api.views import (
-    Body,
-    ShownAs,
-    View,
-    plant_times,
+from alerting.console.api.views import Body, reader_of, translate_texts
+from alerting.console.documents.definition_answers import (
+    DefinitionSummary,
+    PreviewResult,
+    ScenarioView,
+    summarise,
+    view_result,
 )
 from alerting.console.documents.document_api import Draft
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.episode import Episode
-from alerting.operators.alarm_load import PositionLoad
 from alerting.ports import Document, Platform, Progress
-from alerting.usecases.alarm_load.budget_gate import LoadForecast
 from alerting.usecases.alarm_load.definition_overview import (
-    AlarmPrecision,
-    DefinitionLine,
     definition_lines,
 )
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.draft_training import LONGEST_TRAINING_S
 from alerting.usecases.backtest.preview import (
     CACHED_S,
-    PastProblem,
-    PastProblems,
     PreviewedAlarms,
     SeriesCache,
     preview,
@@ -46,76 +41,15 @@ from alerting.usecases.backtest.preview import (
 )
 from alerting.usecases.backtest.preview_chart import (
     PreviewChart,
-    PreviewComparison,
     sketch_preview,
 )
 from alerting.usecases.backtest.sandbox import Subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import check
-from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
-
-PrecisionView = Annotated[
-    AlarmPrecision,
-    ShownAs(
-        "PrecisionView",
-        "Share of right alarms of the last 28 days among those with an outcome, with its 95 % "
-        "interval.",
-        "share low high right counted",
-    ),
-]
-DefinitionSummary = Annotated[
-    DefinitionLine,
-    ShownAs(
-        "DefinitionSummary",
-        "One definition as lists show it; `state` is faulty where the current document has faults. "
-        "`severity`, `revision`, `since`: null if no valid revision exists; `assets`: names or "
-        "patterns of the assets that it watches. `training`: its training in a sentence, e.g. that "
-        "an earlier revision answers until the newest one is trained. `evaluated_at`: up to when "
-        "all its assets are evaluated, null if one never was. `champion`: version of the model in "
-        "service, null without one. `alarms_per_day`: notified alarms a day, over the days of the "
-        "alarm budget, null if not active. `raises`: alarms on each of the last 28 days, oldest "
-        "first. `precision`: null without an alarm with an outcome.",
-        "name title kind state training champion alarms_per_day faults runs.evaluated_at "
-        "latest.definition.severity",
-        assets=(list[str], lambda line: line.latest.definition.assets if line.latest else ()),
-        revision="latest.number",
-        since="latest.at",
-        raises=(list[int], "raises"),
-        precision=(PrecisionView | None, "precision"),
-    ),
-]
-LoadView = Annotated[
-    PositionLoad,
-    ShownAs(
-        "LoadView",
-        "Alarms a day that a definition adds at a position. `now`: of all other definitions, "
-        "beside the budget of the position. `before`: of the definition as it is in service now.",
-        "position expected now before budget",
-    ),
-]
-ForecastView = Annotated[
-    LoadForecast,
-    ShownAs(
-        "ForecastView",
-        "Expected alarm load. `messages`: the load in sentences, with unknown parts and changes "
-        "that would bring it within the budget.",
-        "messages",
-        loads=(list[LoadView], "loads"),
-        breaks_budget="breaks",
-    ),
-]
-ScenarioView = Annotated[
-    ScenarioResult,
-    ShownAs(
-        "ScenarioView",
-        "A scenario that was run. `difference`: lines with `-` expected and not found, `+` found "
-        "and not expected; empty if it passed; `notes`: what can never be fulfilled with such "
-        "readings.",
-        "title passed found difference notes",
-    ),
-]
+from alerting.usecases.definitions.scenarios import run_scenarios
 
 
-class ScenariosView(View):
+@dataclass(frozen=True, kw_only=True)
+class ScenariosView:
     """Scenarios that were run against a definition, and whether all passed."""
 
     passed: bool
@@ -141,7 +75,8 @@ class ScenariosBody(Body):
 @router.get("/definitions")
 def list_definitions(platform: Served, _: Viewer) -> list[DefinitionSummary]:
     """List all definitions by name."""
-    return definition_lines(platform, platform.clock.now())
+    lines = [summarise(line) for line in definition_lines(platform, platform.clock.now())]
+    return translate_texts(lines, reader_of(platform))
 
 
 @router.post("/definitions:test")
@@ -151,15 +86,26 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
     values. Role: engineer."""
     check(platform, [body.definition])
     results = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
-    return ScenariosView(
+    view = ScenariosView(
         passed=all(result.passed for result in results),
-        scenarios=results,
+        scenarios=[
+            ScenarioView(
+                title=result.title,
+                passed=result.passed,
+                found=result.found,
+                difference=result.difference,
+                notes=result.notes,
+            )
+            for result in results
+        ],
     )
+    return translate_texts(view, reader_of(platform))
 
 
 AT_ONCE = 2
 LONGEST_S = 120.0
 _LOOKS_EVERY_S = 0.5  # whether a preview that waits is still wanted
+PreviewState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Compute = Callable[[Progress, Callable[[], None]], PreviewedAlarms]
 _log = logging.getLogger(__name__)
 
@@ -187,7 +133,7 @@ class PreviewJob:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
-    state: Literal["waiting", "running", "done", "failed", "cancelled"] = "waiting"
+    state: PreviewState = "waiting"
     step: str = ""
     progress: float = 0.0
     fault: str | None = None
@@ -357,90 +303,22 @@ class PreviewBody(Body):
     )
 
 
-PreviewEpisode = Annotated[
-    Episode,
-    ShownAs(
-        "PreviewEpisode",
-        "An episode that the draft would have raised; `closed_at` is null if it was still open.",
-        "asset severity raised_at closed_at current.value current.threshold current.reason",
-    ),
-]
-ComparisonView = Annotated[
-    PreviewComparison,
-    ShownAs(
-        "ComparisonView",
-        "Numbers of episodes of the draft alone, of the revision in service alone, and of both.",
-        "revision only_draft only_served both",
-    ),
-]
-PastProblemView = Annotated[
-    PastProblem,
-    ShownAs(
-        "PastProblemView",
-        "A time at which the problem of a draft happened.",
-        "asset start end",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class PreviewView:
+    """A preview; of the person who asks. `progress`: share that is done, from 0 to 1; `fault`: why
+    it failed."""
 
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()
-
-
-PastProblemsView = Annotated[
-    PastProblems,
-    ShownAs(
-        "PastProblemsView",
-        "The times of the problem from which a model would learn; `newest`: at most 200 of them. "
-        "`assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: "
-        "whether they are too few to learn from. `uncounted`: further times that begin within an "
-        "earlier one or its recovery; `merged`: their number with `merge_within_s`, if most begin "
-        "soon after another one.",
-        "number assets are_few uncounted bursts.merged",
-        median_s=(float | None, lambda past: _seconds(past.median)),
-        longest_s=(float | None, lambda past: _seconds(past.longest)),
-        merge_within_s=(
-            float | None,
-            lambda past: _seconds(past.bursts.merge_within if past.bursts else None),
-        ),
-        newest=(list[PastProblemView], "newest"),
-    ),
-]
-PreviewResult = Annotated[
-    PreviewedAlarms,
-    ShownAs(
-        "PreviewResult",
-        "The alarms that a draft would have raised. `episodes`: in all; `shown`: the newest 200. "
-        "`alarms_per_day`: over the evaluated time; `peak`: the most within ten minutes; `floods`: "
-        "periods of ten minutes with more than the budget allows; `warnings`: what can never be "
-        "fulfilled as the readings come. `since`: the begin of the period, or of the readings if "
-        "that is later; `read_at`: when its readings were read: those of a preview just before are "
-        "used again. `compared`: with the revision in service, null without another one that needs "
-        "no model. `problems`: instead of alarms, of a draft whose model is yet to be trained.",
-        "episodes warnings since read_at",
-        shown=(list[PreviewEpisode], "newest"),
-        alarms_per_day=(float | None, lambda made: made.load.get("per_day")),
-        peak=(int | None, lambda made: made.load.get("peak")),
-        floods=(int | None, lambda made: made.load.get("floods")),
-        days_without=(int | None, lambda made: made.load.get("days_without")),
-        compared=(ComparisonView | None, "compared"),
-        problems=(PastProblemsView | None, "problems"),
-    ),
-]
-PreviewView = Annotated[
-    PreviewJob,
-    ShownAs(
-        "PreviewView",
-        "A preview; of the person who asks. `progress`: share that is done, from 0 to 1; `fault`: "
-        "why it failed.",
-        "id definition state progress step created_at ended_at fault",
-        result=(PreviewResult | None, "made"),
-        **{
-            "from": (datetime, lambda job: job.identity[1]),
-            "to": (datetime, lambda job: job.identity[2]),
-        },
-    ),
-]
+    id: str
+    definition: str
+    state: PreviewState
+    progress: float
+    step: str
+    created_at: datetime
+    ended_at: datetime | None
+    fault: str | None
+    result: PreviewResult | None
+    start: Annotated[datetime, Field(alias="from")]
+    end: Annotated[datetime, Field(alias="to")]
 
 
 RunningPreviews = Annotated[Previews, Depends(part_of_app("previews"))]
@@ -464,7 +342,7 @@ def start_preview(
         job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
     except PreviewsFull as full:
         raise HTTPException(429, full.message, {"retry-after": "60"}) from full
-    return _shown(job, platform)
+    return _preview_view(job, platform)
 
 
 @router.get("/previews/{id}")
@@ -480,7 +358,7 @@ def show_preview(
     """Show one's own preview with its progress, and its result or fault. Role: engineer."""
     job = previews.find(person.name, id)
     job.ended.wait(wait)
-    return _shown(job, platform)
+    return _preview_view(job, platform)
 
 
 @router.delete("/previews/{id}", status_code=204, response_class=Response)
@@ -508,6 +386,19 @@ def begin_preview(
     return previews.start(platform, owner, subject, since, until, draft)
 
 
-def _shown(job: PreviewJob, platform: Platform) -> PreviewJob:
-    """Return a preview with the plant's times in its fault."""
-    return replace(job, fault=job.fault and plant_times(job.fault, platform.zone))
+def _preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
+    _, start, end = job.identity
+    view = PreviewView(
+        id=job.id,
+        definition=job.definition,
+        state=job.state,
+        progress=job.progress,
+        step=job.step,
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+        fault=job.fault,
+        result=view_result(job.made) if job.made else None,
+        start=start,
+        end=end,
+    )
+    return translate_texts(view, reader_of(platform))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer, actor_of
@@ -32,9 +32,13 @@ from alerting.console.api.parameters import (
     read_yaml_document,
     write_yaml,
 )
-from alerting.console.documents.definition_api import (
+from alerting.console.documents.definition_answers import (
     DefinitionSummary,
     ForecastView,
+    summarise,
+    view_forecast,
+)
+from alerting.console.documents.definition_api import (
     PreviewId,
     PreviewJob,
     Previews,
@@ -93,6 +97,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform, Progress
+from alerting.usecases.alarm_load.budget_gate import LoadForecast
 from alerting.usecases.alarm_load.definition_overview import (
     ORDERS,
     STATES,
@@ -477,6 +482,10 @@ def _named_assets(made: PreviewedAlarms | None, drawn_asset: str) -> set[str]:
     return named | {problem.asset for problem in problems} | ({drawn_asset} - {""})
 
 
+def _load_in_answers(forecast: LoadForecast | None) -> ForecastView | None:
+    return view_forecast(forecast) if forecast else None
+
+
 class DefinitionReviewView(ReviewView):
     """The effect of a document; a faulty one has faults alone. `clock_times`: its hours and
     schedule, with their time zones; `load`: null if the change cannot cause alarms; `next`: when it
@@ -484,7 +493,7 @@ class DefinitionReviewView(ReviewView):
 
     warnings: list[str] = Field(default_factory=list)
     clock_times: list[str] = Field(default_factory=list)
-    load: ForecastView | None = None
+    load: Annotated[ForecastView | None, BeforeValidator(_load_in_answers)] = None
     next: str | None = None
 
 
@@ -503,6 +512,7 @@ DEFINITION_PAGES = ConsoleKind(
     own_list=True,
     page="definitions/definition.html",
     line_view=DefinitionSummary,
+    view_status=summarise,
     review_view=DefinitionReviewView,
     status=lambda platform, definition, now: definition_line(platform, now, definition.name),
     more=page_values,

@@ -5,7 +5,7 @@ and revisions."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from pydantic import BeforeValidator, Field, create_model
@@ -30,10 +30,11 @@ from alerting.console.api.views import (
     Body,
     DifferenceView,
     FieldChange,
-    ShownAs,
     View,
     field_changes,
+    reader_of,
     shown_document,
+    translate_texts,
 )
 from alerting.console.documents.form import FIRST, FormSchema
 from alerting.definitions.faults import Fault, UserError
@@ -158,8 +159,8 @@ class ConsoleKind:
 
     `title`, `new`, `intro`, `note`: texts of pages. `list_page`, `page`, `editor`: templates;
     `own_list`, `own_page`: whether another router has these. `status`: of a valid document, for its
-    page; `line_view`: the status in answers; `more`: further values of its templates for
-    a document with its status. `starts`: texts of new documents by kind.
+    page; `view_status`: returns it as answers have it, a `line_view`; `more`: further values of its
+    templates for a document with its status. `starts`: texts of new documents by kind.
 
     `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by name;
     `editing`: further values of the editor's template. `new_page`: the address of a new document.
@@ -183,6 +184,7 @@ class ConsoleKind:
     line_view: Any = DocumentLine
     review_view: type[ReviewView] = ReviewView
     status: Callable[[Platform, Any, datetime], Any] = lambda _, document, __: document
+    view_status: Callable[[Any], Any] = lambda status: status
     more: Callable[[Request, Platform, StoredDocument[Any], Any], Mapping[str, Any]] = lambda *_: {}
     starts: Mapping[str, str] = field(default_factory=dict)
     fields: FormFields = field(default_factory=FormFields)
@@ -206,11 +208,14 @@ class ConsoleKind:
         """Return the status of each valid document."""
         return [self.status(platform, document, now) for document in self.kind.read(platform)[0]]
 
-    def view_review(self, review: DocumentReview[Any], revision: int | None = None) -> ReviewView:
+    def view_review(
+        self, platform: Platform, review: DocumentReview[Any], revision: int | None = None
+    ) -> ReviewView:
         """Return the answer to a check or a change."""
         effects = vars(review.effects) if review.effects else {}
         fields = vars(review) | effects | {"changes": field_changes(review.changes)}
-        return self.review_view.model_validate(fields | {"revision": revision})
+        answer = {**translate_texts(fields, reader_of(platform)), "revision": revision}
+        return self.review_view.model_validate(answer)
 
     def starting_text(self, kind: str) -> str:
         """Return the text to start a document of a kind from."""
@@ -254,14 +259,28 @@ class ListView(View, Generic[L]):
     faulty: dict[str, list[str]]
 
 
-RevisionLine = Annotated[
-    DocumentRevision,
-    ShownAs("RevisionLine", "The author, time and reason of a revision.", "number at actor reason"),
-]
-RevisionView = Annotated[
-    DocumentRevision,
-    ShownAs("RevisionView", "A revision with its document.", "number at actor reason document"),
-]
+@dataclass(frozen=True, kw_only=True)
+class RevisionLine:
+    """The author, time and reason of a revision."""
+
+    number: int
+    at: datetime
+    actor: str
+    reason: str
+
+    @classmethod
+    def from_domain(cls, revision: DocumentRevision) -> "RevisionLine":
+        """Return the line of a revision."""
+        return RevisionLine(
+            number=revision.number, at=revision.at, actor=revision.actor, reason=revision.reason
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevisionView(RevisionLine):
+    """A revision with its document."""
+
+    document: Mapping[str, Any]
 
 
 class DocumentView(View):
@@ -317,10 +336,8 @@ class DocumentApi:
         body: dict[str, Any] = {"openapi_extra": describe_body(word, shown.example)}
         tagged: dict[str, Any] = {"responses": {200: ETAG}}
         made = {200: ETAG, 201: {"model": shown.review_view, "description": "Made."} | ETAG}
-        of_kind = get_args(shown.line_view)  # of an annotated class
-        named_by = of_kind[1].name if of_kind else shown.line_view.__name__
         detail = create_model(
-            f"DocumentView_{named_by}_",
+            f"DocumentView_{shown.line_view.__name__}_",
             __base__=DocumentView,
             __doc__=DocumentView.__doc__,
             status=(shown.line_view | None, ...),
@@ -373,25 +390,32 @@ class DocumentApi:
 
     def list_all(self, platform: Served) -> ListView[Any]:
         """List all documents by name, and those that are faulty."""
-        lines = self._shown.list_lines(platform, platform.clock.now())
-        return ListView(items=list(lines), faulty=self._kind.read(platform)[1])
+        lines = list(self._shown.list_lines(platform, platform.clock.now()))
+        faulty = self._kind.read(platform)[1]
+        reader = reader_of(platform)
+        return ListView(
+            items=translate_texts(lines, reader), faulty=translate_texts(faulty, reader)
+        )
 
     def check(self, platform: Served, document: Sent) -> ReviewView:
         """Check a document without applying it: all its faults, or what it would change."""
-        return self._shown.view_review(self._kind.review(platform, document))
+        return self._shown.view_review(platform, self._kind.review(platform, document))
 
     def show(self, name: Id, platform: Served, response: Response) -> DocumentView:
         """Show a document with its revisions. The ETag is the newest revision."""
         now = platform.clock.now()
         stored = self._kind.show(platform, name, now)
         response.headers["etag"] = etag_of(stored.number)
+        shown = self._shown
+        status = stored.read and shown.view_status(shown.status(platform, stored.read, now))
+        reader = reader_of(platform)
         return DocumentView(
             name=name,
             revision=stored.number,
             document=shown_document(stored.document),
-            status=stored.read and self._shown.status(platform, stored.read, now),
-            faults=list(stored.faults),
-            revisions=list(stored.revisions),
+            status=translate_texts(status, reader),
+            faults=translate_texts(list(stored.faults), reader),
+            revisions=[RevisionLine.from_domain(revision) for revision in stored.revisions],
         )
 
     def apply(
@@ -435,7 +459,7 @@ class DocumentApi:
             accepted=accept_load,
         )
         response.status_code = 201 if made.action == "new" else 200
-        return self._shown.view_review(made, self._tag(platform, name, response))
+        return self._shown.view_review(platform, made, self._tag(platform, name, response))
 
     def restore(
         self,
@@ -458,7 +482,7 @@ class DocumentApi:
             expected=expected_of(if_match, None),
             accepted=body.accept_load,
         )
-        return self._shown.view_review(made, self._tag(platform, name, response))
+        return self._shown.view_review(platform, made, self._tag(platform, name, response))
 
     def remove(
         self,
@@ -476,7 +500,9 @@ class DocumentApi:
 
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
         """Show a revision of a document with its content."""
-        return self._kind.find_revision(platform, name, number)
+        revision = self._kind.find_revision(platform, name, number)
+        line = RevisionLine.from_domain(revision)
+        return RevisionView(**vars(line), document=revision.document)
 
     def compare(
         self,

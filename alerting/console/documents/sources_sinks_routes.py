@@ -3,9 +3,10 @@ stored, test messages, pending notifications, and the messages that could not be
 with their retry. A few connections are tried at once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,7 +16,7 @@ from alerting.adapters.mongo.mongo import is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sent, describe_body
-from alerting.console.api.views import Body
+from alerting.console.api.views import Body, reader_of, translate_texts
 from alerting.console.documents.document_api import (
     ConsoleKind,
     FormFields,
@@ -27,7 +28,7 @@ from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import DeadMessage, Document, Platform, SinkLetter
+from alerting.ports import Document, Platform, SinkLetter
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
 from alerting.usecases.document_life import StoredDocument
@@ -132,18 +133,15 @@ PASSWORDS = translatable(
 )
 
 
-DeadMessageView = Annotated[
-    DeadMessage,
-    views.ShownAs(
-        "DeadMessageView",
-        "A message that could not be stored. `payload`: its first 2,000 characters.",
-        "id at topic reason",
-        payload=(
-            str,
-            lambda dead: dead.payload[:2000].decode("utf-8", "backslashreplace"),
-        ),
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class DeadMessageView:
+    """A message that could not be stored. `payload`: its first 2,000 characters."""
+
+    id: str
+    at: datetime
+    topic: str
+    reason: str
+    payload: str
 
 
 class DeadMessagesView(views.View):
@@ -163,14 +161,15 @@ def look_at_document(
 ) -> SourceTrial:
     """Show ten rows as a source that is not applied yet would store them. Stores nothing, takes no
     message from a broker. Role: engineer."""
-    return look_at(request, platform, document)
+    return translate_texts(look_at(request, platform, document), reader_of(platform))
 
 
 @source_api.post("/sources/{name}:test", operation_id="test_source")
 def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceTrial:
     """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
     engineer."""
-    return _try_source(request, platform, SOURCES.find(platform, name))
+    trial = _try_source(request, platform, SOURCES.find(platform, name))
+    return translate_texts(trial, reader_of(platform))
 
 
 @source_api.get("/sources/{name}/dead-messages")
@@ -239,7 +238,17 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
-    return DeadMessagesView(items=messages[:DEAD_SHOWN], more=len(messages) > DEAD_SHOWN)
+    items = [
+        DeadMessageView(
+            id=dead.id,
+            at=dead.at,
+            topic=dead.topic,
+            reason=dead.reason,
+            payload=dead.payload[:2000].decode("utf-8", "backslashreplace"),
+        )
+        for dead in messages[:DEAD_SHOWN]
+    ]
+    return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
 
 
 def _more_of_source(
@@ -444,13 +453,15 @@ class TestView(views.View):
 def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
     """List routes and channels with pending notifications and dead letters. Channels appear by
     name, without addresses."""
-    return routes_overview(platform, platform.clock.now())
+    overview = routes_overview(platform, platform.clock.now())
+    return translate_texts(overview, reader_of(platform))
 
 
 @route_api.post("/routes/{name}/test", operation_id="test_route")
 def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
-    results = try_route(platform, name, person.name, platform.clock.now())
+    tried = try_route(platform, name, person.name, platform.clock.now())
+    results = translate_texts(tried, reader_of(platform))
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
     return [
         TestView(channel=channel, delivered=fault is None, fault=fault)

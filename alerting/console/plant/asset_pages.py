@@ -2,6 +2,7 @@
 over the REST API, version 1, with their variables, series of these, and events."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -15,13 +16,13 @@ from pydantic_core import to_json
 from alerting.console.access import Served, Viewer
 from alerting.console.alarms.alarm_charts import present_mutes, raises_spark
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
-from alerting.console.api.views import ShownAs, View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.document_pages import Number, describe_revisions
 from alerting.console.plant.trend_picture import BAND_NAMES, trend_of_variables
 from alerting.console.rendering import address_with, language_of, render, zone_of
+from alerting.definitions.alert_definition import Severity
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.episode import Episode
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
 from alerting.reporting.charts import ROW, Plot, figure, spark, time_ticks
@@ -37,12 +38,9 @@ from alerting.usecases.alarm_load.asset_overview import (
 from alerting.usecases.ingestion.asset_import import ASSETS, AffectedDefinition
 from alerting.usecases.trend_series import (
     MOST_VARIABLES,
-    AssetLine,
     EventBand,
-    SeriesAnswer,
     VariableLine,
     VariablePage,
-    VariableSeries,
     asset_lines,
     find_bands,
     read_series,
@@ -231,88 +229,124 @@ Start = Annotated[Instant, Query(description="Beginning of the span.")]
 End = Annotated[Instant, Query(description="End of the span, which is not part of it.")]
 
 
-AssetView = Annotated[
-    AssetLine,
-    ShownAs(
-        "AssetView",
-        "An asset. `variables`: their number; `last_reading`: the instant of its newest one.",
-        "asset.name asset.title asset.parent last_reading",
-        variables=(int, lambda line: len(line.asset.variables)),
-    ),
-]
-VariableView = Annotated[
-    VariableLine,
-    ShownAs(
-        "VariableView",
-        "A variable with its samples since `since` of the page. `delay`: seconds after its stamp "
-        "at which a value is known. `last_value`: the newest good value. `good`, `bad`: numbers of "
-        "samples; bad samples are of bad quality or outside the range. `coverage`: share of the "
-        "time without gaps, from 0 to 1 (null if nothing was read). `definitions`: definitions "
-        "that read the variable, drafts included.",
-        "name variable.type variable.unit variable.low variable.high variable.controllable good "
-        "bad coverage definitions",
-        title=(str, lambda line: line.variable.title or line.name),
-        delay=(float, lambda line: line.delay / timedelta(seconds=1)),
-        computed=(bool, lambda line: line.variable.computed is not None),
-        last_value="last.value",
-        last_at="last.at",
-    ),
-]
-VariablePageView = Annotated[
-    VariablePage,
-    ShownAs(
-        "VariablePageView",
-        "Variables of an asset by name, with their samples in [since, until), except for the times "
-        "of `unread`, whose readings are too many to read now. `next`: for `after` of the next "
-        "page.",
-        "asset since until next",
-        unread=(list[Interval], lambda page: _spans(page.unread)),
-        items=(list[VariableView], "items"),
-    ),
-]
-VariableSeriesView = Annotated[
-    VariableSeries,
-    ShownAs(
-        "VariableSeriesView",
-        "One variable. Each point is a reading, or a bucket of time that begins at `t`; null where "
-        "there is no good value. `source`: of what points are made; `gaps`: times without a good "
-        "value; `bad`: times with values of bad quality or outside the range; `count`: good values "
-        "in the span.",
-        variable=(str, "variable"),
-        title=(str, "title"),
-        unit=(str | None, "unit"),
-        source=(Literal["readings", "minutes", "hours"], "source"),
-        count=(int, "count"),
-        t=(list[Seconds], "t"),
-        low=(list[float | None], "low"),
-        high=(list[float | None], "high"),
-        mean=(list[float | None], "mean"),
-        gaps=(list[Interval], "gaps"),
-        bad=(list[Interval], "bad"),
-    ),
-]
-SeriesView = Annotated[
-    SeriesAnswer,
-    ShownAs(
-        "SeriesView",
-        "Series of an asset's variables. `unread`: times whose readings are too many to read now; "
-        "they are missing in every series.",
-        "asset start end",
-        series=(list[VariableSeriesView], "series"),
-        unread=(list[Interval], "unread"),
-    ),
-]
-EpisodeBandView = Annotated[
-    Episode,
-    ShownAs(
-        "EpisodeBandView",
-        "An episode; `closed_at` is null while it is open.",
-        "id definition title severity raised_at closed_at backfilled withdrawn",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class AssetView:
+    """An asset. `variables`: their number; `last_reading`: the instant of its newest one."""
+
+    name: str
+    title: str | None
+    parent: str | None
+    last_reading: datetime | None
+    variables: int
 
 
-class BandsView(View):
+@dataclass(frozen=True, kw_only=True)
+class VariableView:
+    """A variable with its samples since `since` of the page. `delay`: seconds after its stamp at
+    which a value is known. `last_value`: the newest good value. `good`, `bad`: numbers of samples;
+    bad samples are of bad quality or outside the range. `coverage`: share of the time without gaps,
+    from 0 to 1 (null if nothing was read). `definitions`: definitions that read the variable,
+    drafts included."""
+
+    name: str
+    type: VariableType
+    unit: str | None
+    low: float | None
+    high: float | None
+    controllable: bool
+    good: int
+    bad: int
+    coverage: float | None
+    definitions: list[str]
+    title: str
+    delay: float
+    computed: bool
+    last_value: float | str | bool | None
+    last_at: datetime | None
+
+
+def _variable_view(line: VariableLine) -> VariableView:
+    variable = line.variable
+    return VariableView(
+        name=line.name,
+        type=variable.type,
+        unit=variable.unit,
+        low=variable.low,
+        high=variable.high,
+        controllable=variable.controllable,
+        good=line.good,
+        bad=line.bad,
+        coverage=line.coverage,
+        definitions=line.definitions,
+        title=variable.title or line.name,
+        delay=line.delay.total_seconds(),
+        computed=variable.computed is not None,
+        last_value=line.last.value if line.last else None,
+        last_at=line.last.at if line.last else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariablePageView:
+    """Variables of an asset by name, with their samples in [since, until), except for the times of
+    `unread`, whose readings are too many to read now. `next`: for `after` of the next page."""
+
+    asset: str
+    since: datetime
+    until: datetime
+    next: str | None
+    unread: list[Interval]
+    items: list[VariableView]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariableSeriesView:
+    """One variable. Each point is a reading, or a bucket of time that begins at `t`; null where
+    there is no good value. `source`: of what points are made; `gaps`: times without a good value;
+    `bad`: times with values of bad quality or outside the range; `count`: good values in the
+    span."""
+
+    variable: str
+    title: str
+    unit: str | None
+    source: Literal["readings", "minutes", "hours"]
+    count: int
+    t: list[Seconds]
+    low: list[float | None]
+    high: list[float | None]
+    mean: list[float | None]
+    gaps: list[Interval]
+    bad: list[Interval]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesView:
+    """Series of an asset's variables. `unread`: times whose readings are too many to read now; they
+    are missing in every series."""
+
+    asset: str
+    start: datetime
+    end: datetime
+    series: list[VariableSeriesView]
+    unread: list[Interval]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeBandView:
+    """An episode; `closed_at` is null while it is open."""
+
+    id: str
+    definition: str
+    title: str
+    severity: Severity
+    raised_at: datetime
+    closed_at: datetime | None
+    backfilled: bool
+    withdrawn: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandsView:
     """Events and episodes of a span, oldest first. `cut`: there are more than the newest 1,000 of
     each, which are given."""
 
@@ -327,7 +361,16 @@ class BandsView(View):
 @api.get("/assets")
 def list_assets(platform: Served, _: Viewer) -> list[AssetView]:
     """List all assets by name."""
-    return asset_lines(platform, platform.clock.now())
+    return [
+        AssetView(
+            name=line.asset.name,
+            title=line.asset.title,
+            parent=line.asset.parent,
+            last_reading=line.last_reading,
+            variables=len(line.asset.variables),
+        )
+        for line in asset_lines(platform, platform.clock.now())
+    ]
 
 
 @api.get("/assets/{asset}/variables")
@@ -339,7 +382,15 @@ def list_variables(
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
     """List the variables of an asset with their samples of the last day, page by page."""
-    return variable_page(platform, asset, platform.clock.now(), limit, after)
+    page = variable_page(platform, asset, platform.clock.now(), limit, after)
+    return VariablePageView(
+        asset=page.asset,
+        since=page.since,
+        until=page.until,
+        next=page.next,
+        unread=_spans(page.unread),
+        items=[_variable_view(line) for line in page.items],
+    )
 
 
 @api.get("/series", response_model=SeriesView, openapi_extra=MAY_NAME_NOTHING)
@@ -363,29 +414,29 @@ def show_series(
     Texts and booleans have no series.
     """
     read = read_series(platform, asset, variable, start, end, points, platform.clock.now())
-    columns = ("low", "high", "mean")
-    # a model of each number would take longer than reading it
-    series = [
-        {
-            "variable": line.variable,
-            "title": line.title,
-            "unit": line.unit,
-            "source": line.source,
-            "t": (line.t / 1000).tolist(),
-            **{name: getattr(line, name).tolist() for name in columns},
-            "gaps": _spans(line.gaps),
-            "bad": _spans(line.bad),
-            "count": line.count,
-        }
-        for line in read.series
-    ]
-    answer = {
-        "asset": read.asset,
-        "start": read.start,
-        "end": read.end,
-        "series": series,
-        "unread": _spans(read.unread),
-    }
+    # validating each number would take longer than reading it
+    answer = SeriesView(
+        asset=read.asset,
+        start=read.start,
+        end=read.end,
+        series=[
+            VariableSeriesView(
+                variable=line.variable,
+                title=line.title,
+                unit=line.unit,
+                source=line.source,
+                count=line.count,
+                t=(line.t / 1000).tolist(),
+                low=line.low.tolist(),
+                high=line.high.tolist(),
+                mean=line.mean.tolist(),
+                gaps=_spans(line.gaps),
+                bad=_spans(line.bad),
+            )
+            for line in read.series
+        ],
+        unread=_spans(read.unread),
+    )
     return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
 
 
@@ -398,7 +449,19 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
         start=start,
         end=end,
         events=bands.events,
-        episodes=bands.episodes,
+        episodes=[
+            EpisodeBandView(
+                id=episode.id,
+                definition=episode.definition,
+                title=episode.title,
+                severity=episode.severity,
+                raised_at=episode.raised_at,
+                closed_at=episode.closed_at,
+                backfilled=episode.backfilled,
+                withdrawn=episode.withdrawn,
+            )
+            for episode in bands.episodes
+        ],
         cut=bands.cut,
     )
 

@@ -6,8 +6,9 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request
@@ -30,7 +31,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, ReasonBody, RowPage, ShownAs, page_of, read_cursor
+from alerting.console.api.views import Body, ReasonBody, RowPage, page_of, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -95,26 +96,22 @@ End = Annotated[Instant, Query(description="Readings up to this instant.")]
 Limit = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-class SummarisedVariable(NamedTuple):
-    """A variable; `statistics`: of its values, None without one."""
+@dataclass(frozen=True, kw_only=True)
+class VariableStatistics:
+    """Statistics of one variable, null without a value. `spread`: standard deviation, of one value
+    null; `low`, `high`: 5 and 95 % of the values are below."""
 
     variable: str
     title: str
     unit: str | None
-    statistics: Statistics | None
-
-
-VariableStatistics = Annotated[
-    SummarisedVariable,
-    ShownAs(
-        "VariableStatistics",
-        "Statistics of one variable, null without a value. `spread`: standard deviation, of one "
-        "value null; `low`, `high`: 5 and 95 % of the values are below.",
-        "variable title unit statistics.mean statistics.spread statistics.lowest statistics.low "
-        "statistics.median statistics.high statistics.highest",
-        count=(int, lambda summary: summary.statistics.count if summary.statistics else 0),
-    ),
-]
+    mean: float | None
+    spread: float | None
+    lowest: float | None
+    low: float | None
+    median: float | None
+    high: float | None
+    highest: float | None
+    count: int
 
 
 @router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
@@ -152,17 +149,28 @@ def summarise(
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> list[SummarisedVariable]:
+) -> list[VariableStatistics]:
     """Return the statistics of variables with title and unit. Raises UserError as the use case."""
+
+    def summary(name: str, of_values: Statistics | None) -> VariableStatistics:
+        return VariableStatistics(
+            variable=name,
+            title=title_of(declared, name),
+            unit=declared.variables[name].unit,
+            mean=of_values.mean if of_values else None,
+            spread=of_values.spread if of_values else None,
+            lowest=of_values.lowest if of_values else None,
+            low=of_values.low if of_values else None,
+            median=of_values.median if of_values else None,
+            high=of_values.high if of_values else None,
+            highest=of_values.highest if of_values else None,
+            count=of_values.count if of_values else 0,
+        )
+
     declared = numeric_variables(platform.assets.get(asset), variables)
     readings = without_bad_values(platform).readings
     by_variable = selected_statistics(readings, declared, variables, start, end, most)
-    return [
-        SummarisedVariable(
-            name, title_of(declared, name), declared.variables[name].unit, statistics
-        )
-        for name, statistics in by_variable.items()
-    ]
+    return [summary(name, of_values) for name, of_values in by_variable.items()]
 
 
 class LabelBody(Body):
@@ -181,15 +189,8 @@ class LabelBody(Body):
     reason: SomeShort = Field(description="Why, for those who look at this time later.")
 
 
-LabelPage = Annotated[
-    RowPage[IntervalLabel],
-    ShownAs(
-        "LabelPage",
-        "Labels, newest first; `next` is the cursor of the page after this one, null on the last.",
-        next=(str | None, "next"),
-        items=(list[IntervalLabel], "items"),
-    ),
-]
+class LabelPage(RowPage[IntervalLabel]):
+    """Labels, newest first; `next` is the cursor of the page after this one, null on the last."""
 
 
 @router.get("/labels", operation_id="list_marks", openapi_extra=MAY_NAME_NOTHING)
@@ -203,7 +204,8 @@ def show_labels(
     """List the labels of an asset, undone labels included, page by page."""
     before = LabelPosition(*read_cursor(cursor)) if cursor else None
     labels = list_labels(platform, asset, limit + 1, before)
-    return page_of(labels, limit, lambda label: label.made_at)
+    items, next = page_of(labels, limit, lambda label: label.made_at)
+    return LabelPage(items=list(items), next=next)
 
 
 @router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT, operation_id="mark_time")

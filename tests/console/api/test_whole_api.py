@@ -20,6 +20,7 @@ from alerting.console.api.predict_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.console.plant.import_jobs import Imports
+from alerting.definitions.wording.language import translatable
 from alerting.local.prepare import make_link
 from tests.builders import at
 from tests.helpers.console.api import (
@@ -228,10 +229,10 @@ def test_a_number_is_no_instant_in_any_parameter(client):
 
 
 def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platform):
-    late = f"late data showed it at {at(30).isoformat()}"
+    late = translatable("late data showed it at {when}", when=at(30))
     evaluation = replace(episode(3).evaluation, reason=late)
     platform.episodes.insert(episode(3, evaluation=evaluation))
-    since = f"no reading since {at(5).isoformat()}"
+    since = translatable("no reading since {when}", when=at(5))
     platform.platform_alerts.report("stale", "line 1", since, at(6))
     found = read(client, "episodes")["items"]
     shown = {one["id"]: (one["reason"], one["raised_at"]) for one in found}
