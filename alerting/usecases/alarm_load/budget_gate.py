@@ -253,7 +253,7 @@ class LoadEstimate:
         cutoff = self._past.training_cutoff()
         if cutoff is not None and cutoff > begin:
             self.why_not = translatable(
-                "the champion has learned from times up to {until}", until=cutoff.isoformat()
+                "the champion has learned from times up to {until}", until=cutoff
             )
             begin = cutoff
         return begin, min(span[1], self._until)
