@@ -512,11 +512,7 @@ def combined_happening_message(
     """
     met = _met_messages(asset, conditions)
     text = join_with_and(*met) if met else combination_message(combination, asset)
-    return (
-        text
-        if since is None
-        else translatable("{event} since {since}", event=text, since=since)
-    )
+    return text if since is None else translatable("{event} since {since}", event=text, since=since)
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
@@ -534,9 +530,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
         )
     now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
     limit = _limit_message(problem, value, unit)
-    return translatable(
-        _IS_BEYOND_AT, name=name, value=now, limit=limit, at=at
-    )
+    return translatable(_IS_BEYOND_AT, name=name, value=now, limit=limit, at=at)
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:

@@ -60,9 +60,7 @@ def alarm_quality(
     period. `past`: see `with_past`. Raises UserError for an empty period.
     """
     if start >= end:
-        raise UserError(
-            in_english("from {start} must lie before to {end}", start=start, end=end)
-        )
+        raise UserError(in_english("from {start} must lie before to {end}", start=start, end=end))
     budget = platform.budget
     targets = Targets(budget.flood_above, budget.most_floods)
     stored = platform.episodes.alarms(start, end, start - _BEFORE)

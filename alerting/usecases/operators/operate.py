@@ -552,9 +552,7 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
         )
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
         raise UserError(
-            in_english(
-                "acted at {at} lies after now, {now}", at=feedback.acted_at, now=feedback.at
-            )
+            in_english("acted at {at} lies after now, {now}", at=feedback.acted_at, now=feedback.at)
         )
     stored = platform.feedback.append(feedback, once)
     earlier = [
