@@ -128,7 +128,7 @@ def step_with_time(episode: Episode) -> str | None:
     low = low_risk(episode)
     if step is None or when is None:
         return step or low
-    values = {"advice": step, "when": when}
+    values: dict[str, Value] = {"advice": step, "when": when}
     if low is not None:
         return joined(" ", low, translatable(_BEFORE, **values))
     if is_advice_of_before(episode):

@@ -15,7 +15,7 @@ from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, Value, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
@@ -472,7 +472,7 @@ def _describe_last_value(
     line = lines.get(episode.id)
     if line is None:
         return None
-    values = {"when": line.when, "value": line.describe(language)}
+    values: dict[str, Value] = {"when": line.when, "value": line.describe(language)}
     limit = line.describe_limit(language)
     text = (
         language.say("Last value ({when}): {value}.", **values)
