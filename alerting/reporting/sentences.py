@@ -310,7 +310,7 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         )
     heading = language.say("Message to {channel}", channel=notification.channel)
     fault = (
-        f": {notification.error}"
+        f": {language.translate(notification.error)}"
         if notification.error and notification.status in ("dead", "failed")
         else ""
     )

@@ -465,7 +465,7 @@ class DocumentKind(Generic[P_contra, T]):
             "{name} was changed by {author} at {at} (revision {number}: {reason})",
             name=name,
             author=newest.actor,
-            at=newest.at.isoformat(timespec="seconds"),
+            at=newest.at,
             number=str(newest.number),
             reason=newest.reason,
         )

@@ -103,7 +103,7 @@ def find_overdue(backups: Sequence[datetime], now: datetime) -> Iterator[Platfor
                 "MongoDB",
                 translatable(
                     "the newest backup is of {since}; {command} makes one, and its timer one a day",
-                    since=backups[0].isoformat(timespec="seconds"),
+                    since=backups[0],
                     command="alerting backup",
                 ),
             )

@@ -218,7 +218,7 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
     ]
     assert (
         fault.reason
-        == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
+        == "no row of this source since 2026-01-05 00:00 UTC: the folder /data does not exist"
     )
     platform.deliveries.record("lab", Delivered(at(12), 1))
     assert subject not in found_in(read_facts(platform, at(20)), at(20))
