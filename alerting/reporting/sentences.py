@@ -243,8 +243,8 @@ def message(episode: Episode, language: Language = ENGLISH) -> str:
     """Describe an episode in one line, by a reader's clock: severity, title, asset, reason, next
     step."""
     step = step_with_time(episode) if episode.condition == "open" else None
-    told = [sentence(language.translate(text)) for text in (headline(episode), step) if text]
-    return f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {' '.join(told)}"
+    texts = [sentence(language.translate(text)) for text in (headline(episode), step) if text]
+    return f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {' '.join(texts)}"
 
 
 def outcome(episode: Episode) -> str | None:

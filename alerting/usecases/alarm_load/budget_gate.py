@@ -386,7 +386,7 @@ def require_within_budget(
     text = joined(
         "\n",
         "the alarm budget is exceeded, and no definition was applied:",
-        *(joined("", f"  - {f.definition}: ", told) for f in broken for told in f.messages),
+        *(joined("", f"  - {f.definition}: ", text) for f in broken for text in f.messages),
         "Look at the alerts that it would raise; then widen its limits, add `for:`, a clear "
         "limit or suppression; or do so for those that use the budget; or accept the load with "
         "a reason",
