@@ -320,7 +320,7 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
     if episode.phase == "expected" and notification.transition in _LATER:
         lines = _expectation_lines(episode, reader)
     if episode.condition == "open":
-        lines += [f"{reader.full(episode.life_message)}."] if episode.life_message else []
+        lines += [reader.full(episode.life_message)] if episode.life_message else []
         lines += _advice_lines(episode, notification, reader)
     if notification.transition != "repeated":
         lines += _reason_lines(episode, notification, reader)
