@@ -45,7 +45,7 @@ from tests.in_memory_platform import Mailbox
 
 pytestmark = pytest.mark.models
 
-ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d| \d\d:\d\d UTC)")
 OWN_SCRIPTS = {
     f'<script type="module" src="/scripts/{name}.js">'
     for name in ("alive", "live", "menu", "language", "install", "chart")

@@ -8,6 +8,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
+    has_part,
     join_with_and,
     joined,
     language,
@@ -126,6 +127,15 @@ def test_texts_are_joined_in_every_language():
     assert FRENCH.translate(join_with_and(translatable("Yes"), translatable("No"))) == "Oui et Non"
     assert read_template(template_document(parts)).values == parts.values
     assert isinstance(parts, Translatable)
+
+
+def test_a_text_has_another_as_its_part_by_value_also_when_it_was_stored():
+    part = translatable("the problem has not come")
+    whole = translatable("late data: {changes}", changes=joined("; ", "severity", part))
+    stored = read_template(template_document(whole), str(whole))
+    assert [has_part(text, part) for text in (part, str(part), whole, stored)] == [True] * 4
+    assert not has_part(str(whole), part)  # its words are not read
+    assert not has_part(part, whole)
 
 
 def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():
