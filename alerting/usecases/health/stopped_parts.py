@@ -151,7 +151,7 @@ def check_certificate(
         ending[address] = translatable(
             "the certificate of the console ends at {when}: browsers and programs then refuse it; "
             "renew it and restart the console or its proxy",
-            when=ends_at.isoformat(timespec="minutes"),
+            when=ends_at,
         )
     record_faults(alerts, CERTIFICATE, ending, now, lambda _: True)
 
