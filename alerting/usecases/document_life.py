@@ -22,7 +22,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.sources import new_host_paths
-from alerting.definitions.wording.language import translatable, with_command
+from alerting.definitions.wording.language import in_english, translatable, with_command
 from alerting.ports import (
     AUDIT_ORIGIN,
     Audit,
@@ -80,8 +80,10 @@ class ChangedMeanwhile(UserError):
             for field, (before, after) in self.changes.items()
         )
         changed = f"; it changed {fields}" if fields else ""
-        return (
-            f"{self.message}{changed}; read it again and apply your change to its newest revision"
+        return in_english(
+            "{message}{changed}; read it again and apply your change to its newest revision",
+            message=self.message,
+            changed=changed,
         )
 
 
