@@ -67,8 +67,9 @@ PATH = "/language"
 HELP = "/help"
 
 
-def language_of(request: Request) -> Language:
-    """Return the language in which a page is shown to the person of a request."""
+def language_of(request: Request, now: datetime | None = None) -> Language:
+    """Return the language in which a page is shown to the person of a request, with the clock of
+    their zone: as seen from `now`, with dates if that is None."""
     person = getattr(request.state, "person", None)
     code = (
         person.language if person is not None and person.language else request.cookies.get(COOKIE)
@@ -76,7 +77,7 @@ def language_of(request: Request) -> Language:
     if code not in LANGUAGES:
         usual: LanguageCode = getattr(request.app.state, "language", "en")
         code = preferred_language(request.headers.get("accept-language", ""), usual)
-    return language(code)
+    return language(code).with_clock(zone_of(request), now)
 
 
 def language_routes() -> APIRouter:
@@ -163,8 +164,9 @@ def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before login) in their language and `zone`."""
     person = getattr(request.state, "person", None)
     page = _environment().get_template(template)
-    is_in_english = str(page.filename).endswith(IN_ENGLISH)
-    language = ENGLISH if is_in_english else language_of(request)
+    language = language_of(request, values.get("now"))
+    if str(page.filename).endswith(IN_ENGLISH):
+        language = replace(ENGLISH, clock=language.clock)
     lead = help_leads().get(getattr(request.scope.get("route"), "path", ""), "")
     shared = {
         "person": person,
@@ -207,7 +209,7 @@ def render_again(
         language.code,
     )
     made = _MADE.get(key)
-    if made is None or made[1] is not language:
+    if made is None or made[1].texts is not language.texts:
         if len(_MADE) >= 1000:
             _MADE.clear()
         made = _MADE[key] = thing, language, macro(thing, *texts)
@@ -286,19 +288,17 @@ def _environment() -> Environment:
         span=in_language(
             lambda language, d: phrases.seconds(None if d is None else d.total_seconds(), language)
         ),
-        when=_as_of_now(phrases.clock_time),
+        stamp=in_language(lambda language, tag: language.show(_read_stamp(tag))),
+        when=in_language(lambda language, at: language.instant(at)),
         distance=pass_context(
             lambda page, value: phrases.distance(value, page["now"], page["language"])
         ),
-        plain=_as_of_now(phrases.local_times),
         full=sentences.sentence,
         step=in_language(
             lambda language, episode: _translate_text(language, sentences.what_to_do(episode))
         ),
-        dated_step=_as_of_now(
-            lambda episode, *reader: phrases.local_times(
-                sentences.step_with_time(episode) or "", *reader
-            )
+        dated_step=in_language(
+            lambda language, episode: language.translate(sentences.step_with_time(episode) or "")
         ),
         quantity_name=in_language(
             lambda language, shown: _translate_text(language, quantity_name(shown))
@@ -315,7 +315,7 @@ def _environment() -> Environment:
         observed=sentences.observed_variable,
         is_advice_of_before=sentences.is_advice_of_before,
         happened=sentences.describe_happened,
-        range=_as_of_now(phrases.time_range),
+        range=in_language(lambda language, start, end: language.interval(start, end)),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),
         signed=in_language(
@@ -348,6 +348,15 @@ def _translate_text(language: Language, text: str | None) -> str | None:
     return None if text is None else language.translate(text)
 
 
+def _read_stamp(tag: str) -> datetime | str:
+    """Return the instant of a tag; the tag itself, which anybody may write, if it is none."""
+    try:
+        at = datetime.fromisoformat(tag)
+    except ValueError:
+        return tag
+    return at if at.tzinfo else tag
+
+
 def _clean_value(value: Any) -> Any:
     """Return cleaned text of documents for pages; markup of the platform passes unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
@@ -357,13 +366,6 @@ def _clean_value(value: Any) -> Any:
 
 def _in_page_zone(format_value: Callable[..., str]) -> Callable[..., str]:
     return pass_context(lambda page, *values: format_value(*values, page["zone"]))
-
-
-def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats values as seen from now, in zone and language."""
-    return pass_context(
-        lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"])
-    )
 
 
 def submitted_by(permission: Permission) -> Callable[..., object]:

@@ -412,7 +412,7 @@ class HealthMonitor:
             if channel not in self._notified:
                 try:
                     self._platform.channels[channel].deliver(
-                        outage_message(self._outage, channel, now)
+                        outage_message(self._outage, channel, now, self._platform.zone)
                     )
                 except DeliveryFailed as failure:
                     _log.warning("the outage could not be announced by %s: %s", channel, failure)

@@ -130,7 +130,7 @@ def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
 
 def out_of_service(revision: Revision) -> str:
     """Describe why a definition is not in service: since when it is retired, or a draft."""
-    since = revision.at.isoformat()
+    since = revision.at
     if revision.definition.state == "retired":
         return translatable("the definition is retired since {since}", since=since)
     return translatable("the definition is a draft since {since}", since=since)
@@ -142,7 +142,7 @@ def does_not_name(revision: Revision, asset: str) -> str:
         "the definition does not name {asset} any more, since revision {number} of {since}",
         asset=asset,
         number=str(revision.number),
-        since=revision.at.isoformat(),
+        since=revision.at,
     )
 
 

@@ -30,6 +30,13 @@ Fact = Literal[
 ]
 # what `no_data` decides about
 MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")
+_IS = template("{name} is {value}")
+_IS_AT = template("{name} is {value} ({at})")
+_IS_SINCE = template("{name} is {value}, since {since}")
+_IS_BEYOND_AT = template("{name} is {value}, limit {limit} ({at})")
+_IS_BEYOND_SINCE = template("{name} is {value}, limit {limit}, since {since}")
+OF_A_READING = frozenset({_IS, _IS_AT, _IS_SINCE, _IS_BEYOND_AT, _IS_BEYOND_SINCE})
+"""Templates of the texts that state a reading, the value `name` of a variable."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ def limit_message(
     if isinstance(reading.value, str) and reading.evaluated is None:
         return joined(
             "",
-            translatable("{name} is {value}", name=name, value=reading.value),
+            translatable(_IS, name=name, value=reading.value),
             *duration,
         ), None
     number = reading.value if reading.evaluated is None else reading.evaluated
@@ -156,7 +163,7 @@ def limit_message(
     elif definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
-        state = translatable("{name} is {value}", name=name, value=value)
+        state = translatable(_IS, name=name, value=value)
     descriptions = [
         translatable(" ({learned})", learned=in_force.description)
         for in_force in learned
@@ -411,7 +418,7 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
     if condition.equals is not None:
         value = condition.equals if isinstance(condition.equals, bool) else level.equals
         spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
-        return translatable("{name} is {value}", name=name, value=spoken)
+        return translatable(_IS, name=name, value=spoken)
     texts = [
         translatable(_SIDES[side], name=name, limit=rated(condition, asset, limit))
         for side, limit in {"above": level.above, "below": level.below}.items()
@@ -458,40 +465,37 @@ def happening_message(
     since: datetime,
 ) -> str:
     """Describe the problem that has come: `Moisture is 4.7 %, limit 4.5 %, since
-    2026-01-05T17:07:00+00:00`. `value`: None if not known."""
-    begun = since.isoformat()
+    today 17:07`. `value`: None if not known."""
     if problem.variable is None:
         return translatable(
-            "{event} since {since}", event=_event_name(problem, event_types), since=begun
+            "{event} since {since}", event=_event_name(problem, event_types), since=since
         )
     name = title_in_sentence(asset, problem.variable)
     unit = unit_of(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
-            "{name} is {value}, since {since}",
+            _IS_SINCE,
             name=name,
             value=_spoken_state(problem, value, unit),
-            since=begun,
+            since=since,
         )
     limit = _limit_message(problem, value, unit)
     if value is None:
         return translatable(
-            "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
+            "{name}, limit {limit}, since {since}", name=name, limit=limit, since=since
         )
     return translatable(
-        "{name} is {value}, limit {limit}, since {since}",
+        _IS_BEYOND_SINCE,
         name=name,
         value=measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit),
         limit=limit,
-        since=begun,
+        since=since,
     )
 
 
 def instant_event_message(problem: Problem, event_types: Iterable[EventType], at: datetime) -> str:
-    """Describe the event without a duration that has come: `Failure, 2026-01-05T17:07:00+00:00`."""
-    return translatable(
-        "{event}, {when}", event=_event_name(problem, event_types), when=at.isoformat()
-    )
+    """Describe the event without a duration that has come: `Failure, today 17:07`."""
+    return translatable("{event}, {when}", event=_event_name(problem, event_types), when=at)
 
 
 def combined_happening_message(
@@ -504,44 +508,36 @@ def combined_happening_message(
     is known to hold.
 
     With `since`: `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
-    2026-01-05T17:07:00+00:00`.
+    today 17:07`.
     """
     met = _met_messages(asset, conditions)
     text = join_with_and(*met) if met else combination_message(combination, asset)
-    return (
-        text
-        if since is None
-        else translatable("{event} since {since}", event=text, since=since.isoformat())
-    )
+    return text if since is None else translatable("{event} since {since}", event=text, since=since)
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
     """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 %
-    (2026-01-05T17:40:00+00:00)`."""
+    (today 17:40)`."""
     variable = problem.variable or ""
-    stamp = at.isoformat()
     name = title_in_sentence(asset, variable)
     unit = unit_of(asset, variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
-            "{name} is {value} ({at})",
+            _IS_AT,
             name=name,
             value=_spoken_state(problem, value, unit),
-            at=stamp,
+            at=at,
         )
     now = measured(value, f".{digits_beside(value, problem.below, problem.above)}g", unit)
     limit = _limit_message(problem, value, unit)
-    return translatable(
-        "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp
-    )
+    return translatable(_IS_BEYOND_AT, name=name, value=now, limit=limit, at=at)
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return the message that the variable of an ongoing problem has no value."""
     name = title_in_sentence(asset, variable)
-    since = at.isoformat()
     return translatable(
-        "Not known since {since}: no reading of {name}; it may be over", since=since, name=name
+        "Not known since {since}: no reading of {name}; it may be over", since=at, name=name
     )
 
 

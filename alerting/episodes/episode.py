@@ -392,7 +392,7 @@ class Episode:
             return last
         reason = translatable(
             "not known since {when}: {why}; it was: {reason}",
-            when=last.at.isoformat(),
+            when=last.at,
             why=last.reason,
             reason=evaluations[-1].reason,
         )

@@ -200,7 +200,7 @@ def _advance_interval(
         since = state.pending_since or interval.start
         reason = translatable("the condition is met")
         if changed_at > since:
-            reason = translatable("the condition has held since {since}", since=since.isoformat())
+            reason = translatable("the condition has held since {since}", since=since)
         severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
         cause = interval.cause
         steps.append(Step("raised", changed_at, changed_at, reason, None, severity, cause=cause))

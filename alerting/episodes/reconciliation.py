@@ -285,7 +285,7 @@ def correct(
     changes: list[str] = []
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
-        changes.append(translatable("it began at {when}", when=evaluated.raised_at.isoformat()))
+        changes.append(translatable("it began at {when}", when=evaluated.raised_at))
         is_moved = evaluated.raised_at != episode.raised_at
         after = replace(after, condition_started_at=evaluated.raised_at if is_moved else None)
     if episode.withdrawn:
@@ -391,7 +391,7 @@ def _with_end(
         return episode.with_transition(
             "closed",
             at,
-            translatable("late data: it was over {when}", when=end.isoformat()),
+            translatable("late data: it was over {when}", when=end),
             condition="closed",
             closed_at=end,
         )
@@ -399,7 +399,7 @@ def _with_end(
     if final is None and last is not None and last.actor != PLATFORM:
         return episode  # an operator has closed it
     if final is None:
-        was = episode.closed_at.isoformat() if episode.closed_at else ""
+        was = episode.closed_at or ""
         return episode.with_transition(
             "reopened",
             at,
@@ -407,7 +407,7 @@ def _with_end(
             condition="open",
             closed_at=None,
         )
-    reason = translatable("late data: it was over {when}", when=final.isoformat())
+    reason = translatable("late data: it was over {when}", when=final)
     return episode.with_transition("corrected", at, reason, condition="closed", closed_at=final)
 
 

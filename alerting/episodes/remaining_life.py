@@ -54,11 +54,12 @@ class RemainingLife:
     @property
     def message(self) -> str:
         """Return the same with its instant, and the advice against the planned replacement."""
-        at = self.at.isoformat()
-        lasts = translatable("The part still lasts {time}, as of {at}", time=self.sentence, at=at)
+        lasts = translatable(
+            "The part still lasts {time}, as of {at}", time=self.sentence, at=self.at
+        )
         if self.keep_until is None:
             return lasts
-        until = self.keep_until.replace(second=0, microsecond=0).isoformat()
+        until = self.keep_until.replace(second=0, microsecond=0)
         advice = translatable("no sign of wear: do not replace before {until}", until=until)
         return joined("; ", lasts, advice)
 

@@ -17,6 +17,7 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import (
+    Interval,
     Styled,
     join_first,
     join_with_and,
@@ -175,11 +176,10 @@ def touched_production(
 
 
 def _describe(time: TouchedTime, asset: Asset, units: float | str | None, lots: _LotTimes) -> str:
-    clean = (time.clean_until or time.start).isoformat()
+    clean = time.clean_until or time.start
     if time.start >= time.end:
         return translatable("nothing to block: good by the sample of {when}", when=clean)
-    start = time.start.isoformat()
-    block = translatable("block {start} to {end}", start=start, end=time.end.isoformat())
+    block = translatable("block {period}", period=Interval(time.start, time.end))
     if isinstance(units, float):
         block = joined(", ", block, translatable("{number} pieces", number=Styled(units, "count")))
     if names := [*dict.fromkeys(filter(None, lots.names.tolist()))]:
@@ -190,8 +190,8 @@ def _describe(time: TouchedTime, asset: Asset, units: float | str | None, lots: 
         block = joined(", ", block, of_lots)
     unknown = ""
     if lots.names[0] is None and variable_that(asset, "names"):
-        end = from_millis(int(lots.end[0])).isoformat()
-        unknown = translatable("lots unknown {start} to {end}", start=start, end=end)
+        until = from_millis(int(lots.end[0]))
+        unknown = translatable("lots unknown {period}", period=Interval(time.start, until))
     proof = translatable("clean until the sample of {when}", when=clean)
     if time.clean_until is None:
         proof = translatable("no good sample is known before it")
@@ -248,10 +248,9 @@ class UnitsMade:
         if len(gaps := np.flatnonzero((np.diff(marks) > self._pause) & ~is_harmless)):
             since, until = np.maximum(marks[gaps[0] : gaps[0] + 2], begin).tolist()
             return translatable(
-                "pieces unknown: no reading of {variable} {start} to {end}",
+                "pieces unknown: no reading of {variable} {period}",
                 variable=self._name,
-                start=from_millis(since).isoformat(),
-                end=from_millis(until).isoformat(),
+                period=Interval(from_millis(since), from_millis(until)),
             )
         return float(self._level[last - 1] - self._level[first - 1])
 

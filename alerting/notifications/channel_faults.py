@@ -102,7 +102,7 @@ def _is_after(refusal: datetime, facts: ChannelFacts, now: datetime) -> bool:
 def _values(facts: ChannelFacts, undelivered: Undelivered) -> dict[str, Value]:
     answer = undelivered.answer
     return {
-        "since": undelivered.since.isoformat(timespec="seconds"),
+        "since": undelivered.since,
         "answer": answer if len(answer) <= _ANSWER_LENGTH else f"{answer[:_ANSWER_LENGTH]}…",
         "test": f"alerting try {facts.name}",
     }

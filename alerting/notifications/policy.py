@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from alerting.definitions.alert_definition import Definition, Severity
 from alerting.definitions.fields.names_and_times import end_of, is_within
 from alerting.definitions.routes_and_sinks import Flood, Route, is_for
-from alerting.definitions.wording.language import spoken_duration
+from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, PostponedBy
 
@@ -22,6 +22,9 @@ Cause = Literal[
 ]  # fmt: skip
 SOON = timedelta(minutes=10)
 DIGEST_AFTER = timedelta(minutes=5)
+_OVER_BEFORE = translatable("over before the platform knew of it")
+_QUIET = translatable("delayed by quiet hours")
+_ONE_OF_MANY = translatable("one of many")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def digest_if_over(s: Situation) -> Decision | None:
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
-    return Decision(f"{s.reason}; over before the platform knew of it", "raised", "digest", until)
+    return Decision(joined("; ", s.reason, _OVER_BEFORE), "raised", "digest", until)
 
 
 def notify_of_raise(s: Situation) -> Decision | None:
@@ -104,13 +107,13 @@ def notify_of_raise(s: Situation) -> Decision | None:
         return Decision("notified already")
     quiet_until = s.recipient.quiet_until
     if quiet_until is not None:
-        return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", quiet_until)
+        return Decision(joined("; ", s.reason, _QUIET), "raised", "quiet", quiet_until)
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
         # the next multiple of this length since 1970: the same for all alerts of a slot
         epoch = datetime.fromtimestamp(0, s.now.tzinfo)
         until = epoch + ((s.now - epoch) // flood.within + 1) * flood.within
-        return Decision(f"{s.reason}; one of many", "raised", "flood", until)
+        return Decision(joined("; ", s.reason, _ONE_OF_MANY), "raised", "flood", until)
     return Decision(s.reason, "raised")
 
 

@@ -422,11 +422,7 @@ def require_length(
     mute."""
     if until is not None and until <= since:
         raise UserError(
-            translatable(
-                "the end {end} is not after the begin, {begin}",
-                end=until.isoformat(),
-                begin=since.isoformat(),
-            )
+            translatable("the end {end} is not after the begin, {begin}", end=until, begin=since)
         )
     if kind == "out_of_service":
         return
@@ -462,9 +458,7 @@ def describe_mute(mute: Mute) -> str:
     values = {"state": MUTE_KINDS[mute.kind], "person": mute.actor, "reason": mute.reason}
     if mute.end == LAST_INSTANT:
         return translatable("{state} by {person}: {reason}", **values)
-    return translatable(
-        "{state} until {when} by {person}: {reason}", when=mute.end.isoformat(), **values
-    )
+    return translatable("{state} until {when} by {person}: {reason}", when=mute.end, **values)
 
 
 def current_flags(episode: Episode | None, mutes: Iterable[Mute], suppressed: bool) -> Flags:

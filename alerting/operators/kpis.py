@@ -134,7 +134,7 @@ class Kpis:
             "observed {part} of {whole}, since {when}",
             part=Styled(self.observed.total_seconds(), "duration"),
             whole=Styled((self.end - self.start).total_seconds(), "duration"),
-            when=self.observed_since.isoformat(),
+            when=self.observed_since,
         )
 
 

@@ -219,20 +219,6 @@ _ANY = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_ANY})(?: (?:to|bis|\u2013) (?P<end>{_ANY}))?(?!\w)")
 
 
-def clock_time(
-    value: datetime,
-    now: datetime,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
-    dated: bool = False,
-) -> str:
-    """Format an instant for operators: `today 14:05`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`.
-
-    `dated`: without words such as `today`, for what may be read on another day.
-    """
-    return language.with_clock(zone, now, dated).instant(value)
-
-
 def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
     """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
     passed = now - value
@@ -251,28 +237,6 @@ def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
     return language.minutes(span)
 
 
-def local_times(
-    text: str,
-    now: datetime,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
-    dated: bool = False,
-) -> str:
-    """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
-
-    def format_stamp(stamps: re.Match[str]) -> str:
-        try:
-            start = datetime.fromisoformat(stamps["start"])
-            end = datetime.fromisoformat(stamps["end"]) if stamps["end"] else None
-            if end is None:
-                return clock_time(start, now, zone, language, dated)
-            return time_range(start, end, now, zone, language, dated)
-        except (ValueError, OverflowError):
-            return stamps[0]
-
-    return _STAMPS.sub(format_stamp, language.translate(text))
-
-
 def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return a text in the language with dates and times of a zone, for documents."""
 
@@ -282,18 +246,6 @@ def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> 
         return language.say("{start} to {end}", start=start, end=end[0]) if end else start
 
     return _STAMPS.sub(format_stamp, language.translate(text))
-
-
-def time_range(
-    start: datetime,
-    end: datetime,
-    now: datetime,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
-    dated: bool = False,
-) -> str:
-    """Format an interval: `today 14:05 to 14:35 (30 min)`."""
-    return language.with_clock(zone, now, dated).interval(start, end)
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:

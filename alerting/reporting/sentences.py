@@ -10,10 +10,12 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     Value,
+    has_part,
     joined,
     template,
     translatable,
 )
+from alerting.detection.evaluation_results_and_texts import OF_A_READING
 from alerting.episodes.advice import low_risk, split_reasons
 from alerting.episodes.episode import (
     Contribution,
@@ -32,8 +34,6 @@ from alerting.reporting.phrases import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES
 OTHERWISE = template("If that is not possible or not enough: {action}")
 # Advice of an instant at which the risk was higher, behind a sentence on the risk now.
 _BEFORE = template("Before (advice of {when}): {advice}")
-# How the reasons begin that state a reading.
-_OBSERVED = "{name} is {value}"
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),
@@ -128,7 +128,7 @@ def step_with_time(episode: Episode) -> str | None:
     low = low_risk(episode)
     if step is None or when is None:
         return step or low
-    values = {"advice": step, "when": when.isoformat()}
+    values: dict[str, Value] = {"advice": step, "when": when}
     if low is not None:
         return joined(" ", low, translatable(_BEFORE, **values))
     if is_advice_of_before(episode):
@@ -189,7 +189,7 @@ def headline(episode: Episode) -> str:
     came = _coming(episode)
     if episode.phase == "happening" and came is not None:
         return translatable(
-            "It is happening. As of {when}: {reason}", when=came.at.isoformat(), reason=came.reason
+            "It is happening. As of {when}: {reason}", when=came.at, reason=came.reason
         )
     changes = [t for t in episode.transitions if t.kind == "severity"]
     latest = changes[-1].cause if changes and episode.condition == "open" else ""
@@ -208,7 +208,7 @@ def observed_variable(episode: Episode) -> str | None:
 
 def _readings_in(text: Value) -> Iterator[Translatable]:
     if isinstance(text, Translatable):
-        if text.template.startswith(_OBSERVED):
+        if text.template in OF_A_READING:
             yield text
         for value in text.values.values():
             yield from _readings_in(value)
@@ -222,7 +222,7 @@ def headline_as_of(episode: Episode) -> str:
         return reason
     rises = [t.at for t in episode.transitions if t.kind == "severity"]
     at = max(episode.current.at, *rises, episode.raised_at)
-    return translatable("As of {when}: {reason}", when=at.isoformat(), reason=reason)
+    return translatable("As of {when}: {reason}", when=at, reason=reason)
 
 
 def describe_happened(episode: Episode) -> str | None:
@@ -230,8 +230,7 @@ def describe_happened(episode: Episode) -> str | None:
     came = _coming(episode)
     if came is None:
         return None
-    known_at = came.at.isoformat()
-    return translatable("It happened. As of {when}: {reason}", when=known_at, reason=came.reason)
+    return translatable("It happened. As of {when}: {reason}", when=came.at, reason=came.reason)
 
 
 def _coming(episode: Episode) -> Transition | None:
@@ -305,13 +304,13 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         MESSAGE_NAMES.get(notification.transition, notification.transition.replace("_", " "))
     )
     if notification.status == "sent":
-        why = "" if notification.reason.startswith(FIRST) else notification.reason
+        why = "" if has_part(notification.reason, FIRST) else notification.reason
         return language.say("Notified: {channel}", channel=notification.channel), (
             language.translate(why) if notification.transition == "raised" else message_name
         )
     heading = language.say("Message to {channel}", channel=notification.channel)
     fault = (
-        f": {notification.error}"
+        f": {language.translate(notification.error)}"
         if notification.error and notification.status in ("dead", "failed")
         else ""
     )

@@ -9,7 +9,7 @@ import pytest
 
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import parse_asset
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import ENGLISH, language
 from alerting.episodes import touched_production as production
 from alerting.episodes.touched_production import (
     MOST_SHOWN,
@@ -17,7 +17,6 @@ from alerting.episodes.touched_production import (
     touched_production,
     touched_time,
 )
-from alerting.reporting.phrases import local_times
 from tests.builders import at, classifier, history, threshold
 from tests.helpers.episodes import episode
 
@@ -142,7 +141,7 @@ def test_units_are_counted_or_the_missing_reading_is_named(case):
     readings, number, unknown = UNITS[case]
     production = touched(readings, 20, 60, 36)
     assert production.units == number
-    message = local_times(production.message, at(60)).replace("today ", "")
+    message = ENGLISH.with_clock(UTC, at(60)).translate(production.message).replace("today ", "")
     assert unknown.format(pieces="; pieces unknown: no reading of pieces") in message
     assert ("pieces" in message) is (case != "no variable counts")
 
@@ -241,14 +240,16 @@ SENTENCES = [
 @pytest.mark.parametrize(("readings", "code", "text"), SENTENCES)
 def test_the_sentence(readings, code, text):
     production = touched(readings, 20, 60, 36)
-    assert local_times(production.message, at(60), ZURICH, language(code)) == text
+    assert language(code).with_clock(ZURICH, at(60)).translate(production.message) == text
 
 
 def test_many_lots_are_counted_and_what_is_cleared_blocks_nothing():
     message = touched(line(TROUBLE, lots=MANY), 20, 60, 36).message
     assert "lots L19, L20, L21, L22, L23 and 11 more; clean" in message
     cleared = touched(line(every=30), 20, 70, 50, **PREDICTED)
-    assert cleared.message.startswith("nothing to block: good by the sample of 2026-01-05T01:00")
+    assert cleared.message.startswith(
+        "nothing to block: good by the sample of 2026-01-05 01:00 UTC"
+    )
     assert cleared.lots == ()
 
 
@@ -280,7 +281,7 @@ def test_an_hour_that_comes_twice_in_the_night_of_a_changed_clock_is_told_by_its
     samples = known_samples(TOO_HOT, later, now)
     time = replace(touched_time(samples, alarm, alarm.raised_at, now), end=at(59) + night)
     text = touched_production(alarm, time, samples, later, now).message
-    assert local_times(text, now, ZURICH) == (
+    assert ENGLISH.with_clock(ZURICH, now).translate(text) == (
         "block today 02:30 to 02:10 (40 min), 400 pieces, lot L1; "
         "clean until the sample of today 02:30"
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.definitions.wording.language import ENGLISH
 from alerting.notifications.channel_faults import (
     ChannelFacts,
     Undelivered,
@@ -85,7 +86,7 @@ def test_a_channel_fails_from_its_first_refusal_or_15_minutes_of_silence_until_i
 def test_the_answer_of_a_receiver_is_bounded():
     why = why_failing(facts(lost(1, 0, 0, "x" * 100_000)), True, False, NOW)
     assert len(why) < 600
-    assert ago(0).isoformat() in why
+    assert ENGLISH.show(ago(0)) in why
 
 
 OPEN = replace(

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.definitions.routes_and_sinks import Flood, parse_route
+from alerting.definitions.wording.language import language, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.notifications.notification import after_failure, retry_delay
@@ -293,6 +295,15 @@ def test_what_is_held_back_waits_for_its_time_and_the_top_severity_for_nothing()
         for severity in ("medium", "critical")
     ]
     assert [until is not None for until in quiet] == [True, False]
+
+
+def test_why_a_notification_is_late_keeps_the_instants_and_the_language_of_its_reason():
+    late = translatable("known since {when}, from late data", when=at(0))
+    held = replace(situation(recipient=ASLEEP), reason=late)
+    reason = decide(held).reason
+    assert reason == "known since 2026-01-05 00:00 UTC, from late data; delayed by quiet hours"
+    german = language("de").with_clock(ZoneInfo("Europe/Berlin"), at(9)).translate(reason)
+    assert german.startswith("bekannt seit heute 01:00, aus späten Daten; ")
 
 
 def chosen(definition=None, minute=0, routes=()):

@@ -59,7 +59,7 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
     carried = replace(NOW, recommendation=OPEN.recommendation, advised_at=OPEN.raised_at)
     low = replace(OPEN, present=carried)
     known = "The risk is 20 %, below the alarm at 50 %. Keep an eye on it until the predicted time"
-    before = f"Before (advice of {OPEN.raised_at.isoformat()}): lower it"
+    before = f"Before (advice of {ENGLISH.show(OPEN.raised_at)}): lower it"
     assert step_with_time(low).startswith(known)
     assert step_with_time(low).endswith(before)
     for high in (replace(carried, risk=0.6), replace(carried, advised_at=None)):

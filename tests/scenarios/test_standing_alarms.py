@@ -36,7 +36,7 @@ STANDING = {
         {**BATH, "no_data": "hold"},
         {1: 150},
         5,
-        f"not known since 2026-01-05T00:02:00+00:00: {SILENT}; it was: {HOT}",
+        f"not known since 2026-01-05 00:02 UTC: {SILENT}; it was: {HOT}",
         ["raised"],
     ),
     "hot, not known, hot again": Standing(

@@ -164,7 +164,7 @@ def episode_page(
     episode = find_episode(platform.episodes, id)
     now = platform.clock.now()
     strongest, weaker = sentences.reasons(episode)
-    language = language_of(request)
+    language = language_of(request, now)
     asset = platform.assets.get(episode.asset)
     chart = _chart(platform, episode, now, language)
     reached = watermark_of(platform, episode)
@@ -181,7 +181,7 @@ def episode_page(
         evaluated_to=phrases.data_up_to(reached[0], now, zone_of(request), language)
         if reached
         else None,
-        present=present_value(platform, episode, now, zone_of(request), language)
+        present=present_value(platform, episode, now, language)
         if episode.condition == "open"
         else None,
         conflicts=opposite_open(platform.episodes, episode),

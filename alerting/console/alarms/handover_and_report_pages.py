@@ -135,7 +135,8 @@ def _handover_address(part: str | None, shift: Shift | None = None) -> str:
 
 def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **values: Any) -> str:
     plant = known_plant(request, platform)
-    account = read_shift(platform, plant, chosen, platform.clock.now(), language_of(request))
+    now = platform.clock.now()
+    account = read_shift(platform, plant, chosen, now, language_of(request, now))
     shift = chosen.shift
     return render(
         "now/handover.html",

@@ -399,6 +399,12 @@ def joined(separator: str, *parts: str) -> Translatable:
     return translatable(separator.join(f"{{{name}}}" for name in values), **values)
 
 
+def has_part(text: str, part: str) -> bool:
+    """Return whether a text is equal to another, or has it among its values."""
+    values = text.values.values() if isinstance(text, Translatable) else ()
+    return text == part or any(isinstance(v, str) and has_part(v, part) for v in values)
+
+
 def join_first(names: Sequence[str], most: int) -> str:
     """Return the first `most` names joined by commas, and the number of further names."""
     first = joined(", ", *names[:most])

@@ -17,6 +17,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import AssetTree
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names_and_times import Interval, merge
+from alerting.definitions.wording.language import in_english
 from alerting.episodes.episode import Alarm
 from alerting.operators.kpis import Kpis, PastAlarms, Targets, kpis, with_past
 from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations, ReportPorts
@@ -59,7 +60,7 @@ def alarm_quality(
     period. `past`: see `with_past`. Raises UserError for an empty period.
     """
     if start >= end:
-        raise UserError(f"from {start.isoformat()} must lie before to {end.isoformat()}")
+        raise UserError(in_english("from {start} must lie before to {end}", start=start, end=end))
     budget = platform.budget
     targets = Targets(budget.flood_above, budget.most_floods)
     stored = platform.episodes.alarms(start, end, start - _BEFORE)

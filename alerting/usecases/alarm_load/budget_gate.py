@@ -253,7 +253,7 @@ class LoadEstimate:
         cutoff = self._past.training_cutoff()
         if cutoff is not None and cutoff > begin:
             self.why_not = translatable(
-                "the champion has learned from times up to {until}", until=cutoff.isoformat()
+                "the champion has learned from times up to {until}", until=cutoff
             )
             begin = cutoff
         return begin, min(span[1], self._until)
@@ -383,15 +383,13 @@ def require_within_budget(
     is given (`accepted`)."""
     if not broken or budget.mode != "refuse" or accepted.strip():
         return
-    lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
-    text = "\n".join(
-        [
-            "the alarm budget is exceeded, and no definition was applied:",
-            *(f"  - {line}" for line in lines),
-            "Look at the alerts that it would raise; then widen its limits, add `for:`, a clear "
-            "limit or suppression; or do so for those that use the budget; or accept the load with "
-            "a reason",
-        ]
+    text = joined(
+        "\n",
+        "the alarm budget is exceeded, and no definition was applied:",
+        *(joined("", f"  - {f.definition}: ", text) for f in broken for text in f.messages),
+        "Look at the alerts that it would raise; then widen its limits, add `for:`, a clear "
+        "limit or suppression; or do so for those that use the budget; or accept the load with "
+        "a reason",
     )
     raise UserError(with_command(text, "alerting apply --accept-load REASON FILE"))
 
@@ -413,7 +411,7 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     made = forecasts(platform, reviews, as_of)
     for revision, forecast in zip(unknown, made, strict=True):
         platform.platform_alerts.report(
-            LOAD, _subject(revision), "; ".join(forecast.messages), as_of
+            LOAD, _subject(revision), joined("; ", *forecast.messages), as_of
         )
         if not forecast.breaks:
             platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)

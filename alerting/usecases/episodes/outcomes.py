@@ -261,8 +261,7 @@ def _observe(
         return Observed("too_late" if at <= window.too_late_until else "in_time", at)
     if as_of < mature_at:
         return Observed(
-            "unknown",
-            reason=translatable("the outcome is known at {when}", when=mature_at.isoformat()),
+            "unknown", reason=translatable("the outcome is known at {when}", when=mature_at)
         )
     return _without_occurrence(problem, history, window, as_of)
 
@@ -316,7 +315,7 @@ def _without_occurrence(
             "unknown",
             reason=translatable(
                 "the data end at {when}, before the outcome window",
-                when=from_millis(int(samples[-1])).isoformat(),
+                when=from_millis(int(samples[-1])),
             ),
         )
     return Observed("no")

@@ -318,7 +318,7 @@ def why_not_evaluated(platform: KindPorts, episode: Episode, now: datetime) -> s
     if why is not None or ends is None or now < ends:
         return why
     newest = state.carried.last_reading_at if state and state.carried else ends
-    return translatable("no reading has come since {when}", when=newest.isoformat())
+    return translatable("no reading has come since {when}", when=newest)
 
 
 def closable_from(definition: Definition, state: ConditionState | None) -> datetime | None:
@@ -341,9 +341,7 @@ def why_unknown(
     if state is None or state.raised_at is None:
         return translatable("no evaluation knows of it")
     if state.watermark < now - behind:
-        return translatable(
-            "nothing has been evaluated since {when}", when=state.watermark.isoformat()
-        )
+        return translatable("nothing has been evaluated since {when}", when=state.watermark)
     if state.unknown_reason is not None and not is_bounded:
         return translatable("it is not known now: {reason}", reason=state.unknown_reason)
     return None

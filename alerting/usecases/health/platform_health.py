@@ -198,7 +198,7 @@ def _find_late(
                 "{names} not evaluated since {since}; none of these alarms can come meanwhile; see "
                 "this DAG in Airflow",
                 names=join_first(names, MOST_NAMED),
-                since=(now - lags[names[0]].lag).isoformat(timespec="seconds"),
+                since=now - lags[names[0]].lag,
             ),
         )
 
@@ -217,7 +217,7 @@ def _find_stale(
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=join_first([freshness.asset for freshness in of_line], MOST_NAMED),
-            since=of_line[0].newest.ts.isoformat(timespec="seconds"),
+            since=of_line[0].newest.ts,
         )
         yield PlatformFault(STALE, line, why)
 
@@ -225,7 +225,7 @@ def _find_stale(
 def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
     for source in sources:
         if source.is_stale:
-            since = (now - source.silent).isoformat(timespec="seconds")
+            since = now - source.silent
             why = (
                 translatable(
                     "no row of this source since {since}: {fault}", since=since, fault=source.fault
@@ -280,12 +280,13 @@ def _find_behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[Platfor
     for sink in sinks:
         subject = f"sink {sink.name}"
         if sink.is_stale:
-            since = (now - sink.lag).isoformat(timespec="seconds")
             why = sink.fault or translatable("no stream service runs that delivers it")
             yield PlatformFault(
                 BEHIND,
                 subject,
-                translatable("nothing has gone out since {since}: {why}", since=since, why=why),
+                translatable(
+                    "nothing has gone out since {since}: {why}", since=now - sink.lag, why=why
+                ),
             )
         elif sink.letters:
             yield PlatformFault(
@@ -319,8 +320,9 @@ def _find_failed(trainings: Sequence[Training], now: datetime) -> Iterator[Platf
         if training.failure is not None:
             yield PlatformFault(FAILED, training.definition, training.failure)
         elif training.ended_at is None and now - training.started_at > ABANDONED_AFTER:
-            began = training.started_at.isoformat(timespec="seconds")
-            why = translatable("the training that began at {began} has not ended", began=began)
+            why = translatable(
+                "the training that began at {began} has not ended", began=training.started_at
+            )
             yield PlatformFault(FAILED, training.definition, why)
 
 

@@ -91,8 +91,7 @@ def find_stopped(
     are paused are one fault. `streamed`: the sources that the stream service reads, whatever
     Airflow does."""
     if state.away is not None:
-        since = state.away.since.isoformat(timespec="seconds")
-        yield AWAY, "Airflow", translatable(_WITHOUT[state.away.part], since=since)
+        yield AWAY, "Airflow", translatable(_WITHOUT[state.away.part], since=state.away.since)
     paused = defaultdict[str, list[str]](list)
     for dag in sorted(state.paused or ()):
         if dag.removeprefix("ingest__") not in streamed:

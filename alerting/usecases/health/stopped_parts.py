@@ -103,7 +103,7 @@ def find_overdue(backups: Sequence[datetime], now: datetime) -> Iterator[Platfor
                 "MongoDB",
                 translatable(
                     "the newest backup is of {since}; {command} makes one, and its timer one a day",
-                    since=backups[0].isoformat(timespec="seconds"),
+                    since=backups[0],
                     command="alerting backup",
                 ),
             )
@@ -151,7 +151,7 @@ def check_certificate(
         ending[address] = translatable(
             "the certificate of the console ends at {when}: browsers and programs then refuse it; "
             "renew it and restart the console or its proxy",
-            when=ends_at.isoformat(timespec="minutes"),
+            when=ends_at,
         )
     record_faults(alerts, CERTIFICATE, ending, now, lambda _: True)
 

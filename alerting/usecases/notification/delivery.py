@@ -30,7 +30,6 @@ from alerting.notifications.notification import (
 from alerting.notifications.policy import channels_of, is_on_shift
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
 from alerting.ports.use_cases import id_logger, log_run
-from alerting.reporting.phrases import clock_time
 from alerting.usecases.definitions.faults_and_platform_alerts import record_document_faults
 from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import opposite_open
@@ -118,10 +117,10 @@ def _heartbeats(
     for key, (name, channel, every) in beats.items():
         open_ = sum(is_for(by_name[name], asset) for asset in still_open)
         dead = sum(is_for(by_name[name], asset) for asset in dead_letters)
-        reads = language_of(by_name[name], platform.language)
+        reads = language_of(platform, by_name[name], now)
         text = reads.say(
             "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
-            when=now.isoformat(),
+            when=now,
             open=open_,
             dead=dead,
         )
@@ -201,9 +200,9 @@ class _Round:
         """Return the titles of all assets by name."""
         return asset_titles(self.platform.assets.all())
 
-    def language_of(self, notification: Notification) -> Language:
-        """Return the language of a message: the language of its route, else of the plant."""
-        return language_of(self.routes.get(notification.route or ""), self.platform.language)
+    def language_of(self, notification: Notification, at: datetime) -> Language:
+        """Return the language of a message, by its route."""
+        return language_of(self.platform, self.routes.get(notification.route or ""), at)
 
     def record_answer(self, channel: str, answered: bool) -> None:
         """Record whether a channel answered."""
@@ -328,7 +327,7 @@ def _compose_message(
     current_round: _Round, notification: Notification, episode: Episode | None, at: datetime
 ) -> Message:
     platform = current_round.platform
-    reads = current_round.language_of(notification)
+    reads = current_round.language_of(notification, at)
     zone = platform.zone
     if episode is not None:
         later = is_later(episode, notification)
@@ -343,13 +342,13 @@ def _compose_message(
             opposite_open(platform.episodes, episode),
             reads,
             current_round.asset_titles.get(episode.asset, episode.asset),
-            present_value(platform, episode, at, zone, reads, dated=True) if later else None,
+            present_value(platform, episode, at, reads) if later else None,
             block.message if block else None,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
         )
-    plain = content_message(notification, at, zone, reads)
+    plain = content_message(notification, reads)
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
         return replace(plain, links=(page,))
@@ -448,7 +447,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 def _send_test(
     platform: DeliveryPorts, route: Route | None, channel: str, actor: str, now: datetime
 ) -> str:
-    reads = language_of(route, platform.language)
+    reads = language_of(platform, route, now)
     route_name = route.name if route else None
     test_message = Message(
         f"test:{now.isoformat()}:{channel}",
@@ -456,7 +455,7 @@ def _send_test(
         reads.say(
             "This is a test, sent by {person} {when}. No alarm is raised and no action is needed.",
             person=actor,
-            when=clock_time(now, now, platform.zone, reads, dated=True),
+            when=now,
         ),
         {"test": True, "route": route_name, "channel": channel},
         language=reads.code,

@@ -15,7 +15,7 @@ from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, Value, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
@@ -25,7 +25,7 @@ from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
-from alerting.reporting.phrases import clock_time, format_minutes, local_times
+from alerting.reporting.phrases import format_minutes
 from alerting.reporting.sentences import advice_shown, reasons
 from alerting.reporting.variable_charts import (
     AT_RAISE,
@@ -447,29 +447,21 @@ def present_value(
     platform: ChartPorts,
     episode: Episode,
     now: datetime,
-    zone: tzinfo,
     language: Language,
-    dated: bool = False,
 ) -> str | None:
     """Return sentences on the last value of the variable of an episode, as the pages show it, and
-    why its alert is not evaluated now; None without any. `dated`: for a message, which may be read
-    on another day."""
+    why its alert is not evaluated now, by the reader's clock; None without any."""
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
-    sentences = [_describe_last_value(platform, episode, now, zone, language, dated)]
+    sentences = [_describe_last_value(platform, episode, now, language)]
     if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
-        reason = local_times(unknown, now, zone, language, dated)
+        reason = language.translate(unknown)
         sentences.append(language.say("Not evaluated now: {reason}.", reason=reason))
     return " ".join(filter(None, sentences)) or None
 
 
 def _describe_last_value(
-    platform: ChartPorts,
-    episode: Episode,
-    now: datetime,
-    zone: tzinfo,
-    language: Language,
-    dated: bool,
+    platform: ChartPorts, episode: Episode, now: datetime, language: Language
 ) -> str | None:
     revision = platform.definitions.newest_revision(episode.definition)
     asset = platform.assets.get(episode.asset)
@@ -480,15 +472,12 @@ def _describe_last_value(
     line = lines.get(episode.id)
     if line is None:
         return None
-    when = clock_time(line.when, now, zone, language, dated)
-    value = line.describe(language)
+    values: dict[str, Value] = {"when": line.when, "value": line.describe(language)}
     limit = line.describe_limit(language)
     text = (
-        language.say("Last value ({when}): {value}.", when=when, value=value)
+        language.say("Last value ({when}): {value}.", **values)
         if limit is None
-        else language.say(
-            "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
-        )
+        else language.say("Last value ({when}): {value}; {limit}.", **values, limit=limit)
     )
     return f"{text} {language.say('No value has come since.')}" if line.is_old else text
 

@@ -7,7 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
-from alerting.definitions.wording.language import ENGLISH, Language, template, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Value,
+    has_part,
+    template,
+    translatable,
+)
 from alerting.episodes.advice import low_risk
 from alerting.episodes.episode import (
     Change,
@@ -22,11 +29,8 @@ from alerting.notifications.notification import FIRST, Notification
 from alerting.ports import Links, Message
 from alerting.reporting.phrases import (
     GUIDANCE_NAMES,
-    clock_time,
     distance,
     format_minutes,
-    local_times,
-    time_range,
 )
 from alerting.reporting.sentences import (
     OTHERWISE,
@@ -101,26 +105,15 @@ _SUBJECTS = {
 
 @dataclass(frozen=True)
 class Reader:
-    """The view of one message: the instant of its delivery, the zone of its times, its language.
-
-    Times have their day, because a message may be read on another one.
-    """
+    """The view of one message: the instant of its delivery, and its language with its clock. Times
+    have their day, because a message may be read on another one."""
 
     now: datetime
-    zone: tzinfo = UTC
-    language: Language = ENGLISH
-
-    def clock(self, value: datetime) -> str:
-        """Return an instant as its reader sees it."""
-        return clock_time(value, self.now, self.zone, self.language, dated=True)
-
-    def range(self, start: datetime, end: datetime) -> str:
-        """Return an interval as its reader sees it."""
-        return time_range(start, end, self.now, self.zone, self.language, dated=True)
+    language: Language
 
     def moment(self, value: datetime) -> str:
         """Return an instant, and its distance from the delivery."""
-        return f"{self.clock(value)} ({distance(value, self.now, self.language)})"
+        return f"{self.language.instant(value)} ({distance(value, self.now, self.language)})"
 
     def full(self, text: str) -> str:
         """Return a text of the platform as a sentence in the reader's language and times."""
@@ -128,9 +121,9 @@ class Reader:
 
     def local(self, text: str) -> str:
         """Return a text of the platform in the reader's language and times."""
-        return local_times(text, self.now, self.zone, self.language, dated=True)
+        return self.language.translate(text)
 
-    def say(self, text: str, /, **values: str) -> str:
+    def say(self, text: str, /, **values: Value) -> str:
         """Return a template in the reader's language."""
         return self.language.say(text, **values)
 
@@ -156,7 +149,8 @@ def message(
     for a message on an alert that was announced before. `block`: the production to block. The
     payload is for programs, and in English.
     """
-    reader = Reader(now or notification.created_at, zone, language)
+    at = now or notification.created_at
+    reader = Reader(at, language.with_clock(zone, at, dated=True))
     subject = _subject(episode, notification, reader, asset or episode.asset)
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
@@ -165,7 +159,7 @@ def message(
     if block is not None:
         lines.append(reader.say("Production: {block}.", block=reader.local(block)))
     if notification.transition not in _DETAILS:
-        lines += [language.translate(conflict) for conflict in conflicts]
+        lines += map(reader.local, conflicts)
     text = "\n".join(lines)
     advice = advice_shown(episode)
     (strongest, weaker) = reasons(episode)
@@ -220,19 +214,13 @@ def is_later(episode: Episode, notification: Notification) -> bool:
     return notification.transition in _LATER and episode.condition == "open"
 
 
-def content_message(
-    notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
-) -> Message:
-    """Return the message of a notification that belongs to no single episode; times are in `zone`.
-    A message about the platform itself is in English, and so are its times."""
+def content_message(notification: Notification, language: Language = ENGLISH) -> Message:
+    """Return the message of a notification that belongs to no single episode, whose text is
+    finished. A message about the platform itself is in English."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
-    if "platform" in content.payload:
-        language = ENGLISH
-    reader = Reader(now, zone, language)
-    subject = reader.local(content.subject)
-    text = reader.local(content.text)
-    return Message(notification.key, subject, text, content.payload, language=language.code)
+    code = ENGLISH.code if "platform" in content.payload else language.code
+    return Message(notification.key, content.subject, content.text, content.payload, language=code)
 
 
 def _subject(episode: Episode, notification: Notification, reader: Reader, asset: str) -> str:
@@ -250,7 +238,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
     if notification.transition == "happening":
         return reader.say("It is happening: {alert}", alert=alert)
     if notification.transition == "corrected":
-        if NOT_HAPPENING in notification.reason:
+        if has_part(notification.reason, NOT_HAPPENING):
             return reader.say("It is not happening: {alert}", alert=alert)
         return reader.say("It happened after all: {alert}", alert=alert)
     severity = reader.language.translate(
@@ -274,7 +262,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     happening_at = None if episode.withdrawn else episode.happening_at
     ended = episode.closed_at or reader.now
-    lasted = reader.range(episode.raised_at, ended)
+    lasted = reader.language.interval(episode.raised_at, ended)
     reason = reader.local(_ENDS.get(notification.reason, notification.reason))
     whole = reader.say(
         "{interval}: {reason}.", interval=f"{lasted[:1].upper()}{lasted[1:]}", reason=reason
@@ -282,15 +270,14 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     lines = [] if happening_at is not None and happening_at == ended else [whole]
     if happening_at is not None:
         lines.append(reader.full(describe_happened(episode) or ""))
-    was = reader.full(episode.evaluation.reason)
-    predicted = reader.clock(episode.raised_at)
     if episode.is_prediction:
-        lines.append(reader.say("It was predicted {when}: {reason}", when=predicted, reason=was))
+        lines.append(_predicted(episode, reader))
     else:
+        was = reader.full(episode.evaluation.reason)
         lines.append(reader.say("It was: {reason}", reason=was))
     lines += _worst(episode, reader)
     lines += [
-        reader.say("{when}: {reason}", when=reader.clock(t.at), reason=reader.full(t.reason))
+        reader.say("{when}: {reason}", when=t.at, reason=reader.full(t.reason))
         for t in episode.transitions
         if t.kind == "renewed"
     ][-3:]
@@ -305,8 +292,8 @@ def _worst(episode: Episode, reader: Reader) -> list[str]:
     peak = episode.severity_peak or episode.severity
     rise = next((t for t in _severity_changes(episode) if t.severity == peak), None)
     if rise is not None:
-        when = reader.clock(rise.at)
-        return [reader.say("Worse {when}: {reason}.", when=when, reason=reader.local(rise.reason))]
+        reason = reader.local(rise.reason)
+        return [reader.say("Worse {when}: {reason}.", when=rise.at, reason=reason)]
     if peak == episode.severity:
         return []
     name = reader.language.translate(SEVERITY_NAMES[peak])
@@ -318,12 +305,12 @@ def _severity_changes(episode: Episode) -> list[Transition]:
 
 
 def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    when = reader.clock(episode.raised_at)
+    return [reader.full(notification.reason), _predicted(episode, reader)]
+
+
+def _predicted(episode: Episode, reader: Reader) -> str:
     reason = reader.full(episode.evaluation.reason)
-    return [
-        reader.full(notification.reason),
-        reader.say("It was predicted {when}: {reason}", when=when, reason=reason),
-    ]
+    return reader.say("It was predicted {when}: {reason}", when=episode.raised_at, reason=reason)
 
 
 def _open_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -333,7 +320,7 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
     if episode.phase == "expected" and notification.transition in _LATER:
         lines = _expectation_lines(episode, reader)
     if episode.condition == "open":
-        lines += [f"{reader.full(episode.life_message)}."] if episode.life_message else []
+        lines += [reader.full(episode.life_message)] if episode.life_message else []
         lines += _advice_lines(episode, notification, reader)
     if notification.transition != "repeated":
         lines += _reason_lines(episode, notification, reader)
@@ -350,11 +337,7 @@ def _time_lines(episode: Episode, reader: Reader) -> list[str]:
     if episode.happening_at is not None:
         return _expectation_lines(episode, reader)[:1]
     if expected:
-        return [
-            reader.say(
-                "Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected)
-            )
-        ]
+        return [reader.say("Since {when}; expected by {expected}.", when=since, expected=expected)]
     return [reader.say("Since {when}.", when=since)]
 
 
@@ -366,24 +349,20 @@ def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
     lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reason)]
     until = episode.expected_until(reader.now)
     if until is not None and until != episode.raised_at:
-        lines.append(reader.say("Expected by {expected}.", expected=reader.clock(until)))
+        lines.append(reader.say("Expected by {expected}.", expected=until))
     return lines
 
 
-def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
+def _computed_at(episode: Episode, notification: Notification) -> datetime | None:
     """Return the time of the reasons and the advice; None if the message is about exactly that
     instant."""
     at = reasons_at(episode)
-    return (
-        None
-        if notification.transition == "raised" and at == episode.raised_at
-        else reader.clock(at)
-    )
+    return None if notification.transition == "raised" and at == episode.raised_at else at
 
 
 def _reason_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     strongest, weaker = reasons(episode)
-    when = _computed_at(episode, notification, reader) if episode.is_prediction else None
+    when = _computed_at(episode, notification) if episode.is_prediction else None
     why = template("Why: {reason}") if when is None else template("Why ({when}): {reason}")
     lines = [reader.say(why, when=when or "", reason=reader.full(c.message)) for c in strongest]
     if strongest:
@@ -411,13 +390,13 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     advice = advice_shown(episode)
     action = episode.guidance.get("action")
     step = what_to_do(episode)
-    when = _computed_at(episode, notification, reader)
+    when = _computed_at(episode, notification)
     text = "" if step is None else reader.language.translate(step)
     model_advice = "" if advice is None else reader.language.translate(advice.message)
     lines = []
     course = risk_since_raise(episode, None, reader.language)
     if course is not None and episode.present is not None:
-        at = reader.clock(episode.present.at)
+        at = episode.present.at
         lines.append(reader.say("{course} ({when}).", course=course, when=at))
     is_low = low_risk(episode) is not None
     if is_low:
@@ -463,15 +442,16 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
                 else headline(episode)
             )
         ]
-    stated = f"{episode.evaluation.reason} {notification.reason}"
+    present = headline(episode)
+    is_stated = any(has_part(t, present) for t in (episode.evaluation.reason, notification.reason))
     if episode.condition == "closed":
-        closed = reader.clock(episode.closed_at) if episode.closed_at else ""
+        closed = episode.closed_at or ""
         lines.append(reader.say("Meanwhile: over since {when}.", when=closed))
     elif notification.transition in ("raised", "renewed") and (
         episode.happening_at is not None
-        or (severity == episode.severity and episode.renewals and headline(episode) not in stated)
+        or (severity == episode.severity and episode.renewals and not is_stated)
     ):
-        lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
+        lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(present)))
     elif severity != episode.severity and changes:
         lines.append(reader.say("Meanwhile: {reason}.", reason=reader.local(changes[-1].reason)))
     return lines

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Definition
 from alerting.definitions.asset_documents import asset_titles
-from alerting.definitions.wording.language import Language, language, template, translatable
+from alerting.definitions.wording.language import Interval, Language, Value, template, translatable
 from alerting.episodes.episode import PLATFORM, Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, still_open
@@ -322,11 +322,11 @@ def describe_matcher(
 def _begin_notifications(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
     if not mute.notified:
         return []
-    reads = language(platform.language)
+    reads = language_of(platform, None, now)
     subject = reads.say(
         "{kind} since {when}: {scope}",
         kind=reads.translate(MUTE_KINDS[mute.kind]).capitalize(),
-        when=mute.since.isoformat(),
+        when=mute.since,
         scope=_scope(platform, mute, reads),
     )
     lines = [
@@ -334,15 +334,14 @@ def _begin_notifications(platform: MutingPorts, mute: Mute, now: datetime) -> li
         reads.say("Reason: {reason} ({person})", reason=mute.reason, person=mute.actor),
     ]
     if mute.until is not None:
-        latest = mute.until.isoformat()
-        lines.append(reads.say("It ends by itself, at {when} at the latest.", when=latest))
+        lines.append(reads.say("It ends by itself, at {when} at the latest.", when=mute.until))
     return _messages(mute, "begun", subject, lines, now)
 
 
 def _end_notifications(platform: MutingPorts, mute: Mute) -> list[Notification]:
     if not mute.notified:
         return []
-    reads = language(platform.language)
+    reads = language_of(platform, None, mute.end)
     scope = _scope(platform, mute, reads)
     subject = (
         reads.say("Maintenance is over: {scope}", scope=scope)
@@ -352,9 +351,7 @@ def _end_notifications(platform: MutingPorts, mute: Mute) -> list[Notification]:
     raised = raised_meanwhile(platform, mute, mute.end)
     lines = [
         subject,
-        reads.say(
-            "From {first} to {last}.", first=mute.since.isoformat(), last=mute.end.isoformat()
-        ),
+        reads.say("From {period}.", period=Interval(mute.since, mute.end)),
         reads.say("Ended: {reason}", reason=reads.translate(mute.end_reason or "")),
     ]
     if raised:
@@ -372,8 +369,8 @@ def _end_notifications(platform: MutingPorts, mute: Mute) -> list[Notification]:
 
 
 def _line(episode: Episode, titles: Mapping[str, str], reads: Language) -> str:
-    values = {
-        "when": episode.raised_at.isoformat(),
+    values: dict[str, Value] = {
+        "when": episode.raised_at,
         "title": episode.title,
         "asset": titles.get(episode.asset, episode.asset),
     }
@@ -446,7 +443,7 @@ def _write(
     meanwhile."""
     first = members[0][1]
     route = next((route for route in ROUTES.read(platform)[0] if route.name == first.route), None)
-    reads = language_of(route, platform.language)
+    reads = language_of(platform, route, now)
     subject, text = (
         _flood_summary(members, titles, reads)
         if first.postponed_by == "flood"
@@ -484,7 +481,7 @@ def _flood_summary(
 ) -> tuple[str, str]:
     asset = titles.get(members[0][0].asset, members[0][0].asset)
     subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
-    over = template("{severity}: {title}, {start} to {end}: {reason}")
+    over = template("{severity}: {title}, {period}: {reason}")
     still_open = template("{severity}: {title}, since {since}: {reason}")
     lines = _member_lines(members, titles, language, over, still_open)
     return subject, _write_list(subject, lines, len(members), language)
@@ -499,7 +496,7 @@ def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tu
             "Raised and over: {severity}: {title} on {asset}",
             **_values(members[0][0], titles, language),
         )
-    over = template("{severity}: {title} on {asset}, {start} to {end}: {reason}")
+    over = template("{severity}: {title} on {asset}, {period}: {reason}")
     still_open = template("{severity}: {title} on {asset}, {start} and open again: {reason}")
     lines = _member_lines(members, titles, language, over, still_open)
     head = language.say("{name}:", name=subject)
@@ -517,17 +514,17 @@ def _member_lines(
     for episode in sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id)):
         values = _values(episode, titles, language)
         if episode.closed_at:
-            lines.append(language.say(over, end=episode.closed_at.isoformat(), **values))
+            period = Interval(episode.raised_at, episode.closed_at)
+            lines.append(language.say(over, period=period, **values))
         else:
             lines.append(language.say(still_open, **values))
     return lines
 
 
-def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, str]:
-    start = episode.raised_at.isoformat()
+def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, Value]:
     return {
-        "start": start,
-        "since": start,
+        "start": episode.raised_at,
+        "since": episode.raised_at,
         "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
         "title": episode.title,
         "asset": titles.get(episode.asset, episode.asset),

@@ -3,16 +3,18 @@ the platform itself are notified by the routes that ask for them, or else to the
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from datetime import datetime, timedelta, tzinfo
+from typing import Literal, NamedTuple
 
 from alerting.definitions.alert_definition import Definition, Severity
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.names_and_times import end_of
 from alerting.definitions.routes_and_sinks import Route, in_zone, parse_route, route_document
 from alerting.definitions.wording.language import (
+    ENGLISH,
+    Interval,
     Language,
-    LanguageCode,
+    in_english,
     language,
     template,
     translatable,
@@ -45,9 +47,6 @@ from alerting.usecases.definitions.faults_and_platform_alerts import FAILING
 from alerting.usecases.document_life import DocumentKind
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.notification.message_texts import content_message
-
-if TYPE_CHECKING:
-    from alerting.stores.episodes import MongoNotifications
 
 
 def _unknown_channels(platform: RoutePorts, route: Route) -> list[Fault]:
@@ -82,9 +81,11 @@ ROUTES: DocumentKind[RoutePorts, Route] = DocumentKind(
 )
 
 
-def language_of(route: Route | None, usual: LanguageCode) -> Language:
-    """Return the language of messages: the language of the route, else the usual one."""
-    return language(route.language if route and route.language else usual)
+def language_of(platform: RoutePorts, route: Route | None, now: datetime) -> Language:
+    """Return the language of messages, of the route or else of the plant, with the plant's clock.
+    Times have their day, because a message may be read on another one."""
+    code = route.language if route and route.language else platform.language
+    return language(code).with_clock(platform.zone, now, dated=True)
 
 
 def recipients_now(
@@ -222,7 +223,7 @@ def correct_if_known_late(
     else:
         reason = translatable(
             "it came after all, {when}; that was known only after the predicted time",
-            when=at.isoformat(),
+            when=at,
         )
     changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))
 
@@ -240,7 +241,7 @@ def platform_notifications(
     in_force = _in_force(platform, routes, now) if still_open else []
     working = _working(platform)
     opening = [
-        _opening_message(alert, channel, route, now)
+        _opening_message(alert, channel, route, now, platform.zone)
         for alert in still_open
         for channel, route in fault_recipients(
             in_force,
@@ -251,12 +252,12 @@ def platform_notifications(
     ]
     # of two days, in case no process ran before
     ended = platform.platform_alerts.resolved_since(now - timedelta(days=2))
-    return opening + _end_messages(platform.notifications, platform.channels, ended, now)
+    return opening + _end_messages(platform, ended, now)
 
 
-def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message:
+def outage_message(alert: PlatformAlert, channel: str, now: datetime, zone: tzinfo) -> Message:
     """Return the message on a fault that cannot be stored because the database does not answer."""
-    return content_message(_opening_message(alert, channel, None, now), now)
+    return content_message(_opening_message(alert, channel, None, now, zone))
 
 
 def record_outage(
@@ -267,7 +268,9 @@ def record_outage(
 ) -> None:
     """Store an outage of the database that is over, with the messages that were sent; their
     recipients are notified of its end."""
-    opened = [_opening_message(alert, channel, route, now) for channel, route in notified]
+    opened = [
+        _opening_message(alert, channel, route, now, platform.zone) for channel, route in notified
+    ]
     sent = [
         replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now)
         for n in opened
@@ -382,39 +385,52 @@ def _key(event: str, alert: PlatformAlert, channel: str) -> str:
 
 
 def _opening_message(
-    alert: PlatformAlert, channel: str, route: str | None, now: datetime
+    alert: PlatformAlert, channel: str, route: str | None, now: datetime, zone: tzinfo
 ) -> Notification:
     subject = f"Platform: {alert.kind}: {alert.subject}"
-    text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
+    text = in_english("Since {at}: {reason}", at=alert.opened_at, reason=alert.reason)
+    key = _key("platform", alert, channel)
+    return _platform_message(key, alert, (channel, route), subject, text, now, zone)
+
+
+def _platform_message(
+    key: str,
+    alert: PlatformAlert,
+    recipient: _ByRoute,
+    subject: str,
+    text: str,
+    now: datetime,
+    zone: tzinfo,
+) -> Notification:
+    finished = ENGLISH.with_clock(zone, now, dated=True).translate(text)
+    channel, route = recipient
     return new_message(
-        _key("platform", alert, channel), channel, subject, text, now, route, **_payload(alert)
+        key, channel, subject, f"{subject}\n{finished}", now, route, **_payload(alert)
     )
 
 
 def _end_messages(
-    notifications: "MongoNotifications",
-    channels: Mapping[str, Channel],
-    ended: Sequence[PlatformAlert],
-    now: datetime,
+    platform: DeliveryPorts, ended: Sequence[PlatformAlert], now: datetime
 ) -> list[Notification]:
-    opened = {_key("platform", alert, channel): alert for alert in ended for channel in channels}
-    stored = notifications.get(opened) if opened else []
+    opened = {
+        _key("platform", alert, channel): alert for alert in ended for channel in platform.channels
+    }
+    stored = platform.notifications.get(opened) if opened else []
     return [
-        _end_message(opened[n.key], n.channel, n.route, now)
+        _end_message(opened[n.key], n.channel, n.route, now, platform.zone)
         for n in sorted(stored, key=lambda n: n.key)
         if n.is_waiting or n.status == "sent"
     ]
 
 
 def _end_message(
-    alert: PlatformAlert, channel: str, route: str | None, now: datetime
+    alert: PlatformAlert, channel: str, route: str | None, now: datetime, zone: tzinfo
 ) -> Notification:
     subject = f"Over: platform: {alert.kind}: {alert.subject}"
-    until = alert.resolved_at.isoformat() if alert.resolved_at else ""
-    text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
-    return new_message(
-        _key("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert)
-    )
+    period = Interval(alert.opened_at, alert.resolved_at or now)
+    text = in_english("From {period}: {reason}", period=period, reason=alert.reason)
+    key = _key("platform-over", alert, channel)
+    return _platform_message(key, alert, (channel, route), subject, text, now, zone)
 
 
 def _payload(alert: PlatformAlert) -> dict[str, str | None]:

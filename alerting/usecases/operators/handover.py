@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.routes_and_sinks import Route, is_for
-from alerting.definitions.wording.language import Language, template, translatable
+from alerting.definitions.wording.language import Interval, Language, Value, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import new_message
 from alerting.notifications.policy import channels_of
@@ -69,8 +69,8 @@ class ChosenShift:
 
 
 class Line(NamedTuple):
-    """A line in a reader's language, its times in ISO 8601; `episode`: the alarm it is about, or
-    the first of `size` alarms of one definition."""
+    """A line in a reader's language; `episode`: the alarm it is about, or the first of `size`
+    alarms of one definition."""
 
     text: str
     episode: str | None = None
@@ -153,7 +153,8 @@ def read_shift(
     now: datetime,
     language: Language,
 ) -> ShiftAccount:
-    """Return the account of a shift for the next shift, as of now, in a language."""
+    """Return the account of a shift for the next shift, as of now, in a reader's language and by
+    their clock."""
     shift = chosen.shift
     find = platform.episodes.find
     since = shift.start - QUESTIONS_FROM
@@ -177,7 +178,7 @@ def read_shift(
     listed = (
         ("done", language.say("What was done"), [line for _, line in reversed(deeds)]),
         ("open", language.say("Open"), _alarms(still, plant, now, language, people)),
-        ("notes", language.say("Notes"), _notes(platform, plant, chosen, people)),
+        ("notes", language.say("Notes"), _notes(platform, plant, chosen, language, people)),
         (
             "left",
             language.say("Unanswered, of earlier shifts"),
@@ -243,14 +244,14 @@ def send_handover(
     recipients = [name for name in channels_of(recipient) if name in platform.channels]
     if not recipients:
         raise UserError(translatable("the route “{name}” has no configured channel", name=route))
-    language = language_of(recipient, platform.language)
+    language = language_of(platform, recipient, at)
     account = read_shift(platform, plant, chosen, at, language)
     names = " · ".join(filter(None, (chosen.shift.name, chosen.title)))
     subject = language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
     text = "\n".join(_mail(account, chosen.shift, language))
     about = _subject(chosen.part, chosen.shift)
     digest = hashlib.sha256(f"{about}\n{text}".encode()).hexdigest()[:20]
-    text += "\n\n" + sentence(language.say("as of {when}", when=at.isoformat()))
+    text += "\n\n" + sentence(language.say("as of {when}", when=at))
     payload = {"page": address, "sender": actor.name}
     messages = [
         replace(
@@ -266,10 +267,8 @@ def send_handover(
 
 
 def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[str]:
-    """Yield the lines of a message, in which the delivery writes instants as local times."""
-    yield language.say(
-        "Shift from {start} to {end}.", start=shift.start.isoformat(), end=shift.end.isoformat()
-    )
+    """Yield the lines of a message."""
+    yield language.say("Shift from {period}.", period=Interval(shift.start, shift.end))
     yield sentence(account.total)
     for section in account.sections:
         if section.lines:
@@ -280,7 +279,11 @@ def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[s
 
 
 def _notes(
-    platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift, people: Mapping[str, str]
+    platform: OperatorPorts,
+    plant: KnownPlant,
+    chosen: ChosenShift,
+    language: Language,
+    people: Mapping[str, str],
 ) -> list[Line]:
     """Return the notes of the part and of the whole plant; for the whole plant, the notes of all
     parts."""
@@ -296,9 +299,8 @@ def _notes(
     lines = []
     for note, part in entries:
         where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
-        lines.append(
-            Line(f"{note.at.isoformat()} {people.get(note.actor, note.actor)}{where}: {note.after}")
-        )
+        at = language.instant(note.at)
+        lines.append(Line(f"{at} {people.get(note.actor, note.actor)}{where}: {note.after}"))
     return lines
 
 
@@ -322,16 +324,25 @@ def _describe_mutes(
         if mute.phase(now) != "over" and (about is None or named in (None, *about)):
             title = plant.asset_titles.get(named or "")
             definition = plant.titles.get(mute.definition or "")
-            has_end = mute.end != LAST_INSTANT
-            yield language.say(
-                "{kind}: {scope}, {start} to {end}: {reason} ({person})",
-                kind=sentence(language.translate(MUTE_KINDS[mute.kind])).rstrip("."),
-                scope=describe_matcher(mute, title, definition, language),
-                start=mute.since.isoformat(),
-                end=mute.end.isoformat() if has_end else language.say("returned by hand"),
-                reason=language.translate(mute.reason),
-                person=people.get(mute.actor, mute.actor),
-            )
+            kind = language.translate(MUTE_KINDS[mute.kind])
+            values: dict[str, Value] = {
+                "kind": kind[:1].upper() + kind[1:],
+                "scope": describe_matcher(mute, title, definition, language),
+                "reason": language.translate(mute.reason),
+                "person": people.get(mute.actor, mute.actor),
+            }
+            if mute.end == LAST_INSTANT:
+                yield language.say(
+                    "{kind}: {scope}, {start} to {end}: {reason} ({person})",
+                    start=mute.since,
+                    end=language.say("returned by hand"),
+                    **values,
+                )
+            else:
+                period = Interval(mute.since, mute.end)
+                yield language.say(
+                    "{kind}: {scope}, {period}: {reason} ({person})", period=period, **values
+                )
 
 
 def _alarms(
@@ -368,7 +379,7 @@ def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
             severity=language.translate(SEVERITY_NAMES[worst]),
             title=group.first.title,
             number=str(group.size),
-            since=min(e.raised_at for e in group.episodes).isoformat(),
+            since=min(e.raised_at for e in group.episodes),
         ),
         *([language.say("expected")] if group.phase == "expected" else []),
         language.say("{number} not seen", number=str(waiting)) if waiting else language.say("seen"),
@@ -388,15 +399,13 @@ def _describe_alarm(
         "title": e.title,
         "asset": plant.asset_titles.get(e.asset, e.asset),
     }
-    start = e.raised_at.isoformat()
     text = (
-        language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
+        language.say("{severity}: {title} on {asset}, since {since}", **values, since=e.raised_at)
         if e.closed_at is None
         else language.say(
-            "{severity}: {title} on {asset}, {start} to {end}",
+            "{severity}: {title} on {asset}, {period}",
             **values,
-            start=start,
-            end=e.closed_at.isoformat(),
+            period=Interval(e.raised_at, e.closed_at),
         )
     )
     return ", ".join([text, *_state(e, now, language, people)])
@@ -407,7 +416,7 @@ def _state(
 ) -> Iterator[str]:
     until = e.expected_until(now)
     if e.phase == "expected" and until is not None:
-        yield language.say("expected by {when}", when=until.isoformat())
+        yield language.say("expected by {when}", when=until)
     if e.assigned_to:
         yield language.say(
             "taken over by {person}", person=people.get(e.assigned_to, e.assigned_to)
@@ -465,7 +474,7 @@ def _list_deeds(
             deed = language.say(kind, person=people.get(person, person)) + (
                 f": {words}" if words else ""
             )
-            yield at, Line(f"{at.isoformat()} {deed}; {where}", e.id)
+            yield at, Line(f"{language.instant(at)} {deed}; {where}", e.id)
 
 
 def _urgency(e: Episode) -> tuple[bool, int, float, str]:

@@ -347,8 +347,7 @@ def with_last_readings(readings: Readings, gaps: Sequence[Gap], now: datetime) -
     for gap, named_by in zip(gaps, templates, strict=True):
         times = [newest[asset].ts for asset in gap.assets if asset in newest]
         if named_by in _SINCE and times and gap.since is not None and max(times) < gap.since:
-            since = max(times).isoformat(timespec="seconds")
-            values = {**cast(Translatable, gap.reason).values, "since": since}
+            values = {**cast(Translatable, gap.reason).values, "since": max(times)}
             named.append(replace(gap, reason=translatable(_SINCE[named_by], **values)))
         else:
             named.append(gap)

@@ -134,7 +134,7 @@ def report_miss(
                 definition=name,
                 asset=asset,
                 id=warned.id[:8],
-                start=warned.raised_at.isoformat(),
+                start=warned.raised_at,
             ),
             warned,
         )
@@ -172,7 +172,7 @@ def _find_faults(
     if missed_at > at:
         yield translatable(
             "{time} lies in the future; give the time at which the problem happened",
-            time=missed_at.isoformat(),
+            time=missed_at,
         )
     if len(comment) > _LONGEST_COMMENT:
         length = Styled(len(comment), ".0f")

@@ -11,7 +11,12 @@ from typing import Any
 
 from alerting.definitions.alert_definition import Severity, matching_assets
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
-from alerting.definitions.wording.language import join_with_and, template, translatable
+from alerting.definitions.wording.language import (
+    in_english,
+    join_with_and,
+    template,
+    translatable,
+)
 from alerting.detection.suppressed_intervals import LineCondition
 from alerting.episodes.episode import (
     TOGETHER,
@@ -187,7 +192,7 @@ def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) 
         raise UserError(
             translatable(
                 "it ends by itself with its problem, which still goes on: {what}; mute it instead",
-                what=progress.message.rstrip("."),
+                what=progress.message,
             )
         )
     if episode.phase == "expected" and episode.valid_until is not None:
@@ -195,7 +200,7 @@ def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) 
             "its problem is expected, and it ends by itself at {when} unless the risk goes on; "
             "mute it instead"
         )
-        raise UserError(translatable(expected, when=episode.valid_until.isoformat()))
+        raise UserError(translatable(expected, when=episode.valid_until))
     raise UserError(
         translatable(
             "its readings still show it, and end it when they no longer do: {reason}; mute it "
@@ -547,7 +552,7 @@ def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = 
         )
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
         raise UserError(
-            f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
+            in_english("acted at {at} lies after now, {now}", at=feedback.acted_at, now=feedback.at)
         )
     stored = platform.feedback.append(feedback, once)
     earlier = [

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerting.definitions.asset_documents import Variable
+from alerting.definitions.wording.language import joined, translatable
 from alerting.episodes.episode import (
     ActorStamp,
     Change,
@@ -44,7 +45,7 @@ from tests.in_memory_platform import Mailbox
 
 pytestmark = pytest.mark.models
 
-ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d| \d\d:\d\d UTC)")
 OWN_SCRIPTS = {
     f'<script type="module" src="/scripts/{name}.js">'
     for name in ("alive", "live", "menu", "language", "install", "chart")
@@ -158,21 +159,28 @@ def test_a_reason_of_variables_that_move_together_names_all_of_them(platform, br
 
 
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
-    stamp = at(700).isoformat()
-    known = f"the outcome is known at {stamp}"
-    held = f"the condition has held since {at(0).isoformat()}"
+    known = translatable("the outcome is known at {when}", when=at(700))
+    held = translatable("the condition has held since {since}", since=at(0))
+    muted = translatable("muted until {when} by ann: cleaning", when=at(700))
     seen = (
         Transition("raised", at(1), "platform", held),
-        Transition("muted", at(2), "ann", f"muted until {stamp} by ann: cleaning"),
+        Transition("muted", at(2), "ann", muted),
         Transition("feedback", at(3), "otto", "right and acted"),
-        Transition("outcome", at(4), "platform", f"undetermined: {known}", outcome="undetermined"),
+        Transition(
+            "outcome",
+            at(4),
+            "platform",
+            joined(": ", "undetermined", known),
+            outcome="undetermined",
+        ),
     )
     unknown = OutcomeRecord("undetermined", known, None, None, False, False, 1)
     said = {"transitions": seen, "outcome_record": unknown}
     shown = [episode(1, **said), episode(2, "oven-2", condition="open", **said)]
     for one in shown:
         platform.episodes.insert(one)
-    platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
+    unread = translatable("unreadable since {when}", when=at(700))
+    platform.platform_alerts.report("odd", "too-moist", unread, at(0))
     paths = ("/", *(f"/episodes/{one.id}" for one in shown))
     texts = [text_of(browser.get(path)) for path in paths]
     assert [ISO.findall(text) + re.findall("true_alarm", text) for text in texts] == [[], [], []]
@@ -265,7 +273,7 @@ def test_feedback_that_says_nothing_or_comes_from_others_is_refused(platform, br
 def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(
     platform, browser
 ):
-    reason = "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00"
+    reason = translatable("Moisture is 4.7 %, limit 4.5 %, since {since}", since=at(7))
     come = {"happening_at": at(9), "transitions": (Transition("happening", at(9), "p", reason),)}
     predicted = {"kind": "classifier", "condition": "open", "valid_until": at(31)}
     predicted["is_prediction"] = True
@@ -360,7 +368,7 @@ def evaluated(platform, one):
 def happening(platform):
     """Return the id of an alert whose problem came at 09:05; at 10:00 its sensor has been silent
     for a long time."""
-    reason = f"Moisture is 4.7 %, limit 4.5 %, since {at(540).isoformat()}"
+    reason = translatable("Moisture is 4.7 %, limit 4.5 %, since {since}", since=at(540))
     come = Transition("happening", at(545), "platform", reason)
     one = risky(platform, happening_at=at(545), prediction_ended_at=at(545), transitions=(come,))
     read(platform, dict.fromkeys(range(540, 550), 4.7), "moisture")

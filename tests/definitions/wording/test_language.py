@@ -8,6 +8,7 @@ from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
     Translatable,
+    has_part,
     join_with_and,
     joined,
     language,
@@ -18,7 +19,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.detection.evaluation_results_and_texts import Evaluation, risk_message
-from alerting.reporting.phrases import clock_time, distance, local_times
+from alerting.reporting.phrases import distance
 from alerting.stores.database.documents import from_document, to_document
 from tests.builders import at, classifier, oven
 
@@ -48,20 +49,19 @@ def test_values_are_shown_as_the_language_writes_them():
 
 def test_times_are_said_in_the_language():
     now = datetime(2026, 1, 12, 14, 20, tzinfo=UTC)
-    assert [clock_time(now, now, UTC, one) for one in (GERMAN, FRENCH)] == [
+    assert [one.with_clock(UTC, now).instant(now) for one in (GERMAN, FRENCH)] == [
         "heute 14:20",
         "aujourd\u2019hui 14:20",
     ]
     friday = datetime(2026, 1, 9, 6, 5, tzinfo=UTC)
-    assert [clock_time(friday, now, UTC, one) for one in (ENGLISH, GERMAN)] == [
+    assert [one.with_clock(UTC, now).instant(friday) for one in (ENGLISH, GERMAN)] == [
         "Fri 9 Jan 06:05",
         "Fr. 9. Jan. 06:05",
     ]
     assert distance(now - timedelta(minutes=12), now, GERMAN) == "vor 12 min"
-    text = translatable(
-        "{event} since {since}", event="Line stop", since="2026-01-12T14:05:00+00:00"
-    )
-    assert local_times(text, now, UTC, GERMAN) == "Line stop seit heute 14:05"
+    since = datetime(2026, 1, 12, 14, 5, tzinfo=UTC)
+    text = translatable("{event} since {since}", event="Line stop", since=since)
+    assert GERMAN.with_clock(UTC, now).translate(text) == "Line stop seit heute 14:05"
 
 
 def test_one_prediction_reads_as_one_sentence_in_every_language():
@@ -127,6 +127,15 @@ def test_texts_are_joined_in_every_language():
     assert FRENCH.translate(join_with_and(translatable("Yes"), translatable("No"))) == "Oui et Non"
     assert read_template(template_document(parts)).values == parts.values
     assert isinstance(parts, Translatable)
+
+
+def test_a_text_has_another_as_its_part_by_value_also_when_it_was_stored():
+    part = translatable("the problem has not come")
+    whole = translatable("late data: {changes}", changes=joined("; ", "severity", part))
+    stored = read_template(template_document(whole), str(whole))
+    assert [has_part(text, part) for text in (part, str(part), whole, stored)] == [True] * 4
+    assert not has_part(str(whole), part)  # its words are not read
+    assert not has_part(part, whole)
 
 
 def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():

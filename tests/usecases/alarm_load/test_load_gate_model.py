@@ -8,6 +8,7 @@ import pytest
 
 from alerting.definitions.platform_limits import AlarmBudget
 from alerting.definitions.revisions import definition_document
+from alerting.definitions.wording.language import ENGLISH
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
@@ -76,5 +77,5 @@ def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeyp
     assert not forecast.breaks
     assert forecast.messages == (
         "number of alarms at position operators unknown: the champion has learned from times up "
-        f"to {seen.isoformat()}",
+        f"to {ENGLISH.show(seen)}",
     )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.episodes.outcomes import current_progress
@@ -70,7 +71,7 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     [one] = line.episodes
     known = current_progress(line.platform, one, at(145))
     assert (one.phase, known.is_known) == ("happening", False)
-    assert known.message.startswith(f"Not known since {at(69).isoformat()}")
+    assert known.message.startswith(f"Not known since {ENGLISH.show(at(69))}")
     with pytest.raises(UserError, match="say why it is over"):
         operate.close(line.platform, id, CREW, at(147), " ")
     operate.close(line.platform, id, CREW, at(147), "the sensor is removed")

@@ -2,12 +2,12 @@
 reports, beside what the samples show."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from alerting.console.alarms.handover_and_report_pages import find_table
+from alerting.definitions.wording.language import ENGLISH
 from alerting.episodes.touched_production import LONGEST_BACK
 from alerting.reporting.estimates import to_document
-from alerting.reporting.phrases import local_times
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.explain import why
@@ -21,7 +21,7 @@ AT_LAST = f"block 01:30 to 03:00 (1 h 30 min), 900 pieces, lots L1, L2 and L3; {
 
 
 def at_once(text, minute):
-    return local_times(text, at(minute)).replace("today ", "")
+    return ENGLISH.with_clock(UTC, at(minute)).translate(text).replace("today ", "")
 
 
 def sentence(platform, minute):

@@ -3,6 +3,7 @@ was known."""
 
 import pytest
 
+from alerting.definitions.wording.language import ENGLISH
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.episodes.stored_episodes import episodes_of
@@ -92,7 +93,7 @@ def test_an_overlapping_interval_is_the_episode_that_was_notified_with_its_id_ra
     assert (after.id, after.condition_started_at) == (before.id, at(9))
     assert [f.actor for f in after.feedback] == ["ann"]
     assert [t.reason for t in after.transitions if t.kind == "corrected"] == [
-        f"late data: it began at {at(9).isoformat()}"
+        f"late data: it began at {ENGLISH.show(at(9))}"
     ]
 
 
