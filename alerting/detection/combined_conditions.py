@@ -82,8 +82,8 @@ class CombinedEvaluation:
 def status_intervals(
     definition: Conditions, history: History, after: datetime, until: datetime
 ) -> list[StatusInterval]:
-    """Return the status intervals of (after, until] of a condition on one or several variables, if
-    no earlier reading is known."""
+    """Return the status intervals of (after, until] of a condition on one or several variables,
+    sorted by time, if no reading before the first row of the history is known."""
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
@@ -304,7 +304,8 @@ def _intervals(
 def unevaluated_intervals(
     definition: Conditions, history: History, start: datetime, end: datetime
 ) -> tuple[Gap, ...]:
-    """Return the intervals in (start, end] whose status is unknown, as in live evaluation.
+    """Return the intervals in (start, end] whose status is unknown, as in live evaluation, sorted
+    by time.
 
     `history` begins before `start`, so that the value in force at `start` is known.
     """

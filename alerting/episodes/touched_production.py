@@ -94,7 +94,8 @@ class TouchedProduction(TouchedTime):
 
 
 def known_samples(problem: Problem, history: History, at: datetime) -> ConditionSamples:
-    """Return the samples of a problem's variables that are known at an instant."""
+    """Return the samples of a problem's variables that are known at an instant, each with its own
+    instant (ms)."""
     ts, is_bad = problem_samples(problem, history)
     is_known = ts <= to_millis(at - problem_delay(problem, history.asset, ()))
     return ConditionSamples(ts[is_known], is_bad[is_known])

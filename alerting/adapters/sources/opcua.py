@@ -178,7 +178,7 @@ class OpcUaClient:
 
     def receive(self, most: int) -> Sequence[Received]:
         """Return all values that came, because the server sends none again; at most `most` of its
-        history."""
+        history. Raises UserError if the connection is lost and no value is left."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:

@@ -435,7 +435,7 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
 
 def robust_deviation(values: Floats) -> float:
     """Return the standard deviation estimated from the median absolute deviation; the plain
-    standard deviation if half of all values are equal."""
+    standard deviation if half of all values are equal. It has the unit of the values."""
     if not len(values):
         return 0.0
     robust = _MAD * float(np.median(np.abs(values - np.median(values))))

@@ -357,7 +357,8 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive stride and windows as `build_dataset` would; None if the definition states both."""
+    """Derive stride and windows as `build_dataset` would; None if the definition states both.
+    `histories`: one for each asset."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -366,7 +367,7 @@ def describe_results_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> str:
     """Describe the results at as_of of a value that is estimated between them; empty for any other
-    definition."""
+    definition. `histories`: one for each asset."""
     _, views, _ = _views(definition, histories, as_of)
     return describe_results(definition, find_variables(definition, views)[0], views)
 
@@ -414,7 +415,8 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
 
 
 def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
-    """Return the SHA-256 over names and values, little-endian, with one NaN."""
+    """Return the SHA-256 over name and values of each column of the plan, then over the arrays
+    beside them; little-endian, with one NaN."""
     digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
     for name in plan.columns:
         values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()

@@ -29,8 +29,8 @@ class Lives(NamedTuple):
 
 
 def find_lives(ends: LifeEnds, history: History) -> Lives:
-    """Return the lives in a history. A replacement within one horizon after a failure is its
-    repair, which ends no life."""
+    """Return the lives in a history, sorted by their ends. A replacement within one horizon after a
+    failure is its repair, which ends no life."""
     types = history.events["type"].to_numpy()
     is_failure = np.isin(types, match_names(types, [ends.failure]))
     planned = match_names(types, [ends.replaced_by] if ends.replaced_by else [])

@@ -159,7 +159,7 @@ class Platt(Stored):
 
 
 def sigmoid(z: Floats) -> Floats:
-    """Return the logistic function, without overflow."""
+    """Return the logistic function of each entry, without overflow."""
     small = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
@@ -336,7 +336,8 @@ class Estimator:
 
 
 def threads_for(matrix: Floats) -> int:
-    """Return the threads for a matrix: one for a small one, otherwise all (0)."""
+    """Return the threads for a matrix of rows and columns: one for a small one, otherwise all
+    (0)."""
     return 1 if matrix.size <= SMALL else ALL_THREADS
 
 

@@ -226,8 +226,8 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
 def cut_message(error: PyMongoError) -> str:
     """Return what an error of the driver says, without the state of all servers and the answer in
     full, which PyMongo 4 writes behind it."""
-    said = str(error).partition(", Timeout:")[0].partition(", full error:")[0]
-    return (said.splitlines() or [""])[0][:200]
+    text = str(error).partition(", Timeout:")[0].partition(", full error:")[0]
+    return (text.splitlines() or [""])[0][:200]
 
 
 def repeated(call: Callable[P, T]) -> Callable[P, T]:

@@ -242,7 +242,7 @@ class StoredForest(Forest):
 
     @cached_property
     def trees(self) -> Sequence[Tree]:
-        """Return the trees."""
+        """Return the trees. Raises ModelRefused if they cannot be read."""
         data, width = self.__dict__["_stored"]
         try:
             nodes = np.load(io.BytesIO(data), allow_pickle=False)
