@@ -33,10 +33,10 @@ from alerting.readings.history import BoolArray, History, Millis, from_millis, t
 from alerting.readings.variable_series import Series, has_value, series_of
 
 Truths: TypeAlias = "npt.NDArray[np.int8]"
-# by truth: 0 false, 1 unknown, 2 true
+# The status of each truth: 0 false, 1 unknown, 2 true.
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")
 _UNKNOWN = _STATUSES.index("unknown")
-# for the last value of a variable that is sent only when it changes
+# The last value of a variable that is sent only when it changes is looked up this far back.
 _LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 Gap = tuple[datetime, datetime]

@@ -44,7 +44,7 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, find_falls
 
-# before the raise, in which the last good sample is searched; and for which a lot stays in force
+# The last good sample is searched this far before the raise, and a lot stays in force so long.
 LONGEST_BACK = timedelta(days=31)
 MOST_LOTS = 5  # that a sentence names
 MOST_SHOWN = 100

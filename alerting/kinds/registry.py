@@ -185,14 +185,14 @@ def _clear() -> None:
 
 
 _GROUPS = ("FromAttribute", "ClearDifference")
-# of required fields that are faulty, to check the others
+# Values in place of required fields that are faulty, to check the others.
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
     "assets": ["unnamed"],
     "horizon": "1h",
 }
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
-# as pydantic names the ways to write a limit
+# The ways to write a limit, as pydantic names them.
 _CHOICES = (
     "float",
     "bool",

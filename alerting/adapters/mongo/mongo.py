@@ -401,8 +401,8 @@ _STORED_AND_NOW: list[Document] = [
 
 
 class MongoClock:
-    """Ports `Clock` and `LineClock`. Without a document the time is real, else `base` plus `speed`
-    times the time since `anchored`.
+    """Port `Clock`, and the clock of a line. Without a document the time is real, else `base` plus
+    `speed` times the time since `anchored`.
 
     The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It
     never goes back.

@@ -348,7 +348,7 @@ _FAR = 1.0  # standard deviations from the usual level from which a stretch is o
 _BEYOND = 3.5  # standard deviations from which a single point is left out
 _ROUNDS = 10
 _MAD = 1.4826
-# of the Bayesian information criterion, for an autoregressive model of a higher order
+# The Bayesian information criterion must fall by this for an autoregressive model of higher order.
 _LEAST_GAIN = 10.0
 
 

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MEDIAN = QUANTILES.index(0.5)
-# of the 90 % interval
+# Positions of the ends of the 90 % interval among the quantiles.
 LOWEST = 0
 HIGHEST = len(QUANTILES) - 1
 _LEVELS = np.array(QUANTILES)

@@ -106,14 +106,13 @@ class Dataset(DatasetRows):
     `measured`: its label counts in metrics. Rows of validation and test that are neither only show
     what live evaluation would have raised; their label is not known. `answers`: counts of feedback
     received and used, and of rows that it excluded, made positive or weighted, or confirmed.
-    `problems`: asset, start, last, end,
-    known_at, uncounted (see `counted_problems`) of every problem known at as_of; `occurrences`:
-    asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
-    seconds of scored rows by part and asset. `counts`: instants without a label by reason.
-    `findings`: the data quality report. `effects`: of set-points on the problem variable, None
-    where they are not known. `lives`: of each row the columns of `lives_of_rows`; none without a
-    remaining life. `purge_ms`: length purged before every border. `hash`: over the content of rows,
-    labels and parts; the same in every process.
+    `problems`: asset, start, last, end, known_at, uncounted (see `counted_problems`) of every
+    problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
+    the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants
+    without a label by reason. `findings`: the data quality report. `effects`: of set-points on the
+    problem variable, None where they are not known. `lives`: of each row the columns of
+    `lives_of_rows`; none without a remaining life. `purge_ms`: length purged before every border.
+    `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
     definition: str

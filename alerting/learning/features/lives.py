@@ -56,7 +56,7 @@ def ages(lives: Lives, at: Millis) -> Floats:
 LIFE_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
 _LONGEST_MS = 72 * 3_600_000
 _MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
-# in a window: every evaluation reads the newest one and the first one of the life, 16 MB together
+# Every evaluation reads the newest window and the first one of the life, 16 MB together.
 _MOST_VALUES = 1_000_000
 
 
