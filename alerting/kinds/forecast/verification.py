@@ -69,9 +69,8 @@ def time_block_ms(definition: TrainedDefinition) -> int:
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of bootstrap samples of blocks whose sum is above 0 (Künsch 1989); NaN values are
-    left out.
-    `block`: the number of the block of each row."""
+    """Return the share of bootstrap samples of blocks whose sum is above 0 (Künsch 1989); NaN
+    values are left out. `block`: the number of the block of each row."""
     present = ~np.isnan(differences)
     _, number = np.unique(block[present], return_inverse=True)
     sums = np.bincount(number, weights=differences[present])

@@ -7,7 +7,8 @@ from alerting.readings.history import Floats
 
 ALIKE = 0.9  # least mean likeness between the variables of a group
 FEWEST_ROWS = 100
-# Parts of an asset's time: only what moves together within each counts; slow drifts agree by chance.
+# Parts of an asset's time: only what moves together within each counts, as slow drifts agree by
+# chance.
 BLOCKS = 10
 FEW_LEVELS = 20  # different values of a set-point
 RARE = 0.05  # of the rows: what leaves its usual value less often is like nothing by chance

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # columns looked at for one split: with more, fits on hundreds of columns take longer and are no
 # better
 MOST_PER_SPLIT = 32
-# Trees of a trial: they order sets of parameters as well as all trees do, in two fifths of the time;
-# the final fit has all trees.
+# Trees of a trial: they order sets of parameters as well as all trees do, in two fifths of the
+# time; the final fit has all trees.
 MOST_TRIED_TREES = 40
 SHARE = 0.3  # of the columns, at most MOST_PER_SPLIT; another one is hardly another forest
 
