@@ -12,6 +12,7 @@ REMEDY = "reads a sentence: give the fact a name of its own (a field, a kind, a 
 # Places that other parts of the same change convert: THIS LIST LEAVES AFTER THE MERGE.
 OPEN = frozenset({
     "alerting/kinds/forecast/verification.py: compare_forecasts",
+    "alerting/kinds/protocol.py: carried_reason",
     "alerting/learning/selection/decision.py: met_condition",
     "alerting/learning/selection/decision.py: without_condition",
     "alerting/learning/selection/promotion.py: _describe_alarms",
@@ -231,10 +232,15 @@ def is_wording(node):
             return len(text.split()) > 1
         case ast.Name(id=name):
             return name.strip("_").isupper()
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+        case (
+            ast.Tuple(elts=parts)
+            | ast.List(elts=parts)
+            | ast.Set(elts=parts)
+            | ast.Dict(keys=parts)
+        ):
             return any(map(is_wording, parts))
-        case ast.Dict(keys=parts):
-            return any(map(is_wording, parts))
+        case ast.BinOp(left=left, right=right):
+            return is_wording(left) or is_wording(right)
         case ast.JoinedStr():
             return True
     return False
@@ -292,6 +298,7 @@ def test_no_code_looks_for_instants_in_a_text():
         "'too few rows' != fault",
         "reason == FIRST",
         "reason in {FIRST, 'was late again'}",
+        "reason in KINDS | {FIRST}",
         "{'too few rows': 1}.get(reason)",
         "TEXTS[reason]",
         "re.search('late', reason)",
