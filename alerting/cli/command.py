@@ -57,7 +57,8 @@ def platform(service: bool = False) -> Iterator["Platform"]:
     """Open the running platform, or start its database for the duration of this command.
 
     `service`: as in `open_platform`. Names the platform on standard error if neither the folder nor
-    ALERTING_HOME does.
+    ALERTING_HOME does. Raises DatabaseDown, with the cause if it is known, if the database does not
+    answer.
     """
     from alerting.adapters.mongo.mongo import DatabaseDown, NoAnswer
 

@@ -81,7 +81,7 @@ class WrongAttempts:
 
     Processes of the console share their counts through the database. A password is counted as wrong
     before it is compared; tokens, which come with every request, are counted after a wrong one.
-    PINs are counted by `devices.py`.
+    PINs are counted by `devices_and_tokens.py`.
     """
 
     def __init__(self, shared: Sessions | None = None) -> None:

@@ -65,10 +65,6 @@ def _write_byte(half: re.Match[str]) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
-MISSING = "is missing"
-"""The message of a fault."""
-
-
 @dataclass(frozen=True)
 class Fault:
     """One fault of a document. Texts from the document are cut short and made printable."""
@@ -85,6 +81,13 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+@dataclass(frozen=True)
+class MissingField(Fault):
+    """The fault of a field that is not written."""
+
+    message: str = "is missing"
 
 
 class UserError(Exception):

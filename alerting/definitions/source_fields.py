@@ -202,7 +202,8 @@ class SourceFields(Closed):
         return max(paths, key=len, default="")
 
     def mapped(self, title: str) -> SourceVariable | None:
-        """Return what `variables` says of a column: by its title, or its path in the message."""
+        """Return the entry of `variables` for a column: for its title, or for its path in the
+        message."""
         if title in self.variables or not self.variables:
             return self.variables.get(title)
         return self.variables.get(f"{self.parts or 'values'}.{title}")

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, create_mo
 
 from alerting.definitions.asset_documents import USUAL_LATENCY, LongerThanZero, VariableType
 from alerting.definitions.faults import (
-    MISSING,
     Duration,
     Fault,
+    MissingField,
     first_line,
     format_duration,
     name_hint,
@@ -129,7 +129,7 @@ class KindUnion(Generic[T]):
         match error["type"]:
             case "union_tag_not_found":
                 kinds = join_with_or(*(f"kind: {kind}" for kind in self.kinds))
-                return Fault("kind", MISSING, f"write {kinds}")
+                return MissingField("kind", hint=f"write {kinds}")
             case "union_tag_invalid":
                 kind = str(document.get("kind"))
                 return Fault(

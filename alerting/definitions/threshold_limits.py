@@ -15,7 +15,7 @@ from alerting.definitions.alert_definition import (
     Severity,
 )
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import shown
+from alerting.definitions.faults import Fault, shown
 from alerting.definitions.fields.condition_fields import Learned, LearnedLimit
 
 
@@ -73,30 +73,28 @@ def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
     return [(s, limits) for s, limits in by_severity if limits is not None]
 
 
-def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]:
-    """Return path and description of every limit that this asset should state but does not."""
-    unknown: list[tuple[str, str]] = []
+def unknown_limits(definition: Condition, asset: Asset) -> list[Fault]:
+    """Return a fault for every limit that this asset should state but does not."""
+    unknown: list[Fault] = []
     for path, limit in written_limits(definition):
         if isinstance(limit, FromAttribute):
             value = asset.attributes.get(limit.attribute)
             if value is None:
                 unknown.append(
-                    (
+                    Fault(
                         path,
                         f"asset {shown(asset.name)} has no attribute {shown(limit.attribute)}",
+                        f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}",
                     )
                 )
             elif path != "equals" and (
                 isinstance(value, bool) or not isinstance(value, int | float)
             ):
                 unknown.append(
-                    (
+                    Fault(
                         path,
-                        (
-                            f"attribute {shown(limit.attribute)} of asset {shown(asset.name)} is "
-                            f"{shown(value)}; "
-                            "a limit needs a number"
-                        ),
+                        f"attribute {shown(limit.attribute)} of asset {shown(asset.name)} is "
+                        f"{shown(value)}; a limit needs a number",
                     )
                 )
     return unknown

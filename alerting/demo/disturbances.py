@@ -60,7 +60,7 @@ class Stream(IntEnum):
 
 @lru_cache(maxsize=16)
 def normal_of_day(seed: int, stream: Stream, day: int, *shape: int) -> npt.NDArray[np.float64]:
-    """Return standard normal draws of one day."""
+    """Return standard normal draws of one day, in an array of this shape."""
     return generator(seed, stream, day).standard_normal(shape)
 
 

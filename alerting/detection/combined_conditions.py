@@ -33,10 +33,10 @@ from alerting.readings.history import BoolArray, History, Millis, from_millis, t
 from alerting.readings.variable_series import Series, has_value, series_of
 
 Truths: TypeAlias = "npt.NDArray[np.int8]"
-# by truth: 0 false, 1 unknown, 2 true
+# The status of each truth: 0 false, 1 unknown, 2 true.
 _STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")
 _UNKNOWN = _STATUSES.index("unknown")
-# for the last value of a variable that is sent only when it changes
+# The last value of a variable that is sent only when it changes is looked up this far back.
 _LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 Gap = tuple[datetime, datetime]
@@ -82,8 +82,8 @@ class CombinedEvaluation:
 def status_intervals(
     definition: Conditions, history: History, after: datetime, until: datetime
 ) -> list[StatusInterval]:
-    """Return the status intervals of (after, until] of a condition on one or several variables, if
-    no earlier reading is known."""
+    """Return the status intervals of (after, until] of a condition on one or several variables,
+    sorted by time, if no reading before the first row of the history is known."""
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
@@ -304,7 +304,8 @@ def _intervals(
 def unevaluated_intervals(
     definition: Conditions, history: History, start: datetime, end: datetime
 ) -> tuple[Gap, ...]:
-    """Return the intervals in (start, end] whose status is unknown, as in live evaluation.
+    """Return the intervals in (start, end] whose status is unknown, as in live evaluation, sorted
+    by time.
 
     `history` begins before `start`, so that the value in force at `start` is known.
     """

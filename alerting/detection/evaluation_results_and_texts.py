@@ -248,7 +248,7 @@ def fact_message(
         case "out_of_range" if variable is not None:
             return _out_of_range_message(name, variable, reading)
         case "no_limit":
-            unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
+            unknown = [fault.message for fault in unknown_limits(definition, asset)]
             unknown += [
                 limit.description
                 for limit in (reading.learned if reading else ())

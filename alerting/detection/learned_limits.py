@@ -164,7 +164,8 @@ def learned_sides_at(
 
 
 def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
-    """Return a mask of the readings for which a learned limit is unknown."""
+    """Return a mask of `count` readings, with one entry for each: whether a learned limit is
+    unknown."""
     unknown = np.zeros(count, np.bool_)
     for side in sides:
         unknown |= np.isnan(side.moving.values)

@@ -134,8 +134,8 @@ def risk_of(
     below: float | None,
     equals: float | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Return the risk of values: the values with a sign so that higher is riskier; with limits on
-    both sides, their distance outside of the limits.
+    """Return the risk of each value: the value with a sign so that higher is riskier; with limits
+    on both sides, its distance outside of the limits.
 
     For a problem that is one value, the risk is 1 at this value and 0 at any other.
     """
@@ -253,7 +253,7 @@ def describe_happening(
     problem: Problem, history: History, occurrences: Occurrences, at: datetime
 ) -> str:
     """Describe the problem that has come, as known at an instant: the value, its limit, and since
-    when."""
+    when. `occurrences`: those in the history, sorted by start."""
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
     latest = begun[-1]

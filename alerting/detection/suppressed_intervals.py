@@ -84,8 +84,8 @@ def line_condition_at(
     now: datetime,
     inhibited: Sequence[SuppressedInterval] = (),
 ) -> LineCondition:
-    """Return the suppression at an instant; `chain` and `inhibited` as for
-    `suppressed_intervals`."""
+    """Return the suppression at an instant. `chain`, a history for each of the asset and its
+    ancestors, and `inhibited` are as for `suppressed_intervals`."""
     in_force = [
         s
         for s in suppressed_intervals(suppression, chain, now, now, inhibited)

@@ -461,7 +461,8 @@ def _cleared_by_gap(definition: Condition, ts: Millis) -> Flags:
 
 
 def limit_masks(levels: Sequence[Level], values: npt.NDArray[Any]) -> tuple[Flags, Flags]:
-    """Return which values are beyond a limit, and which are back within all of them."""
+    """Return two masks with one entry for each value: whether it is beyond a limit, and whether it
+    is back within all of them."""
     sides = [side for level in levels for side in _sides(level, values, {})]
     return (
         np.logical_or.reduce([met for _, met, _ in sides]),

@@ -45,7 +45,7 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, find_falls
 
-# before the raise, in which the last good sample is searched; and for which a lot stays in force
+# The last good sample is searched this far before the raise, and a lot stays in force so long.
 LONGEST_BACK = timedelta(days=31)
 MOST_LOTS = 5  # that a sentence names
 MOST_SHOWN = 100
@@ -95,7 +95,8 @@ class TouchedProduction(TouchedTime):
 
 
 def known_samples(problem: Problem, history: History, at: datetime) -> ConditionSamples:
-    """Return the samples of a problem's variables that are known at an instant."""
+    """Return the samples of a problem's variables that are known at an instant, each with its own
+    instant (ms)."""
     ts, is_bad = problem_samples(problem, history)
     is_known = ts <= to_millis(at - problem_delay(problem, history.asset, ()))
     return ConditionSamples(ts[is_known], is_bad[is_known])

@@ -68,7 +68,8 @@ def explain_raise(
     history: History | None,
 ) -> RaiseEvidence:
     """Return the content of a new episode: the risk, the last values of the model's variables,
-    contributions and advice."""
+    contributions and advice. `history`: the readings that advice is computed from, one row per
+    instant; None: no advice."""
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
     risk = risk_message(
@@ -106,7 +107,7 @@ def name_modes(
     row: pd.DataFrame | None,
 ) -> tuple[ModeShare, ...]:
     """Return which of the named problems it probably is; nothing if the model does not know the
-    definition's modes."""
+    definition's modes. `row`: the one row of features at the raise."""
     if model is None or row is None:
         return ()
     conditions = {mode.name: mode.condition for mode in model.modes}
@@ -174,7 +175,8 @@ def advise(
     at: datetime,
     explained: Explanation | None = None,
 ) -> RecommendationResult:
-    """Return the recommendation at an instant, within the definition's limits for advice."""
+    """Return the recommendation at an instant, from the rows of a history, within the definition's
+    limits for advice."""
     limits = definition.recommendation
     return recommend(model, history, at, limits.max_changes, limits.variables, explained)
 

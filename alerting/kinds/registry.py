@@ -30,9 +30,9 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
 )
 from alerting.definitions.faults import (
-    MISSING,
     DocumentRefused,
     Fault,
+    MissingField,
     UserError,
     close_names,
     drop_paths,
@@ -185,14 +185,14 @@ def _clear() -> None:
 
 
 _GROUPS = ("FromAttribute", "ClearDifference")
-# of required fields that are faulty, to check the others
+# Values in place of required fields that are faulty, to check the others.
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
     "assets": ["unnamed"],
     "horizon": "1h",
 }
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
-# as pydantic names the ways to write a limit
+# The ways to write a limit, as pydantic names them.
 _CHOICES = (
     "float",
     "bool",
@@ -295,7 +295,11 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
     except ValidationError:
         return []
     # else it may be what was removed
-    return [f for f in faults if f.message != MISSING or set(remaining) == set(document)]
+    return [
+        fault
+        for fault in faults
+        if not isinstance(fault, MissingField) or set(remaining) == set(document)
+    ]
 
 
 def _left_out_faulty(error: Any) -> bool:
@@ -339,7 +343,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
                 or name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":
-            return Fault(dotted, MISSING)
+            return MissingField(dotted)
         case "union_tag_not_found" | "union_tag_invalid" if not path:
             return _kind_fault(document)
         case "union_tag_invalid":
@@ -356,10 +360,8 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
 def _kind_fault(document: Mapping[str, Any]) -> Fault:
     kinds = definition_types()
     if "kind" not in document:
-        return Fault(
-            "kind",
-            MISSING,
-            f"write {join_with_or(*(f'kind: {kind}' for kind in kinds))}",
+        return MissingField(
+            "kind", hint=f"write {join_with_or(*(f'kind: {kind}' for kind in kinds))}"
         )
     meant = _meant_kind(document)
     hint = f"did you mean {meant}?" if meant else f"write {join_with_or(*kinds)}"

@@ -26,14 +26,14 @@ _BEYOND_CHANCE = 1.28  # standard errors: in 9 of 10 samples
 
 def explained_share(values: Floats, predicted: Floats, mean: "Floats | float") -> float:
     """Return the share of the variance of values around a mean that predicted ones explain (R2);
-    NaN where values have no variance."""
+    NaN where values have no variance. `mean`: one for each value, or one for all."""
     variance = float(((values - mean) ** 2).sum())
     return 1 - float(((values - predicted) ** 2).sum()) / variance if variance > 0 else float("nan")
 
 
 def is_constant(values: Floats, predicted: Floats) -> bool:
-    """Return whether predicted values hardly vary beside those that were measured; false for too
-    few of them."""
+    """Return whether predicted values, one for each that was measured, hardly vary beside these;
+    false for too few of them."""
     return bool(len(values) >= LEAST_SAMPLES and predicted.std() < _CONSTANT * values.std())
 
 
@@ -164,8 +164,8 @@ class ServedValues:
 def compare_values(
     rows: Iterable[Mapping[str, Any]], history: History, name: str, gap: timedelta, until: datetime
 ) -> ServedValues | None:
-    """Return the predicted values in the stored scores of one asset, with the samples of a variable
-    that are known at `until`; None without a predicted value."""
+    """Return the predicted values in the rows of stored scores of one asset, with the samples of a
+    variable that are known at `until`; None without a predicted value."""
     predicted = collect_values(rows)
     if not len(predicted.at):
         return None
@@ -223,7 +223,8 @@ def collect_values(rows: Iterable[Mapping[str, Any]]) -> PredictedValues:
 
 
 def find_samples(history: History, name: str) -> TakenSamples:
-    """Return the samples of a variable."""
+    """Return the samples of a variable: of each its instant (ms), from when on it is known (ms),
+    and its value."""
     if name not in history.readings:
         return TakenSamples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     has_value = has_data(history, name)

@@ -560,7 +560,8 @@ def weighted_median(values: Floats, weights: npt.NDArray[Any]) -> Floats:
 
 
 def percentile_interval(values: Floats) -> ConfidenceInterval | None:
-    """Return the middle 95 % of bootstrap values; NaN is ignored, None without any other value."""
+    """Return the middle 95 % of bootstrap values, in their unit; NaN is ignored, None without any
+    other value."""
     present = values[~np.isnan(values)]
     if not len(present):
         return None

@@ -26,6 +26,7 @@ UNFINISHED = ("queued", "running")
 AWAY_AFTER = timedelta(minutes=5)
 _FAILED_WITHIN = timedelta(days=2)  # a run that failed before is known already
 _MOST_DAGS = 100
+_LONGEST_LOG = 100_000
 
 
 class AirflowSilent(Exception):
@@ -71,13 +72,13 @@ class AirflowClient:
         return answer if isinstance(answer, dict) else {}
 
     def read_log(self, path: str, **query: Any) -> Iterator[Any]:
-        """Yield the entries of a task's log, `_LONGEST_LOG` at most. Raises
-        AirflowSilent without an answer in time."""
+        """Yield the first `_LONGEST_LOG` entries of a task's log. Raises AirflowSilent without an
+        answer in time."""
         accept = {"Accept": "application/x-ndjson"}
         try:
             with self._http.stream("GET", f"/api/v2{path}", params=query, headers=accept) as answer:
                 lines = answer.iter_lines() if answer.is_success else ()
-                yield from map(json.loads, islice(lines, 100_000))
+                yield from map(json.loads, islice(lines, _LONGEST_LOG))
         except (httpx.HTTPError, ValueError) as fault:
             raise AirflowSilent(f"GET {path}: {fault}") from fault
 

@@ -22,7 +22,7 @@ from alerting.settings.logs import configure_logging
 
 FIRST_AFTER_S = 600.0
 EVERY_S = 24 * 3600.0
-# of one command: the first cleaning after a year takes long, and ends before the next night
+# One command may take this long: the first cleaning after a year ends before the next night.
 LONGEST_S = 6 * 3600.0
 LONGEST_LOG = 64 << 20
 SHORTENED_LOG = 8 << 20

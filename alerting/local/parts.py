@@ -33,8 +33,8 @@ _COMPILE_WINDOWS = (
     "import os, contextlib\nos.nice(10)\n"
     "with contextlib.suppress(Exception): import alerting.learning.features.compiled",
 )
-# for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
-# machine
+# Airflow waits so long for its SQLite file; after the usual 5 s its API answers 500 on a busy
+# machine.
 _LOCK_PATIENCE_S = 60
 PROBE_TIMEOUT_S = 0.5
 

@@ -94,7 +94,7 @@ class Supervisor:
     """Supervisor of parts until a signal asks to stop. `say` prints a line of news; `show` replaces
     the status line.
 
-    It runs only inside `processes.run_guarded`, because it kills every other process below its own.
+    It runs only inside `run_guarded`, because it kills every other process below its own.
     """
 
     def __init__(

@@ -118,7 +118,7 @@ def _is_more(first: float, second: float) -> bool:
 
 
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
-    """Return the steps that a definition would have made in (start, end]."""
+    """Return the steps that a definition would have made in (start, end], sorted by time."""
     _, steps = advance(
         ConditionState(watermark=start),
         evaluate_values(definition, history, None, start, end).intervals,
@@ -228,8 +228,9 @@ def quieten(
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[LimitProposal, ...]:
     """Return the smallest change of the clear limits and the smallest change of the on-delay with
-    which a condition raises few enough alarms; no change if it does so already. `quiet`: whether
-    the alarms of steps are few enough."""
+    which a condition raises few enough alarms; no change if it does so already. It is evaluated
+    again on the rows of the history in (start, end]. `quiet`: whether the alarms of steps are few
+    enough."""
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()
@@ -247,8 +248,8 @@ def quieten(
 
 
 def noise(values: np.ndarray) -> float:
-    """Return the standard deviation of the noise in values: 1.4826 times the median difference of
-    neighbours, divided by √2.
+    """Return the standard deviation of the noise in values, in their unit: 1.4826 times the median
+    difference of neighbours, divided by √2.
 
     Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and
     Croux, 1993. Where more than half of the neighbours are equal: the smallest difference that

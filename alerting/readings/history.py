@@ -66,7 +66,7 @@ BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 
 @cache
 def no_instants() -> Millis:
-    """Return no instants."""
+    """Return no instants: an array of length 0."""
     return np.empty(0, np.int64)
 
 
@@ -337,20 +337,19 @@ def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
 
 
 def is_outside_range(asset: Asset, variable: str, values: Floats) -> BoolArray:
-    """Return which values are outside a number's range; missing ones are not."""
+    """Return, for each value, whether it is outside the range of a number; a missing one is not."""
     low, high = engineering_range(asset, variable)
     return (values < low) | (values > high)
 
 
 def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
-    """Return the values, NaN where they lie outside the variable's engineering range."""
+    """Return each value, NaN where it lies outside the variable's engineering range."""
     wrong = is_outside_range(asset, variable, values)
     return np.where(wrong, np.nan, values) if wrong.any() else values
 
 
 def has_data(history: History, variable: str) -> BoolArray:
-    """Return a mask of the readings at which a variable has a value: finite and within its
-    range."""
+    """Return a mask of the rows at which a variable has a value: finite and within its range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
     column = history.readings[variable]
@@ -431,8 +430,8 @@ class _Part:
 def read_computed(
     asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return the readings after an instant, with computed variables computed from the readings that
-    `read` returns."""
+    """Return the readings after an instant, one row per instant, with computed variables computed
+    from the readings that `read` returns."""
     variables = list(names)
     needed = asset.with_parts(variables)
     computed = [name for name in needed if asset.is_computed(name)]

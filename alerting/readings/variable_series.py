@@ -43,7 +43,8 @@ class Series(NamedTuple):
 
 
 def series_of(definition: Condition, history: History) -> Series:
-    """Return the readings of the definition's variable, and the events that it counts."""
+    """Return the readings of the definition's variable, each with its instant (ms), and the starts
+    of the events that it counts."""
     events = None if definition.event is None else event_starts(definition.event, history)
     bad = history.doubts.bad.get(definition.variable, no_instants())
     dtype: Any = object if is_text(history.asset, definition.variable) else np.float64
@@ -66,7 +67,7 @@ def is_text(asset: Asset, name: str) -> bool:
 
 
 def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return a mask of the numbers or texts that are not missing."""
+    """Return, for each number or text, whether it is not missing."""
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
@@ -251,8 +252,8 @@ def label_of(value: Any) -> str:
 
 
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
-    """Return the values of a category or boolean variable from frames of readings, which are in the
-    order of time."""
+    """Return the values of a category or boolean variable, sorted by instant (ms), from frames of
+    readings, which are in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate(
         [millis(pd.DatetimeIndex(column.index)) for column in columns] or [np.empty(0, np.int64)]
@@ -519,7 +520,7 @@ class Statistics:
 
 
 def statistics_of(values: npt.NDArray[np.float64]) -> Statistics | None:
-    """Return the statistics of the finite values; None if there are none."""
+    """Return the statistics of the finite values, in their unit; None if there are none."""
     if not len(values):
         return None
     low, median, high = np.percentile(values, (5, 50, 95)).tolist()

@@ -233,11 +233,11 @@ def _level(layout: tuple[Column, ...], positions: Sequence[int], otherwise: int)
     return otherwise
 
 
-# of the threshold: the aimed score, because the next disturbance undoes a setting that barely
-# suffices
+# Share of the threshold at which advice aims: the next disturbance undoes a setting that barely
+# suffices.
 MARGIN = 0.5
-# shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is
-# what the line is now; at most
+# An answer lies within the distance of this share of the normal rows: if possible; else, or within
+# the distance of the line now; at most.
 USUAL = 0.79
 PLAUSIBLE = 0.95
 RARE = 0.99

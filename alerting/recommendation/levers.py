@@ -21,10 +21,10 @@ COARSEST = 10  # of the range: a coarser resolution of readings leaves too few s
 RECENT = 100  # readings that show the resolution
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
-# effort of changing a variable at all, as a share of its range: one larger change before two small
-# ones
+# Effort of changing a variable at all, as a share of its range: it prefers one larger change to two
+# small ones.
 ANY_CHANGE = 0.08
-# of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
+# Share of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits.
 SAME = 1e-3
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000

@@ -21,7 +21,7 @@ from alerting.readings.history import Floats
 from alerting.recommendation.what_if import AdviceSituation
 
 Ints = npt.NDArray[np.int64]
-# of one search; of combinations whose features are all computed anew, a tenth
+# Combinations scored in one search; a tenth where all their features are computed anew.
 MOST_SCORINGS = 20_000
 AT_ONCE = 64  # combinations of a box that is scored at once
 MOST_MISSED_AT_ONCE = 16  # combinations

@@ -266,10 +266,10 @@ def recognise(
     change.
 
     `advice`: all advice that was given; the piece that was followed best counts. `at_raise`: values
-    of controllable variables at the raise. `readings`: of the same variables after it. "yes": every
-    advised variable is within its tolerance of the advised value, or beyond it; "partly": one of
-    them has moved towards it; "other": other variables have changed, or in the other direction;
-    "no": nothing has changed.
+    of controllable variables at the raise. `readings`: of the same variables after it, one row per
+    instant. "yes": every advised variable is within its tolerance of the advised value, or beyond
+    it; "partly": one of them has moved towards it; "other": other variables have changed, or in the
+    other direction; "no": nothing has changed.
     """
     settings = {
         name: value

@@ -526,7 +526,7 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
     return _render("spark", replace(plot, height=height), label, width)
 
 
-# Mails and trainings
+# Pictures in mails and of trainings
 
 
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:

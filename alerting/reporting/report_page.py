@@ -53,7 +53,8 @@ def timeline(
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
 ) -> Markup:
-    """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
+    """Draw `variable` and score over the lanes of all assets, with problems and outcomes. `scores`:
+    one row for each asset and instant."""
     start = to_millis(metrics.start)
     end = to_millis(metrics.end)
     ticks = time_ticks(metrics.start, metrics.end, zone, language)

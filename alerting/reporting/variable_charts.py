@@ -331,7 +331,7 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
 
 def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     """Return the unbroken parts of a line; a value is carried forward for at most `hold`, and none
-    after the last one, where the variable is unknown."""
+    after the last one, where the variable is unknown. Each part has instants (ms) and values."""
     hold = duration_millis(panel.hold)
     breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
@@ -526,7 +526,7 @@ def sparkline(
     title: str | None = None,
 ) -> Sparkline | None:
     """Return the line of the last values, with the limit nearest to the last one; None without a
-    value. A usual or expected value is no limit."""
+    value. A usual or expected value is no limit. `at`: the instant (ms) of each value."""
     at, values = thin_out(at, values, 30)
     if not len(at):
         return None

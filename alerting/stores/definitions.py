@@ -91,7 +91,7 @@ class NamedDocuments:
 
 
 class MongoDocumentStore(NamedDocuments):
-    """Port `DocumentStore`."""
+    """Documents of one kind by name, with their revisions: port `DocumentStore`."""
 
     def documents(self) -> list[Document]:
         return list(self._documents.find({}, {"_id": False}).sort("name", 1))

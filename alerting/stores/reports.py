@@ -153,7 +153,7 @@ class Backtests:
 
     def begin(self, id: str, document: Document) -> Document:
         """Open a run, or find the existing one; return its document with `segments` (summaries,
-        oldest first)."""
+        oldest first). Raises LookupError if it is removed meanwhile."""
         insert_new(self._runs, {"_id": id, **to_bson(document), "segments": {}})
         stored = self.get(id)
         if stored is None:

@@ -22,6 +22,7 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.receivers.sinks import Surroundings, open_receiver
+from alerting.adapters.sources.addresses_and_secrets import Unusable
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.routes_and_sinks import Sink
@@ -377,13 +378,11 @@ class SinkThread(Thread):
                 return
             except DeliveredElsewhere:
                 reason = None
+            except Unusable as fault:
+                reason = fault.why
             except (ReceiverAway, UserError) as fault:
                 text = fault.args[0] if fault.args else ""
-                reason = (
-                    text
-                    if isinstance(text, Translatable)
-                    else str(fault).removeprefix(f"sink {self.sink.name}: ")
-                )
+                reason = text if isinstance(text, Translatable) else str(fault)
             except (PyMongoError, DatabaseDown) as fault:
                 _log.warning("sink %s: the database does not answer: %s", self.sink.name, fault)
                 reason = None

@@ -247,7 +247,7 @@ class DocumentKind(Generic[P_contra, T]):
             refusal = str(DocumentRefused(label, review.faults, self.word))
             messages.append(f"{origin}: {refusal}" if origin else refusal)
         messages += [
-            f"{self.word} {name!r} occurs twice in these documents: "
+            f"{self.word} {name!r} occurs {len(numbers)} times in these documents: "
             f"{' and '.join(numbers)} of {count}"
             for name, numbers in sorted(positions.items())
             if len(numbers) > 1

@@ -385,7 +385,8 @@ def load_selected(
     end: datetime,
     most: int,
 ) -> History:
-    """Return the readings of a selected time. Raises UserError as `selected_statistics`."""
+    """Return the readings of a selected time, one row per instant. Raises UserError as
+    `selected_statistics`."""
     if start >= end:
         raise UserError(f"start {start.isoformat()} must lie before end {end.isoformat()}")
     if end - start > LONGEST_SELECTED:

@@ -135,7 +135,7 @@ def make_report(
     """Make a report on [start, end) as known at `at`, and store it.
 
     It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a
-    training.
+    training. Raises UserError unless `start` lies before `end`.
     """
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")

@@ -471,7 +471,7 @@ def summary_of(record: DecisionRecord) -> str:
 
 
 def notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
-    """Return the scores outside suppressed intervals, which training leaves out too."""
+    """Return the rows of the scores outside suppressed intervals, which training leaves out too."""
     if not any(suppressed.values()) or scores.empty:
         return scores
     is_suppressed = np.zeros(len(scores), np.bool_)
@@ -496,8 +496,8 @@ def notifiable_problems(
     maintenance: IntervalsByAsset,
     definition: Definition,
 ) -> pd.DataFrame:
-    """Return the problems whose warning time was not suppressed throughout, and that did not begin
-    in maintenance."""
+    """Return the rows of the problems whose warning time was not suppressed throughout, and that
+    did not begin in maintenance."""
     if not any(suppressed.values()) or problems.empty:
         return problems
 

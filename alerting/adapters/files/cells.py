@@ -92,7 +92,7 @@ def column(texts: Sequence[str | None]) -> Cells:
 
 
 def filled_cells(cells: Cells) -> BoolArray:
-    """Return a mask of the filled cells among cleaned cells."""
+    """Return a mask of the filled cells among cleaned cells, with one entry for each cell."""
     return as_mask(pc.is_valid(cells))
 
 
@@ -150,7 +150,8 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
-    """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
+    """Return, for each cell, whether it has an unambiguous mark of thousands: `1.234,5`,
+    `1.234.567`."""
     mark = "," if decimal == "." else "."
     if pc.any(pc.match_substring(cells, mark)).as_py():
         return matching(cells, PLAINLY_GROUPED[mark])
@@ -319,7 +320,7 @@ def booleans_among(
     cells: Cells, floats: FloatArray, texts: BoolArray
 ) -> tuple[BoolArray, BoolArray]:
     """Return a mask of true cells (the word, or 1), and one of cells that are no boolean. `floats`,
-    `texts`: the cells as numbers, and those that are none."""
+    `texts`: the cells as numbers, and those that are none. Each array has one entry per cell."""
     true = false = texts
     if texts.any():
         words = pc.utf8_lower(cells)
@@ -337,7 +338,7 @@ def values(
     floats: FloatArray | None = None,
 ) -> tuple[SampleColumn, BoolArray]:
     """Return cleaned cells as samples of this type, absent where missing or bad, and a mask of the
-    bad cells.
+    bad cells. Both have one entry for each cell.
 
     `floats`: the cells as numbers, if they are parsed already and none of them is text.
     """
@@ -469,7 +470,7 @@ def _first(cells: Cells) -> str:
 
 
 def matching(cells: Cells, pattern: str) -> BoolArray:
-    """Return a mask of the cells that match a pattern; an empty cell does not."""
+    """Return, for each cell, whether it matches a pattern; an empty cell does not."""
     return as_mask(pc.fill_null(pc.match_substring_regex(cells, pattern), False))
 
 

@@ -75,7 +75,8 @@ class CsvTable(ChunkedTable):
 
     def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns; of tables side by side only rows
-        with a cell in one of them."""
+        with a cell in one of them. Raises UserError after the last row if the table never has as
+        many columns as `--columns` names."""
         self.position.reopen()
         self._passed = 0
         for block in blocks(self.path, self._encoding, self.position):

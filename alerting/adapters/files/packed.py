@@ -162,18 +162,18 @@ def _copy_sheet(path: Path, file: Path, sheet: str | None, decimal: str) -> File
             command, stdin=book, capture_output=True, check=False, pass_fds=[copy.fileno()]
         )
     if done.returncode == 0:
-        answer = json.loads(done.stdout)
+        content = json.loads(done.stdout)
     elif done.returncode < 0 or b"MemoryError" in done.stderr:  # a limit ends it by a signal
-        answer = {"fault": "memory"}
+        content = {"fault": "memory"}
     else:
-        answer = {"fault": "damaged", "why": done.stderr.decode("utf-8", "replace")[-200:].strip()}
-    sheets = tuple(answer.get("sheets", ()))
-    if "fault" not in answer:
-        return FileContent(inside, answer["sheet"], sheets, copy)
-    values = answer | {
+        content = {"fault": "damaged", "why": done.stderr.decode("utf-8", "replace")[-200:].strip()}
+    sheets = tuple(content.get("sheets", ()))
+    if "fault" not in content:
+        return FileContent(inside, content["sheet"], sheets, copy)
+    values = content | {
         "sheets": join_first([*map(shown, sheets)], _SHOWN),
         "sheet": shown(sheet or ""),
         "most": most >> 20,
     }
-    message = f"{path!s} {_FAULTS[answer['fault']].format_map(values)}"
+    message = f"{path!s} {_FAULTS[content['fault']].format_map(values)}"
     raise SheetWanted(message, sheets) if sheets else UserError(message)

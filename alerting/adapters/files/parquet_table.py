@@ -19,7 +19,7 @@ from alerting.adapters.files.chunks import (
     read_titles,
 )
 from alerting.deferred import pa, pc, pq
-from alerting.definitions.faults import UserError, shown, storable
+from alerting.definitions.faults import UserError, first_line, shown, storable
 from alerting.definitions.wording.language import ENGLISH, Styled
 
 LONGEST_TEXT = 4_000  # bytes of a cell
@@ -197,10 +197,7 @@ def _parquet(path: Path, content: Path, *, as_dictionaries: bool = False) -> Ite
             with pq.ParquetFile(source, buffer_size=1 << 20, read_dictionary=texts) as file:
                 yield file
     except (pa.ArrowException, OSError, MemoryError) as error:
-        raise UserError(
-            f"{path}: the Parquet file cannot be read: "
-            f"{str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+        raise UserError(f"{path}: the Parquet file cannot be read: {first_line(error)}") from error
 
 
 def _texts_stored_once(file: Any) -> list[str]:

@@ -253,7 +253,8 @@ def find_format(
     table: ChunkedTable, times: Sequence[str], texts: Cells, *, named: bool
 ) -> StampFormat | CountFormat | None:
     """Return the format of stamps in the first rows, day or month first as the file shows it; None
-    for ISO 8601. `named`: the user named their columns."""
+    for ISO 8601. `named`: the user named their columns. Raises UserError if the stamps do not show
+    whether the day or the month comes first."""
     filled = texts.drop_null()
     if len(times) == 1 and (count := count_format(filled, times[0], named=named)):
         return count

@@ -23,7 +23,7 @@ from alerting.adapters.mlflow.model_description import (
     environment_files,
 )
 from alerting.deferred import load
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, first_line
 from alerting.ports import MOST_MODEL_BYTES, Files, ModelUnavailable, RunState, Swept
 from alerting.readings.history import from_millis, to_millis
 
@@ -526,7 +526,7 @@ class MlflowConnection:
             yield self._connect()
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise RegistryUnavailable(
-                f"MLflow at {public_address(self.uri)}: {str(error).splitlines()[0]}"
+                f"MLflow at {public_address(self.uri)}: {first_line(error)}"
             ) from error
 
     def load_client(self) -> None:

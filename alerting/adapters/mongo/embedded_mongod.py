@@ -209,7 +209,7 @@ class EmbeddedMongod:
 
     @property
     def pid(self) -> int:
-        """Return the process id of the running server."""
+        """Return the process id of the running server. Raises RuntimeError if it is not started."""
         if self._process is None:
             raise RuntimeError("the embedded server is not started")
         return self._process.pid

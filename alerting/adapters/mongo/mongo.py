@@ -44,6 +44,7 @@ from alerting.stores.database.documents import (
     SOURCES,
     Document,
     MongoDatabase,
+    cut_message,
 )
 from alerting.stores.database.faulty_documents import MongoDocuments
 from alerting.stores.database.sweeps import Sweeps
@@ -327,7 +328,7 @@ def database_errors(hosts: str) -> Iterator[None]:
         raise NoAnswer(
             f"the database at {hosts} does not answer: start it with `alerting up`, or set "
             "ALERTING_MONGODB_URI "
-            f"to a running server ({_brief(error)})"
+            f"to a running server ({cut_message(error)})"
         ) from error
     except OperationFailure as error:
         if error.code == 14031:  # code of OutOfDiskSpace
@@ -342,7 +343,7 @@ def database_errors(hosts: str) -> Iterator[None]:
             raise
         raise DatabaseDown(
             f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: "
-            f"{_brief(error)}"
+            f"{cut_message(error)}"
         ) from error
 
 
@@ -356,10 +357,6 @@ def is_outage(error: Exception) -> bool:
 def _hosts(client: MongoClient[Document]) -> str:
     seeds = client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" for host, port in seeds))
-
-
-def _brief(error: PyMongoError) -> str:
-    return str(error).split(", Timeout:")[0].split(", full error:")[0].splitlines()[0][:200]
 
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
@@ -404,8 +401,8 @@ _STORED_AND_NOW: list[Document] = [
 
 
 class MongoClock:
-    """Ports `Clock` and `LineClock`. Without a document the time is real, else `base` plus `speed`
-    times the time since `anchored`.
+    """Port `Clock`, and the clock of a line. Without a document the time is real, else `base` plus
+    `speed` times the time since `anchored`.
 
     The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It
     never goes back.

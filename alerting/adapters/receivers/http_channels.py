@@ -372,9 +372,9 @@ class WebhookReceiver:
         """Do nothing: a server that does not answer is noticed when something is sent."""
 
     def probe(self, message: SinkMessage) -> str:
-        answer = answer_of(partial(self._channel.deliver, _message_of_sink(message)))
-        if answer != ACCEPTED:
-            raise ReceiverAway(answer.reason)
+        result = answer_of(partial(self._channel.deliver, _message_of_sink(message)))
+        if result != ACCEPTED:
+            raise ReceiverAway(result.reason)
         return "the receiver accepted a message with `test: true`"
 
     def close(self) -> None:

@@ -63,9 +63,9 @@ class MqttReceiver:
             raise ReceiverAway("the broker ended the connection")
 
     def probe(self, message: SinkMessage) -> str:
-        (answer,) = self.send([message])
-        if answer != ACCEPTED:
-            raise ReceiverAway(answer.reason)
+        (result,) = self.send([message])
+        if result != ACCEPTED:
+            raise ReceiverAway(result.reason)
         return f"the broker accepted a message under {topic_of(self._sink, message)}"
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from alerting.adapters.receivers.sinks import Surroundings
+from alerting.adapters.sources.addresses_and_secrets import Unusable
 from alerting.adapters.sources.sql import STATEMENT_S, engine_of, reason_of, write_transaction
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SinkContent, SqlSink
@@ -130,8 +131,9 @@ class SqlReceiver:
         self._engine = engine_of(sink.name, surroundings.resolve(sink.url), "sink")
         dialect = self._engine.dialect.name
         if dialect not in _DIALECTS:
-            raise UserError(
-                f"sink {sink.name}: {dialect} is not supported: PostgreSQL, MariaDB, MySQL, SQLite"
+            raise Unusable(
+                f"sink {sink.name}",
+                f"{dialect} is not supported: PostgreSQL, MariaDB, MySQL, SQLite",
             )
         self._is_zoned = dialect == "postgresql"
         metadata = sa.MetaData()

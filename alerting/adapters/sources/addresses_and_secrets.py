@@ -16,6 +16,14 @@ from alerting.settings.environment_variables import SecretRules
 CONNECT_S = 10
 
 
+class Unusable(UserError):
+    """Refusal of a source or a sink as it is written: its name, and why."""
+
+    def __init__(self, subject: str, why: str) -> None:
+        self.why = why
+        super().__init__(f"{subject}: {why}")
+
+
 class Encrypted(Protocol):
     """A source or a sink with a broker. `word`: "source" or "sink"."""
 
@@ -63,15 +71,16 @@ def read_address(
         is_one = False
         port = 0
     if not is_one:
-        raise UserError(
-            f"{ENGLISH.say(source.word)} {source.name}: its url is not the address of a broker; "
+        raise Unusable(
+            f"{ENGLISH.say(source.word)} {source.name}",
+            f"its url is not the address of a broker; "
             f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # "
-            "and %3F for ?"
+            "and %3F for ?",
         )
     if source.tls is not None and url.scheme == plain:
-        raise UserError(
-            f"{ENGLISH.say(source.word)} {source.name}: it has `tls`, but its url is not "
-            f"encrypted: write {encrypted}://"
+        raise Unusable(
+            f"{ENGLISH.say(source.word)} {source.name}",
+            f"it has `tls`, but its url is not encrypted: write {encrypted}://",
         )
     return Address(
         host=url.hostname or "",
@@ -96,8 +105,8 @@ def tls_context(source: Encrypted) -> ssl.SSLContext:
             context.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "strerror", None) or "it is no certificate with its key, in PEM"
-        raise UserError(
-            f"{ENGLISH.say(source.word)} {source.name}: tls: {file!s} cannot be read: {reason}"
+        raise Unusable(
+            f"{ENGLISH.say(source.word)} {source.name}", f"tls: {file!s} cannot be read: {reason}"
         ) from error
     return context
 

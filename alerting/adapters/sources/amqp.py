@@ -84,7 +84,7 @@ class AmqpClient:
         limits the messages that are not acknowledged.
 
         While messages are being stored the wait is short, so that they are acknowledged soon: the
-        broker may be waiting for that.
+        broker may be waiting for that. Raises UserError if the broker has ended the subscription.
         """
         self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
         before = 0
@@ -131,7 +131,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
     connection.
 
     A queue that exists already is not read, because its messages would be taken from the stream
-    service.
+    service. Raises UserError if the broker refuses.
     """
     received: list[Received] = []
     try:

@@ -14,6 +14,7 @@ from pkgutil import resolve_name
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
+from alerting.adapters.sources.addresses_and_secrets import Unusable
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.routes_and_sinks import SinkFields
 from alerting.definitions.source_fields import StreamedSource
@@ -71,11 +72,10 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
     try:
         received: Sequence[Received]
         received, notes = look(source, address, seconds)
+    except Unusable:
+        raise
     except UserError as fault:
-        text = fault.message
-        raise UserError(
-            text if text.startswith("source ") else f"source {source.name}: {text}"
-        ) from fault
+        raise UserError(f"source {source.name}: {fault.message}") from fault
     except Exception as error:  # of any client library
         raise UserError(
             f"source {source.name}: the connection to the broker fails: {first_line(error)}"
@@ -96,9 +96,9 @@ def load_client(document: StreamedSource | SinkFields, where: str) -> Any:
         remedy = f"pip install 'alerting[{kind}]'"
         if document.client:
             remedy = "correct the package that adds this kind"
-        raise UserError(
-            f"{ENGLISH.say(document.word)} {document.name}: the client of {kind} cannot be "
-            f"loaded ({first_line(error)}): {remedy}"
+        raise Unusable(
+            f"{ENGLISH.say(document.word)} {document.name}",
+            f"the client of {kind} cannot be loaded ({first_line(error)}): {remedy}",
         ) from error
 
 

@@ -95,7 +95,8 @@ class FolderDrop:
         """Move a file, under another name if its name is taken; write the reason beside a refused
         file.
 
-        A file that was changed since it was found stays, and is read at the next poll.
+        A file that was changed since it was found stays, and is read at the next poll. Raises
+        UserError if it cannot be moved.
         """
         folder = source.done if fault is None else source.bad
         if folder is None or _file(file.path) != file:
@@ -380,7 +381,8 @@ class RemoteDrop:
         """Move a file, under another name if its name is taken; write the reason beside a refused
         file.
 
-        A file that was changed since it was found stays, and is read at the next poll.
+        A file that was changed since it was found stays, and is read at the next poll. Raises
+        UserError if it cannot be moved, or if the folder is a link.
         """
         folder = source.done if fault is None else source.bad
         if folder is None or not self._is_unchanged(file):

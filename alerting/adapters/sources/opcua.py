@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
-from alerting.adapters.sources.addresses_and_secrets import CONNECT_S, tls_context
+from alerting.adapters.sources.addresses_and_secrets import CONNECT_S, Unusable, tls_context
 from alerting.adapters.sources.brokers import WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.source_fields import OpcUaSource
@@ -42,10 +42,11 @@ def _check_address(source: OpcUaSource, address: str) -> None:
     except ValueError:
         is_one = False
     if not is_one:
-        raise UserError(
-            f"source {source.name}: its url is not the address of a broker; write for example "
+        raise Unusable(
+            f"source {source.name}",
+            "its url is not the address of a broker; write for example "
             "opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F "
-            "for ?"
+            "for ?",
         ) from None
     if source.tls is not None:
         tls_context(source)
@@ -177,7 +178,7 @@ class OpcUaClient:
 
     def receive(self, most: int) -> Sequence[Received]:
         """Return all values that came, because the server sends none again; at most `most` of its
-        history."""
+        history. Raises UserError if the connection is lost and no value is left."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:

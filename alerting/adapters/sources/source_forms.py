@@ -37,7 +37,8 @@ def stated_form(source: FilesSource) -> FileForm:
 
 
 def file_form(source: FilesSource, path: Path, plant_zone: str | None) -> FileForm:
-    """Return the form of the import of a file, without columns that the file lacks."""
+    """Return the form of the import of a file, without columns that the file lacks. Raises
+    UserError if the file has none of the columns of a source that ignores others."""
     form = replace(stated_form(source), plant_zone=plant_zone)
     table = open_table(path, form)
     mapped = {} if source.value else _by_title(source.variables, table)

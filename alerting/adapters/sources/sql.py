@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from alerting.adapters.sources.addresses_and_secrets import Resolve
+from alerting.adapters.sources.addresses_and_secrets import Resolve, Unusable
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import ENGLISH
@@ -62,14 +62,15 @@ def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
             url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {}
         )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
-        raise UserError(
-            f"{ENGLISH.say(word)} {name}: its url is not the address of a database; write for "
-            "example postgresql://user:password@host:5432/database"
+        raise Unusable(
+            f"{ENGLISH.say(word)} {name}",
+            "its url is not the address of a database; write for example "
+            "postgresql://user:password@host:5432/database",
         ) from None
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(
-            f"{ENGLISH.say(word)} {name}: the driver of its database is not installed: "
-            f"{first_line(error)}"
+        raise Unusable(
+            f"{ENGLISH.say(word)} {name}",
+            f"the driver of its database is not installed: {first_line(error)}",
         ) from error
 
 

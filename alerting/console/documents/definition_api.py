@@ -179,7 +179,8 @@ class Previews:
         return self.run(job, compute)
 
     def run(self, job: PreviewJob, compute: Compute) -> PreviewJob:
-        """Run a preview in a thread of its own, as `start`."""
+        """Run a preview in a thread of its own, as `start`. Raises PreviewsFull if too many are
+        under way."""
         with self._lock:
             before = self._by_owner.get(job.owner)
             if before is not None:

@@ -109,8 +109,8 @@ async def read_choices(request: Request) -> Choices:
     try:
         return Choices.model_validate(fields | {"stated": read_stated(fields)})
     except ValidationError as fault:
-        message = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
-        message = message.removeprefix("stated: ")
+        faults = map(fault_of, fault.errors()[:5])
+        message = "; ".join(f.message if f.path == "stated" else str(f) for f in faults)
         raise HTTPException(422, name_options(message, _NAMES)) from fault
 
 

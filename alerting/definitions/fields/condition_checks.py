@@ -10,7 +10,7 @@ from typing import Any
 
 from alerting.definitions.alert_definition import Band, FromAttribute, LevelLimits
 from alerting.definitions.asset_documents import Asset, EventType, VariableType, value_faults
-from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
+from alerting.definitions.faults import Fault, MissingField, format_duration, name_hint, shown
 from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
     HOUR_OF_DAY,
@@ -35,10 +35,9 @@ MIDDLE = 0.5
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     """Return the faults across the fields of a condition."""
     if not definition.variable and definition.event is None:
-        yield Fault(
+        yield MissingField(
             "variable",
-            MISSING,
-            "write variable: and a limit, or several conditions under any: or all:",
+            hint="write variable: and a limit, or several conditions under any: or all:",
         )
         return
     yield from _count_faults(definition)
@@ -74,7 +73,7 @@ def _count_faults(definition: Condition) -> Iterable[Fault]:
     within = definition.count_within
     if within is None:
         if definition.event is not None:
-            yield Fault("count_within", MISSING, "events are counted in a time, for example 1h")
+            yield MissingField("count_within", hint="events are counted in a time, for example 1h")
         return
     if not timedelta(0) < within <= timedelta(days=31):
         yield Fault("count_within", "must be longer than 0s and at most 31d")
@@ -321,11 +320,7 @@ def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fa
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
     variable = asset.variables.get(definition.variable)
     missing = unknown_limits(definition, asset)
-    hint = f"known attributes: {', '.join(sorted(asset.attributes)) or 'none'}"
-    yield from (
-        Fault(path, message, "" if "needs a number" in message else hint)
-        for path, message in missing
-    )
+    yield from missing
     if not missing:
         yield from _resolved_faults(levels_on(definition, asset), asset)
     if (
@@ -448,10 +443,8 @@ def _faults(
     yield from _list_faults(path, written)
     for prefix, condition in _conditions(path, written, shared):
         if not condition.variable:
-            yield Fault(
-                f"{prefix}variable",
-                MISSING,
-                "write variable: and a limit, or any: or all:",
+            yield MissingField(
+                f"{prefix}variable", hint="write variable: and a limit, or any: or all:"
             )
         else:
             yield from (

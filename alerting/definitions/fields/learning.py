@@ -20,9 +20,10 @@ from alerting.definitions.faults import Duration, name_hint, shown
 from alerting.definitions.fields.names_and_times import Number
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
-# of the platform's own entry points, each with the library that the extra of this name brings
+# Families of the platform's own entry points, each with the library that the extra of its name
+# brings.
 OPTIONAL = ("xgboost",)
-# tried for every problem whose variable the model may see, without being asked for
+# It is tried for every problem whose variable the model may see, without being asked for.
 PERSISTENCE = "persistence"
 OF_MODES = "lightgbm"  # fits each mode of a problem
 MEAN = "mean"  # of a forecast: the mean of all values, a constant

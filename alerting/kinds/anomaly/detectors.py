@@ -559,7 +559,8 @@ def threshold_for_rate(
 
 
 def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float) -> Threshold:
-    """Return the threshold that this share of normal scores exceeds."""
+    """Return the threshold that this share of normal scores exceeds. `at`: the instant (ms) of each
+    score."""
     return Threshold(
         float(np.quantile(scores, 1 - share)),
         f"the {1 - share:.4g} quantile of normal scores",

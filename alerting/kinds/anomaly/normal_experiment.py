@@ -112,7 +112,8 @@ def count_folds(rows: int, plan: FeaturePlan) -> int:
 def find_threshold(
     definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
 ) -> Threshold:
-    """Return the threshold of raw scores, chosen in the way that the definition states."""
+    """Return the threshold of raw scores, chosen in the way that the definition states. `at`: the
+    instant (ms) of each score."""
     if definition.threshold.time_in_alarm is not None:
         return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
     apart = (

@@ -101,9 +101,9 @@ class AssetPlan(NamedTuple):
 def plan_of(
     definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
 ) -> AssetPlan | None:
-    """Return the feature plan of one asset, from its readings in (start, end]; None if no number
-    has values. Variables that come too seldom for the shortest window are left out, unless
-    `include` names them."""
+    """Return the feature plan of one asset, from the rows of its readings in (start, end]; None if
+    no number has values. Variables that come too seldom for the shortest window are left out,
+    unless `include` names them."""
     candidates = sorted(
         name for name in definition.numbers_of(history.asset) if name in history.variables
     )

@@ -117,7 +117,8 @@ def explain_classifier(
     at_raise: Raise,
     history: History | None,
 ) -> RaiseEvidence:
-    """Return the content of a prediction's episode, with the remaining life at the raise."""
+    """Return the content of a prediction's episode, with the remaining life at the raise.
+    `history`: as for `explain_raise`, one row per instant."""
     return replace(explain_raise(definition, asset, step, at_raise, history), life=at_raise.life)
 
 

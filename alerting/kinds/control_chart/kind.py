@@ -93,8 +93,8 @@ class Sample(NamedTuple):
 
 
 def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
-    """Return the readings of the variable. A value that is not finite, or outside the engineering
-    range, counts as missing."""
+    """Return the readings of the variable, sorted by time. A value that is not finite, or outside
+    the engineering range, counts as missing."""
     bad: Millis = history.doubts.bad.get(definition.variable, no_instants())
     samples = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
@@ -369,8 +369,8 @@ def _joined(pieces: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]
 
 
 def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta:
-    """Return the time after which a reading is stale: as written, or ten usual intervals of these
-    readings."""
+    """Return the time after which a reading is stale: as written, or ten times the median distance
+    of the samples, which are the rows of this history."""
     if definition.stale_after is not None:
         return definition.stale_after
     at = [sample.at for sample in find_samples(definition, history)]

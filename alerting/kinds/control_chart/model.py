@@ -348,7 +348,7 @@ _FAR = 1.0  # standard deviations from the usual level from which a stretch is o
 _BEYOND = 3.5  # standard deviations from which a single point is left out
 _ROUNDS = 10
 _MAD = 1.4826
-# of the Bayesian information criterion, for an autoregressive model of a higher order
+# The Bayesian information criterion must fall by this for an autoregressive model of higher order.
 _LEAST_GAIN = 10.0
 
 
@@ -435,7 +435,7 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
 
 def robust_deviation(values: Floats) -> float:
     """Return the standard deviation estimated from the median absolute deviation; the plain
-    standard deviation if half of all values are equal."""
+    standard deviation if half of all values are equal. It has the unit of the values."""
     if not len(values):
         return 0.0
     robust = _MAD * float(np.median(np.abs(values - np.median(values))))

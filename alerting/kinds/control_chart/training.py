@@ -397,7 +397,7 @@ def moved_assets(
 
 TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
 _LOG_LENGTHS = np.log([20, 100, 370, 1_000, 10_000, 100_000, 1_000_000])
-# by the weight of the newest point
+# Limits of a chart of EWMA for these run lengths, by the weight of the newest point.
 _EWMA: Mapping[float, Sequence[float]] = {
     0.05: (1.053, 1.879, 2.490, 2.884, 3.627, 4.229, 4.749),
     0.1: (1.334, 2.148, 2.701, 3.059, 3.749, 4.322, 4.824),
@@ -406,7 +406,7 @@ _EWMA: Mapping[float, Sequence[float]] = {
     0.5: (1.874, 2.534, 2.977, 3.277, 3.886, 4.415, 4.891),
     1.0: (1.960, 2.576, 3.000, 3.291, 3.891, 4.417, 4.892),
 }
-# by the allowance k
+# Limits of a chart of CUSUM for these run lengths, by the allowance k.
 _CUSUM: Mapping[float, Sequence[float]] = {
     0.05: (4.56, 10.30, 17.68, 24.94, 45.45, 68.0, 90.9),
     0.125: (3.851, 7.841, 12.083, 15.697, 24.634, 33.80, 43.0),

@@ -121,7 +121,8 @@ def explain_forecast(
     at_raise: Raise,
     history: History | None,
 ) -> RaiseEvidence:
-    """Return the content of a prediction's episode, with the values predicted at the raise."""
+    """Return the content of a prediction's episode, with the values predicted at the raise.
+    `history`: as for `explain_raise`, one row per instant."""
     evidence = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
         return evidence

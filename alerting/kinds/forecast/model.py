@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MEDIAN = QUANTILES.index(0.5)
-# of the 90 % interval
+# Positions of the ends of the 90 % interval among the quantiles.
 LOWEST = 0
 HIGHEST = len(QUANTILES) - 1
 _LEVELS = np.array(QUANTILES)
@@ -55,7 +55,8 @@ def crps(quantiles: Floats, values: Floats) -> Floats:
 
 
 def covered(quantiles: Floats, values: Floats) -> Floats:
-    """Return 1.0 for values in the 90 % interval, 0.0 outside, NaN without a value."""
+    """Return 1.0 for each value in the 90 % interval of its row of quantiles, 0.0 for one outside,
+    NaN without a value."""
     inside = (values >= quantiles[..., LOWEST]) & (values <= quantiles[..., HIGHEST])
     return np.where(np.isnan(values), np.nan, inside)
 
@@ -82,7 +83,7 @@ def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
 
 
 def log_odds_outside(quantiles: Floats, above: float | None, below: float | None) -> Floats:
-    """Return the log-odds that a value lies outside of the limits, from its quantiles.
+    """Return, for each row of quantiles, the log-odds that a value lies outside of the limits.
 
     Between quantiles, and beyond the outermost ones, the log-odds of the distribution function run
     linearly. Without a limit no value lies outside.

@@ -127,5 +127,6 @@ def _figure(values: Floats) -> float:
 
 
 def mean_of(values: Floats) -> float:
+    """Return the mean of the values that are not missing, in their unit; 0 without any."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if len(present) else 0.0

@@ -69,8 +69,8 @@ def time_block_ms(definition: TrainedDefinition) -> int:
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of block samples with a sum above 0 (Künsch 1989); NaN values are left
-    out."""
+    """Return the share of bootstrap samples of blocks whose sum is above 0 (Künsch 1989); NaN
+    values are left out. `block`: the number of the block of each row."""
     present = ~np.isnan(differences)
     _, number = np.unique(block[present], return_inverse=True)
     sums = np.bincount(number, weights=differences[present])
@@ -280,7 +280,8 @@ def verify_intervals(
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> ModelVerification | None:
-    """Compare forecasts in service, after their training cutoff, with what came."""
+    """Compare forecasts in service, after their training cutoff, with what came. `histories`: one
+    for each asset."""
     parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
     if not parts:
         return None

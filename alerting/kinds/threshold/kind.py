@@ -140,7 +140,7 @@ def _taken_at(carried: Carried | None) -> Iterator[datetime]:
 def read_part(
     definition: ThresholdDefinition, sources: EvaluationSources, part: VersionInterval
 ) -> History:
-    """Return all readings that an evaluation of a part needs."""
+    """Return all readings that an evaluation of a part needs, one row per instant."""
     return sources.shared.load(
         sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset)
     )
@@ -234,7 +234,8 @@ def evaluate_threshold_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part. `series` begins `lookback(definition, asset)` before it."""
+    """Evaluate one part. `series`: a value for each instant (ms), which begins
+    `lookback(definition, asset)` before it."""
     carried = result.state.carried
     if carried is not None and part.is_new:
         [carried] = under_another_revision([definition], carried)

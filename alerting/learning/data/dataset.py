@@ -106,14 +106,13 @@ class Dataset(DatasetRows):
     `measured`: its label counts in metrics. Rows of validation and test that are neither only show
     what live evaluation would have raised; their label is not known. `answers`: counts of feedback
     received and used, and of rows that it excluded, made positive or weighted, or confirmed.
-    `problems`: asset, start, last, end,
-    known_at, uncounted (see `counted_problems`) of every problem known at as_of; `occurrences`:
-    asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
-    seconds of scored rows by part and asset. `counts`: instants without a label by reason.
-    `findings`: the data quality report. `effects`: of set-points on the problem variable, None
-    where they are not known. `lives`: of each row the columns of `lives_of_rows`; none without a
-    remaining life. `purge_ms`: length purged before every border. `hash`: over the content of rows,
-    labels and parts; the same in every process.
+    `problems`: asset, start, last, end, known_at, uncounted (see `counted_problems`) of every
+    problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
+    the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants
+    without a label by reason. `findings`: the data quality report. `effects`: of set-points on the
+    problem variable, None where they are not known. `lives`: of each row the columns of
+    `lives_of_rows`; none without a remaining life. `purge_ms`: length purged before every border.
+    `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
     definition: str
@@ -357,7 +356,8 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive stride and windows as `build_dataset` would; None if the definition states both."""
+    """Derive stride and windows as `build_dataset` would; None if the definition states both.
+    `histories`: one for each asset."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -366,7 +366,7 @@ def describe_results_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> str:
     """Describe the results at as_of of a value that is estimated between them; empty for any other
-    definition."""
+    definition. `histories`: one for each asset."""
     _, views, _ = _views(definition, histories, as_of)
     return describe_results(definition, find_variables(definition, views)[0], views)
 
@@ -414,7 +414,8 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
 
 
 def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
-    """Return the SHA-256 over names and values, little-endian, with one NaN."""
+    """Return the SHA-256 over name and values of each column of the plan, then over the arrays
+    beside them; little-endian, with one NaN."""
     digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
     for name in plan.columns:
         values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()

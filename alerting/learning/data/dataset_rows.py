@@ -76,7 +76,8 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     """Cut one common interval: the newest part is test, the part before it validation, and all
     before that train.
 
-    Shares are of the interval; a length ends where the next part begins; dates are as given.
+    Shares are of the interval; a length ends where the next part begins; dates are as given. All
+    are in ms. Raises TrainingRefused if the shares leave nothing to train on.
     """
     periods = definition.periods
     span = end - start
@@ -279,7 +280,8 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: IntervalsByAsset,
 ) -> AssetRows:
-    """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
+    """Label an asset's scored instants: one row for each. `until`: what was known then (ms) counts.
+    `answers`, `suppressed`: of all assets."""
     name = history.asset.name
     asset_answers = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)
@@ -410,7 +412,8 @@ def readings_interval(
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Raise UserError if the data have no event of the problem and no values of its variables."""
+    """Raise TrainingRefused if the histories, one for each asset, have no event of the problem and
+    no values of its variables."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)

@@ -523,7 +523,7 @@ def require_both_classes(
     """Raise UserError, with the cause and the first oddities, if all training labels are alike.
 
     `begun`: number of the `problems` that begin in the training period. `histories`: of all
-    periods.
+    periods. `label`: 0 or 1 for each row.
     """
     if 0 < label.sum() < len(label):
         return

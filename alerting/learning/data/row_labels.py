@@ -158,7 +158,8 @@ def label_modes(
 
 
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:
-    """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without.
+    """Return, for each instant (ms), the risk of the last known value of the problem's variable
+    (`risk_of`); NaN without.
 
     For a problem that is one value, or conditions of several variables, it is 1 where the problem
     was last known to hold, else 0. It is NaN for events, and if the model may not see a variable of

@@ -87,7 +87,8 @@ class Experiment(ABC, Generic[FittedT]):
         """Return the prediction of each of these rows."""
 
     def loss(self, predicted: Floats, rows: Positions) -> float:
-        """Return the mean loss of predictions of rows; the least is best. For a search alone."""
+        """Return the mean loss of predictions of rows; the least is best. For a search alone.
+        Raises TypeError if the experiment states none."""
         raise TypeError(f"{type(self).__name__} states no loss, so it cannot be searched")
 
     def compared(self, fold: Fold) -> Positions:

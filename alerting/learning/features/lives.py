@@ -29,8 +29,8 @@ class Lives(NamedTuple):
 
 
 def find_lives(ends: LifeEnds, history: History) -> Lives:
-    """Return the lives in a history. A replacement within one horizon after a failure is its
-    repair, which ends no life."""
+    """Return the lives in a history, sorted by their ends. A replacement within one horizon after a
+    failure is its repair, which ends no life."""
     types = history.events["type"].to_numpy()
     is_failure = np.isin(types, match_names(types, [ends.failure]))
     planned = match_names(types, [ends.replaced_by] if ends.replaced_by else [])
@@ -56,7 +56,7 @@ def ages(lives: Lives, at: Millis) -> Floats:
 LIFE_SHARES = (1 / 30, 1 / 5)  # of the usual life, which the windows of a part fit
 _LONGEST_MS = 72 * 3_600_000
 _MOST_READINGS = 20_000  # in a window longer than that, since every evaluation reads them
-# in a window: every evaluation reads the newest one and the first one of the life, 16 MB together
+# Every evaluation reads the newest window and the first one of the life, 16 MB together.
 _MOST_VALUES = 1_000_000
 
 

@@ -7,12 +7,13 @@ from alerting.readings.history import Floats
 
 ALIKE = 0.9  # least mean likeness between the variables of a group
 FEWEST_ROWS = 100
-# of an asset's time: only what moves together within them counts, since slow drifts agree by chance
+# Parts of an asset's time: only what moves together within each counts, as slow drifts agree by
+# chance.
 BLOCKS = 10
 FEW_LEVELS = 20  # different values of a set-point
 RARE = 0.05  # of the rows: what leaves its usual value less often is like nothing by chance
-# least correlation of a set-point's next step with how far a variable is ahead of it that shows
-# that the set-point answers the variable
+# A set-point answers a variable if its next step has at least this correlation with how far the
+# variable is ahead of it.
 ANSWERS = 0.1
 CERTAIN = 3.0  # standard errors of what moves together, by block, whose sign is no chance
 

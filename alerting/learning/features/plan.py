@@ -566,6 +566,6 @@ class Encoding:
 
 
 def median_of(values: Floats) -> float:
-    """Return the median of the values that are not missing; 0 without any."""
+    """Return the median of the values that are not missing, in their unit; 0 without any."""
     present = values[~np.isnan(values)]
     return float(np.median(present)) if len(present) else 0.0

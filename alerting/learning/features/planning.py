@@ -207,7 +207,8 @@ MOST_LEVELS = 100
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
-    """Return the variables that are carried forward for another time than the longest window."""
+    """Return the variables that are carried forward for another time than the longest window.
+    `histories`: one for each asset."""
     carried = []
     for name in names:
         declared = [
@@ -356,7 +357,7 @@ def spacing_of(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -
 
 
 def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
-    """Count the values of the problem's variable."""
+    """Count the rows of the histories in which the problem's variable has a value."""
     name = str(definition.problem.variable)
     return sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)
 
@@ -365,7 +366,8 @@ def describe_results(
     definition: TrainedDefinition, numbers: Sequence[NumberSource], histories: Sequence[History]
 ) -> str:
     """Describe how many results a value that is estimated between them has, and, if they are too
-    few, how many are missing and in what time they come; empty for any other definition."""
+    few, how many are missing and in what time they come; empty for any other definition.
+    `histories`: one for each asset."""
     if not present_spacings(definition, numbers):
         return ""
     spacing = max(round(spacing_of(definition, numbers) / _QUARTER_MS), 1) * _QUARTER_MS
@@ -392,7 +394,8 @@ def describe_results(
 def require_results(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> None:
-    """Raise TrainingRefused if a value that is estimated between its results has too few."""
+    """Raise TrainingRefused if a value that is estimated between its results has too few.
+    `histories`: one for each asset."""
     if plan.results_of and count_results(definition, histories) < LEAST_RESULTS:
         raise TrainingRefused(
             definition.name, describe_results(definition, plan.numbers, histories)
@@ -408,7 +411,7 @@ def candidate_variables(definition: TrainedDefinition, histories: Sequence[Histo
 
 
 def event_types(histories: Sequence[History]) -> set[str]:
-    """Return the event types that are declared or occur."""
+    """Return the event types that are declared or occur in each of these histories."""
     return {t.name for h in histories for t in h.event_types} | {
         str(t) for h in histories for t in h.events["type"].unique()
     }
@@ -420,7 +423,8 @@ def derive_features(
     numbers: Sequence[NumberSource] | None = None,
 ) -> DerivedFeatures | None:
     """Derive stride and windows if the definition states none; None if it states both. `numbers`:
-    those that the model may see, found in the histories by default."""
+    those that the model may see, found in the histories by default. Raises TrainingRefused if a
+    window is not longer than 0 s."""
     numbers = find_variables(definition, histories)[0] if numbers is None else numbers
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
@@ -467,8 +471,9 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
 def find_variables(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[list[NumberSource], list[CategorySource]]:
-    """Return the numbers and the categories that a model of these histories may see. Raises
-    TrainingRefused if a variable is a number on one asset and a category on another."""
+    """Return the numbers and the categories that a model of these histories, one for each asset,
+    may see. Raises TrainingRefused if a variable is a number on one asset and a category on
+    another."""
     numbers = []
     categories = []
     for name in candidate_variables(definition, histories):

@@ -121,8 +121,8 @@ def evaluated_instants(
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> BoolArray:
-    """Return a mask of the instants that a model scores: values are known, and most windows have
-    enough readings."""
+    """Return a mask of the instants (ms) that a model scores: values are known, and most windows
+    have enough readings."""
     has_values = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
     return has_values & most_have_enough_readings(plan, history, at)
 
@@ -130,7 +130,7 @@ def is_known(
 def has_needed_value(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> BoolArray:
-    """Return a mask of the instants at which the variable that a definition must know has a
+    """Return a mask of the instants (ms) at which the variable that a definition must know has a
     value."""
     name = definition.must_know
     if name is None:
@@ -290,7 +290,7 @@ def _fill_group(
 
 
 def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
-    """Return the instants t with start < t <= end that are whole strides since 1970."""
+    """Return the instants t (ms) with start < t <= end that are whole strides since 1970."""
     return np.arange(start_ms // stride_ms + 1, end_ms // stride_ms + 1, dtype=np.int64) * stride_ms
 
 
@@ -299,7 +299,8 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
 
     `at` increases. Instants on the plan's stride grid are fastest; each other phase, which a newer
     revision's stride may have, costs one more pass. Units: those of the readings; slope per hour,
-    age and recency in seconds, missing a share from 0 to 1, count a number of events.
+    age and recency in seconds, missing a share from 0 to 1, count a number of events. Raises
+    ValueError if `at` does not increase.
     """
     if np.any(np.diff(at) <= 0):
         raise ValueError("instants of features must increase")

@@ -182,7 +182,7 @@ def newest_sample(times: Millis, at: Millis, span: int) -> Index:
 
 
 def take(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
-    """Return the values at these indices, NaN where the index is -1."""
+    """Return the value at each index, NaN where the index is -1."""
     return np.append(values, np.nan)[index]
 
 
@@ -260,7 +260,7 @@ def reach_of_pauses(plan: FeaturePlan) -> timedelta:
 
 
 def regular_names(plan: FeaturePlan, history: History) -> tuple[str, ...]:
-    """Return the numbers of a plan whose windows fill as the asset runs: they are known at once,
+    """Return the numbers of a plan whose windows fill as the asset runs: each is known at once,
     sampled within the shortest window, and not carried forward longer."""
     return tuple(
         number.name
@@ -328,7 +328,7 @@ def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> Bool
 
 
 def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
-    """Return a mask of the instants at which at least half of the variables have half of their
+    """Return a mask of the instants (ms) at which at least half of the variables have half of their
     usual readings; so one silent sensor is no pause."""
     if not plan.usual:
         return np.ones(len(at), np.bool_)

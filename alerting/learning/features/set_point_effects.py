@@ -77,7 +77,8 @@ class SetPointEffects(Stored):
 def estimate_effects(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> SetPointEffects | None:
-    """Estimate all set-points' effects; None without a one-sided limit or enough history."""
+    """Estimate all set-points' effects; None without a one-sided limit or enough history.
+    `histories`: one for each asset."""
     problem = definition.problem
     if (
         problem.variable is None

@@ -63,7 +63,7 @@ from alerting.readings.history import duration_millis
 META = "model.json"
 FORMAT = 4
 MOST_BYTES = 16 << 20
-# with a margin on both sides of the range of nanoseconds
+# Years that a file may name: well within the range of nanoseconds.
 _FIRST_YEAR = 1970
 _LAST_YEAR = 2200
 
@@ -72,7 +72,7 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 _LIFE = "life-"
 REFIT = "refit-"
-# before the names that a family gives its files
+# What stands before the names that a family gives its files.
 PREFIX = re.compile(r"^(?:life(?:-\d+)?|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -269,7 +269,7 @@ _AS_THEY_ARE = (
     "hash",
     "has_alarm",
 )
-# of a refit the same as its twin's
+# What a refit has in common with its twin.
 _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", "has_alarm")
 
 

@@ -159,7 +159,7 @@ class Platt(Stored):
 
 
 def sigmoid(z: Floats) -> Floats:
-    """Return the logistic function, without overflow."""
+    """Return the logistic function of each entry, without overflow."""
     small = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
@@ -231,14 +231,14 @@ def _loss(z: Floats, target: Floats, weight: Floats) -> float:
     return float(np.sum(weight * (np.logaddexp(0.0, z) - target * z)))
 
 
-# values in a matrix up to which threads that wait for each other, on cores that others use too,
-# cost most
+# Values of a matrix up to which one thread is fastest: several wait for each other, on cores that
+# others use too.
 SMALL = 5_000_000
 ALL_THREADS = 0
 AT_ONCE = 8_000_000  # values that are encoded together, so that memory does not grow with all rows
 
 
-# bits of the decision of a node, as in LightGBM's model text
+# Bits of the decision of a node, as in LightGBM's model text
 CATEGORICAL = 1
 DEFAULT_LEFT = 2
 ZERO_IS_MISSING = 4
@@ -336,7 +336,8 @@ class Estimator:
 
 
 def threads_for(matrix: Floats) -> int:
-    """Return the threads for a matrix: one for a small one, otherwise all (0)."""
+    """Return the threads for a matrix of rows and columns: one for a small one, otherwise all
+    (0)."""
     return 1 if matrix.size <= SMALL else ALL_THREADS
 
 

@@ -534,7 +534,8 @@ def compare_with_twin(
     chance, or that is unknown.
 
     It follows the rules of `compare`, with the twin as the challenger: there are enough problems
-    since the refit's training cutoff, and the twin is better in enough samples.
+    since the refit's training cutoff, and the twin is better in enough samples. `histories`: one
+    for each asset.
     """
     if twin.refit is None:
         return None

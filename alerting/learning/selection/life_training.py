@@ -46,7 +46,8 @@ _CHANCE = 0.05
 _TAIL = (1 - STATED) / 2
 _FOLDS = 5
 _ROUNDING = 1e-9
-# of a level that the worst of few lives decides: without it 3.1 % of simulated lives were wrong
+# Share of a level that the worst of few lives decides: without it 3.1 % of simulated lives were
+# wrong.
 _MARGIN = 0.5
 _INTERVALS = 30
 _MOST_ROWS = 2_500  # of all lives, evenly spread in each

@@ -190,7 +190,8 @@ def _is_determined(episode: CountedEpisode, at: Millis, labelled: npt.NDArray[np
 def evaluate_threshold(
     observed: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000
 ) -> EventMetrics:
-    """Compute the metrics of the alerts that operators would have received with this threshold."""
+    """Compute the metrics of the alerts that operators would have received with this threshold.
+    `score`: one for each observed row."""
     return event_metrics(
         predicted_episodes_at(observed, score, threshold),
         observed.problems,

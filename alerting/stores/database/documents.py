@@ -37,6 +37,7 @@ from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
     DuplicateKeyError,
+    PyMongoError,
     ServerSelectionTimeoutError,
     WriteConcernError,
     WTimeoutError,
@@ -220,6 +221,13 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
         raise error
     return [failure["index"] for failure in failures]
+
+
+def cut_message(error: PyMongoError) -> str:
+    """Return what an error of the driver says, without the state of all servers and the answer in
+    full, which PyMongo 4 writes behind it."""
+    text = str(error).partition(", Timeout:")[0].partition(", full error:")[0]
+    return (text.splitlines() or [""])[0][:200]
 
 
 def repeated(call: Callable[P, T]) -> Callable[P, T]:

@@ -24,7 +24,7 @@ from pymongo.errors import (
 
 from alerting.definitions.sources import LEASE_LASTS
 from alerting.ports import Conflict, Unit
-from alerting.stores.database.documents import MongoDatabase, only_duplicates
+from alerting.stores.database.documents import MongoDatabase, cut_message, only_duplicates
 
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
@@ -87,7 +87,7 @@ def conflicts() -> Iterator[None]:
     except PyMongoError as error:
         if not _is_conflict(error):
             raise
-        raise Conflict(str(error).partition(", full error")[0]) from error
+        raise Conflict(cut_message(error)) from error
 
 
 def _is_conflict(error: PyMongoError) -> bool:

@@ -54,8 +54,8 @@ def readings_frame(
 def joined_frame(
     pieces: Sequence[ReadingColumns], types: Mapping[str, VariableType]
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Join consecutive pieces of readings into the result of `readings_frame`. Raises UserError if
-    a value is not of its variable's type."""
+    """Join consecutive pieces of readings, each of some rows, into the result of `readings_frame`.
+    Raises UserError if a value is not of its variable's type."""
     return _frame_without_faults(
         join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
     )
@@ -188,7 +188,8 @@ def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFram
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
-    """Return documents {type, start, end} as a frame; instant events end where they start."""
+    """Return documents {type, start, end} as a frame with a row for each; instant events end where
+    they start."""
     events = list(documents)
     if not events:
         return no_events()

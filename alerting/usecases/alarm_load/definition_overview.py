@@ -287,8 +287,8 @@ def _lines(
 
 
 def _learned_until(made: Sequence[DecisionRecord], version: int | None) -> datetime | None:
-    """Return the end of the readings from which a version learned: of its first promotion, since a
-    rollback does not make it younger."""
+    """Return the end of the readings from which a version learned, as its first promotion has it: a
+    rollback to this version does not make it younger."""
     first = next((d for d in made if d.promoted and d.challenger_version == version), None)
     return (first.as_of or first.acted_at) if first else None
 

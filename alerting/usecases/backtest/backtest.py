@@ -277,7 +277,8 @@ def walk_segment(
     end: datetime,
     progress: Progress,
 ) -> SegmentMetrics:
-    """Train at `start`, evaluate up to `end`, and store the results of both."""
+    """Train at `start`, evaluate up to `end`, and store the results of both. Raises UserError if
+    stored readings cannot be read."""
     name = subject.definition.name
     trained = SegmentMetrics(number, start, end)
     since = sandbox.evaluated_until(start)
@@ -363,7 +364,8 @@ def finish(
     segments: list[SegmentMetrics],
     done: int,
 ) -> Backtest:
-    """Determine outcomes from all data, compute metrics, draw charts, store the result."""
+    """Determine outcomes from all data, compute metrics, draw charts, store the result. Raises
+    UserError if no model could be trained, or if the run was removed."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
         raise UserError(
             f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"

@@ -206,11 +206,12 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     )
     names = [condition.variable for condition in conditions if condition.variable]
     history = _build_history(definition, names, scenario)
-    for path, sentence in (
+    for fault in (
         fault for condition in conditions for fault in unknown_limits(condition, history.asset)
     ):
         raise UserError(
-            f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:"
+            f"scenario {scenario.title!r}: {fault.path}: {fault.message}; give it under asset: "
+            "attributes:"
         )
     values = max((len(_expand_values(v)) for v in scenario.readings.values()), default=0)
     end = scenario.until

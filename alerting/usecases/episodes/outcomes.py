@@ -448,9 +448,9 @@ def _last_value(
     return ProblemProgress(True, current_value_message(problem, asset, value, at))
 
 
-# an event without an end for longer may have lost it
+# An event without an end for longer may have lost it.
 _LONGEST_EVENT = timedelta(days=1)
-# in which a set-point that the model does not use must have been reported before the raise
+# A set-point that the model does not use must have been reported so shortly before the raise.
 _BEFORE = timedelta(hours=1)
 
 

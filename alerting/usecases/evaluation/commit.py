@@ -35,13 +35,13 @@ from alerting.usecases.evaluation.reprocess import (
 from alerting.usecases.evaluation.target import Batch, EvaluationRun
 
 RAISES_OF_TARGET = 500
-# a unit of work is full from here on; the last target may double it
+# A unit of work is full from here on; the last target may double it.
 _EPISODES = 500
 _BYTES = 4_000_000
-# whose states, and at most as many checkpoints, are written together, beside those with changed
-# episodes
+# Targets without a changed episode whose states, and at most as many checkpoints, are written
+# together.
 _TARGETS = 5_000
-# with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
+# Their pauses take 9 s altogether: nearly as long as a transaction of a dead process lasts.
 _ATTEMPTS = 10
 _log = id_logger(__name__)
 

@@ -22,7 +22,7 @@ def go_back(
     """Let targets that were evaluated beyond now, under a clock that was ahead, be evaluated again
     from their newest reading on, and raise a fault of the platform.
 
-    Their `starts` become the last instant before the end of this evaluation.
+    Their `starts` (ms, one per target) become the last instant before the end of this evaluation.
     """
     latest = to_millis(run.as_of + SKEW)
     if max(states.watermark.max(initial=NO_TIME), *[t.since for t in targets], NO_TIME) <= latest:

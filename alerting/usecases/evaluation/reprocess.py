@@ -107,6 +107,7 @@ def base_states(
     starts: Millis,
 ) -> ConditionTable:
     """Return the states to evaluate from: present states, or earlier ones for targets to reprocess.
+    `states` and `starts` (ms) have one row per target.
 
     A target whose condition has not changed carries its state of one step earlier; for the other
     targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at

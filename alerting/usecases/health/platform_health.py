@@ -112,7 +112,7 @@ REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
-# after the last row that was refused because it would declare too much
+# An alert lasts so long after the last row that was refused because it would declare too much.
 _SURPLUS_FOR = timedelta(days=1)
 
 

@@ -30,7 +30,7 @@ class PlatformMetrics:
     force. `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and
     latency, of all targets. `reading_age`: by asset of a target, at most `LABELLED`;
     `oldest_reading_age`: over all assets. `late_rows`, `too_late_rows`: rows that arrived within
-    `LATE_WINDOW`. `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest
+    an hour. `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest
     notification has been due.
     """
 

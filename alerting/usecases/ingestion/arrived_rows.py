@@ -45,7 +45,7 @@ from alerting.usecases.definitions.versions import first_instant
 
 _MOST_ROWS = 10_000  # of one write
 _ATTEMPTS = 10
-# values and qualities by variable: None for a bad value, and a good quality
+# By variable, its value (None for a bad one) and its quality (None for a good one).
 _Samples = dict[str, tuple[Any, Quality | None]]
 
 

@@ -85,7 +85,8 @@ def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -
 
 
 def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
-    """Check a file; return it with a note on how it is read. A refusal ends with it, too."""
+    """Check a file; return it with a note on how it is read. Raises UserError, which ends with the
+    note, too."""
     if not note:
         return check()
     try:

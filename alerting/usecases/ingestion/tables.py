@@ -76,6 +76,8 @@ def column_types(
     any value are left out.
 
     A variable that was declared without a type has the type of its column until its first reading.
+    Raises UserError for a type that differs from the declared one, a column of a computed variable,
+    numbers with a decimal comma among texts, and a file without any value.
     """
     types: dict[str, VariableType] = {}
     stored = sorted(profile.assets.keys() & existing.keys())

@@ -464,7 +464,8 @@ def try_files(
     now: datetime | None = None,
 ) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes nothing.
-    `now`: the notes name readings after it."""
+    `now`: the notes name readings after it. Raises UserError if no file matches, or if the newest
+    one cannot be read."""
     files = drop.found(source)
     if not files:
         raise UserError(

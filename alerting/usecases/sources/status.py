@@ -255,7 +255,7 @@ def describe_rows(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str
             }
 
 
-# for which suppressed times are looked up: what is silent for longer is no holiday
+# Suppressed times are looked up this far back: what is silent for longer is no holiday.
 HOURS_BACK = timedelta(days=14)
 
 

@@ -331,7 +331,7 @@ def retry_dead(
     is_outage: Callable[[Exception], bool] = lambda _: True,
 ) -> StreamCount:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected, and
-    remove those that are stored."""
+    remove those that are stored. Raises UserError if the source has no dead messages."""
     source = SOURCES.find(plant, name)
     if not isinstance(source, StreamedSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")

@@ -41,7 +41,7 @@ NAMELESS = {key: value for key, value in too_hot().items() if key != "name"}
         (
             [too_hot(), too_hot(name="another"), too_hot(above=230)],
             (),
-            r"'too-hot' occurs twice in these documents: 1 and 3 of 3",
+            r"'too-hot' occurs 2 times in these documents: 1 and 3 of 3",
         ),
         (
             [too_hot(), too_hot(name="another", above="x")],

@@ -63,7 +63,7 @@ class CountFormat:
 
 
 def as_floats(cells: Cells) -> FloatArray:
-    """Return numbers with a decimal point or comma; NaN for all else."""
+    """Return each cell as a number, with a decimal point or comma; NaN for all else."""
     is_number = pc.fill_null(pc.match_substring_regex(cells, _NUMBER), False)
     dotted = pc.replace_substring(pc.if_else(is_number, cells, None), ",", ".")
     floats, _ = cell.numbers(dotted)
@@ -71,7 +71,8 @@ def as_floats(cells: Cells) -> FloatArray:
 
 
 def mostly_numbers(cells: Cells) -> FloatArray:
-    """Return the numbers among cells if most filled ones are some; else none."""
+    """Return the numbers among cells, one for each cell that is a number, if most filled ones are;
+    else none."""
     floats = as_floats(cells)
     numbers = floats[~np.isnan(floats)]
     return numbers if len(numbers) >= _MOSTLY * (len(cells) - cells.null_count) else numbers[:0]

@@ -117,6 +117,8 @@ def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInf
     None if they show none.
 
     Europe sets all clocks back at 01:00 UTC, so that the repeated hour reveals the offset.
+
+    `local`: the stamps (ms since 1970); `series`: the asset of each row.
     """
     for name in ("Europe/Berlin", "Europe/London", "Europe/Helsinki"):
         clock = LocalClock(ZoneInfo(name))

@@ -31,12 +31,12 @@ PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
 AVERAGED = 3
-# between the seeds of the averaged models: far from the adjacent seeds that people choose
+# Distance of the seeds of averaged models: far from the adjacent seeds that people choose.
 SEED_STEP = 1_000_003
-# share of the rows without a problem that a tree may see; it sees all others, in a third of the
-# time
+# Share of the rows without a problem that a tree may see; it sees all others. This takes a third of
+# the time.
 FEW_NEGATIVES = 0.25
-# of all leaves of a tree; without a limit thousands of columns take gigabytes
+# Memory of the histograms of a tree; without a limit thousands of columns take gigabytes.
 HISTOGRAMS_MIB = 1024
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 MOST_TABLES = 32  # tables whose gains stay in memory: the folds of several searches

@@ -116,7 +116,8 @@ class Logistic(ModelFamily):
         return Estimator(self.name, LinearModel(linear), columns, encoding)
 
     def load(self, files: Mapping[str, bytes], width: int) -> LinearModel:
-        """Read the weights, without running code from the file."""
+        """Read the weights, without running code from the file. Raises ModelRefused if it holds no
+        such weights, or other things."""
         try:
             fitted = skops.io.loads(files.get(SKLEARN, b""), trusted=TRUSTED_TYPES)
         except UntrustedTypesFoundException as fault:

@@ -110,7 +110,8 @@ class Persistence(ModelFamily):
         return Estimator(self.name, replace(model, expected=expected), columns, Encoding())
 
     def load(self, files: Mapping[str, bytes], width: int) -> LastValue:
-        """Read the fitted values, and check that they are for a row of this width."""
+        """Read the fitted values, and check that they are for a row of this width. Raises
+        ModelRefused if they are not."""
         try:
             read = _LAST_VALUE.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # columns looked at for one split: with more, fits on hundreds of columns take longer and are no
 # better
 MOST_PER_SPLIT = 32
-# of these parameters, which order sets as well as all trees do in two fifths of the time; the final
-# fit has all trees
+# Trees of a trial: they order sets of parameters as well as all trees do, in two fifths of the
+# time; the final fit has all trees.
 MOST_TRIED_TREES = 40
 SHARE = 0.3  # of the columns, at most MOST_PER_SPLIT; another one is hardly another forest
 
@@ -242,7 +242,7 @@ class StoredForest(Forest):
 
     @cached_property
     def trees(self) -> Sequence[Tree]:
-        """Return the trees."""
+        """Return the trees. Raises ModelRefused if they cannot be read."""
         data, width = self.__dict__["_stored"]
         try:
             nodes = np.load(io.BytesIO(data), allow_pickle=False)
