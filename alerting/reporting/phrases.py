@@ -83,11 +83,6 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
     return language.share(value)
 
 
-def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
-    """Format a value as its target is written: as a share where that has a percent sign."""
-    return percent(value, language) if "%" in like else number(value, 3, language)
-
-
 _METRIC_TITLES = {
     "event_recall": template("problems announced in time"),
     "episode_precision": template("alarms that were right"),
@@ -269,17 +264,6 @@ def local_times(
             return time_range(start, end, now, zone, language, dated)
         except (ValueError, OverflowError):
             return stamps[0]
-
-    return _STAMPS.sub(format_stamp, language.translate(text))
-
-
-def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
-    """Return a text in the language with dates and times of a zone, for documents."""
-
-    def format_stamp(matched: re.Match[str]) -> str:
-        stamps = [stamp for stamp in (matched["start"], matched["end"]) if stamp]
-        start, *end = [instant(datetime.fromisoformat(stamp), zone) for stamp in stamps]
-        return language.say("{start} to {end}", start=start, end=end[0]) if end else start
 
     return _STAMPS.sub(format_stamp, language.translate(text))
 

@@ -3,7 +3,6 @@ sentences at its head: problems, false alarms, the model, what is known."""
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from math import ceil
 from statistics import median
 from typing import Literal
@@ -396,10 +395,8 @@ _DECIDED = {
 }
 
 
-def head_sentences(
-    metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
-) -> tuple[str, ...]:
-    """Return the sentences that matter first. `zone`: of the times of false alarms."""
+def head_sentences(metrics: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
+    """Return the sentences that matter first, with the reader's clock."""
     m = metrics
     if not m.evaluated:
         return (describe_problems(m, language),)
@@ -415,7 +412,7 @@ def head_sentences(
         language.translate(describe_value(m.values)) if has_value else "",
         describe_problems(m, language) if m.horizon_s is not None else "",
         more if late else "",
-        _false_alarms(m, zone, language) if m.has_alarm else "",
+        _false_alarms(m, language) if m.has_alarm else "",
         _decision(m.model.decisions[-1], language) if m.model and m.model.decisions else "",
         how_much_is_known(m, language),
     )
@@ -423,19 +420,19 @@ def head_sentences(
 
 
 def mail_sentences(
-    metrics: ReportMetrics, judgement: Judgement, zone: tzinfo = UTC, language: Language = ENGLISH
+    metrics: ReportMetrics, judgement: Judgement, language: Language = ENGLISH
 ) -> tuple[str, ...]:
     """Return the sentences of a report for a mail: its conclusion, first sentences and first
     advice."""
     steps = (sentence(language.translate(action)) for action in judgement.actions[:1])
     return (
         sentence(language.translate(TRUST_MESSAGES[judgement.trust])),
-        *head_sentences(metrics, zone, language)[:3],
+        *head_sentences(metrics, language)[:3],
         *(language.say("The report advises: {step}", step=step) for step in steps),
     )
 
 
-def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+def _false_alarms(m: ReportMetrics, language: Language) -> str:
     wrong = m.outcomes["false_alarm"]
     total = len(m.episodes)
     undetermined = m.outcomes["undetermined"]
@@ -460,7 +457,7 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
         "No false alarm was found among {number} alarms with an outcome.",
         total - undetermined,
     )
-    first = f"{alarms}{_come_together(m, zone, language)}." if wrong else none
+    first = f"{alarms}{_come_together(m, language)}." if wrong else none
     waiting = language.say_count(
         "{number} of {total} alarms has no outcome yet.",
         "{number} of {total} alarms have no outcome yet.",
@@ -470,10 +467,10 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     return f"{first} {waiting}" if undetermined else first
 
 
-def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+def _come_together(m: ReportMetrics, language: Language) -> str:
     """Return the time or asset at which most false alarms come: at least three, and half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
-    local = [e.raised_at.astimezone(zone) for e in wrong]
+    local = [e.raised_at.astimezone(language.clock.zone) for e in wrong]
     least = max(3, len(wrong) / 2)
     [((day, block), times)] = Counter(
         (t.weekday(), t.hour // _BLOCK_HOURS) for t in local

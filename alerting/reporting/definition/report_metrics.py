@@ -446,7 +446,7 @@ def _reason(episode: Episode, m: Material) -> str:
     """Return why an episode has its outcome; all episodes that wait for a time have the same
     reason."""
     record = episode.outcome_record
-    if record is None or record.reason.startswith("the outcome is known at"):
+    if record is None or record.known_at is not None:
         return undetermined_reason(m.definition.problem is not None)
     return record.reason
 
