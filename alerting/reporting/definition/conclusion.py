@@ -92,16 +92,16 @@ class _Demand:
     @property
     def met(self) -> bool | None:
         """Return whether the demand is met; None while that is unknown."""
-        e = self.estimate
-        if e.value is None or e.doubt:
+        value = self.estimate.certain_value
+        if value is None:
             return None
-        return e.value >= self.limit if self.at_least else e.value <= self.limit
+        return value >= self.limit if self.at_least else value <= self.limit
 
     @property
     def surely_missed(self) -> bool:
         """Return whether the whole interval lies on the wrong side."""
         e = self.estimate
-        if e.doubt or e.low is None or e.high is None:
+        if e.certain_value is None or e.low is None or e.high is None:
             return False
         return e.high < self.limit if self.at_least else e.low > self.limit
 
@@ -195,12 +195,11 @@ def _trust(demands: list[_Demand]) -> Trust:
 
 def _summary(f: ReportMetrics) -> str:
     precision = f.precision.with_avoided
-    rate = f.false_alarms
-    is_known = rate.value is not None and not rate.doubt
+    rate = f.false_alarms.certain_value
     parts = (
         "" if f.horizon_s is None else describe_problems(f, ENGLISH).rstrip("."),
         "no alarm has an outcome" if precision.value is None else f"{precision.basis} were right",
-        false_alarms(rate.value or 0.0, len(f.evaluated)) if is_known else "",
+        "" if rate is None else false_alarms(rate, len(f.evaluated)),
     )
     summary = "; ".join(filter(None, parts))
     return summary[:1].lower() + summary[1:]
@@ -271,9 +270,8 @@ def _too_little(f: ReportMetrics) -> _Actions:
 
 
 def _alarms(f: ReportMetrics) -> _Actions:
-    rate = 0.0 if f.false_alarms.doubt else f.false_alarms.value or 0.0
+    rate = f.false_alarms.certain_value or 0.0
     right = f.precision.with_avoided
-    is_wrong = right.value is not None and right.value < GOOD_PRECISION and not right.doubt
     late = max(f.too_late, f.announced_late)
     missed = _MISSED[_kind_of_problem(f)]
     return (
@@ -287,7 +285,7 @@ def _alarms(f: ReportMetrics) -> _Actions:
             ),
         ),
         (
-            is_wrong,
+            right.certain_value is not None and right.certain_value < GOOD_PRECISION,
             translatable(
                 "Only {cases} were right: try other limits in the preview, narrow the condition, "
                 "or add variables.",
@@ -345,7 +343,7 @@ def _model(f: ReportMetrics) -> _Actions:
 
 
 def _is_at_least(value: float | None, rival: float | None, rows: RowMetrics) -> bool:
-    return not rows.doubt and value is not None and rival is not None and value >= rival
+    return rows.is_certain and value is not None and rival is not None and value >= rival
 
 
 def _people(f: ReportMetrics) -> _Actions:
@@ -364,11 +362,11 @@ def _people(f: ReportMetrics) -> _Actions:
     )
     return (
         (
-            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
+            response.certain_value is not None and response.certain_value < FEW_ANSWERS,
             translatable(few, cases=response.basis),
         ),
         (
-            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
+            (against.certain_value or 0.0) > MUCH_DISAGREEMENT,
             translatable(
                 "Operators contradict the data ({cases}): check that the definition states the "
                 "problem they mean.",
