@@ -83,16 +83,12 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
     return language.share(value)
 
 
-_METRIC_TITLES = {
+TITLES_AT_PROMOTION = {
     "event_recall": template("problems announced in time"),
     "episode_precision": template("alarms that were right"),
     "false_alarms_per_week": template("false alarms a week and asset"),
 }
-
-
-def metric_title(name: str) -> str:
-    """Return the title of a metric that is measured at a promotion."""
-    return _METRIC_TITLES.get(name, name.replace("_", " "))
+"""Of the metrics that are measured at a promotion."""
 
 
 def false_alarms(per_asset: float, assets: int) -> Translatable:

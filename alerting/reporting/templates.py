@@ -89,7 +89,7 @@ def environment() -> Environment:
             )
         ),
         metric_title=in_language(
-            lambda language, name: language.translate(phrases.metric_title(name))
+            lambda language, name: language.translate(phrases.TITLES_AT_PROMOTION[name])
         ),
         verdict=in_language(
             lambda language, v: language.translate(phrases.VERDICT_NAMES.get(v, phrases.NO_VERDICT))

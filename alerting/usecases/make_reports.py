@@ -116,7 +116,6 @@ class ComposedReport:
     """A report that is not stored yet. `has_content`: whether anything happened that is worth a
     page."""
 
-    definition: str | None
     trust: str
     sentences: tuple[str, ...]
     key_metrics: Mapping[str, str]
@@ -220,9 +219,7 @@ def compose_report(
         draw_picture(metrics, of_plant),
     )
     has_content = has_something_to_say(platform.decisions, material, metrics)
-    return ComposedReport(
-        revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
-    )
+    return ComposedReport(judgement.trust, sentences, key_metrics(metrics), content, has_content)
 
 
 def material_at(
