@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.alert_definition import Costs
-from alerting.definitions.wording.language import ENGLISH, language
+from alerting.definitions.wording.language import ENGLISH, language, translatable
 from alerting.episodes.episode import ActorStamp, RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode
@@ -558,3 +558,13 @@ def test_a_detector_is_judged_by_the_problems_that_it_finds_while_they_last():
         head = head_sentences(f, language=language("de"))[0]
         said[ahead] = (conclusion.sentence.split(": ", 1)[1].split("; 3 of")[0], head)
     assert said == FOUND
+
+
+def test_an_instant_in_a_reason_is_a_time_of_the_plant(month):
+    came = month.raised[0]
+    reason = translatable("no reading since {when}", when=APRIL - timedelta(hours=2))
+    shown = replace(came, evaluation=replace(came.evaluation, reason=reason), severity="critical")
+    material = replace(month, episodes=[shown])
+    f = compute_metrics(material)
+    page = render_page(f, conclude(f), draw(f, material, OF_PLANT), language=OF_PLANT)
+    assert "<p>no reading since 2026-03-31 22:00</p>" in page
