@@ -266,7 +266,8 @@ class ActorStamp:
 @dataclass(frozen=True)
 class OutcomeRecord:
     """The derived outcome of an episode, with its reason and the version of the rules. `modes`: the
-    named problems that came; None if there are none, or no problem came."""
+    named problems that came; None if there are none, or no problem came. `known_at`: when the data
+    will show it, while that is to come."""
 
     outcome: Outcome
     reason: str
@@ -276,6 +277,7 @@ class OutcomeRecord:
     acted: bool
     rules: int
     modes: tuple[str, ...] | None = None
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True)

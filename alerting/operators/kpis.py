@@ -12,7 +12,12 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.definitions.fields.names_and_times import Interval, length
-from alerting.definitions.wording.language import Styled, translatable, translatable_count
+from alerting.definitions.wording.language import (
+    Styled,
+    in_english,
+    translatable,
+    translatable_count,
+)
 from alerting.episodes.episode import Alarm, Episode, alarm_of
 from alerting.operators.alarm_load import (
     ABOVE,
@@ -325,11 +330,19 @@ def _findings(k: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
             "most in 10 minutes", k.busiest, f"≤ {most}", _is_at_most(k.busiest, most), breaks=True
         ),
         result(
-            "time in flood", k.time_in_flood, f"< {flooded:.0%}", (k.time_in_flood or 0) < flooded
+            "time in flood",
+            k.time_in_flood,
+            in_english("< {share}", share=Styled(flooded, "share")),
+            (k.time_in_flood or 0) < flooded,
         ),
         result("chattering alarms", chattering, "0", not chattering, breaks=True),
         result("stale alarms", stale, f"< {MOST_STALE}", stale < MOST_STALE),
-        result("share of the most frequent", share, f"≤ {TOP_SHARE:.0%}", share <= TOP_SHARE),
+        result(
+            "share of the most frequent",
+            share,
+            in_english("≤ {share}", share=Styled(TOP_SHARE, "share")),
+            share <= TOP_SHARE,
+        ),
     )
 
 

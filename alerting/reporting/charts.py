@@ -340,7 +340,7 @@ def number_ticks(low: float, high: float, language: Language = ENGLISH) -> list[
 
 def share_ticks(low: float, high: float, language: Language = ENGLISH) -> list[Tick]:
     """Return round shares between two, as percent."""
-    return [(v, f"{language.digits(f'{100 * v:g}')} %") for v in round_numbers(low, high)]
+    return [(v, language.show(Styled(100 * v, "g %"))) for v in round_numbers(low, high)]
 
 
 def round_numbers(low: float, high: float) -> list[float]:

@@ -63,6 +63,11 @@ class Estimate:
     basis: str
     doubt: str = ""
 
+    @property
+    def certain_value(self) -> float | None:
+        """Return the value; None without one, and while there is a doubt."""
+        return None if self.doubt else self.value
+
 
 def nothing(unit: str, reason: str) -> Estimate:
     """Return an estimate without a value, with the reason."""
@@ -187,6 +192,11 @@ class RowMetrics:
     ap_beside_twin: float | None
     calibration: Sequence[Mapping[str, float]]
     doubt: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether enough scores were followed by the problem, and others were not."""
+        return LEAST_POSITIVES <= self.positives < self.rows
 
 
 def compute_row_metrics(

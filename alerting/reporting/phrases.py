@@ -83,21 +83,12 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
     return language.share(value)
 
 
-def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
-    """Format a value as its target is written: as a share where that has a percent sign."""
-    return percent(value, language) if "%" in like else number(value, 3, language)
-
-
-_METRIC_TITLES = {
+TITLES_AT_PROMOTION = {
     "event_recall": template("problems announced in time"),
     "episode_precision": template("alarms that were right"),
     "false_alarms_per_week": template("false alarms a week and asset"),
 }
-
-
-def metric_title(name: str) -> str:
-    """Return the title of a metric that is measured at a promotion."""
-    return _METRIC_TITLES.get(name, name.replace("_", " "))
+"""Of the metrics that are measured at a promotion."""
 
 
 def false_alarms(per_asset: float, assets: int) -> Translatable:
@@ -215,10 +206,6 @@ GUIDANCE_NAMES = {
 }
 
 
-_ANY = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
-_STAMPS = re.compile(rf"\b(?P<start>{_ANY})(?: (?:to|bis|\u2013) (?P<end>{_ANY}))?(?!\w)")
-
-
 def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
     """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
     passed = now - value
@@ -235,17 +222,6 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
 def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
     """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
     return language.minutes(span)
-
-
-def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
-    """Return a text in the language with dates and times of a zone, for documents."""
-
-    def format_stamp(matched: re.Match[str]) -> str:
-        stamps = [stamp for stamp in (matched["start"], matched["end"]) if stamp]
-        start, *end = [instant(datetime.fromisoformat(stamp), zone) for stamp in stamps]
-        return language.say("{start} to {end}", start=start, end=end[0]) if end else start
-
-    return _STAMPS.sub(format_stamp, language.translate(text))
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:

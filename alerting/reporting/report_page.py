@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -50,20 +50,17 @@ def timeline(
     metrics: ReportMetrics,
     scores: pd.DataFrame,
     variable: Panel | None = None,
-    zone: tzinfo = UTC,
     language: Language = ENGLISH,
 ) -> Markup:
     """Draw `variable` and score over the lanes of all assets, with problems and outcomes. `scores`:
     one row for each asset and instant."""
     start = to_millis(metrics.start)
     end = to_millis(metrics.end)
-    ticks = time_ticks(metrics.start, metrics.end, zone, language)
     plots = [] if variable is None else [panel_plot(variable, start, end, (), language)]
     if len(scores):
         plots.append(_score_plot(metrics, scores, language))
     plots.append(lanes_plot(metrics, language))
-    plots[-1].x_ticks = ticks
-    plots[-1].x_title = _zone(zone, language)
+    _scale_time(plots[-1], metrics.start, metrics.end, 8, language)
     text = (
         template("Time line: {episodes} alarms, {problems} problems, {missed} of them not found")
         if metrics.is_detector
@@ -218,9 +215,7 @@ def driver_bars(
     return still([plot], chart.description)
 
 
-def predicted_values(
-    values: Mapping[str, ServedValues], zone: tzinfo = UTC, language: Language = ENGLISH
-) -> Markup:
+def predicted_values(values: Mapping[str, ServedValues], language: Language = ENGLISH) -> Markup:
     """Draw the predicted values of the first asset beside its samples: the last ones that a chart
     can show; empty without samples."""
     asset, served = next(iter(values.items()), ("", None))
@@ -237,7 +232,7 @@ def predicted_values(
     last = int(at.max(initial=samples[-1]))
     fan = Fan(tuple(at.tolist()), tuple(low.tolist()), tuple(middle.tolist()), tuple(high.tolist()))
     panel = Panel(f"{asset}, {variable}", served.unit, samples, came, hold=timedelta(0), fan=fan)
-    plot = _over_time(panel, last, 6, zone, language)
+    plot = _over_time(panel, last, 6, language)
     label = language.say(
         "{asset}: predicted {variable} with its 90 % interval, beside the samples",
         asset=asset,
@@ -247,16 +242,13 @@ def predicted_values(
 
 
 def missed_problem(
-    panel: Panel | None,
-    problem: ReportedProblem,
-    zone: tzinfo = UTC,
-    language: Language = ENGLISH,
+    panel: Panel | None, problem: ReportedProblem, language: Language = ENGLISH
 ) -> Markup:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
     if panel is None:
         return Markup()
     last = int(panel.at[-1])
-    plot = _over_time(panel, last, 5, zone, language)
+    plot = _over_time(panel, last, 5, language)
     ended = to_millis(problem.end) if problem.end else last
     lasting = (float(to_millis(problem.start)), float(ended))
     plot.band(lasting, "problem", language.say("problem"), "problem")
@@ -264,23 +256,25 @@ def missed_problem(
         "{asset}, {variable}: around the problem of {when}",
         asset=problem.asset,
         variable=panel.name,
-        when=phrases.instant(problem.start, zone),
+        when=problem.start,
     )
     moving = [describe_moving(panel, level, language) for level in panel.moving]
     return still([plot], "; ".join([label, *moving]))
 
 
-def _over_time(panel: Panel, last: int, most: int, zone: tzinfo, language: Language) -> Plot:
+def _over_time(panel: Panel, last: int, most: int, language: Language) -> Plot:
     """Return the plot of a variable from its first reading to an instant (ms)."""
     first = int(panel.at[0])
-    ticks = time_ticks(from_millis(first), from_millis(last), zone, language, most)
-    plot = panel_plot(panel, first, last, ticks, language)
-    plot.x_title = _zone(zone, language)
+    plot = panel_plot(panel, first, last, (), language)
+    _scale_time(plot, from_millis(first), from_millis(last), most, language)
     return plot
 
 
-def _zone(zone: tzinfo, language: Language) -> str:
-    return language.say("time ({zone})", zone=str(zone))
+def _scale_time(plot: Plot, start: datetime, end: datetime, most: int, language: Language) -> None:
+    """Write times below a plot, at most so many, and the zone of the reader's clock."""
+    zone = language.clock.zone
+    plot.x_ticks = time_ticks(start, end, zone, language, most)
+    plot.x_title = language.say("time ({zone})", zone=str(zone))
 
 
 @dataclass(frozen=True)
@@ -293,10 +287,8 @@ class Charts:
     reported: tuple[ReportedMiss, ...] = ()
 
 
-def draw(
-    metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH
-) -> Charts:
-    """Draw all charts of a report. `zone`: of the time axes."""
+def draw(metrics: ReportMetrics, material: Material, language: Language = ENGLISH) -> Charts:
+    """Draw all charts of a report, with the reader's clock."""
     rows = metrics.rows
     scores = material.scores
     assets = {name: history.asset for name, history in material.histories.items()}
@@ -306,17 +298,17 @@ def draw(
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     uses = language.say("Importance of each variable for the model")
     drawn = {
-        "timeline": timeline(metrics, scores, variable, zone, language),
+        "timeline": timeline(metrics, scores, variable, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else Markup(),
         "importance": bars(importance_bars(weights, titles, language, uses), language),
         "drivers": driver_bars(metrics, titles, language),
-        "predicted": predicted_values(material.values, zone, language),
+        "predicted": predicted_values(material.values, language),
     }
     panels = ((p, panel_around(material, p.asset, p.start, p.end)) for p in metrics.missed[:6])
     return Charts(
         by_name=drawn,
-        missed=tuple((p, missed_problem(panel, p, zone, language)) for p, panel in panels),
+        missed=tuple((p, missed_problem(panel, p, language)) for p, panel in panels),
         episodes=tuple(
             (
                 e,
@@ -337,13 +329,13 @@ def draw(
     )
 
 
-def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> bytes:
+def draw_picture(metrics: ReportMetrics, language: Language) -> bytes:
     """Return the time line of a report as a PNG for mails; empty where nothing happened."""
     if not metrics.episodes and not metrics.problems:
         return b""
     plot = lanes_plot(metrics, language)
     plot.title = metrics.title
-    plot.x_ticks = time_ticks(metrics.start, metrics.end, zone, language, 5)
+    plot.x_ticks = time_ticks(metrics.start, metrics.end, language.clock.zone, language, 5)
     return png([plot])
 
 
@@ -352,12 +344,13 @@ def render_page(
     judgement: Judgement,
     drawn: Charts,
     backtest: BacktestMetrics | None = None,
-    zone: tzinfo = UTC,
     language: Language = ENGLISH,
     unseen: bool = False,
 ) -> str:
     """Render the page as HTML, users' text escaped. `unseen`: it is on the test period of a
     training."""
+    zone = language.clock.zone
+    language = language.with_clock(zone, dated=True)
     return render(
         "page/page.html",
         language,
@@ -366,7 +359,7 @@ def render_page(
         unseen=unseen,
         judgement=judgement,
         trust=TRUST_MESSAGES[judgement.trust],
-        sentences=head_sentences(metrics, zone, language),
+        sentences=head_sentences(metrics, language),
         provenance=provenance(metrics, language),
         svg=drawn.by_name,
         drawn=drawn,

@@ -78,14 +78,10 @@ def environment() -> Environment:
             lambda language, rate, assets: language.translate(phrases.false_alarms(rate, assets))
         ),
         instant=phrases.instant,
-        dated=pass_context(
-            lambda page, text: phrases.dated_times(text, page["zone"], page["language"])
-        ),
         digits=in_language(lambda language, text: language.digits(text)),
         interval=worded(phrases.interval),
         amount=worded(lambda e, language: phrases.amount(e.value, e.unit, language)),
         taken=in_language(lambda language, t: language.translate(phrases.OPERATOR_TOOK[t])),
-        share_or_number=worded(phrases.share_or_number),
         capitalize_first=lambda text: text[:1].upper() + text[1:],
         money=worded(
             lambda amount, currency, language: phrases.money(
@@ -93,7 +89,7 @@ def environment() -> Environment:
             )
         ),
         metric_title=in_language(
-            lambda language, name: language.translate(phrases.metric_title(name))
+            lambda language, name: language.translate(phrases.TITLES_AT_PROMOTION[name])
         ),
         verdict=in_language(
             lambda language, v: language.translate(phrases.VERDICT_NAMES.get(v, phrases.NO_VERDICT))

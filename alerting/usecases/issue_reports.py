@@ -15,7 +15,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.shared_fields import ReportPeriod
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import in_english, language
 from alerting.detection.problem_occurrences import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
@@ -239,9 +239,12 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
     closes_at = ReportCalendar(platform, as_of).closes_at(definition, assets, period)
     if closes_at > as_of:
         raise UserError(
-            f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "
-            "window, the laboratory's delay and "
-            "the latency; for an earlier look give an interval by --from and --to"
+            in_english(
+                "{period} is closed at {at}: after its last prediction window, the laboratory's "
+                "delay and the latency; for an earlier look give an interval by --from and --to",
+                period=period.name,
+                at=closes_at,
+            )
         )
     due = DueReport(name, period)
     head = _issue(platform, due, as_of, name in platform.reports.of_period(period.name))

@@ -13,7 +13,7 @@ from alerting.deferred import pd
 from alerting.definitions.alert_definition import Definition, Revision, TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import in_force
-from alerting.definitions.wording.language import Language, language, translatable
+from alerting.definitions.wording.language import Language, in_english, language, translatable
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.ports import (
     Decisions,
@@ -116,7 +116,6 @@ class ComposedReport:
     """A report that is not stored yet. `has_content`: whether anything happened that is worth a
     page."""
 
-    definition: str | None
     trust: str
     sentences: tuple[str, ...]
     key_metrics: Mapping[str, str]
@@ -138,7 +137,9 @@ def make_report(
     training. Raises UserError unless `start` lies before `end`.
     """
     if start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+        raise UserError(
+            in_english("--from {start} must lie before --to {end}", start=start, end=end)
+        )
     made = compose_report(
         platform,
         require_revision(platform.definitions, name),
@@ -203,25 +204,22 @@ def compose_report(
         ),
     }
     document = {**to_document(metrics), **context}
-    zone = platform.zone
-    of_plant = language(platform.language)
+    of_plant = language(platform.language).with_clock(platform.zone, dated=True)
     from alerting.reporting.report_page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
 
-    drawn = draw(metrics, material, zone, of_plant)
-    sentences = mail_sentences(metrics, judgement, zone, of_plant)
+    drawn = draw(metrics, material, of_plant)
+    sentences = mail_sentences(metrics, judgement, of_plant)
     content = ReportContent(
         document,
-        render_page(metrics, judgement, drawn, zone=zone, language=of_plant, unseen=unseen),
+        render_page(metrics, judgement, drawn, language=of_plant, unseen=unseen),
         {
             name: {"columns": list(t.columns), "rows": [list(row) for row in t.rows]}
             for name, t in tables(metrics).items()
         },
-        draw_picture(metrics, zone, of_plant),
+        draw_picture(metrics, of_plant),
     )
     has_content = has_something_to_say(platform.decisions, material, metrics)
-    return ComposedReport(
-        revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
-    )
+    return ComposedReport(judgement.trust, sentences, key_metrics(metrics), content, has_content)
 
 
 def material_at(

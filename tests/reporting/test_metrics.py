@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.alert_definition import Costs
-from alerting.definitions.wording.language import language
+from alerting.definitions.wording.language import ENGLISH, language, translatable
 from alerting.episodes.episode import ActorStamp, RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode
@@ -142,7 +142,13 @@ def test_an_episode_that_no_data_can_check_waits_for_an_operator_and_is_judged_b
     assert compute_metrics(threshold_material([of_threshold])).undetermined == {
         "no operator gave a verdict": 1
     }
-    assert figures(episodes=[of_model]).undetermined == {"the outcome is not known yet": 1}
+    waiting = [
+        replace(e, outcome_record=replace(e.outcome_record, known_at=at))
+        for e, at in ((episode(61), MARCH), (episode(62), APRIL))
+    ]
+    assert figures(episodes=[of_model, *waiting]).undetermined == {
+        "the outcome is not known yet": 3
+    }
     right, wrong = (
         episode(hour, definition=THRESHOLD, said=[(verdict, False, "anna")])
         for hour, verdict in ((3, "true_alarm"), (30, "false_alarm"))
@@ -210,6 +216,7 @@ def test_the_document_is_json_with_every_figure():
 
 
 BERLIN = ZoneInfo("Europe/Berlin")
+OF_PLANT = ENGLISH.with_clock(BERLIN, dated=True)
 MARCH, APRIL = (datetime(2026, month, 1, tzinfo=BERLIN).astimezone(UTC) for month in (3, 4))
 OFFSET = (MARCH - report_material.START) / H  # hours of the material count from its own start
 DEFINITION = CLASSIFIER.model_copy(
@@ -350,7 +357,9 @@ def metrics(month):
 
 @pytest.fixture(scope="module")
 def page(month, metrics):
-    return render_page(metrics, conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN)
+    return render_page(
+        metrics, conclude(metrics), draw(metrics, month, OF_PLANT), language=OF_PLANT
+    )
 
 
 def test_outcomes_of_the_alerts_raised_in_the_month(metrics):
@@ -460,7 +469,7 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
     (recall,) = [c for c in metrics.model.came_true if c.metric == "event_recall"]
     is_worse = metrics.event_recall.high < 0.99
     assert (recall.at_promotion, recall.is_worse) == (0.99, is_worse)
-    assert head_sentences(metrics, BERLIN)[:3] == (
+    assert head_sentences(metrics, OF_PLANT)[:3] == (
         "4 of 7 problems were predicted, typically 2 h 14 min ahead.",
         "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alarms has no "
         "outcome yet.",
@@ -549,3 +558,13 @@ def test_a_detector_is_judged_by_the_problems_that_it_finds_while_they_last():
         head = head_sentences(f, language=language("de"))[0]
         said[ahead] = (conclusion.sentence.split(": ", 1)[1].split("; 3 of")[0], head)
     assert said == FOUND
+
+
+def test_an_instant_in_a_reason_is_a_time_of_the_plant(month):
+    came = month.raised[0]
+    reason = translatable("no reading since {when}", when=APRIL - timedelta(hours=2))
+    shown = replace(came, evaluation=replace(came.evaluation, reason=reason), severity="critical")
+    material = replace(month, episodes=[shown])
+    f = compute_metrics(material)
+    page = render_page(f, conclude(f), draw(f, material, OF_PLANT), language=OF_PLANT)
+    assert "<p>no reading since 2026-03-31 22:00</p>" in page

@@ -178,31 +178,48 @@ class Language:
         return _DECIMAL_POINT.sub(cast(str, self.locale.number_symbols["latn"]["decimal"]), text)
 
     def share(self, value: float) -> str:
-        """Return a share as percent: `89 %`, `2,5 %`."""
-        return self._percent(spoken_share(value))
+        """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
+        return self._percent(value, 1 if 0 < abs(value) < _ONE_DECIMAL_BELOW else 0)
 
-    def _percent(self, spoken: str) -> str:
-        number = self.digits(spoken.removesuffix(" %"))
+    def threshold(self, value: float) -> str:
+        """Return a threshold of a risk as percent, with the digits that distinguish it from 0 and
+        1: `89 %`, `99.99999965 %`."""
+        distance = min(value, 1 - value)
+        is_near_end = 0 < distance < _NEAR_END
         return (
-            f"{number} %"
-            if self.code == "en"
-            else f"{number}{self.locale.percent_formats[None].suffix[0]}"
+            self._percent(value, -floor(log10(distance)) - 1) if is_near_end else self.share(value)
         )
+
+    def _percent(self, value: float, decimals: int) -> str:
+        sign = " %" if self.code == "en" else self.locale.percent_formats[None].suffix[0]
+        return self.digits(f"{value * 100:.{decimals}f}") + sign
 
     def points(self, difference: float) -> str:
-        """Return a difference of two shares in percentage points: `31 points`."""
-        number = spoken_points(difference).partition(" ")[0]
-        return self.say_count(
-            "{number} point", "{number} points", float(number), number=self.digits(number)
-        )
+        """Return a difference of two shares in percentage points: `31 points`, `2.5 points`."""
+        decimals = 1 if abs(difference) < _ONE_DECIMAL_BELOW else 0
+        number = float(f"{difference * 100:.{decimals}f}")
+        return self.say_count("{number} point", "{number} points", number)
 
     def duration(self, value: timedelta) -> str:
-        """Return a duration in full: `1 h 30 min`."""
-        return self._day_unit(spoken_duration(value))
+        """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only."""
+        remaining = int(value.total_seconds())
+        parts = []
+        for unit, seconds in _UNITS:
+            count, remaining = divmod(remaining, seconds)
+            if count:
+                parts.append(f"{count} {unit}")
+        text = " ".join(parts) or "0 s"
+        return text if self.code == "en" else _DAY_UNIT.sub(self.say("d"), text)
 
     def format_rough_duration(self, value: timedelta) -> str:
-        """Return a measured duration in its two largest units: `2 d 3 h`."""
-        return self._day_unit(spoken_about(value))
+        """Return a measured duration in its two largest units: `2 d 3 h`, `-1 min 30 s`."""
+        whole = round(abs(value.total_seconds()))
+        first = next(
+            (i for i, (_, seconds) in enumerate(_UNITS) if whole >= seconds), len(_UNITS) - 1
+        )
+        finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
+        length = self.duration(timedelta(seconds=whole // finest * finest))
+        return f"-{length}" if value < timedelta(0) else length
 
     def instant(self, value: datetime) -> str:
         """Return an instant by the reader's clock."""
@@ -260,9 +277,6 @@ class Language:
             month=self.locale.months["format"]["abbreviated"][value.month],
         )
 
-    def _day_unit(self, text: str) -> str:
-        return text if self.code == "en" else _DAY_UNIT.sub(self.say("d"), text)
-
     def _styled(self, raw: float | str, style: str) -> str:
         if isinstance(raw, str):
             return raw
@@ -270,7 +284,7 @@ class Language:
             case "share":
                 return self.share(raw)
             case "threshold":
-                return self._percent(spoken_threshold(raw))
+                return self.threshold(raw)
             case "points":
                 return self.points(raw)
             case "duration":
@@ -305,6 +319,12 @@ def _split(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
+# Of texts for engineers.
+spoken_share = ENGLISH.share
+spoken_threshold = ENGLISH.threshold
+spoken_points = ENGLISH.points
+spoken_duration = ENGLISH.duration
+spoken_about = ENGLISH.format_rough_duration
 
 
 @cache
@@ -483,27 +503,6 @@ def _read_instant(stored: str) -> datetime:
     return at
 
 
-def spoken_duration(value: timedelta) -> str:
-    """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only."""
-    remaining = int(value.total_seconds())
-    parts = []
-    for unit, seconds in _UNITS:
-        count, remaining = divmod(remaining, seconds)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts) or "0 s"
-
-
-def spoken_about(value: timedelta) -> str:
-    """Return a duration in its largest two units: `12 min`, `2 d 3 h`, `-1 min 30 s`."""
-    whole = round(abs(value.total_seconds()))
-    first = next((i for i, (_, seconds) in enumerate(_UNITS) if whole >= seconds), len(_UNITS) - 1)
-    finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
-    return ("-" if value < timedelta(0) else "") + spoken_duration(
-        timedelta(seconds=whole // finest * finest)
-    )
-
-
 def latency_note(latency: timedelta) -> str:
     """Return a note after the evaluated instant: ` (latency 10 s)`; "" without latency."""
     return f" (latency {spoken_duration(latency)})" if latency else ""
@@ -529,20 +528,6 @@ def digits_beside(value: float, *limits: float | None) -> int:
         if all((shown > n) == (value > n) and (shown < n) == (value < n) for n in numbers):
             return digits
     return _MOST
-
-
-def spoken_share(value: float) -> str:
-    """Return a share as whole percent, with one decimal below 10 %: `89 %`, `2.5 %`."""
-    return f"{value * 100:.1f} %" if 0 < abs(value) < _ONE_DECIMAL_BELOW else f"{value * 100:.0f} %"
-
-
-def spoken_threshold(value: float) -> str:
-    """Return a threshold of a risk as percent, with the digits that distinguish it from 0 and 1:
-    `89 %`, `99.99999965 %`."""
-    distance = min(value, 1 - value)
-    if not 0 < distance < _NEAR_END:
-        return spoken_share(value)
-    return f"{value * 100:.{-floor(log10(distance)) - 1}f} %"
 
 
 def format_threshold(value: float) -> str:
@@ -580,13 +565,3 @@ def spoken_limits(
         least = f"at least {spoken_share(least_precision)} right alarms"
     most = " and ".join(filter(None, (false_alarms, time)))
     return " and ".join(filter(None, (least, most and f"at most {most}")))
-
-
-def spoken_points(difference: float) -> str:
-    """Return a difference of shares in points: `63 points`, `2.5 points`, `1 point`."""
-    digits = (
-        f"{difference * 100:.1f}".removesuffix(".0")
-        if abs(difference) < _ONE_DECIMAL_BELOW
-        else f"{difference * 100:.0f}"
-    )
-    return f"{digits} {'point' if digits == '1' else 'points'}"

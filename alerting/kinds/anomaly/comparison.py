@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from alerting.definitions.wording.language import (
+    Styled,
     count_in_english,
+    in_english,
     spoken_number,
     spoken_share,
 )
@@ -99,9 +101,11 @@ class AnomalyEvidence(UnseenEvidence):
             return ""
         if share is not None:
             low, high = share_interval(self.in_alarm, self.variance / self.unseen**2, self.blocks)
-            return (
-                f"In alarm {self.in_alarm:.2%} of unseen normal time, 95 % interval {low:.2%} to "
-                f"{high:.2%} (Wilson over days)."
+            shares = {"share": self.in_alarm, "low": low, "high": high}
+            return in_english(
+                "In alarm {share} of unseen normal time, 95 % interval {low} to {high} (Wilson "
+                "over days).",
+                **{name: Styled(100 * share, ".2f %") for name, share in shares.items()},
             )
         low, high = poisson_interval(self.false_alarms)
         return (

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from alerting.definitions.wording.language import spoken_points, spoken_share
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
     COMPONENTS,
@@ -346,7 +347,7 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
             beside = scores_of[family], scores_of[COMPONENTS]
             low, high = _gain_interval(beside, exceeding, comparison.origin, least_chance)
             is_beyond = low > 0
-            gains += f", {NAMES[family]} {low:+.0%} to {high:+.0%}"
+            gains += f", {NAMES[family]} {spoken_points(low)} to {spoken_points(high)}"
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
         more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
         if is_beyond and not fewer and more:
@@ -354,7 +355,7 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
     faults = "problems" if by_problems else "faults injected into unseen rows"
     interval = f"{100 * (1 - 2 * least_chance):g} % interval of the difference"
     shares = ", ".join(
-        f"{NAMES[family]} {hits[decisive].mean():.0%}" for family, hits in hits_of.items()
+        f"{NAMES[family]} {spoken_share(hits[decisive].mean())}" for family, hits in hits_of.items()
     )
     return FamilyChoice(
         best,

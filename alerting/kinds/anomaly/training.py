@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerting.definitions.faults import TrainingRefused, format_duration
-from alerting.definitions.wording.language import spoken_false_alarms, translatable
+from alerting.definitions.wording.language import spoken_false_alarms, spoken_share, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import Detector, Threshold, describe_detector
@@ -112,7 +112,8 @@ def describe_categories(
         f"{spoken_days(together.weeks)}"
     )
     if changes:
-        yield f"unknown in {changes:.0%} of normal time: the {by} changed within the last {window}"
+        share = spoken_share(changes)
+        yield f"unknown in {share} of normal time: the {by} changed within the last {window}"
 
 
 def _listed(names: list[str]) -> str:

@@ -511,7 +511,7 @@ def choose_candidate(
     if chosen is not baseline and baseline.metrics["crps"] > 0:
         less = 1 - chosen.metrics["crps"] / baseline.metrics["crps"]
         more_or_less = "less" if less >= 0 else "more"
-        skill = f", {abs(less):.0%} {more_or_less} than {name_family(baseline.family)}"
+        skill = f", {spoken_share(abs(less))} {more_or_less} than {name_family(baseline.family)}"
     note = (
         f"{name_family(chosen.family)} was chosen: its CRPS out of fold is "
         f"{chosen.metrics['crps']:.4g}{skill} ({compared})"

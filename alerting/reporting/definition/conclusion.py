@@ -3,7 +3,6 @@ sentences at its head: problems, false alarms, the model, what is known."""
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from math import ceil
 from statistics import median
 from typing import Literal
@@ -93,16 +92,16 @@ class _Demand:
     @property
     def met(self) -> bool | None:
         """Return whether the demand is met; None while that is unknown."""
-        e = self.estimate
-        if e.value is None or e.doubt:
+        value = self.estimate.certain_value
+        if value is None:
             return None
-        return e.value >= self.limit if self.at_least else e.value <= self.limit
+        return value >= self.limit if self.at_least else value <= self.limit
 
     @property
     def surely_missed(self) -> bool:
         """Return whether the whole interval lies on the wrong side."""
         e = self.estimate
-        if e.doubt or e.low is None or e.high is None:
+        if e.certain_value is None or e.low is None or e.high is None:
             return False
         return e.high < self.limit if self.at_least else e.low > self.limit
 
@@ -196,12 +195,11 @@ def _trust(demands: list[_Demand]) -> Trust:
 
 def _summary(f: ReportMetrics) -> str:
     precision = f.precision.with_avoided
-    rate = f.false_alarms
-    is_known = rate.value is not None and not rate.doubt
+    rate = f.false_alarms.certain_value
     parts = (
         "" if f.horizon_s is None else describe_problems(f, ENGLISH).rstrip("."),
         "no alarm has an outcome" if precision.value is None else f"{precision.basis} were right",
-        false_alarms(rate.value or 0.0, len(f.evaluated)) if is_known else "",
+        "" if rate is None else false_alarms(rate, len(f.evaluated)),
     )
     summary = "; ".join(filter(None, parts))
     return summary[:1].lower() + summary[1:]
@@ -272,9 +270,8 @@ def _too_little(f: ReportMetrics) -> _Actions:
 
 
 def _alarms(f: ReportMetrics) -> _Actions:
-    rate = 0.0 if f.false_alarms.doubt else f.false_alarms.value or 0.0
+    rate = f.false_alarms.certain_value or 0.0
     right = f.precision.with_avoided
-    is_wrong = right.value is not None and right.value < GOOD_PRECISION and not right.doubt
     late = max(f.too_late, f.announced_late)
     missed = _MISSED[_kind_of_problem(f)]
     return (
@@ -288,7 +285,7 @@ def _alarms(f: ReportMetrics) -> _Actions:
             ),
         ),
         (
-            is_wrong,
+            right.certain_value is not None and right.certain_value < GOOD_PRECISION,
             translatable(
                 "Only {cases} were right: try other limits in the preview, narrow the condition, "
                 "or add variables.",
@@ -346,7 +343,7 @@ def _model(f: ReportMetrics) -> _Actions:
 
 
 def _is_at_least(value: float | None, rival: float | None, rows: RowMetrics) -> bool:
-    return not rows.doubt and value is not None and rival is not None and value >= rival
+    return rows.is_certain and value is not None and rival is not None and value >= rival
 
 
 def _people(f: ReportMetrics) -> _Actions:
@@ -365,11 +362,11 @@ def _people(f: ReportMetrics) -> _Actions:
     )
     return (
         (
-            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
+            response.certain_value is not None and response.certain_value < FEW_ANSWERS,
             translatable(few, cases=response.basis),
         ),
         (
-            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
+            (against.certain_value or 0.0) > MUCH_DISAGREEMENT,
             translatable(
                 "Operators contradict the data ({cases}): check that the definition states the "
                 "problem they mean.",
@@ -396,10 +393,8 @@ _DECIDED = {
 }
 
 
-def head_sentences(
-    metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
-) -> tuple[str, ...]:
-    """Return the sentences that matter first. `zone`: of the times of false alarms."""
+def head_sentences(metrics: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
+    """Return the sentences that matter first, with the reader's clock."""
     m = metrics
     if not m.evaluated:
         return (describe_problems(m, language),)
@@ -415,7 +410,7 @@ def head_sentences(
         language.translate(describe_value(m.values)) if has_value else "",
         describe_problems(m, language) if m.horizon_s is not None else "",
         more if late else "",
-        _false_alarms(m, zone, language) if m.has_alarm else "",
+        _false_alarms(m, language) if m.has_alarm else "",
         _decision(m.model.decisions[-1], language) if m.model and m.model.decisions else "",
         how_much_is_known(m, language),
     )
@@ -423,19 +418,19 @@ def head_sentences(
 
 
 def mail_sentences(
-    metrics: ReportMetrics, judgement: Judgement, zone: tzinfo = UTC, language: Language = ENGLISH
+    metrics: ReportMetrics, judgement: Judgement, language: Language = ENGLISH
 ) -> tuple[str, ...]:
     """Return the sentences of a report for a mail: its conclusion, first sentences and first
     advice."""
     steps = (sentence(language.translate(action)) for action in judgement.actions[:1])
     return (
         sentence(language.translate(TRUST_MESSAGES[judgement.trust])),
-        *head_sentences(metrics, zone, language)[:3],
+        *head_sentences(metrics, language)[:3],
         *(language.say("The report advises: {step}", step=step) for step in steps),
     )
 
 
-def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+def _false_alarms(m: ReportMetrics, language: Language) -> str:
     wrong = m.outcomes["false_alarm"]
     total = len(m.episodes)
     undetermined = m.outcomes["undetermined"]
@@ -460,7 +455,7 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
         "No false alarm was found among {number} alarms with an outcome.",
         total - undetermined,
     )
-    first = f"{alarms}{_come_together(m, zone, language)}." if wrong else none
+    first = f"{alarms}{_come_together(m, language)}." if wrong else none
     waiting = language.say_count(
         "{number} of {total} alarms has no outcome yet.",
         "{number} of {total} alarms have no outcome yet.",
@@ -470,10 +465,10 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     return f"{first} {waiting}" if undetermined else first
 
 
-def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+def _come_together(m: ReportMetrics, language: Language) -> str:
     """Return the time or asset at which most false alarms come: at least three, and half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
-    local = [e.raised_at.astimezone(zone) for e in wrong]
+    local = [e.raised_at.astimezone(language.clock.zone) for e in wrong]
     least = max(3, len(wrong) / 2)
     [((day, block), times)] = Counter(
         (t.weekday(), t.hour // _BLOCK_HOURS) for t in local

@@ -133,7 +133,7 @@ class CameTrue:
         """Return whether the 95 % interval of the period lies on the worse side of the promotion's
         interval, or value."""
         now = self.now
-        if now.doubt or now.low is None or now.high is None:
+        if now.certain_value is None or now.low is None or now.high is None:
             return False
         if self.metric == "false_alarms_per_week":
             return now.low > (self.at_promotion if self.high is None else self.high)
@@ -446,7 +446,7 @@ def _reason(episode: Episode, m: Material) -> str:
     """Return why an episode has its outcome; all episodes that wait for a time have the same
     reason."""
     record = episode.outcome_record
-    if record is None or record.reason.startswith("the outcome is known at"):
+    if record is None or record.known_at is not None:
         return undetermined_reason(m.definition.problem is not None)
     return record.reason
 
@@ -483,7 +483,7 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
 
 def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
     """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
-    is_fair = estimate.doubt or 2 * counts["undetermined"] <= sum(counts.values())
+    is_fair = estimate.certain_value is None or 2 * counts["undetermined"] <= sum(counts.values())
     return estimate if is_fair else replace(estimate, doubt=_undetermined(counts))
 
 

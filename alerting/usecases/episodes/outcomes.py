@@ -196,6 +196,8 @@ def _outcome_record(
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict)
+    if observed.occurred == "unknown" and as_of < mature_at:
+        record = replace(record, known_at=mature_at)
     modes = definition.mode_problems if isinstance(definition, TrainedDefinition) else {}
     if not modes or observed.problem_at is None:
         return record, _next_try(observed, mature_at, as_of)

@@ -106,7 +106,7 @@ def test_the_rate_reached_is_said_beside_the_one_asked_and_its_interval_to_stati
         ),
         (
             "1.0 % of that time in alarm, 1.0 % asked",
-            "In alarm 1.00% of unseen normal time, 95 % interval 0.18% to 5.45% (Wilson over "
+            "In alarm 1.00 % of unseen normal time, 95 % interval 0.18 % to 5.45 % (Wilson over "
             "days).",
         ),
     ]

@@ -126,7 +126,7 @@ def test_a_recipe_with_too_little_normal_time_or_never_seen_is_compared_with_all
     assert own.startswith("rows are compared with those of their own recipe: A (")
     assert fallback.startswith("a recipe with too little normal time (E: ")
     assert ") or never seen is compared with all rows together: threshold by " in fallback
-    assert changes == "unknown in 4% of normal time: the recipe changed within the last 5m"
+    assert changes == "unknown in 4.2 % of normal time: the recipe changed within the last 5m"
     assert "over a change of recipe" in account[0]
 
 

@@ -1,4 +1,5 @@
-"""The modes of an outcome: those that came in the whole window, whenever it was determined."""
+"""The modes of an outcome: those that came in the whole window, whenever it was determined; and
+when an outcome will be known."""
 
 import pytest
 
@@ -39,3 +40,17 @@ def test_live_and_after_a_catch_up_the_same_modes_came(rounds):
         determine_due_outcomes(platform, at(minute))
     record = platform.episodes.get(raised.id).outcome_record
     assert (record.outcome, record.problem_at, record.modes) == ("hit", at(10), ("wet", "hot"))
+
+
+def test_an_outcome_that_is_to_come_says_when_as_a_fact():
+    platform = in_memory_platform()
+    platform.assets.store_assets([oven()])
+    apply(platform, [too_moist()], "engineer", at(0), "test")
+    predicted = {"kind": "classifier", "is_prediction": True, "valid_until": at(30)}
+    raised = episode(0, "too-moist", **predicted, outcome_due_at=at(0))
+    platform.episodes.insert(raised)
+    determine_due_outcomes(platform, at(5))
+    waiting = platform.episodes.get(raised.id)
+    assert waiting.outcome_record.known_at == waiting.outcome_due_at > at(30)
+    determine_due_outcomes(platform, waiting.outcome_due_at)
+    assert platform.episodes.get(raised.id).outcome_record.known_at is None
