@@ -65,7 +65,7 @@ class Interval(NamedTuple):
     end: datetime
 
 
-class Clock(NamedTuple):
+class ReaderClock(NamedTuple):
     """How a reader is told an instant.
 
     With `now` as operators say it: `today 14:05`, `Mon 12 Jan 14:05`; `dated` without words such as
@@ -78,7 +78,7 @@ class Clock(NamedTuple):
     dated: bool = False
 
 
-_UTC_CLOCK = Clock(UTC)
+_UTC_CLOCK = ReaderClock(UTC)
 
 
 class Translatable(str):
@@ -117,13 +117,13 @@ class Language:
     code: LanguageCode
     locale: Locale = field(repr=False, compare=False)
     texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
-    clock: Clock = _UTC_CLOCK
+    clock: ReaderClock = _UTC_CLOCK
 
     def with_clock(
         self, zone: tzinfo, now: datetime | None = None, dated: bool = False
     ) -> "Language":
         """Return this language with a reader's clock."""
-        return replace(self, clock=Clock(zone, now, dated))
+        return replace(self, clock=ReaderClock(zone, now, dated))
 
     def say(self, template: str, /, **values: Value) -> str:
         """Return the translation of a template with these values; English for a template without a
@@ -164,11 +164,11 @@ class Language:
                 return self.instant(value)
             case Interval():
                 return self.interval(*value)
-            case Translatable() if not self._says_as_stored(value):
+            case Translatable() if not self._is_shown_as_stored(value):
                 return self.translate(value)
         return str(value)
 
-    def _says_as_stored(self, text: Translatable) -> bool:
+    def _is_shown_as_stored(self, text: Translatable) -> bool:
         return not self.texts and text.is_of_template and self.clock is _UTC_CLOCK
 
     def digits(self, text: str) -> str:
