@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
 
-from alerting.definitions.wording.language import join_first, join_with_or, translatable
+from alerting.definitions.wording.language import join_first, join_with_or, joined, translatable
 
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
@@ -109,7 +109,7 @@ class TrainingRefused(UserError):
 
     def __init__(self, definition: str, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"{definition}: {reason}")
+        super().__init__(joined(": ", definition, reason))
 
 
 class DocumentRefused(UserError):

@@ -28,6 +28,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.revisions import definition_document, next_revision
+from alerting.definitions.wording.language import in_english, joined
 from alerting.episodes.episode import Episode
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
@@ -212,25 +213,40 @@ def segment_starts(
 def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end: datetime) -> None:
     """Check a period. Raises UserError for an empty or future one, and without readings in it."""
     if start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+        raise UserError(
+            in_english("--from {start} must lie before --to {end}", start=start, end=end)
+        )
     now = platform.clock.now()
     if end > now:
         raise UserError(
-            f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of "
-            "the future to test with"
+            in_english(
+                "--to {end} lies after now, {now}: there are no readings of the future to test "
+                "with",
+                end=end,
+                now=now,
+            )
         )
     spans = _spans_of_readings(platform, subject.definition)
     if any(first < end and last > start for first, last in spans):
         return
     have = (
-        f" (they reach from {min(s[0] for s in spans).isoformat()} to "
-        f"{max(s[1] for s in spans).isoformat()})"
+        in_english(
+            " (they reach from {first} to {last})",
+            first=min(first for first, _ in spans),
+            last=max(last for _, last in spans),
+        )
         if spans
         else ""
     )
     raise UserError(
-        f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
-        f"{end.isoformat()}{have}: choose another period, or import readings first"
+        in_english(
+            "no asset of {name} has readings from {start} to {end}{have}: choose another period, "
+            "or import readings first",
+            name=repr(subject.definition.name),
+            start=start,
+            end=end,
+            have=have,
+        )
     )
 
 
@@ -290,12 +306,14 @@ def walk_segment(
         until = min(day + STEP, end)
         counts = evaluate(sandbox.live_view(until), [name], until)
         for reason in counts.unreadable.values():  # without it, nothing would seem to have happened
-            raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
+            raise UserError(
+                in_english("the backtest stopped at {until}: {reason}", until=until, reason=reason)
+            )
         unknown = counts.unknown
     figure = replace(
         trained,
         episodes=sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find()),
-        unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
+        unknown=tuple(joined(": ", target, why) for target, why in unknown.items()),
     )
     backtests.store_segment(
         id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since)

@@ -403,7 +403,7 @@ def describe_future_evaluation(until: datetime, now: datetime) -> Translatable:
         "or applied until {until}. They are evaluated again from their newest readings on, by "
         "themselves. Synchronise this clock (NTP, hardware clock in UTC)",
         ahead=rough_duration(until - now),
-        until=until.isoformat(timespec="seconds"),
+        until=until,
     )
 
 
