@@ -7,7 +7,6 @@ import inspect
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -239,7 +238,6 @@ def lines_of_notes(notes: Mapping[str, Mapping[str, Any]]) -> Iterator["Line"]:
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read
 _INDENT = "    "
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
 
 class _Plain(Console):
@@ -442,6 +440,12 @@ def print_lines(lines: Iterable[Line]) -> None:
                 console.print(row)
 
 
+def with_instants(row: Mapping[str, Any], *columns: str) -> Mapping[str, Any]:
+    """Return a row of a document in JSON with the instants of these columns."""
+    written = {name: row[name] for name in columns if row.get(name)}
+    return {**row, **{name: datetime.fromisoformat(text) for name, text in written.items()}}
+
+
 def colored(text: str, style: str) -> Text:
     """Return a line in a colour or a weight."""
     return Text(readable(text), style=style)
@@ -459,7 +463,9 @@ def table_lines(
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
-    times = {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)}
+    times = {
+        i for i, c in enumerate(columns) if any(isinstance(row.get(c), datetime) for row in rows)
+    }
     beside = _fit([titles, *cells], width, times)
     yield Text(_line(titles, beside, right), style="bold")
     for row in cells:
@@ -521,12 +527,6 @@ def _all_numbers(values: Sequence[Any]) -> bool:
     )
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, datetime) or (
-        isinstance(value, str) and _STAMP.fullmatch(value) is not None
-    )
-
-
 def cell(value: Any) -> str:
     """Return a value as it stands in a table: times in the plant's zone, no text for none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -537,10 +537,8 @@ def cell(value: Any) -> str:
         return ", ".join(map(cell, value))
     if isinstance(value, float):
         return f"{value:.4g}"
-    if _is_time(value):
-        return phrases.instant(
-            value if isinstance(value, datetime) else datetime.fromisoformat(value), zone()
-        )
+    if isinstance(value, datetime):
+        return phrases.instant(value, zone())
     if isinstance(value, timedelta):
         value = format_duration(value)
     return readable(value if isinstance(value, str) else str(value))

@@ -354,7 +354,7 @@ def _list_definitions(p: "Platform") -> Output:
             "revision": r.number,
             "assets": ", ".join(r.definition.assets),
             "severity": r.definition.severity,
-            "since": r.at.isoformat(),
+            "since": r.at,
             "faults": faults.get(r.name, []),
             "training": states.get(r.name),
         }

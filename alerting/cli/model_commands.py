@@ -26,6 +26,7 @@ from alerting.cli.command import (
     short,
     table_output,
     user,
+    with_instants,
     writes,
 )
 from alerting.cli.main import command_group
@@ -432,7 +433,10 @@ def _lines_of_models(
         yield from _lines_of_training(history["training"], verbose)
         columns = ["version", "alias", "family", "revision"]
         columns += ["training_cutoff", "refit_cutoff", "threshold"]
-        rows = [_format_threshold_of(version) for version in history["versions"]]
+        rows = [
+            with_instants(_format_threshold_of(version), "training_cutoff", "refit_cutoff")
+            for version in history["versions"]
+        ]
         yield OutputTable(rows, columns, "no version is registered yet")
     if estimate := history["estimate"]:
         yield colored("\nwhat it learned", "bold")
@@ -444,9 +448,11 @@ def _lines_of_models(
     if history["decisions"]:
         yield colored("\ndecisions, oldest first", "bold")
         columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
-        yield OutputTable(
-            [{**_format_threshold_of(d), "by": d["actor"]} for d in history["decisions"]], columns
-        )
+        rows = [
+            {**with_instants(_format_threshold_of(d), "at", "as_of"), "by": d["actor"]}
+            for d in history["decisions"]
+        ]
+        yield OutputTable(rows, columns)
 
 
 def _champion(history: Mapping[str, Any]) -> str:

@@ -18,7 +18,13 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import hours_text
 from alerting.definitions.revisions import question_after, question_of
-from alerting.definitions.wording.language import joined, template, translatable, with_command
+from alerting.definitions.wording.language import (
+    commands_of,
+    joined,
+    template,
+    translatable,
+    with_command,
+)
 from alerting.learning.selection.decision import PROPOSAL, Proposal
 from alerting.ports import (
     Assets,
@@ -38,7 +44,7 @@ from alerting.usecases.definitions.versions import (
     present_answer,
 )
 
-_TRAINED = "is new: training starts within two minutes"
+_TRAIN_DUE = "alerting train --due"
 _ONE_TIME = re.compile(r"(\d{1,2}) (\d{1,2}) \* \* ([0-7*])")
 _DAYS = {
     "*": template("day"),
@@ -82,7 +88,7 @@ def one_step(steps: Sequence[str]) -> str | None:
     them; None without definitions."""
     if len(steps) < 2:
         return next(iter(steps), None)
-    trained = sum(_TRAINED in step for step in steps)
+    trained = sum(_TRAIN_DUE in commands_of(step) for step in steps)
     some = f"all {trained}" if trained == len(steps) else f"{trained} of the {len(steps)}"
     waiting = f"{some} alerts wait for their first training; " if trained else ""
     return with_command(f"{waiting}follow all {len(steps)} in their list", "alerting list")
@@ -209,7 +215,7 @@ def _training_sentence(
         else translatable("then it is evaluated {where}", where=where)
     )
     text = translatable("is new: training starts within two minutes; {until}", until=until)
-    return with_command(text, "alerting train --due")
+    return with_command(text, _TRAIN_DUE)
 
 
 class ChampionPorts(Protocol):
