@@ -344,7 +344,7 @@ def _list_definitions(p: "Platform") -> Output:
     end_dead_trainings(p, may_run)
     faults = p.definitions.faulty()
     latest = p.definitions.latest_revisions()
-    states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
+    states = describe_trainings(p.definitions, p.decisions, p.trainings, latest)
     runs = last_runs(p, latest)
     rows: list[dict[str, Any]] = [
         {
@@ -559,6 +559,6 @@ def _notes_of(p: "Platform", sort: str, document: Any) -> list[str]:
         cron = document.retrain_cron or "null: only by hand"
         notes.append(f"trained by the schedule {cron} ({document.schedule.timezone})")
         newest = p.definitions.revisions(document.name)[-1:]
-        states = describe_trainings(p.definitions, p.decisions, p.trainings, newest, p.zone)
+        states = describe_trainings(p.definitions, p.decisions, p.trainings, newest)
         notes += states.values()
     return notes

@@ -78,7 +78,7 @@ def training(**changes):
 
 
 def described(**changes):
-    return describe_training(training(**changes), False, at(0).tzinfo)
+    return describe_training(training(**changes), False)
 
 
 new = with_command("is new: training starts within two minutes", "alerting train --due")

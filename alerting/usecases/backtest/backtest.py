@@ -348,7 +348,7 @@ def _train(
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
-            "reason": str(refusal),
+            "reason": refusal.message,
             "promoted": False,
             "cut_short": (),
         }
