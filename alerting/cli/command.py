@@ -36,7 +36,7 @@ from alerting import wiring
 from alerting.adapters.mongo.running import running
 from alerting.cli.options import Json
 from alerting.definitions.alert_definition import Definition
-from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.faults import UserError, format_duration, require_order
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import ENGLISH, Translatable, commands_of, in_english
 from alerting.ports import AUDIT_ORIGIN, Platform
@@ -173,10 +173,8 @@ def require_past(
                 now=now,
             )
         )
-    if start is not None and end is not None and start >= end:
-        raise UserError(
-            in_english("--from {start} must lie before --to {end}", start=start, end=end)
-        )
+    if start is not None and end is not None:
+        require_order(start, end)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -363,23 +361,23 @@ def plain(value: Any) -> Any:
     NaN and infinity become null. Texts of the platform are as commands say them.
     """
     return to_jsonable_python(
-        _said(value),
+        _translate_all(value),
         timedelta_mode="float",
         inf_nan_mode="null",
         fallback=lambda number: number.item(),  # of numpy
     )
 
 
-def _said(value: Any) -> Any:
+def _translate_all(value: Any) -> Any:
     match value:
         case Translatable():
             return say(value)
         case Mapping():
-            return {_said(key): _said(part) for key, part in value.items()}
+            return {_translate_all(key): _translate_all(part) for key, part in value.items()}
         case list() | tuple():
-            return [_said(part) for part in value]
+            return [_translate_all(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _said(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _translate_all(getattr(value, field.name)) for field in fields(value)}
     return value
 
 

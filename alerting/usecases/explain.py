@@ -14,7 +14,7 @@ from alerting.definitions.alert_definition import (
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, require_order
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import (
     Styled,
@@ -412,8 +412,7 @@ def load_selected(
     most: int,
 ) -> History:
     """Return the readings of a selected time. Raises UserError as `selected_statistics`."""
-    if start >= end:
-        raise UserError(in_english("start {start} must lie before end {end}", start=start, end=end))
+    require_order(start, end, "start", "end")
     if end - start > LONGEST_SELECTED:
         raise UserError(f"a selected time has at most {LONGEST_SELECTED.days} days")
     parts = []

@@ -25,10 +25,10 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.faults import UserError, format_duration, require_order
 from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.definitions.wording.language import in_english, joined
+from alerting.definitions.wording.language import Interval, in_english, joined
 from alerting.episodes.episode import Episode
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
@@ -212,39 +212,24 @@ def segment_starts(
 
 def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end: datetime) -> None:
     """Check a period. Raises UserError for an empty or future one, and without readings in it."""
-    if start >= end:
-        raise UserError(
-            in_english("--from {start} must lie before --to {end}", start=start, end=end)
-        )
+    require_order(start, end)
     now = platform.clock.now()
     if end > now:
-        raise UserError(
-            in_english(
-                "--to {end} lies after now, {now}: there are no readings of the future to test "
-                "with",
-                end=end,
-                now=now,
-            )
-        )
+        text = "--to {end} lies after now, {now}: there are no readings of the future to test with"
+        raise UserError(in_english(text, end=end, now=now))
     spans = _spans_of_readings(platform, subject.definition)
     if any(first < end and last > start for first, last in spans):
         return
-    have = (
-        in_english(
-            " (they reach from {first} to {last})",
-            first=min(first for first, _ in spans),
-            last=max(last for _, last in spans),
-        )
-        if spans
-        else ""
-    )
+    have = ""
+    if spans:
+        reach = Interval(min(spans)[0], max(last for _, last in spans))
+        have = in_english(" (they reach from {reach})", reach=reach)
     raise UserError(
         in_english(
-            "no asset of {name} has readings from {start} to {end}{have}: choose another period, "
-            "or import readings first",
+            "no asset of {name} has readings from {period}{have}: choose another period, or "
+            "import readings first",
             name=repr(subject.definition.name),
-            start=start,
-            end=end,
+            period=Interval(start, end),
             have=have,
         )
     )
