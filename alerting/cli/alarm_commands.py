@@ -20,6 +20,7 @@ from alerting.cli.command import (
     platform,
     progress,
     require_past,
+    say,
     short,
     table_output,
     user,
@@ -144,7 +145,7 @@ def evaluate(
         lines.append(colored(phrases.evaluated_to(now - latency, latency, zone()), "dim"))
     for count in counts.values():
         lines += count.notes
-        lines += (f"unknown: {target}: {reason}" for target, reason in count.unknown.items())
+        lines += (f"unknown: {target}: {say(reason)}" for target, reason in count.unknown.items())
     return Output(rows, lines)
 
 
@@ -361,7 +362,7 @@ def episodes(
             episode = _find_episode(p, name, names)
             sent = p.notifications.of_episodes([episode.id])[episode.id]
             block = touched_by(p, episode, p.clock.now())
-            blocked = [] if block is None else [phrases.zoned_times(block.message, p.zone)]
+            blocked = [] if block is None else [block.message]
             states = [*_state_lines(p, episode), *blocked, *_advice_lines(p, episode)]
             return Output(
                 vars(episode) | {"notifications": sent, "block": block},
@@ -406,22 +407,23 @@ def lines_of_episode(
     yield colored(
         f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", "bold"
     )
-    yield f"  {short(episode.raised_at)}  {episode.evaluation.reason}"
+    yield f"  {short(episode.raised_at)}  {say(episode.evaluation.reason)}"
     if episode.renewals:
-        yield f"  {short(episode.current.at)}  {episode.current.reason}"
-    yield from (f"  {state}" for state in states)
-    yield from (f"  why: {reason.message}" for reason in sentences.reasons(episode)[0])
+        yield f"  {short(episode.current.at)}  {say(episode.current.reason)}"
+    yield from (f"  {say(state)}" for state in states)
+    yield from (f"  why: {say(reason.message)}" for reason in sentences.reasons(episode)[0])
     at_raise = episode.recommendation.message if episode.recommendation else None
     if at_raise:
-        yield f"  what-if ({short(episode.raised_at)}): {at_raise}"
+        yield f"  what-if ({short(episode.raised_at)}): {say(at_raise)}"
     present = episode.present.recommendation.message if episode.present else at_raise
-    if present != at_raise:
-        yield f"  what-if ({short(episode.advised_at)}): {present}"
+    if present and present != at_raise:
+        yield f"  what-if ({short(episode.advised_at)}): {say(present)}"
     if episode.life_message:
-        yield f"  {episode.life_message}"
+        yield f"  {say(episode.life_message)}"
     yield from (f"  {title}: {text}" for title, text in episode.guidance.items())
     if episode.outcome_record and episode.condition != "open":
-        yield f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}"
+        outcome = episode.outcome_record
+        yield f"  outcome: {outcome.outcome}: {say(outcome.reason)}"
     moves = [
         vars(t) | {"what": t.kind, "reason": sentences.describe_transition(t)[1]}
         for t in episode.transitions
@@ -457,9 +459,9 @@ def _state_lines(p: Platform, episode: Episode) -> Iterator[str]:
         yield "came first: the first of several alarms of this asset"
     yield from map(describe_mute, state.mutes)
     if state.suppressed:
-        yield f"suppressed by design: {state.suppressed}"
+        yield f"suppressed by design: {say(state.suppressed)}"
     else:
-        yield from (f"an unknown state does not suppress it: {why}" for why in state.unknown)
+        yield from (f"an unknown state does not suppress it: {say(why)}" for why in state.unknown)
 
 
 @command

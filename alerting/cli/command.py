@@ -7,11 +7,10 @@ import inspect
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import wraps
 from pathlib import Path
@@ -37,9 +36,9 @@ from alerting import wiring
 from alerting.adapters.mongo.running import running
 from alerting.cli.options import Json
 from alerting.definitions.alert_definition import Definition
-from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.faults import UserError, format_duration, require_order
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.definitions.wording.language import commands_of
+from alerting.definitions.wording.language import ENGLISH, Translatable, commands_of, in_english
 from alerting.ports import AUDIT_ORIGIN, Platform
 from alerting.ports import Progress as ProgressPort
 from alerting.reporting import phrases
@@ -128,7 +127,7 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
                 if ends and not kwargs.get("dry_run") and answer.has_written:
                     errors.print(f"written to {read_settings(os.environ).location}")
             except UserError as refusal:
-                refused = "\n".join([str(refusal), *commands_below(refusal.message)])
+                refused = "\n".join([say(refusal.message), *commands_below(refusal.message)])
                 errors.print(Text.assemble(("refused:", "red"), f" {readable(refused)}"))
                 print_refusal_as_json(refused)
                 raise typer.Exit(1) from refusal
@@ -167,9 +166,16 @@ def require_past(
 ) -> None:
     """Check that an interval has begun and is not reversed. Raises UserError with the times."""
     if start is not None and start > now:
-        raise UserError(f"{option} {start.isoformat()} lies in the future; it is {now.isoformat()}")
-    if start is not None and end is not None and start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+        raise UserError(
+            in_english(
+                "{option} {start} lies in the future; it is {now}",
+                option=option,
+                start=start,
+                now=now,
+            )
+        )
+    if start is not None and end is not None:
+        require_order(start, end)
 
 
 def write_file(path: Path, content: str | bytes) -> None:
@@ -225,13 +231,12 @@ def lines_of_notes(notes: Mapping[str, Mapping[str, Any]]) -> Iterator["Line"]:
     """Yield the notes of definitions."""
     for name, texts in notes.items():
         for key, style in {"derived": "", "clock_times": "", "warnings": "yellow"}.items():
-            yield from (colored(f"{name}: {text}", style) for text in texts.get(key, ()))
+            yield from (colored(f"{name}: {say(text)}", style) for text in texts.get(key, ()))
 
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read
 _INDENT = "    "
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
 
 class _Plain(Console):
@@ -254,9 +259,15 @@ class _Plain(Console):
             yield segment if text == segment.text else Segment(text, segment.style)
 
 
-def readable(sentence: str) -> str:
-    """Return a sentence with times of the plant, and control characters escaped."""
-    return clean_text(phrases.zoned_times(sentence, zone()), visible=True)
+def say(text: str) -> str:
+    """Return a text of the platform as commands say it: in English, with times of the plant. A text
+    that becomes part of a line is said first: an f-string would take its times in UTC."""
+    return ENGLISH.with_clock(zone()).translate(text)
+
+
+def readable(text: str) -> str:
+    """Return a text as commands say it, with control characters escaped."""
+    return clean_text(say(text), visible=True)
 
 
 console = _Plain()
@@ -348,12 +359,27 @@ def plain(value: Any) -> Any:
     """Return a value in JSON types: times in ISO 8601, durations in seconds, dataclasses and models
     as objects.
 
-    NaN and infinity become null.
+    NaN and infinity become null. Texts of the platform are as commands say them.
     """
-    # of numpy
     return to_jsonable_python(
-        value, timedelta_mode="float", inf_nan_mode="null", fallback=lambda number: number.item()
+        _translate_all(value),
+        timedelta_mode="float",
+        inf_nan_mode="null",
+        fallback=lambda number: number.item(),  # of numpy
     )
+
+
+def _translate_all(value: Any) -> Any:
+    match value:
+        case Translatable():
+            return say(value)
+        case Mapping():
+            return {_translate_all(key): _translate_all(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_translate_all(part) for part in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _translate_all(getattr(value, field.name)) for field in fields(value)}
+    return value
 
 
 class OutputTable(NamedTuple):
@@ -413,6 +439,12 @@ def print_lines(lines: Iterable[Line]) -> None:
                 console.print(row)
 
 
+def with_instants(row: Mapping[str, Any], *columns: str) -> Mapping[str, Any]:
+    """Return a row of a document in JSON with the instants of these columns."""
+    written = {name: row[name] for name in columns if row.get(name)}
+    return {**row, **{name: datetime.fromisoformat(text) for name, text in written.items()}}
+
+
 def colored(text: str, style: str) -> Text:
     """Return a line in a colour or a weight."""
     return Text(readable(text), style=style)
@@ -430,7 +462,9 @@ def table_lines(
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
-    times = {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)}
+    times = {
+        i for i, c in enumerate(columns) if any(isinstance(row.get(c), datetime) for row in rows)
+    }
     beside = _fit([titles, *cells], width, times)
     yield Text(_line(titles, beside, right), style="bold")
     for row in cells:
@@ -492,12 +526,6 @@ def _all_numbers(values: Sequence[Any]) -> bool:
     )
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, datetime) or (
-        isinstance(value, str) and _STAMP.fullmatch(value) is not None
-    )
-
-
 def cell(value: Any) -> str:
     """Return a value as it stands in a table: times in the plant's zone, no text for none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
@@ -508,11 +536,11 @@ def cell(value: Any) -> str:
         return ", ".join(map(cell, value))
     if isinstance(value, float):
         return f"{value:.4g}"
-    if _is_time(value):
-        return phrases.instant(
-            value if isinstance(value, datetime) else datetime.fromisoformat(value), zone()
-        )
-    return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
+    if isinstance(value, datetime):
+        return phrases.instant(value, zone())
+    if isinstance(value, timedelta):
+        value = format_duration(value)
+    return readable(value if isinstance(value, str) else str(value))
 
 
 # --- times

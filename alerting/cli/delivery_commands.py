@@ -30,6 +30,7 @@ from alerting.cli.command import (
     console,
     platform,
     progress,
+    say,
     table_output,
     user,
     writes,
@@ -40,6 +41,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import Stated
 from alerting.definitions.source_fields import MessageSource
 from alerting.definitions.sources import Source
+from alerting.definitions.wording.language import in_english, joined
 from alerting.ports import Platform, ReadingRow, silent
 from alerting.readings.foreign_columns import derive_name
 from alerting.settings.environment import read_settings
@@ -108,7 +110,7 @@ def try_connection(
             sink = SINKS.check(p, documents)[0] if documents else SINKS.find(p, name)
             opener = wiring.sink_opener(read_settings(os.environ))
             done = try_sink(opener, sink, user(), p.clock.now())
-            return Output({"sink": sink.name, "result": done}, [f"sink {sink.name}: {done}"])
+            return Output({"sink": sink.name, "result": done}, [f"sink {sink.name}: {say(done)}"])
         source = SOURCES.check(p, documents)[0] if documents else SOURCES.find(p, name)
         trial = (
             try_source(p, _readers(), source, wait, p.clock.now())
@@ -116,7 +118,9 @@ def try_connection(
             else try_records(p, source, _read_rows(rows), p.clock.now())
         )
     columns = [*dict.fromkeys(key for row in trial.rows for key in row)]
-    refused = [colored(f"refused: row {row.line}: {row.reason}", "red") for row in trial.refused]
+    refused = [
+        colored(f"refused: row {row.line}: {say(row.reason)}", "red") for row in trial.refused
+    ]
     return Output(
         trial, [OutputTable([*trial.rows], columns, "no row can be stored"), *trial.notes, *refused]
     )
@@ -262,7 +266,14 @@ def replay(
             for ts, rows in groupby((r for batch in batches for r in batch), lambda row: row.ts):
                 first = first or ts
                 if ts < first:
-                    raise UserError(f"{file}: {ts.isoformat()} is before {first}: sort it by time")
+                    raise UserError(
+                        in_english(
+                            "{file}: {time} is before {first}: sort it by time",
+                            file=str(file),
+                            time=ts,
+                            first=first,
+                        )
+                    )
                 at = begin + (ts - first) / speed
                 clock.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
                 made = [message for row in rows for message in messages(source, row, at)]
@@ -313,7 +324,9 @@ def _store(p: Platform, source: Source, messages: Sequence[Message]) -> None:
     records = [json.loads(payload) for _, payload in messages]
     counts = deliver_rows(p, source, records, p.clock.now(), by=source.name, sender=user())
     if counts.refused:
-        raise UserError(f"source {source.name}: a row is refused: {counts.refused[0].reason}")
+        raise UserError(
+            joined(": ", f"source {source.name}", "a row is refused", counts.refused[0].reason)
+        )
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from alerting.cli.command import (
     platform,
     print_lines,
     prints_json,
+    readable,
+    say,
     short,
     table_lines,
     table_output,
@@ -37,8 +39,7 @@ from alerting.cli.document_files import Sort, kinds, read_by_sort, require_sort
 from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.sources import LEASE_LASTS
-from alerting.definitions.wording.clean_text import clean_text
-from alerting.definitions.wording.language import joined
+from alerting.definitions.wording.language import in_english, joined
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def _lines_of_plan(rows: Sequence[Mapping[str, Any]], has_kinds: bool) -> Iterat
             yield from lines_of_notes({row["name"]: row})
     for load in filter(None, (row.get("load") for row in rows)):
         style = "red" if load.breaks else ""
-        yield from (colored(f"{load.definition}: {text}", style) for text in load.messages)
+        yield from (colored(f"{load.definition}: {say(text)}", style) for text in load.messages)
 
 
 def _start_trainings(p: "Platform", reviews: "Sequence[DocumentReview[Any]]") -> dict[str, str]:
@@ -278,7 +279,7 @@ def wait_for_brokers(p: "SourcePorts", names: Sequence[str], since: datetime) ->
             p.deliveries.progress(name).fault
             or f"source {name}: the stream service has not subscribed yet"
         )
-        console.print(f"{why}; what the broker does not keep until then is lost", style="red")
+        console.print(f"{say(why)}; what the broker does not keep until then is lost", style="red")
 
 
 _MOST_DEAD = 1000
@@ -324,7 +325,7 @@ def _list_with_faults(
 ) -> Output:
     """Return a list of documents, with the faults of the documents that are not used."""
     faulty = [
-        colored(f"{listed[:-1]} {name} is faulty and not used: {fault}", "red")
+        colored(f"{listed[:-1]} {name} is faulty and not used: {say(fault)}", "red")
         for name, texts in faults.items()
         for fault in texts
     ]
@@ -343,7 +344,7 @@ def _list_definitions(p: "Platform") -> Output:
     end_dead_trainings(p, may_run)
     faults = p.definitions.faulty()
     latest = p.definitions.latest_revisions()
-    states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
+    states = describe_trainings(p.definitions, p.decisions, p.trainings, latest)
     runs = last_runs(p, latest)
     rows: list[dict[str, Any]] = [
         {
@@ -353,7 +354,7 @@ def _list_definitions(p: "Platform") -> Output:
             "revision": r.number,
             "assets": ", ".join(r.definition.assets),
             "severity": r.definition.severity,
-            "since": r.at.isoformat(),
+            "since": r.at,
             "faults": faults.get(r.name, []),
             "training": states.get(r.name),
         }
@@ -371,13 +372,13 @@ def _list_definitions(p: "Platform") -> Output:
     columns += ["since", "evaluated", "model", "trained"]
     lines: list[Line] = [OutputTable(shown, columns, "no definitions yet: alerting apply FILE")]
     for row in rows:
-        lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
+        lines += [colored(f"{row['name']}: {say(fault)}", "red") for fault in row.get("faults", [])]
         if row.get("training"):
-            lines.append(colored(f"{row['name']}: {row['training']}", "yellow"))
+            lines.append(colored(f"{row['name']}: {say(row['training'])}", "yellow"))
     lines += [
         colored(
             f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
-            f"{alert.reason}",
+            f"{say(alert.reason)}",
             color,
         )
         for color, alerts in zip(("red", "yellow"), open_faults(p)[:2], strict=True)
@@ -404,15 +405,21 @@ def _list_sources(p: "Platform") -> Output:
 def _lines_of_source(status: Any) -> Iterator[Line]:
     if status.fault or status.is_stale:
         fault = status.fault or f"no row for {cell(status.silent)}"
-        yield colored(f"source {status.name}: {fault}", "red")
+        yield colored(f"source {status.name}: {say(fault)}", "red")
     if status.after_now:
-        yield colored(f"source {status.name}: {status.after_now}", "red")
+        yield colored(f"source {status.name}: {say(status.after_now)}", "red")
     if status.last_lost and status.lost_at:
         lost = f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
-        when = status.lost_at.isoformat(timespec="seconds")
-        yield colored(f"source {status.name}: {lost} at {when}: {status.last_lost}", "red")
+        text = in_english(
+            "source {name}: {lost} at {when}: {why}",
+            name=status.name,
+            lost=lost,
+            when=status.lost_at,
+            why=status.last_lost,
+        )
+        yield colored(text, "red")
     if status.last_refused and not status.fault:
-        yield f"source {status.name}: last refused: {status.last_refused}"
+        yield f"source {status.name}: last refused: {say(status.last_refused)}"
 
 
 def _list_sinks(p: "Platform") -> Output:
@@ -421,7 +428,9 @@ def _list_sinks(p: "Platform") -> Output:
     statuses = sink_statuses(p, p.clock.now())
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
     notes = [
-        colored(f"sink {status.name}: {status.fault}", "red") for status in statuses if status.fault
+        colored(f"sink {status.name}: {say(status.fault)}", "red")
+        for status in statuses
+        if status.fault
     ]
     lines: list[Line] = [
         OutputTable([vars(status) for status in statuses], columns, "no sinks"),
@@ -522,12 +531,11 @@ def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Outp
         columns = ["revision", "at", "author", "reason"]
         lines += [line.plain for line in table_lines(rows, columns, console.width - 2)]
         in_force = f", revision {stored.number} stays in force" if stored.read else ""
-        lines += [f"the current document is faulty{in_force}: {fault}" for fault in stored.faults]
+        faulty = f"the current document is faulty{in_force}"
+        lines += [joined(": ", faulty, fault) for fault in stored.faults]
     notes = [] if stored.read is None else _notes_of(p, sort, stored.read)
     text = "".join(
-        f"# {line}\n"
-        for noted in [*lines, *notes]
-        for line in clean_text(noted, visible=True).splitlines()
+        f"# {line}\n" for noted in [*lines, *notes] for line in readable(noted).splitlines()
     )
     value = {sort: document, "revisions": stored.revisions, "faults": stored.faults, "notes": notes}
     return Output(value, text=_yaml(document) + text)
@@ -542,7 +550,7 @@ def _notes_of(p: "Platform", sort: str, document: Any) -> list[str]:
 
     if sort == "source":
         refused = p.deliveries.progress(document.name).last_refused
-        return [f"last refused: {refused}"] if refused else []
+        return [f"last refused: {say(refused)}"] if refused else []
     notes = []
     if isinstance(document, TrainedDefinition):
         derived = stored_features(p.derived_features, document)
@@ -551,6 +559,6 @@ def _notes_of(p: "Platform", sort: str, document: Any) -> list[str]:
         cron = document.retrain_cron or "null: only by hand"
         notes.append(f"trained by the schedule {cron} ({document.schedule.timezone})")
         newest = p.definitions.revisions(document.name)[-1:]
-        states = describe_trainings(p.definitions, p.decisions, p.trainings, newest, p.zone)
+        states = describe_trainings(p.definitions, p.decisions, p.trainings, newest)
         notes += states.values()
     return notes

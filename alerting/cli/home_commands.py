@@ -196,8 +196,8 @@ def restore(
             "the start, or new ones are made"
         )
     done = (
-        f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
-        "documents"
+        f"restored the backup of {short(datetime.fromisoformat(made.at))} to {settings.location}: "
+        f"{sum(made.database.values())} documents"
     )
     value = {"restored": settings.location, "made_at": made.at, "missing": missing}
     return Output(value, [done, *notes])

@@ -18,6 +18,7 @@ from alerting.cli.command import (
     platform,
     print_lines,
     progress,
+    say,
     short,
     user,
     writes,
@@ -237,9 +238,9 @@ def lines_of_understood(understood: Understood) -> Iterator[str]:
     span = f", {_local(u.first, u.form)} to {_local(u.last, u.form)}" if u.first and u.last else ""
     columns = _names([_column(column, u) for column in u.columns], _COLUMNS)
     yield f"{u.source}: {lines} of {_names(assets)}{span}{columns and f': {columns}'}"
-    yield from (f"  {line}" for line in describe_form(u.form))
+    yield from (f"  {say(line)}" for line in describe_form(u.form))
     yield from (f"  {line}" for line in bad_cells(u.columns))
-    yield from (f"  {note}" for note in u.notes)
+    yield from (f"  {say(note)}" for note in u.notes)
     if u.removes is not None:
         yield f"  {_count(u.removes, 'row')} stored exactly as in this file"
 

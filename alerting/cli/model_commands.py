@@ -22,9 +22,11 @@ from alerting.cli.command import (
     progress,
     require_file,
     require_past,
+    say,
     short,
     table_output,
     user,
+    with_instants,
     writes,
 )
 from alerting.cli.main import command_group
@@ -124,7 +126,7 @@ def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
             result = _train(p, due.definition, p.clock.now(), progress)
             yield row | {"verdict": result.verdict, "reason": result.reason}
         except UserError as refusal:
-            yield row | {"verdict": "failed", "reason": str(refusal)}
+            yield row | {"verdict": "failed", "reason": refusal.message}
 
 
 def _train(
@@ -163,7 +165,7 @@ def approve(
     """Approve the promotion that a training proposed, or reject it with a reason."""
     with platform() as p:
         result = answer_run(p, run_id, user(), reject)
-    return Output(result, [f"{result.verdict}: {result.reason}"])
+    return Output(result, [f"{result.verdict}: {say(result.reason)}"])
 
 
 @model_group.command("rollback")
@@ -184,7 +186,7 @@ def rollback(
 
     with platform() as p:
         record = roll_back(p, name, reason, user(), to)
-    return Output(record, [f"{record.reason}. In service since {short(record.acted_at)}."])
+    return Output(record, [f"{say(record.reason)}. In service since {short(record.acted_at)}."])
 
 
 @model_group.command("export")
@@ -319,7 +321,7 @@ def _score_stored(
 
 
 def _unknown(counts: Mapping[str, int]) -> list[str]:
-    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
+    return [f"unknown: {count:,} instants: {say(reason)}" for reason, count in counts.items()]
 
 
 def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
@@ -389,7 +391,7 @@ def _lines_of_dataset(
         columns = ["kind", "variable", "value", "consequence", "message"]
         yield OutputTable([vars(finding) for finding in findings], columns)
     else:
-        yield from (f"data: {line}" for line in describe_findings(findings))
+        yield from (f"data: {say(line)}" for line in describe_findings(findings))
     if not findings:
         yield "no data quality findings"
 
@@ -421,21 +423,24 @@ def _lines_of_models(
 ) -> Iterator[Line]:
     name = history["definition"]
     if history["answers"] is not None:
-        yield colored(f"{name} {history['answers']}", "yellow")
+        yield colored(f"{name} {say(history['answers'])}", "yellow")
     yield from _wrapped([_champion(history)], "bold")
     if under_way is not None:
         yield _describe_unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:
-        yield colored(f"the model registry cannot be read: {history['unreadable']}", "red")
+        yield colored(f"the model registry cannot be read: {say(history['unreadable'])}", "red")
     else:
         yield from _lines_of_training(history["training"], verbose)
         columns = ["version", "alias", "family", "revision"]
         columns += ["training_cutoff", "refit_cutoff", "threshold"]
-        rows = [_format_threshold_of(version) for version in history["versions"]]
+        rows = [
+            with_instants(_format_threshold_of(version), "training_cutoff", "refit_cutoff")
+            for version in history["versions"]
+        ]
         yield OutputTable(rows, columns, "no version is registered yet")
     if estimate := history["estimate"]:
         yield colored("\nwhat it learned", "bold")
-        yield from (f"  {note}" for note in estimate["notes"])
+        yield from (f"  {say(note)}" for note in estimate["notes"])
         for table in estimate["tables"]:
             rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
             yield f"\n{table['title']}"
@@ -443,9 +448,11 @@ def _lines_of_models(
     if history["decisions"]:
         yield colored("\ndecisions, oldest first", "bold")
         columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
-        yield OutputTable(
-            [{**_format_threshold_of(d), "by": d["actor"]} for d in history["decisions"]], columns
-        )
+        rows = [
+            {**with_instants(_format_threshold_of(d), "at", "as_of"), "by": d["actor"]}
+            for d in history["decisions"]
+        ]
+        yield OutputTable(rows, columns)
 
 
 def _champion(history: Mapping[str, Any]) -> str:
@@ -453,7 +460,7 @@ def _champion(history: Mapping[str, Any]) -> str:
     if history["champion"] is None:
         return joined(": ", f"{name} has no champion", history["missing_champion"] or "")
     serving = next((d["summary"] for d in reversed(history["decisions"]) if d["promoted"]), "")
-    provisional = f", provisional: {serving}" if history["provisional"] else ""
+    provisional = f", provisional: {say(serving)}" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
     return f"{name}: version {history['champion']} in service since {since}{by_twin}{provisional}"
@@ -519,8 +526,8 @@ def _lines_for_statisticians(
     yield from statistics
     if "ap" in test:
         yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
-        yield from (f"  {line}" for line in decision_text.metric_lines(test))
-    yield from (f"  {note}" for note in test.get("notes", ()))
+        yield from (f"  {say(line)}" for line in decision_text.metric_lines(test))
+    yield from (f"  {say(note)}" for note in test.get("notes", ()))
 
 
 def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
@@ -531,7 +538,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     reasons = [*_wrapped(decision_text.result_lines(result))]
     yield from reasons
     notes = [finding.message for finding in result.findings] if verbose else result.dataset.notes
-    messages = [f"data: {note}" for note in notes or result.dataset.notes]
+    messages = [f"data: {say(note)}" for note in notes or result.dataset.notes]
     if verbose:
         yield from messages
         yield from decision_text.period_lines(result.dataset)
@@ -566,7 +573,7 @@ def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
         yield from (
             colored(line.replace(_WHOLE, " %"), style)
             for line in wrap(
-                text.replace(" %", _WHOLE),
+                say(text).replace(" %", _WHOLE),
                 100,
                 subsequent_indent="  ",
                 break_on_hyphens=False,

@@ -6,14 +6,20 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
 
-from alerting.definitions.wording.language import join_first, join_with_or, translatable
+from alerting.definitions.wording.language import (
+    in_english,
+    join_first,
+    join_with_or,
+    joined,
+    translatable,
+)
 
 MOST_FAULTS = 50
 _LONGEST_TEXT = 400
@@ -99,6 +105,16 @@ class UserError(Exception):
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
+def require_order(
+    start: datetime, end: datetime, first: str = "--from", second: str = "--to"
+) -> None:
+    """Raise UserError unless an interval begins before it ends. `first`, `second`: what people call
+    its ends."""
+    if start >= end:
+        text = "{first} {start} must lie before {second} {end}"
+        raise UserError(in_english(text, first=first, start=start, second=second, end=end))
+
+
 class NotFound(UserError):
     """Refusal because the named thing does not exist."""
 
@@ -112,7 +128,7 @@ class TrainingRefused(UserError):
 
     def __init__(self, definition: str, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"{definition}: {reason}")
+        super().__init__(joined(": ", definition, reason))
 
 
 class DocumentRefused(UserError):

@@ -11,7 +11,6 @@ from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import PLATFORM, Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse
 
-LATE_DATA = "late data"
 NOT_HAPPENING = translatable("the problem has not come")
 NOT_FOUND_AGAIN = translatable("late data: not found again")
 

@@ -543,8 +543,9 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     a later reason replaces an earlier one."""
     at = inputs.at
     rule = inputs.rule
-    until = model.training_cutoff.isoformat()
-    learned = translatable("the model has learned from times up to {until}", until=until)
+    learned = translatable(
+        "the model has learned from times up to {until}", until=model.training_cutoff
+    )
     reasons: list[tuple[BoolArray, str]] = [(at <= to_millis(model.training_cutoff), learned)]
     if (name := inputs.definition.must_know) is not None:
         why = translatable(

@@ -18,6 +18,7 @@ from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import (
     format_threshold,
+    in_english,
     joined,
     spoken_share,
     spoken_threshold,
@@ -204,7 +205,8 @@ def explain_instant(
             else "no instant of the stride lies in the interval"
         )
         reason = evaluated.unknown or none
-        return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
+        answer = joined("", "cannot tell: ", reason)
+        return replace(blank, verdict="unknown", answer=answer, unknown=reason)
     when = scored.at[-1:]
     serving = scored.last_model
     if not scored.has_alarm:
@@ -216,7 +218,7 @@ def explain_instant(
         return replace(
             blank,
             verdict="normal",
-            answer="; ".join(["its values serve without an alarm", *facts]),
+            answer=joined("; ", "its values serve without an alarm", *facts),
             model_version=scored.model_version,
         )
     score = float(scored.score[-1])
@@ -249,17 +251,14 @@ def explain_instant(
         and state.rearm_at is not None
         and state.rearm_at > question.at
     ):
-        not_raised = (
-            f"not raised: {risk}, but it has not been lower than that since the last problem was "
-            "over"
+        answer = in_english(
+            "not raised: {risk}, but it has not been lower than that since the last problem was "
+            "over; an alert is raised after a lower risk, or from {rearm} on, one horizon after "
+            "the recovery",
+            risk=risk,
+            rearm=state.rearm_at,
         )
-        until = (
-            f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one "
-            "horizon after the recovery"
-        )
-        return replace(
-            why, verdict="pending", answer=f"{not_raised}; {until}", due_at=state.rearm_at
-        )
+        return replace(why, verdict="pending", answer=answer, due_at=state.rearm_at)
     return replace(why, verdict="open", answer=risk)
 
 
@@ -268,12 +267,16 @@ def _describe_open(
 ) -> str:
     """Describe why an alarm is open at an instant: the problem has come, or the risk stays."""
     if state.happening_since is not None:
-        return f"{risk}; the problem goes on since {state.happening_since.isoformat()}"
+        return in_english(
+            "{risk}; the problem goes on since {since}", risk=risk, since=state.happening_since
+        )
     clear = clear_threshold(scored.threshold, definition.clear_at)
     stays = f"{risk}; the alarm stays while the risk is not below {spoken_threshold(clear)}"
     if state.clearing_since is None:
         return stays
-    return f"{stays}, and has been low since {state.clearing_since.isoformat()}"
+    return in_english(
+        "{stays}, and has been low since {since}", stays=stays, since=state.clearing_since
+    )
 
 
 class PredictionKind:

@@ -21,7 +21,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Definition, Revision, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import in_english, translatable
 from alerting.detection.evaluation_results_and_texts import UNKNOWN, Evaluation, Status
 from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits
@@ -126,15 +126,23 @@ class Why:
     def answer_unknown(self, reason: str, state: ConditionState) -> Why:
         """Return the answer for an unknown state."""
         is_open = "; the open episode stays open" if state.raised_at else ""
-        return replace(self, verdict="unknown", answer=f"cannot tell: {reason}{is_open}")
+        answer = in_english("cannot tell: {reason}{is_open}", reason=reason, is_open=is_open)
+        return replace(self, verdict="unknown", answer=answer)
 
     def answer_open(
         self, raised_at: datetime, clearing_since: datetime | None, clearing: str
     ) -> Why:
         """Return the answer for an open alarm. `clearing`: what is true while the alarm is
         clearing."""
-        since = f"; {clearing} since {clearing_since.isoformat()}" if clearing_since else ""
-        return replace(self, verdict="open", answer=f"open since {raised_at.isoformat()}{since}")
+        answer = in_english("open since {at}", at=raised_at)
+        if clearing_since is not None:
+            answer = in_english(
+                "{open}; {clearing} since {since}",
+                open=answer,
+                clearing=clearing,
+                since=clearing_since,
+            )
+        return replace(self, verdict="open", answer=answer)
 
 
 @dataclass(frozen=True)

@@ -202,12 +202,14 @@ class NumberWriting:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be imported, its faulty column (None: all of it), and why."""
+    """A line that cannot be imported, its faulty column (None: all of it), and why; whether only
+    the quality of a value cannot be read."""
 
     line: int
     column: str | None
     reason: str
     original: str
+    of_quality: bool = False
 
     @property
     def text(self) -> str:

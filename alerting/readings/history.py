@@ -134,15 +134,17 @@ def doubtful_texts(counts: Mapping[str, int]) -> str:
     return ", ".join(texts) if all(grades.values()) else ""
 
 
-def why_no_quality(text: str, codes: Codes | None, written: str | None = None) -> str:
+def why_no_quality(
+    text: str, codes: Codes | None, written: str | None = None, option: str = "--quality-codes"
+) -> str:
     """Return, in plain words, why a text is no quality. `written`: it for the sentence, if that is
-    not the text in quotation marks."""
+    not the text in quotation marks. `option`: with what people choose the codes."""
     written = written or shown(text)
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
         return (
             f"{written} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
-            "with --quality-codes"
+            f"with {option}"
         )
     return (
         f"{written} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "

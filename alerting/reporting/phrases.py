@@ -30,7 +30,6 @@ OUTCOME_NAMES = {
     "undetermined": translatable("undetermined"),
 }
 NONE = "\u2013"
-_STAMP = re.compile(r"(?<!['\"“\d])\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:\d\d")
 VERDICT_NAMES = {
     "true_alarm": translatable("right"),
     "false_alarm": translatable("wrong"),
@@ -126,21 +125,6 @@ def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
 def moment(value: datetime, zone: tzinfo) -> str:
     """Format an instant with its zone: `2026-01-05 07:00 CET`, `UTC-03` without letters."""
     return ENGLISH.with_clock(zone).instant(value.replace(second=0))
-
-
-def zoned_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with its ISO 8601 stamps as moments of this zone; quoted ones stay.
-
-    Sentences are composed where no zone is known; each surface shows them in that of the plant.
-    """
-
-    def show(stamp: re.Match[str]) -> str:
-        value = datetime.fromisoformat(stamp.group())
-        minute = instant(value, zone)
-        second = f":{value:%S}" if value.second else ""
-        return moment(value, zone).replace(minute, f"{minute}{second}", 1)
-
-    return _STAMP.sub(show, text)
 
 
 def data_up_to(

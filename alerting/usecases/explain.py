@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import (
@@ -14,11 +14,11 @@ from alerting.definitions.alert_definition import (
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.faults import NotFound, UserError, require_order
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import (
     Styled,
-    commands_of,
+    in_english,
     joined,
     latency_note,
     measured,
@@ -26,16 +26,14 @@ from alerting.definitions.wording.language import (
     with_command,
 )
 from alerting.detection.problem_occurrences import problem_intervals
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, Transition
 from alerting.episodes.lifecycle import ConditionState
-from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
 from alerting.ports import EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import SKEW, Statistics, describe_doubtful, statistics_of
-from alerting.reporting import phrases
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (
     answer_at,
@@ -56,6 +54,7 @@ from alerting.usecases.training.due import describe_step
 MOST_SELECTED = 3_000_000
 """Readings of a selected time at most: four weeks at one a second are 2.4 million."""
 LONGEST_SELECTED = timedelta(days=366)
+_NOT_SENT = "no notification is sent"
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
@@ -70,7 +69,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     explanation = _evaluate_or_explain(platform, latest, asset, at, covering)
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
-    muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
+    muted = [joined(": ", _NOT_SENT, describe_mute(mute)) for mute in mutes]
     later = _readings_after_now(platform, latest, asset, at)
     record = _record(platform, explanation, covering, at)
     life = newest_lives(platform, latest.definition, at).get(asset_name)
@@ -78,29 +77,21 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     facts = (*explanation.facts, *stored, *record, *muted, *later)
     condition = line_condition(platform, latest.definition, asset_name, at)
     reasons = (
-        [f"no notification is sent: suppressed by design: {condition.reason}"]
+        [joined(": ", _NOT_SENT, "suppressed by design", condition.reason)]
         if condition.suppressed
         else []
     )
     unknown = () if condition.suppressed else condition.unknown
     block = None if covering is None else touched_by(platform, covering, at)
     facts += () if block is None else (block.message,)
-    facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
+    facts += tuple(reasons)
+    facts += tuple(joined(": ", "an unknown state does not suppress it", why) for why in unknown)
     return replace(
         explanation,
-        answer=_in_zone(explanation.answer, platform.zone),
-        facts=tuple(_in_zone(fact, platform.zone) for fact in facts),
+        facts=facts,
         episode=covering.id if covering else None,
         muted=bool(mutes),
     )
-
-
-def _in_zone(text: str, zone: tzinfo) -> str:
-    """Return a text with its times in a zone, and its commands."""
-    shown = phrases.zoned_times(text, zone)
-    for command in commands_of(text):
-        shown = with_command(shown, command)
-    return shown
 
 
 def _readings_after_now(
@@ -116,7 +107,9 @@ def _readings_after_now(
     ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
     times = millis(pd.DatetimeIndex(ahead.dropna(how="all").index))
     return [
-        f"{doubt}: its clock may be fast; no evaluation uses them before their time"
+        in_english(
+            "{doubt}: its clock may be fast; no evaluation uses them before their time", doubt=doubt
+        )
         for doubt in describe_doubtful(times, now)
     ]
 
@@ -139,9 +132,10 @@ def _evaluate_or_explain(
         since = (
             "it was never put in service"
             if started is None
-            else f"it is in service since {started.isoformat()}"
+            else in_english("it is in service since {started}", started=started)
         )
-        return replace(blank, answer=f"it was not evaluated at {at.isoformat()}: {since}")
+        why_not = in_english("it was not evaluated at {at}: {since}", at=at, since=since)
+        return replace(blank, answer=why_not)
     if current.definition.state != "active":
         return replace(
             blank,
@@ -191,25 +185,33 @@ def _record(
     platform: EvaluationPorts, explanation: Why, covering: Episode | None, at: datetime
 ) -> list[str]:
     """Return sentences on stored episodes, and how they differ from the evaluation."""
-    lines = []
+    lines: list[str] = []
     if covering is not None:
         lines.append(
-            f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: "
-            f"{covering.evaluation.reason}"
+            in_english(
+                "episode {id} was raised at {at}: {reason}",
+                id=covering.id,
+                at=covering.raised_at,
+                reason=covering.evaluation.reason,
+            )
         )
         if covering.renewals:
-            since = covering.current.at.isoformat()
-            lines.append(f"why it is open since {since}: {covering.current.reason}")
+            present = covering.current
+            lines.append(
+                in_english(
+                    "why it is open since {at}: {reason}", at=present.at, reason=present.reason
+                )
+            )
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
-        lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
+        lines += [t.reason for t in covering.transitions if _is_known_late(t, covering)]
         if covering.late_data_status == "found_late":
-            lines.append(f"it came with late readings, at {covering.detected_at.isoformat()}")
+            lines.append(in_english("it came with late readings, at {at}", at=covering.detected_at))
         if covering.acknowledged:
+            stamp = covering.acknowledged
             lines.append(
-                f"acknowledged by {covering.acknowledged.actor} at "
-                f"{covering.acknowledged.at.isoformat()}"
+                in_english("acknowledged by {actor} at {at}", actor=stamp.actor, at=stamp.at)
             )
     elif explanation.verdict == "open":
         lines.append(
@@ -219,6 +221,14 @@ def _record(
     if covering is not None and explanation.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
     return lines + _describe_progress(platform, explanation, at)
+
+
+def _is_known_late(transition: Transition, episode: Episode) -> bool:
+    """Return whether a transition corrects an episode, or states an end that was known only
+    later."""
+    if transition.kind != "closed":
+        return transition.kind in ("corrected", "reopened")
+    return episode.closed_at is not None and transition.at > episode.closed_at
 
 
 def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list[str]:
@@ -231,23 +241,39 @@ def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime
         )
     latency = _latency(platform, explanation.definition, explanation.asset)
     behind = "" if state.watermark >= at else ", which is before this instant"
-    lines = [f"evaluated to {state.watermark.isoformat()}{latency_note(latency)}{behind}"]
+    lines: list[str] = [
+        in_english(
+            "evaluated to {until}{latency}{behind}",
+            until=state.watermark,
+            latency=latency_note(latency),
+            behind=behind,
+        )
+    ]
     if state.watermark > platform.clock.now() + SKEW:
         return [
-            f"the clock was ahead: it was evaluated to {state.watermark.isoformat()}, which is "
-            "after now; the next evaluation goes on from its newest reading"
+            in_english(
+                "the clock was ahead: it was evaluated to {until}, which is after now; the next "
+                "evaluation goes on from its newest reading",
+                until=state.watermark,
+            )
         ]
     requested = platform.arrivals.requests([explanation.definition]).get(
         (explanation.definition, explanation.asset)
     )
     if requested is not None:
         lines.append(
-            "the next evaluation evaluates it again with late data, from "
-            f"{requested.start.isoformat()} on"
+            in_english(
+                "the next evaluation evaluates it again with late data, from {start} on",
+                start=requested.start,
+            )
         )
     if state.unknown_count:
         lines.append(
-            f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}"
+            in_english(
+                "the last {number} evaluations ended unknown: {reason}",
+                number=state.unknown_count,
+                reason=state.unknown_reason or "",
+            )
         )
     return lines
 
@@ -387,8 +413,7 @@ def load_selected(
 ) -> History:
     """Return the readings of a selected time, one row per instant. Raises UserError as
     `selected_statistics`."""
-    if start >= end:
-        raise UserError(f"start {start.isoformat()} must lie before end {end.isoformat()}")
+    require_order(start, end, "start", "end")
     if end - start > LONGEST_SELECTED:
         raise UserError(f"a selected time has at most {LONGEST_SELECTED.days} days")
     parts = []

@@ -4,13 +4,16 @@ as people wrote it."""
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import typer
 import yaml
 
+from alerting.cli.command import cell, plain, printing, readable, say
 from alerting.cli.main import app
+from alerting.definitions.wording.language import in_english, joined
 from alerting.ports import Training
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.operators import operate
@@ -237,3 +240,13 @@ def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_n
     dated = learned_quickly(periods={"test": {"from": "2026-03-01T00:00Z"}})
     checked = " ".join(output("check", write("d.yaml", dated)).split())
     assert "validates and tests on the same days" in checked
+
+
+def test_an_instant_in_a_text_is_of_the_plant_in_a_line_a_table_and_json(monkeypatch):
+    monkeypatch.setenv("ALERTING_TIMEZONE", "Europe/Berlin")
+    learned = in_english("learned up to {until}", until=datetime(2026, 1, 5, 6, tzinfo=UTC))
+    told = "learned up to 2026-01-05 07:00 CET"
+    with printing(False):
+        assert say(learned) == readable(joined("", learned)) == cell(learned) == told
+        assert plain({learned: 3}) == {told: 3}
+        assert plain({"notes": (learned, {"more": learned})}) == {"notes": [told, {"more": told}]}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.faults import DocumentRefused, unknown_name
-from alerting.definitions.wording.language import commands_of
+from alerting.definitions.wording.language import commands_of, joined, with_command
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import propose_end
 from alerting.kinds.registry import parse_definition
@@ -78,10 +78,10 @@ def training(**changes):
 
 
 def described(**changes):
-    return describe_training(training(**changes), False, at(0).tzinfo)
+    return describe_training(training(**changes), False)
 
 
-new = "is new: training starts within two minutes in Airflow"
+new = with_command("is new: training starts within two minutes", "alerting train --due")
 # situation, sentence, what its reader does next
 TABLE = {
     "nothing beyond chance": (
@@ -169,7 +169,7 @@ TABLE = {
         "writes that name",
     ),
     "several alerts applied": (
-        lambda: one_step([f"a-{n}: {new}" for n in range(4)]),
+        lambda: one_step([joined(": ", f"a-{n}", new) for n in range(4)]),
         ("all 4 alerts wait for their first training; follow all 4 in their list", "alerting list"),
         "`alerting list`",
     ),

@@ -251,7 +251,7 @@ class TableFile(ABC, Generic[P]):
                 graded = [_GRADES[grade(text, self._found.form.quality_codes)] for text in texts]
                 by_value[value] = np.array([*graded, 0], np.int8)[indices]
                 why = partial(self._why_no_quality, cells[title])
-                checks.append(Check(by_value[value] < 0, title, why))
+                checks.append(Check(by_value[value] < 0, title, why, of_quality=True))
         filled = {title: cell.filled_cells(cells[title]) for title in self._found.names}
         nothing = ~np.logical_or.reduce(list(filled.values()))
         of_row = by_value.get(None, np.zeros(len(nothing), np.int8))

@@ -40,11 +40,13 @@ BAD = 2
 
 @dataclass(frozen=True)
 class Check:
-    """One possible fault of rows of a chunk: a mask of the rows, the column, and the reason."""
+    """One possible fault of rows of a chunk: a mask of the rows, the column, and the reason;
+    whether the column states a quality."""
 
     bad: BoolArray
     column: str
     why: Callable[[int], str]
+    of_quality: bool = False
 
 
 def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
@@ -59,7 +61,8 @@ def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
         text = chunk.original(row) if limit is None else ""
-        lines.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), text))
+        line = int(chunk.lines[row])
+        lines.append(BadLine(line, check.column, check.why(row), text, check.of_quality))
     return lines
 
 

@@ -102,10 +102,14 @@ def _model_fault(
     return Fault(dotted, *message_of(error))
 
 
-def name_fault(path: str, name: Any, rule: str = NAME_RULE) -> Fault:
+class IllegalName(Fault):
+    """The fault of a text that cannot be a name."""
+
+
+def name_fault(path: str, name: Any, rule: str = NAME_RULE) -> IllegalName:
     """Return the fault that the text at a path is not a legal name, with the rule of names
     there."""
-    return Fault(path, f"{_as_written(name)} is not a legal name", rule)
+    return IllegalName(path, f"{_as_written(name)} is not a legal name", rule)
 
 
 def _as_written(value: Any) -> str:

@@ -14,7 +14,7 @@ from alerting.deferred import pd
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import merge
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import in_english, translatable
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -77,8 +77,11 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
         fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]
         score = float(scored.score[-1])
         facts.append(
-            f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is "
-            "usual, alarm at 1"
+            in_english(
+                "the score was {score} at {at}; 0 is usual, alarm at 1",
+                score=f"{score:.3g}",
+                at=from_millis(int(scored.at[-1])),
+            )
         )
         facts += [*scored.facts, *fitted.account]
         blank = replace(blank, score=score, threshold=THRESHOLD, model_version=scored.model_version)
@@ -87,7 +90,9 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
         return why.answer_unknown(evaluated.unknown, state)
     if state.pending_since is not None:
         due = state.pending_since + definition.hold
-        answer = f"not raised yet: unlike normal since {state.pending_since.isoformat()}"
+        answer = in_english(
+            "not raised yet: unlike normal since {since}", since=state.pending_since
+        )
         return replace(
             why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
         )

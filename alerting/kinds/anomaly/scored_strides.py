@@ -346,7 +346,7 @@ def _score(
     learned = at <= cutoff
     score[learned] = np.nan
     unknown[learned] = translatable(
-        "the model has learned from times up to {until}", until=from_millis(cutoff).isoformat()
+        "the model has learned from times up to {until}", until=from_millis(cutoff)
     )
     return ScoredInterval(
         at,

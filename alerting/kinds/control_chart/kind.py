@@ -13,7 +13,7 @@ from alerting.definitions.alert_definition import Condition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import in_english, joined, translatable
 from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     Evaluation,
@@ -283,7 +283,7 @@ class ChartRun:
                 self.warm_up([sample])
                 self.reason = translatable(
                     "the limits were estimated from times up to {until}",
-                    until=from_millis(self._cutoff).isoformat(),
+                    until=from_millis(self._cutoff),
                 )
                 continue
             pieces += self._in_force(since, sample.at)
@@ -401,9 +401,15 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
         limits = fitted.chart.limits
         value = float(scored.score[-1])
         facts.append(
-            f"{fitted.chart.statistic} was {value:.6g} at "
-            f"{from_millis(int(scored.at[-1])).isoformat()}; centre line "
-            f"{limits.centre:.6g}, limits {limits.lower:.6g} and {limits.upper:.6g}"
+            in_english(
+                "{statistic} was {value} at {at}; centre line {centre}, limits {lower} and {upper}",
+                statistic=fitted.chart.statistic,
+                value=f"{value:.6g}",
+                at=from_millis(int(scored.at[-1])),
+                centre=f"{limits.centre:.6g}",
+                lower=f"{limits.lower:.6g}",
+                upper=f"{limits.upper:.6g}",
+            )
         )
         facts += scored.facts
         facts += fitted.describe(question.asset.name)

@@ -7,6 +7,7 @@ from alerting.definitions.fields.problem import title_in_sentence
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
+    in_english,
     joined,
     measured,
     spoken_number,
@@ -117,9 +118,11 @@ def describe_signal(signal: str) -> str:
 def describe_points(point: Point) -> list[str]:
     """Return a sentence for each signal of a point, with the instants of the points that gave
     it."""
-    lines = []
-    for signal, instants in point.signals.items():
-        stamps = [from_millis(t) for t in instants]
-        shown = ", ".join(f"{t:%H:%M:%S}" for t in stamps)
-        lines.append(f"{describe_signal(signal)}: points of {stamps[0]:%Y-%m-%d} UTC at {shown}")
-    return lines
+    return [
+        in_english(
+            "{signal}: points of {instants}",
+            signal=describe_signal(signal),
+            instants=joined(", ", *(in_english("{at}", at=from_millis(t)) for t in instants)),
+        )
+        for signal, instants in point.signals.items()
+    ]

@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.threshold_limits import level_delays, severities
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import in_english, translatable
 from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import (
     all_series,
@@ -93,14 +93,12 @@ def limits_in_force(
             ),
         )
     if part.end <= model.training_cutoff:
-        learned_from = (
-            f"the learned limits of version {part.model_version} come from readings up to"
+        missing = in_english(
+            "the learned limits of version {version} come from readings up to {until}",
+            version=part.model_version,
+            until=model.training_cutoff,
         )
-        return replace(
-            none,
-            missing=f"{learned_from} {model.training_cutoff.isoformat()}",
-            cutoff=model.training_cutoff,
-        )
+        return replace(none, missing=missing, cutoff=model.training_cutoff)
     instants = sorted({part.start, *_taken_at(carried)})
     history = (
         read_part(definition, sources, part) if definition.groups_by else History(sources.asset)

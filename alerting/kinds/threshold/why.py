@@ -12,7 +12,7 @@ from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.fields.problem import count_phrase
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.threshold_limits import learned_sides, level_delays
-from alerting.definitions.wording.language import spoken_duration, spoken_number
+from alerting.definitions.wording.language import in_english, joined, spoken_duration, spoken_number
 from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import all_series, evaluate_combination
 from alerting.detection.evaluation_results_and_texts import (
@@ -65,24 +65,25 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     if evaluated.unknown:
         return why.answer_unknown(evaluated.unknown, state)
     if state.raised_at is not None:
-        answer = f"open since {state.raised_at.isoformat()}"
-        if state.clearing_since is not None:
-            answer += (
-                f"; clearing since {state.clearing_since.isoformat()}, which must hold for "
-                f"{spoken_duration(definition.clear_for)}"
-            )
-        return replace(why, verdict="open", answer=answer)
+        why = why.answer_open(state.raised_at, state.clearing_since, "clearing")
+        if state.clearing_since is None:
+            return why
+        clearing = spoken_duration(definition.clear_for)
+        return replace(why, answer=joined(", which must hold for ", why.answer, clearing))
     if state.pending_since is not None:
         hold = level_delays(definition).get(definition.severities()[0], definition.hold)
         due = state.pending_since + hold
-        answer = (
-            f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            f"hold for {spoken_duration(hold)}; due at {due.isoformat()}"
+        answer = in_english(
+            "not raised: {pending} since {since}, which must hold for {hold}; due at {due}",
+            pending=described.pending,
+            since=state.pending_since,
+            hold=spoken_duration(hold),
+            due=due,
         )
         return replace(
             why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
         )
-    return replace(why, verdict="normal", answer=f"not raised: {described.normal}")
+    return replace(why, verdict="normal", answer=joined("", "not raised: ", described.normal))
 
 
 def _describe(
@@ -116,7 +117,8 @@ def _describe(
         facts += [f"{subject}: {spoken_number(value)}"] if value is not None else []
     normal = f"{subject} is within its limits"
     if definition.no_data == "clear" and (last is None or last[0] <= silent_at):
-        normal = f"{stale_message(subject, definition.stale_after)}, which counts as clear"
+        stale = stale_message(subject, definition.stale_after)
+        normal = joined("", stale, ", which counts as clear")
     numbers = [limit for _, limit in limits if limit is not None]
     nearest = (
         None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
@@ -140,12 +142,17 @@ def _learned_at(
         described = moving.describe(0)
         if described is None:
             yield (
-                f"the learned limit {side} {condition.variable} is unknown: {learned.missing}",
+                joined(
+                    ": ",
+                    f"the learned limit {side} {condition.variable} is unknown",
+                    learned.missing,
+                ),
                 None,
             )
         else:
             limit = float(moving.values[0])
-            yield f"{side} {limit:.6g}, learned by version {version}: {described}", limit
+            learned_by = f"{side} {limit:.6g}, learned by version {version}"
+            yield joined(": ", learned_by, described), limit
 
 
 def _describe_combination(
@@ -192,21 +199,21 @@ def _describe_condition(at: ConditionAt, question: WhyQuestion) -> str:
     reading = at.reading
     written = condition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if at.status == "unknown" and at.fact is not None:
-        state = f"unknown: {fact_message(condition, question.asset, at.fact, reading)}"
+        fact = fact_message(condition, question.asset, at.fact, reading)
+        state = joined(": ", f"{condition.variable}, {_limits(written)}", "unknown", fact)
     else:
-        state = "holds" if at.status == "triggered" else "does not hold"
+        holds = "holds" if at.status == "triggered" else "does not hold"
+        state = joined(": ", f"{condition.variable}, {_limits(written)}", holds)
     if reading is None or reading.value is None:
-        return f"{condition.variable}, {_limits(written)}: {state}"
+        return state
     value = spoken_number(reading.value) if isinstance(reading.value, float) else reading.value
+    last = in_english("it was {value} at {at}", value=value, at=reading.at)
     learned = [
-        f"; {limit.side} {spoken_number(limit.limit)}: {limit.description}"
+        joined(": ", f"{limit.side} {spoken_number(limit.limit)}", limit.description)
         for limit in reading.learned
         if limit.limit is not None
     ]
-    return (
-        f"{condition.variable}, {_limits(written)}: {state}; it was {value} at "
-        f"{reading.at.isoformat()}{''.join(learned)}"
-    )
+    return joined("; ", state, last, *learned)
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
@@ -242,14 +249,20 @@ def _describe_sample(
     if last is not None:
         number = spoken_number(last[1]) if isinstance(last[1], float) else last[1]
         uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, no_instants())
-        yield f"{variable} was {number} at {last[0].isoformat()}" + (
-            ", of uncertain quality" if uncertain else ""
+        yield in_english(
+            "{variable} was {number} at {at}{quality}",
+            variable=variable,
+            number=number,
+            at=last[0],
+            quality=", of uncertain quality" if uncertain else "",
         )
     if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
         first = 0 if last is None else np.searchsorted(bad, to_millis(last[0]), side="right")
-        yield (
-            f"{variable} has been of bad quality since {from_millis(bad[first]).isoformat()}; its "
-            f"last sample is of {from_millis(bad[-1]).isoformat()}"
+        yield in_english(
+            "{variable} has been of bad quality since {since}; its last sample is of {last}",
+            variable=variable,
+            since=from_millis(bad[first]),
+            last=from_millis(bad[-1]),
         )
 
 

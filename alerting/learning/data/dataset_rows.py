@@ -169,8 +169,8 @@ def require_all_parts(
                     "are not known yet. Import a longer history, shorten features.windows or the "
                     "horizon, or change periods",
                     period=_PERIODS[name],
-                    start=from_millis(borders.start + 1).isoformat(),
-                    end=from_millis(borders.end).isoformat(),
+                    start=from_millis(borders.start + 1),
+                    end=from_millis(borders.end),
                     length=describe_window(max(0, span) // 60_000 * 60_000),
                     purge=describe_window(purge_ms),
                     label=describe_window(label),

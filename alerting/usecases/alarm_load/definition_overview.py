@@ -231,7 +231,7 @@ def _lines(
     trained_names = [revision.name for revision in trained]
     made = platform.decisions.histories(trained_names) if trained else {}
     under_way = platform.trainings.for_definitions(trained_names)
-    trainings = training_sentences(trained, histories, made, under_way, platform.zone)
+    trainings = training_sentences(trained, histories, made, under_way)
     runs = runs_of(newest)
     champions = {
         name: present_answer(histories[name], made.get(name, [])).version for name in trained_names

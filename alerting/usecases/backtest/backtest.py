@@ -25,9 +25,10 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.faults import UserError, format_duration, require_order
 from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.revisions import definition_document, next_revision
+from alerting.definitions.wording.language import Interval, in_english, joined
 from alerting.episodes.episode import Episode
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
@@ -211,26 +212,26 @@ def segment_starts(
 
 def require_past(platform: TrainingPorts, subject: Subject, start: datetime, end: datetime) -> None:
     """Check a period. Raises UserError for an empty or future one, and without readings in it."""
-    if start >= end:
-        raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
+    require_order(start, end)
     now = platform.clock.now()
     if end > now:
-        raise UserError(
-            f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of "
-            "the future to test with"
-        )
+        text = "--to {end} lies after now, {now}: there are no readings of the future to test with"
+        raise UserError(in_english(text, end=end, now=now))
     spans = _spans_of_readings(platform, subject.definition)
     if any(first < end and last > start for first, last in spans):
         return
-    have = (
-        f" (they reach from {min(s[0] for s in spans).isoformat()} to "
-        f"{max(s[1] for s in spans).isoformat()})"
-        if spans
-        else ""
-    )
+    have = ""
+    if spans:
+        reach = Interval(min(spans)[0], max(last for _, last in spans))
+        have = in_english(" (they reach from {reach})", reach=reach)
     raise UserError(
-        f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
-        f"{end.isoformat()}{have}: choose another period, or import readings first"
+        in_english(
+            "no asset of {name} has readings from {period}{have}: choose another period, or "
+            "import readings first",
+            name=repr(subject.definition.name),
+            period=Interval(start, end),
+            have=have,
+        )
     )
 
 
@@ -291,12 +292,14 @@ def walk_segment(
         until = min(day + STEP, end)
         counts = evaluate(sandbox.live_view(until), [name], until)
         for reason in counts.unreadable.values():  # without it, nothing would seem to have happened
-            raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
+            raise UserError(
+                in_english("the backtest stopped at {until}: {reason}", until=until, reason=reason)
+            )
         unknown = counts.unknown
     figure = replace(
         trained,
         episodes=sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find()),
-        unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
+        unknown=tuple(joined(": ", target, why) for target, why in unknown.items()),
     )
     backtests.store_segment(
         id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since)
@@ -331,7 +334,7 @@ def _train(
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
-            "reason": str(refusal),
+            "reason": refusal.message,
             "promoted": False,
             "cut_short": (),
         }

@@ -27,8 +27,8 @@ from alerting.definitions.alert_definition import (
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import UserError, format_duration, shown
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.faults import UserError, format_duration, require_order, shown
+from alerting.definitions.wording.language import in_english, translatable
 from alerting.detection.problem_occurrences import first_lookback
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
@@ -147,10 +147,9 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
                 name=shown(subject.definition.name),
             )
         )
-    if start >= end:
-        raise UserError(f"from {start.isoformat()} must lie before to {end.isoformat()}")
+    require_order(start, end, "from", "to")
     if end > now:
-        raise UserError(f"to {end.isoformat()} lies after now, {now.isoformat()}")
+        raise UserError(in_english("to {end} lies after now, {now}", end=end, now=now))
     if end - start > LONGEST_PREVIEW:
         raise UserError(
             translatable(

@@ -31,6 +31,7 @@ from alerting.definitions.fields.definition_checks import (
     training_warnings,
 )
 from alerting.definitions.revisions import in_plant_zone
+from alerting.definitions.wording.fault_messages import IllegalName
 from alerting.definitions.wording.language import (
     Translatable,
     join_with_or,
@@ -241,7 +242,7 @@ def _value_at(document: Any, path: str) -> Any:
 def _is_no_name(fault: Fault) -> bool:
     """Return whether a fault is a text that cannot be the name of an asset or a variable."""
     is_name = fault.path.startswith("assets.") or fault.path.rpartition(".")[2] == "variable"
-    return is_name and fault.message.endswith("is not a legal name")
+    return is_name and isinstance(fault, IllegalName)
 
 
 def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
@@ -403,7 +404,7 @@ def describe_future_evaluation(until: datetime, now: datetime) -> Translatable:
         "or applied until {until}. They are evaluated again from their newest readings on, by "
         "themselves. Synchronise this clock (NTP, hardware clock in UTC)",
         ahead=rough_duration(until - now),
-        until=until.isoformat(timespec="seconds"),
+        until=until,
     )
 
 

@@ -3,7 +3,7 @@ model is, and why its question has no champion, with advice."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,13 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import hours_text
 from alerting.definitions.revisions import question_after, question_of
-from alerting.definitions.wording.language import joined, template, translatable, with_command
+from alerting.definitions.wording.language import (
+    commands_of,
+    joined,
+    template,
+    translatable,
+    with_command,
+)
 from alerting.learning.selection.decision import PROPOSAL, Proposal
 from alerting.ports import (
     Assets,
@@ -31,14 +37,13 @@ from alerting.ports import (
     TrainingRuns,
     Trainings,
 )
-from alerting.reporting import phrases
 from alerting.usecases.definitions.versions import (
     describe_worse_forecasts,
     last_promotion,
     present_answer,
 )
 
-_TRAINED = "is new: training starts within two minutes"
+_TRAIN_DUE = "alerting train --due"
 _ONE_TIME = re.compile(r"(\d{1,2}) (\d{1,2}) \* \* ([0-7*])")
 _DAYS = {
     "*": template("day"),
@@ -82,7 +87,7 @@ def one_step(steps: Sequence[str]) -> str | None:
     them; None without definitions."""
     if len(steps) < 2:
         return next(iter(steps), None)
-    trained = sum(_TRAINED in step for step in steps)
+    trained = sum(_TRAIN_DUE in commands_of(step) for step in steps)
     some = f"all {trained}" if trained == len(steps) else f"{trained} of the {len(steps)}"
     waiting = f"{some} alerts wait for their first training; " if trained else ""
     return with_command(f"{waiting}follow all {len(steps)} in their list", "alerting list")
@@ -176,7 +181,7 @@ def _training_sentence(
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
         trains = translatable(
             "trains next at {when} by its schedule, or with “Train now” on the page of its models",
-            when=phrases.moment(following, zone),
+            when=following,
         )
     trains = with_command(trains, f"alerting train {name}")
     if serving is not None:
@@ -209,11 +214,11 @@ def _training_sentence(
         else translatable("then it is evaluated {where}", where=where)
     )
     text = translatable("is new: training starts within two minutes; {until}", until=until)
-    return with_command(text, "alerting train --due")
+    return with_command(text, _TRAIN_DUE)
 
 
 class ChampionPorts(Protocol):
-    """The ports that the sentence is made from. `zone`: time zone of the plant."""
+    """The ports that the sentence is made from."""
 
     @property
     def runs(self) -> TrainingRuns: ...
@@ -226,9 +231,6 @@ class ChampionPorts(Protocol):
 
     @property
     def trainings(self) -> Trainings: ...
-
-    @property
-    def zone(self) -> tzinfo: ...
 
 
 def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
@@ -244,23 +246,23 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
         (t for t in platform.trainings.for_definitions([name]) if t.question == question), None
     )
     if training is not None and training.ended_at is None:
-        return joined("", _it(training, platform.zone), step)
+        return joined("", _it(training), step)
     if training is not None and training.failure is not None:
-        return describe_training(training, False, platform.zone) or ""
+        return describe_training(training, False) or ""
     refused = next((d for d in reversed(made) if not d.promoted), None)
     if refused is not None:
         return translatable(
             "the last training put no model into service: {reason}", reason=refused.reason
         )
     if training is not None:
-        return _it(training, platform.zone)
+        return _it(training)
     return with_command(
         translatable("training starts within two minutes"), f"alerting train {name}"
     )
 
 
-def _it(training: Training, zone: tzinfo) -> str:
-    return translatable("it {state}", state=describe_training(training, False, zone) or "")
+def _it(training: Training) -> str:
+    return translatable("it {state}", state=describe_training(training, False) or "")
 
 
 def describe_waiting(proposal: Proposal) -> str:
@@ -293,18 +295,17 @@ def describe_trainings(
     decisions: Decisions,
     trainings: Trainings,
     newest: Sequence[Revision],
-    zone: tzinfo,
 ) -> dict[str, str]:
     """Return a sentence for each definition in service whose present question has no champion yet,
     or whose training failed.
 
-    `newest`: the newest revision of each. `zone`: of the plant.
+    `newest`: the newest revision of each.
     """
     trained = trained_in_service(newest)
     names = [r.name for r in trained]
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
-    return training_sentences(trained, histories, made, trainings.for_definitions(names), zone)
+    return training_sentences(trained, histories, made, trainings.for_definitions(names))
 
 
 def trained_in_service(newest: Sequence[Revision]) -> list[Revision]:
@@ -321,7 +322,6 @@ def training_sentences(
     histories: Mapping[str, Sequence[Revision]],
     made: Mapping[str, Sequence[DecisionRecord]],
     trainings: Sequence[Training],
-    zone: tzinfo,
 ) -> dict[str, str]:
     """Return the sentences of `describe_trainings`. `histories`: all revisions of each definition;
     `made`: its decisions."""
@@ -333,7 +333,7 @@ def training_sentences(
         )
         training = by_question.get((revision.name, question_of(revision) or ""))
         serves = answer.version is not None and answer.awaited is None
-        state = describe_training(training, serves, zone)
+        state = describe_training(training, serves)
         worse = describe_worse_forecasts(made.get(revision.name, []), answer.version)
         sentences = [s for s in (answer.message, state, worse) if s]
         if sentences:
@@ -341,16 +341,16 @@ def training_sentences(
     return descriptions
 
 
-def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:
+def describe_training(training: Training | None, serves: bool) -> str | None:
     """Describe the training of a question; None if it has ended and there is nothing to say.
     `serves`: whether the question has a champion."""
     if training is None:
         return None if serves else translatable("training starts within two minutes")
-    since = phrases.moment(training.started_at, zone)
+    since = training.started_at
     if training.ended_at is None:
         return translatable("is being trained since {when}", when=since)
     if training.failure is not None:
-        ended = phrases.moment(training.ended_at, zone)
+        ended = training.ended_at
         if training.failures > 1:
             return translatable(
                 "its training failed {number} times, last at {when}: {reason}",

@@ -199,7 +199,7 @@ def _evaluate(
             shared=inputs.shared,
         )
     except UserError as refusal:
-        return TargetEvaluation(state, unknown=str(refusal))
+        return TargetEvaluation(state, unknown=refusal.message)
     run.add_scores(scores_of(revision.name, asset, result))
     return result
 

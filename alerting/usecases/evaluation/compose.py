@@ -129,7 +129,7 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     as_of = target.as_of
     reason: str = translatable("continues") if episode.continues else FIRST
     if episode.late_data_status:
-        reason = translatable("known since {when}, from late data", when=as_of.isoformat())
+        reason = translatable("known since {when}, from late data", when=as_of)
     if more:
         caught_up = translatable(
             "{more} more since {since} ago or earlier, found in the same catch-up",

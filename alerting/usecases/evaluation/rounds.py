@@ -14,7 +14,7 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import joined, latency_note, with_command
+from alerting.definitions.wording.language import in_english, joined, latency_note, with_command
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import EvaluationPlan, TargetKey, batches
 from alerting.episodes.lifecycle import ConditionState
@@ -241,9 +241,13 @@ def evaluate_past(
     end = min(end, platform.clock.now() - latency)
     if start >= end:
         raise UserError(
-            f"--from {start.isoformat()} must lie before --to, or before {end.isoformat()}, up to "
-            "which targets are evaluated"
-            f"{latency_note(latency)}"
+            in_english(
+                "--from {start} must lie before --to, or before {end}, up to which targets are "
+                "evaluated{latency}",
+                start=start,
+                end=end,
+                latency=latency_note(latency),
+            )
         )
     parts, notes = _past_parts(platform, models, latest, start, end, model, revision)
     counts = EvaluationCounts(notes=notes)
@@ -297,20 +301,27 @@ def _past_parts(
         )
         before = [part for part in parts if part.revision is None]
         if len(before) == len(parts) and latest.definition.state != "active":
-            text = (
-                f"{name!r} is {latest.definition.state}, and was not in force from "
-                f"{start.isoformat()} to {end.isoformat()}; a backtest shows the alerts that it "
-                "would have raised"
+            text = in_english(
+                "{name} is {state}, and was not in force from {start} to {end}; a backtest shows "
+                "the alerts that it would have raised",
+                name=repr(name),
+                state=latest.definition.state,
+                start=start,
+                end=end,
             )
             raise UserError(with_command(text, f"alerting backtest {name}"))
         if not before or latest.definition.state != "active":
             return parts, []
         version = _unseen_version(platform, models, latest, None, before[-1].end)
         by_model = "" if version is None else f" with its champion, version {version}"
-        note = (
-            f"{name} was not in force from {before[0].start.isoformat()} to "
-            f"{before[-1].end.isoformat()}: "
-            f"evaluated by its newest revision, {latest.number}{by_model}, as it would have been"
+        note = in_english(
+            "{name} was not in force from {start} to {end}: evaluated by its newest revision, "
+            "{number}{by_model}, as it would have been",
+            name=name,
+            start=before[0].start,
+            end=before[-1].end,
+            number=latest.number,
+            by_model=by_model,
         )
         newest = replace(before[0], end=before[-1].end, revision=latest, model_version=version)
         return [newest, *parts[len(before) :]], [note]
@@ -386,10 +397,13 @@ def check_unseen(models: ModelCache, definition: Definition, version: int, end: 
             f"model {version} of {definition.name!r} cannot be read: {unavailable}"
         ) from unavailable
     if end <= training_cutoff:
-        text = (
-            f"model {version} of {definition.name!r} has learned from times up to "
-            f"{training_cutoff.isoformat()}; it cannot evaluate instants before "
-            f"{end.isoformat()}; a backtest trains on the past of each instant instead"
+        text = in_english(
+            "model {version} of {name} has learned from times up to {cutoff}; it cannot evaluate "
+            "instants before {end}; a backtest trains on the past of each instant instead",
+            version=version,
+            name=repr(definition.name),
+            cutoff=training_cutoff,
+            end=end,
         )
         raise UserError(with_command(text, f"alerting backtest {definition.name}"))
 

@@ -368,7 +368,7 @@ def _refusal(source: ReadingSource, profile: Profile, remedy: str) -> str:
     if profile.incomplete:
         below.append(ENGLISH.say(_NOT_READ[source.unit], number=Styled(profile.lines + 1, "count")))
     headline = f"{source.name} was not imported ({remedy}):"
-    if any("a quality" in line.reason for line in lines):  # a line has other values, too
+    if any(line.of_quality for line in lines):  # a line has other values, too
         headline = f"{source.name} was not imported: the quality of some values is not clear:"
     elif profile.contradictions and profile.distinguishing:
         differs = _name_what_differs(profile, profile.distinguishing)

@@ -29,7 +29,7 @@ from alerting.definitions.asset_documents import (
 )
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.form_fields import What
-from alerting.definitions.wording.language import ENGLISH, join_with_and
+from alerting.definitions.wording.language import ENGLISH, in_english, join_with_and
 from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent
 from alerting.readings.foreign_columns import (
     BadLine,
@@ -276,11 +276,19 @@ def refuse_other_rows(
         if sum(others) >= max(1, _MANY * len(others)):
             _, last = readings.span(name) or (since, until)
             raise UserError(
-                f"{source.name}: {name} has {sum(others)} rows with other values at the same "
-                f"instants (of the first {len(others)}, from {since.isoformat()} on, "
-                f"{format_duration(step)} apart), so this is not the file imported before. If it "
-                f"continues that file, add --start {(last + step).isoformat()}; if it is of "
-                "another machine, name another --asset. Nothing was written"
+                in_english(
+                    "{file}: {asset} has {number} rows with other values at the same instants (of "
+                    "the first {compared}, from {since} on, {step} apart), so this is not the "
+                    "file imported before. If it continues that file, add --start {start}; if it "
+                    "is of another machine, name another --asset. Nothing was written",
+                    file=source.name,
+                    asset=name,
+                    number=sum(others),
+                    compared=len(others),
+                    since=since,
+                    step=format_duration(step),
+                    start=(last + step).isoformat(),  # as the option is written
+                )
             )
 
 

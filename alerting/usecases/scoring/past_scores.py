@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from alerting.definitions.alert_definition import ModelDefinition, Revision, matching_assets
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import latency_note
+from alerting.definitions.wording.language import in_english, latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import ScoredRows, VersionInterval
 from alerting.ports import (
@@ -91,8 +91,12 @@ def plan_scoring(
     )
     if begin >= until:
         raise UserError(
-            f"--from {begin.isoformat()} must lie before --to "
-            f"{until.isoformat()}{latency_note(latency)}"
+            in_english(
+                "--from {begin} must lie before --to {until}{latency}",
+                begin=begin,
+                until=until,
+                latency=latency_note(latency),
+            )
         )
     return replace(whole, start=begin, end=until)
 

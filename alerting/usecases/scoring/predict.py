@@ -243,7 +243,7 @@ class PredictionBatch:
             model_version=scored.model_version,
         )
         if scored.unknown[-1]:
-            return replace(prediction, unknown=str(scored.unknown[-1]))
+            return replace(prediction, unknown=scored.unknown[-1])
         score = float(scored.score[-1])
         details = (
             ScoreDetails()

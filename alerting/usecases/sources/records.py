@@ -498,8 +498,8 @@ class _Delivery:
                 name = "" if is_of_row else self.variable(title)
                 quality = "good" if name is None else grade(word, codes)
                 if quality is None:
-                    why = why_no_quality(word, codes, show(text))
-                    raise ValueError(why.replace("--quality-codes", "quality_codes in the source"))
+                    option = "quality_codes in the source"
+                    raise ValueError(why_no_quality(word, codes, show(text), option))
                 if name is not None and quality != "good":
                     grades[name] = quality
             except ValueError as reason:

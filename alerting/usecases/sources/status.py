@@ -20,7 +20,7 @@ from alerting.definitions.sources import (
     parse_source,
     source_kinds,
 )
-from alerting.definitions.wording.language import ENGLISH, template
+from alerting.definitions.wording.language import ENGLISH, in_english, template
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import (
     EpisodePorts,
@@ -226,10 +226,12 @@ def doubtful_notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator
     for row in rows:
         for name, value in row.values.items():
             if first.setdefault((row.asset, row.ts, name), value) != value:
-                yield (
-                    f"{name} of {row.asset} has several values at {row.ts.isoformat()}, of which "
-                    "the last counts: if a field tells them apart, name it in the source as "
-                    "variable, beside value"
+                yield in_english(
+                    "{name} of {asset} has several values at {at}, of which the last counts: if a "
+                    "field tells them apart, name it in the source as variable, beside value",
+                    name=name,
+                    asset=row.asset,
+                    at=row.ts,
                 )
                 return
 

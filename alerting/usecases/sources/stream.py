@@ -21,6 +21,7 @@ import msgspec
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.source_fields import MessageSource, StreamedSource
+from alerting.definitions.wording.language import in_english
 from alerting.ports import (
     DeadMessage,
     Delivered,
@@ -89,10 +90,12 @@ def ignore(_: Sequence[ReadingRow | EventRow]) -> None:
 
 def gap(subject: str, start: datetime, end: datetime) -> str:
     """Return how values of an interval were lost if their server sends each value only once."""
-    times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
-    return (
-        f"{subject} {times}: what changed meanwhile is missing; state a longer `history` in the "
-        "source if its server has one"
+    return in_english(
+        "{subject} from {start} to {end}: what changed meanwhile is missing; state a longer "
+        "`history` in the source if its server has one",
+        subject=subject,
+        start=start,
+        end=end,
     )
 
 

@@ -109,7 +109,7 @@ def test_an_empty_part_is_refused_with_the_figures_and_what_to_change():
         **{part: refused_without(part) for part in ("validation", "test")},
     }
     rest = (
-        "The readings from 1970-01-01T00:00:00+00:00 to 1970-01-11T00:00:00+00:00 leave",
+        "The readings from 1970-01-01 00:00 UTC to 1970-01-11 00:00 UTC leave",
         "the purge takes 3d30m before a border (gap + horizon + for: 30m, longest window: 3d)",
         "Import a longer history, shorten features.windows or the horizon",
     )

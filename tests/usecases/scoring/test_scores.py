@@ -248,7 +248,7 @@ def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
 def test_each_instant_without_a_score_has_its_reason(platform, tmp_path):
     frame, counts = scored(platform, tmp_path, start=small_models.START)
     by_reason = frame[frame["score"].isna()].groupby("reason")["time"]
-    learned = f"the model has learned from times up to {CUTOFF.isoformat()}"
+    learned = f"the model has learned from times up to {CUTOFF:%Y-%m-%d %H:%M} UTC"
     assert set(counts) == {
         "",
         learned,

@@ -274,7 +274,7 @@ def test_a_message_with_a_bad_field_is_put_aside_its_others_stored_and_can_be_tr
 def test_a_trial_says_that_rows_of_one_instant_state_other_values_of_a_variable():
     rows = [{"ts": MS, "fields": {"value": n}, "tags": {"id": f"T{n}"}} for n in (1, 2, 2)]
     mixed = try_records(in_memory_platform(), parse_source(HTTP), rows).notes
-    assert "fields_value of oven-1 has several values at 2026-03-02T06:00:00" in mixed[0]
+    assert "fields_value of oven-1 has several values at 2026-03-02 06:00 UTC" in mixed[0]
     right = parse_source({**HTTP, "variable": "tags.id", "value": "fields.value"})
     assert not try_records(in_memory_platform(), right, rows).notes
 

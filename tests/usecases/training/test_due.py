@@ -115,7 +115,7 @@ def test_a_failed_training_is_tried_again_after_growing_pauses_and_then_waits_fo
     end(platform, minute, "too few rows")
     assert due(platform, minute + 1000 * HOUR) == []
     ports = platform.definitions, platform.decisions, platform.trainings
-    said = describe_trainings(*ports, platform.definitions.latest_revisions(), platform.zone)
+    said = describe_trainings(*ports, platform.definitions.latest_revisions())
     assert "its training failed 4 times, last at 2026-01-05 02:36 UTC: too few rows" in said[NAME]
     edit(platform, minute + 1, periods={"test": 0.1})
     assert due(platform, minute + 1) == [(NAME, 5)]

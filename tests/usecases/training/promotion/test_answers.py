@@ -224,6 +224,6 @@ def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_ar
     assert f'class="fault">{said}' in browser_of(platform).get("/models").text
     latest = platform.definitions.latest_revisions()
     ports = platform.definitions, platform.decisions, platform.trainings
-    assert said in describe_trainings(*ports, latest, platform.zone)[NAME]
+    assert said in describe_trainings(*ports, latest)[NAME]
     promote_run(platform, add_waiting(platform, NAME, waiting=False, champion_version=1))
     assert model_line(platform, NAME).warning == ""
