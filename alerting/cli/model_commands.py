@@ -122,7 +122,8 @@ def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
         row = {"definition": due.definition, "run": due.run}
         try:
             result = _train(p, due.definition, p.clock.now(), progress)
-            yield row | {"verdict": result.verdict, "reason": result.reason}
+            why = joined(" ", result.reason, result.details)
+            yield row | {"verdict": result.verdict, "reason": why}
         except UserError as refusal:
             yield row | {"verdict": "failed", "reason": str(refusal)}
 
@@ -163,7 +164,7 @@ def approve(
     """Approve the promotion that a training proposed, or reject it with a reason."""
     with platform() as p:
         result = answer_run(p, run_id, user(), reject)
-    return Output(result, [f"{result.verdict}: {result.reason}"])
+    return Output(result, [*_wrapped([decision_text.result_line(result)])])
 
 
 @model_group.command("rollback")
@@ -184,7 +185,7 @@ def rollback(
 
     with platform() as p:
         record = roll_back(p, name, reason, user(), to)
-    return Output(record, [f"{record.reason}. In service since {short(record.acted_at)}."])
+    return Output(record, [f"{record.reason} In service since {short(record.acted_at)}."])
 
 
 @model_group.command("export")
@@ -442,7 +443,7 @@ def _lines_of_models(
             yield OutputTable(rows, table["columns"])
     if history["decisions"]:
         yield colored("\ndecisions, oldest first", "bold")
-        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
+        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason", "details"]
         yield OutputTable(
             [{**_format_threshold_of(d), "by": d["actor"]} for d in history["decisions"]], columns
         )
@@ -520,7 +521,7 @@ def _lines_for_statisticians(
     if "ap" in test:
         yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
         yield from (f"  {line}" for line in decision_text.metric_lines(test))
-    yield from (f"  {note}" for note in test.get("notes", ()))
+    yield from (f"  {note}" for key in ("notes", "statistics") for note in test.get(key, ()))
 
 
 def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:

@@ -70,12 +70,7 @@ ModelDecision = Annotated[
         "as_of revision challenger_version champion_version promoted provisional verdict reason "
         "evidence run_id actor",
         at="acted_at",
-        summary=(
-            str,
-            lambda d: summarise_decision(
-                d.verdict, d.champion_version, d.actor, d.reason, d.evidence
-            ),
-        ),
+        summary=(str, summarise_decision),
     ),
 ]
 

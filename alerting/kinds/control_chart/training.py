@@ -26,6 +26,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
+    joined,
     spoken_number,
     translatable,
 )
@@ -224,11 +225,13 @@ class ControlChartTraining:
             common = estimated.by_asset.keys() & watched.keys()
             models = (estimated.select_assets(common), champion.select_assets(common))
             counted = [_count_signals(definition, model, data) for model in models]
-        beside = "" if champion is None else f" Those in service: {counted[1].describe_found()}."
-        stays = "".join(
-            f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
-            for text in moved.values()
+        beside = "" if champion is None else f"Those in service: {counted[1].describe_found()}."
+        so = (
+            ""
+            if all_moved
+            else ", so its limits stay; with `normal` {from, to} the new level counts"
         )
+        levels = [f"{text}{so}." for text in moved.values()]
         longer = ""
         if not (new.is_enough or new.is_too_many):
             longer = propose_more_time(definition, data, new, champion)
@@ -237,8 +240,8 @@ class ControlChartTraining:
             for history in data.whole_histories
             if history.asset.name in lost
         }
-        few = "".join(
-            f" {name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
+        few = " ".join(
+            f"{name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
             for name in lost
         )
         return conclude(
@@ -253,16 +256,10 @@ class ControlChartTraining:
                 "too_few_points": not new.is_enough and (champion is not None or not new.unseen),
                 "too_few_points_of_first": not new.is_enough,
             },
-            {
-                "subject": "limits are",
-                "moved": "; ".join(moved.values()),
-                "new": "newly estimated",
-                "found": f"{new.describe()}{beside}{longer}",
-                "stays": stays,
-            },
-            stays + new.describe() + beside,
+            {},
             new,
             new.to_document(),
+            joined(" ", *levels, new.describe(), beside, longer),
             few,
             challenger if staying else None,
         )

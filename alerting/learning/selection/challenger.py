@@ -16,7 +16,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import count_in_english, in_english, translatable
 from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
@@ -49,7 +49,7 @@ from alerting.learning.selection.candidates import (
     take_part,
 )
 from alerting.learning.selection.choice import ValidationChance
-from alerting.learning.selection.decision import PromotionDecision
+from alerting.learning.selection.decision import PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
     VALIDATION,
@@ -180,6 +180,8 @@ class ChallengerEvidence:
     """Evidence of a challenger: on validation, which set its threshold, and on the test period,
     scored once.
 
+    `statistics`: figures that only statisticians read. `errors`: of predicted values on the test
+    period, how far the median is off on average, and how far the last known value; None without.
     `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part
     without rows is absent. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
@@ -202,6 +204,8 @@ class ChallengerEvidence:
     days: float | None = None
     units: int | None = None
     test_curve: Sequence[Mapping[str, Any]] = ()
+    statistics: Sequence[str] = ()
+    errors: tuple[float, float] | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -226,6 +230,7 @@ class ChallengerEvidence:
             "finds_problems_within_budget": self.threshold.finds,
             "found_in_validation": self.validation and self.validation.to_document(),
             "notes": list(self.notes),
+            "statistics": list(self.statistics),
             "days": self.days,
             "units": self.units,
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
@@ -415,7 +420,15 @@ def _evidence(
             dataset.label[test], score[test], dataset.time_blocks(test), seed
         ),
         importance=importance_by_source(dataset.plan, estimator),
-        notes=(*candidate.notes, *_notes(dataset, test)),
+        notes=(
+            *candidate.notes,
+            *(
+                ()
+                if test.any()
+                else ("The test period has no rows: the challenger was not tested.",)
+            ),
+        ),
+        statistics=candidate.statistics,
         problems_in_recovery=find_problems_in_recovery(dataset),
         validation=ValidationChance(
             validation.n_found, validation.n_events, validation.n_episodes, share
@@ -443,16 +456,6 @@ def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
         (str(asset), begin.isoformat())
         for asset, begin in zip(problems["asset"], problems["start"], strict=True)
     ]
-
-
-def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
-    if not test.any():
-        return ["The test period has no rows: the challenger was not tested."]
-    if not dataset.label[test].any():
-        return [
-            "No problem occurred in the test period: recall and average precision are not known."
-        ]
-    return []
 
 
 def importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
@@ -560,12 +563,14 @@ def compare_with_twin(
         "share_better": counted["share_better"],
         "samples": counted["samples"],
     }
-    reason = (
-        f"The refit gives way to its twin, which serves from now on: since {window['start']} the "
-        "twin's average precision is "
-        f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over "
-        f"{evidence['events']} problems; "
-        f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
-        f"({definition.promotion.confidence:.0%} needed)."
+    evidence["statistics"] = (
+        f"The twin's average precision is {evidence['twin_ap']:.3f}, the refit's "
+        f"{evidence['refit_ap']:.3f}; the twin is better in {evidence['share_better']:.0%} of "
+        f"{evidence['samples']} samples ({definition.promotion.confidence:.0%} needed)."
     )
-    return PromotionDecision(verdict="gave_way", reason=reason, evidence=evidence)
+    details = in_english(
+        "Since {start} both were compared on {problems}.",
+        start=datetime.fromisoformat(window["start"]),
+        problems=count_in_english("{number} problem", "{number} problems", evidence["events"]),
+    )
+    return decide({}, {}, "gave_way", evidence, details)

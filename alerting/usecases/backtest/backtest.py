@@ -28,6 +28,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.revisions import definition_document, next_revision
+from alerting.definitions.wording.language import joined
 from alerting.episodes.episode import Episode
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
@@ -321,7 +322,7 @@ def _train(
             decided = promote_run(platform, decided.run_id, approved_by="the backtest")
         outcome: dict[str, Any] = {
             "verdict": decided.verdict,
-            "reason": decided.reason,
+            "reason": joined(" ", decided.reason, decided.details),
             "promoted": decided.promote,
         }
         outcome["cut_short"] = tuple(
