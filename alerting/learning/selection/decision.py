@@ -276,7 +276,7 @@ def add_objection(
     rule = ROWS[objection]
     return replace(
         decision,
-        reason=joined(" ", rule.fill({"reason": decision.reason, **values}), remedy),
+        reason=joined(" ", rule.fill({**values, "reason": decision.reason}), remedy),
         objection=objection if rule.by_person else decision.objection,
         evidence={**decision.evidence, **({objection: dict(evidence)} if evidence else {})},
     ).add_details(details)

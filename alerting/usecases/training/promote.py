@@ -35,7 +35,6 @@ from alerting.ports import (
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.definition.decision_text import MAIN_METRICS, decision_markdown
 from alerting.reporting.definition.unseen_text import TEST_COUNTS
-from alerting.reporting.sentences import sentence
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (
@@ -138,7 +137,7 @@ def _make_record(
         verdict = "rejected"
         promote = False
         details = joined(" ", reason, details)
-        reason = explain("rejected", actor=approved_by or PLATFORM, why=sentence(rejected_reason))
+        reason = explain("rejected", actor=approved_by or PLATFORM, why=_end_with_stop(rejected_reason))
     return DecisionRecord(
         definition=proposal.definition,
         at=now if approved_by else proposal.as_of,
@@ -223,6 +222,11 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
         reason=reason,
         details=joined(" ", decision, proposed.details),
     )
+
+
+def _end_with_stop(words: str) -> str:
+    words = words.strip()
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _name_version(version: int | None) -> Value:
@@ -344,7 +348,7 @@ def rollback(
             actor=actor,
             before=serving.challenger_version or 0,
             version=target,
-            why=sentence(reason),
+            why=_end_with_stop(reason),
         ),
         evidence={},
         run_id=None,
