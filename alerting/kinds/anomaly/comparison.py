@@ -33,6 +33,7 @@ from alerting.kinds.normal_comparison import (
     propose_more_time,
     spoken_days,
 )
+from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.score_metrics import poisson_interval, wilson_interval
 from alerting.learning.selection.decision_rules import Objection
@@ -167,7 +168,9 @@ def compare_models(
     if added.is_too_many:
         on_new = "On assets that the one in service does not watch: {number} false alarm"
         keeping.append(count_in_english(f"{on_new}.", f"{on_new}s.", added.false_alarms))
-    alone = "" if new.problems or new.is_enough else "Synthetic anomalies alone would decide."
+    if not new.is_enough:
+        keeping.append(f"{LEAST_ALLOWED:g} false alarms must be allowed in the unseen time.")
+        keeping += [] if new.problems else ["Synthetic anomalies alone would decide."]
     same = champion is not None and champion.hash == challenger.hash
     longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
@@ -184,7 +187,7 @@ def compare_models(
         {"assets": ", ".join(lost)},
         new,
         {**new.to_document(), "statistics": statistics},
-        joined(" ", describe_comparison(definition, new, old), *keeping, alone, longer),
+        joined(" ", describe_comparison(definition, new, old), *keeping, longer),
         model=model if staying and not same else None,
     )
 

@@ -123,22 +123,15 @@ class Signals(UnseenEvidence):
     def describe(self) -> str:
         """Describe the count in a sentence, or say how many points it needs."""
         if not self.unseen:
-            return "There is no unseen time yet on which its false alarms could be counted."
+            return "There is no unseen time yet."
+        points = count_in_english("{number} unseen point", "{number} unseen points", self.unseen)
         problems = f" {self.describe_problems()}." if self.problems else ""
         if not self.is_enough and not self.is_too_many:
             needed = ceil(LEAST_ALLOWED * self.unseen / self.allowed)
-            few = f"{self.unseen:,}; about {needed:,} needed"
-            return f"There are too few unseen points to count false alarms ({few}).{problems}"
-        verdict = "Its false alarms are as allowed"
-        if self.in_alarm > MOST_IN_ALARM:
-            verdict = "Its signals last too long"
-        elif self.is_too_many:
-            verdict = "It signals too often"
+            return f"{points}; about {needed:,} needed.{problems}"
         signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
-        return (
-            f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
-            f"allows {spoken_number(self.allowed, '.2g')}.{problems}"
-        )
+        allowed = spoken_number(self.allowed, ".2g")
+        return f"{signals} on {points}, where its run length allows {allowed}.{problems}"
 
     def describe_found(self) -> str:
         """Describe signals and problems found, to stand beside those of another version."""

@@ -389,6 +389,8 @@ class ChanceTest:
     @property
     def remedy(self) -> str:
         """Return what may lead to a model after a training that did not exceed chance."""
+        if self.objection == "too_few_to_tell":
+            return "Use a longer history or fewer learning.folds."
         if self.onset is not None and self.onset.alert:
             return (
                 "An alert at the limit says as much, without a model; its definition is ready "

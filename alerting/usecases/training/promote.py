@@ -137,7 +137,9 @@ def _make_record(
         verdict = "rejected"
         promote = False
         details = joined(" ", reason, details)
-        reason = explain("rejected", actor=approved_by or PLATFORM, why=_end_with_stop(rejected_reason))
+        reason = explain(
+            "rejected", actor=approved_by or PLATFORM, why=_end_with_stop(rejected_reason)
+        )
     return DecisionRecord(
         definition=proposal.definition,
         at=now if approved_by else proposal.as_of,
