@@ -16,7 +16,12 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import count_in_english, in_english, translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    in_english,
+    spoken_share,
+    translatable,
+)
 from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
@@ -565,8 +570,8 @@ def compare_with_twin(
     }
     evidence["statistics"] = (
         f"The twin's average precision is {evidence['twin_ap']:.3f}, the refit's "
-        f"{evidence['refit_ap']:.3f}; the twin is better in {evidence['share_better']:.0%} of "
-        f"{evidence['samples']} samples ({definition.promotion.confidence:.0%} needed)."
+        f"{evidence['refit_ap']:.3f}; the twin is better in "
+        f"{spoken_share(counted['share_better'])} of {counted['samples']} samples ({spoken_share(definition.promotion.confidence)} needed)."
     )
     details = in_english(
         "Since {start} both were compared on {problems}.",

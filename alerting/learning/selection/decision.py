@@ -18,7 +18,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
@@ -192,7 +191,7 @@ class Proposal(_Frozen):
             for name, stored in document.pop("templates", {}).items():
                 document[name] = read_template(stored, document[name])
             return Proposal.model_validate(document)
-        except (ValidationError, ValueError, TypeError, LookupError, AttributeError) as fault:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as fault:
             raise UserError(
                 translatable(
                     "the proposal of run {run} in the registry is damaged; train again", run=run_id

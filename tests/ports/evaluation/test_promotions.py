@@ -88,7 +88,7 @@ def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_r
     assert promote_run(platform, theirs).verdict == "promote"
     lost = promote_run(platform, mine)
     assert lost.verdict == "stale"
-    assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
+    assert "was compared with version 1, but version 3 is in service" in lost.reason
     assert champion_at(platform.decisions.for_definition(NAME), at(25), None) == 1
     assert aliases(platform) == (3, 1)
     assert promote_run(platform, mine).verdict == "stale"
@@ -145,7 +145,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
         "rollback",
         2,
         3,
-        "Rolled back from version 3 to version 2 by ann: too many false alarms",
+        "ann rolled back from version 3 to version 2: too many false alarms.",
     )
     assert aliases(platform) == (2, 1)
     made = platform.decisions.for_definition(NAME)
@@ -198,10 +198,10 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
 
     (decision,) = platform.decisions.for_definition(NAME)
     assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
-    assert decision.reason.startswith("Rejected by ann: not before the audit")
+    assert decision.reason.startswith("ann rejected it: not before the audit.")
     assert platform.models.alias(NAME, "champion") is None
     assert promote_run(platform, run, approved_by="bob").verdict == "rejected"  # it is decided
-    assert "Rejected by ann" in platform.runs.tags(run)["mlflow.note.content"]
+    assert "ann rejected it" in platform.runs.tags(run)["mlflow.note.content"]
 
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
