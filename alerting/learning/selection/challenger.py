@@ -571,7 +571,8 @@ def compare_with_twin(
     evidence["statistics"] = (
         f"The twin's average precision is {evidence['twin_ap']:.3f}, the refit's "
         f"{evidence['refit_ap']:.3f}; the twin is better in "
-        f"{spoken_share(counted['share_better'])} of {counted['samples']} samples ({spoken_share(definition.promotion.confidence)} needed)."
+        f"{spoken_share(counted['share_better'])} of {counted['samples']} samples "
+        f"({spoken_share(definition.promotion.confidence)} needed)."
     )
     details = in_english(
         "Since {start} both were compared on {problems}.",

@@ -124,8 +124,7 @@ def test_the_run_tells_its_decision_where_people_look_first():
     run = platform.decisions.for_definition(NAME)[0].run_id
     text = platform.runs.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
-        "# too-moist: The first model goes into service\n\nFirst model. It ranks better than "
-        "chance."
+        "# too-moist: The first model goes into service\n\nIt ranks better than chance."
     )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Candidates",
