@@ -410,7 +410,7 @@ def full_material():
             reason="English", actor="anna", run_id=None,
             expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
             summary=summary_of(verdict, ground, number=n, actor="anna", why="zu spät.", least=5,
-            before=1, version=2, compared="oven", serving="oven"),
+            before=1, version=2, serving=3),
         )
         for n, (verdict, ground) in enumerate({"promote": "better", "keep": "not_better",
         "cannot_tell": "too_few_problems", **{v: v for v in ("stale", "rejected", "rollback",

@@ -191,10 +191,10 @@ class ChallengerEvidence:
     without rows is absent. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
-    one, so that they are in no metric. `validation`: that period beside chance; None where the
-    kind does not compare it. `days`: length of the test period; `units`: number of its rows where
-    each is a unit, else None. `test_curve`: its events at each threshold of the curve, for a person
-    who fixes another one; nothing is chosen by them.
+    one, so that they are in no metric. `validation`: that period beside chance. `days`: length of
+    the test period; `units`: number of its rows where each is a unit, else None. `test_curve`: its
+    events at each threshold of the curve, for a person who fixes another one; nothing is chosen by
+    them.
     """
 
     threshold: ThresholdChoice
@@ -204,8 +204,8 @@ class ChallengerEvidence:
     importance: Mapping[str, float]
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
+    validation: ValidationChance
     shap: SampledShares | None = None
-    validation: ValidationChance | None = None
     days: float | None = None
     units: int | None = None
     test_curve: Sequence[Mapping[str, Any]] = ()
@@ -233,7 +233,7 @@ class ChallengerEvidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
-            "found_in_validation": self.validation and self.validation.to_document(),
+            "found_in_validation": self.validation.to_document(),
             "notes": list(self.notes),
             "statistics": list(self.statistics),
             "days": self.days,

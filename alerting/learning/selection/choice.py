@@ -12,7 +12,13 @@ import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
-from alerting.definitions.wording.language import Translatable, spoken_share, template
+from alerting.definitions.wording.language import (
+    Translatable,
+    spoken_share,
+    template,
+    translatable,
+    translatable_count,
+)
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.chance import ROUNDING, SHIFTS, ShiftedLabels
@@ -170,16 +176,25 @@ class ValidationChance:
         return many and self.problems_found / self.problems < LEAST_FOUND
 
     @property
-    def message(self) -> str:
-        """Describe in a sentence how many problems are announced before they begin."""
+    def finds_none(self) -> bool:
+        """Return whether none of its problems is found."""
+        return self.problems > 0 and not self.problems_found
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Return the values of the texts of objections."""
+        return {"number": self.problems, "problems_found": self.problems_found}
+
+    @property
+    def message(self) -> Translatable:
+        """Say how many problems are announced before they begin."""
         if not self.problems:
-            return "No problem occurs in the validation period."
-        only = "Only " if self.finds_few and self.problems_found else ""
-        noun = "problem" if self.problems == 1 else "problems"
-        verb = "is" if self.problems_found == 1 else "are"
-        return (
-            f"{only}{self.problems_found} of {self.problems} {noun} of the validation period "
-            f"{verb} announced."
+            return translatable("No problem occurs in the validation period.")
+        return translatable_count(
+            "It announces {found} of {number} problem of the validation period.",
+            "It announces {found} of {number} problems of the validation period.",
+            self.problems,
+            found=self.problems_found,
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -432,4 +447,4 @@ class ChanceTest:
         document = asdict(self)
         del document["validation"]
         document["found"] = self.validation and self.validation.to_document()
-        return document | {"passed": self.passed, "message": self.message}
+        return document | {"passed": self.passed, "message": str(self.message)}

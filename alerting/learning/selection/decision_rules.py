@@ -389,8 +389,8 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "stale", "stale", False,
         template(
-            "Another model had gone into service meanwhile: this one was compared with {compared}, "
-            "but {serving} is in service. Train again to compare with that one."
+            "Version {serving} had gone into service meanwhile, with which this one was not "
+            "compared: train again."
         ),
     ),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Objections to a challenger, why only its values serve, and what would help."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import (
@@ -10,7 +10,6 @@ from alerting.definitions.wording.language import (
     in_english,
     joined,
     translatable,
-    translatable_count,
 )
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.selection.choice import ChanceTest, name_family
@@ -19,16 +18,8 @@ from alerting.learning.selection.decision_rules import Objection
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.value_test import ValueEvidence, ValueTest
 
-
-class _Objection(NamedTuple):
-    """An objection to a threshold: whether it holds, the values of its text, what would help, and
-    its evidence."""
-
-    name: Objection
-    holds: bool
-    values: Mapping[str, Value]
-    remedy: str = ""
-    evidence: Mapping[str, Any] = {}
+# whether an objection holds, the values of its text, what would help, and its evidence
+_Objection = tuple[Objection, bool, Mapping[str, Value], str, Mapping[str, Any]]
 
 
 def object_to_threshold(
@@ -43,53 +34,47 @@ def object_to_threshold(
     service. `alert`: the definition that is ready instead, as YAML."""
     if isinstance(chosen.evidence, ValueEvidence):
         return decision
-    if (errors := chosen.evidence.errors) and errors[0] > errors[1]:
+    error, last_error = chosen.evidence.errors or (0.0, 0.0)
+    if error > last_error:
         off = in_english(
             "Their median is off by {error} on average, the last known value by {last}.",
-            error=Styled(errors[0], ".4g"),
-            last=Styled(errors[1], ".4g"),
+            error=Styled(error, ".4g"),
+            last=Styled(last_error, ".4g"),
         )
-        of_errors = {"error": errors[0], "last_error": errors[1]}
+        of_errors = {"error": error, "last_error": last_error}
         decision = add_objection(decision, "worse_than_last", {}, off, of_errors)
     choice = chosen.evidence.threshold
     validation = chosen.evidence.validation
-    problems = 0 if validation is None else validation.problems
-    problems_found = 0 if validation is None else validation.problems_found
-    counts = {"number": problems, "problems_found": problems_found}
-    recorded = {} if validation is None else validation.to_document()
     family = chosen.candidate.family
-    few = {**recorded, "alert": alert, "family": family}
+    few = {**validation.to_document(), "alert": alert, "family": family}
     instead = translatable("An alert at the limit would show each as it begins.") if alert else ""
-    announced = translatable_count(
-        "It announces {found} of {number} problem of the validation period.",
-        "It announces {found} of {number} problems of the validation period.",
-        problems,
-        found=Styled(problems_found, "count"),
-    )
-    none = translatable("No problem occurs in the validation period.")
     of_rows = {"period": translatable(choice.period)}
-    is_untested = validation is not None and not problems
-    repeated = {"repeated": translatable(name_family(family))}
-    told = "" if validation is None else none if is_untested else announced
-    of_repeated = joined(" ", told, instead)
     first = chance if is_first else None
     unconfirmed = first is not None and first.together is not None and not first.is_confirmed
-    by_chance = {} if first is None else first.facts
-    finds_few = validation is not None and validation.finds_few
-    out_of_fold = choice.period != VALIDATION and not choice.is_fixed
-    objections = (
-        _Objection(
-            "last_value_serves", family in (PERSISTENCE, SEASONAL), repeated, of_repeated, few
+    counts = validation.values
+    objections: tuple[_Objection, ...] = (
+        (
+            "last_value_serves",
+            family in (PERSISTENCE, SEASONAL),
+            {"repeated": translatable(name_family(family))},
+            joined(" ", validation.message, instead),
+            few,
         ),
-        _Objection("finds_few", finds_few, counts, instead, few),
-        _Objection("nothing_to_find", is_untested and not choice.finds, {}),
-        _Objection("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows),
-        _Objection("finds_nothing", not choice.finds, of_rows),
-        _Objection("found_by_chance", unconfirmed, counts, evidence=by_chance),
-        _Objection("none_of_few_found", problems > 0 and not problems_found, counts),
-        _Objection("chosen_out_of_fold", out_of_fold, of_rows),
+        ("finds_few", validation.finds_few, counts, instead, few),
+        ("nothing_to_find", not (validation.problems or choice.finds), {}, "", {}),
+        ("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows, "", {}),
+        ("finds_nothing", not choice.finds, of_rows, "", {}),
+        ("found_by_chance", unconfirmed, counts, "", {} if first is None else first.facts),
+        ("none_of_few_found", validation.finds_none, counts, "", {}),
+        (
+            "chosen_out_of_fold",
+            choice.period != VALIDATION and not choice.is_fixed,
+            of_rows,
+            "",
+            {},
+        ),
     )
-    objection = next((row for row in objections if row.holds), None)
+    objection = next((row for row in objections if row[1]), None)
     if objection is None:
         return decision
     name, _, values, remedy, evidence = objection

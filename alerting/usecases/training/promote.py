@@ -13,11 +13,9 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import (
-    Value,
     in_english,
     joined,
     template,
-    translatable,
     with_command,
 )
 from alerting.learning.selection.decision import Proposal
@@ -211,11 +209,7 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
         version == proposed.champion_version and (serving is None or serving.at <= proposed.at)
     ):
         return proposed
-    reason = explain(
-        "stale",
-        compared=_name_version(proposed.champion_version),
-        serving=_name_version(version),
-    )
+    reason = explain("stale", serving=version or 0)
     decision = in_english("The decision was: {reason}", reason=proposed.reason)
     return replace(
         proposed,
@@ -231,12 +225,6 @@ def _end_with_stop(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
-def _name_version(version: int | None) -> Value:
-    if version is None:
-        return translatable("no model")
-    return translatable("version {version}", version=version)
-
-
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes of a record. Idempotent."""
     until = in_english("(Readings up to {at}.)", at=decision.as_of) if decision.as_of else ""
@@ -247,7 +235,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         at=decision.acted_at,
         before=decision.champion_version,
         after=decision.challenger_version if decision.promoted else decision.champion_version,
-        why=joined(" ", decision.reason, decision.details, until),
+        why=str(joined(" ", decision.reason, decision.details, until)),
     )
     move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:

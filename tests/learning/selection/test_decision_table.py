@@ -24,8 +24,8 @@ VALUES = {
     "assets": "press-2", "constant": "flow", "in_alarm": Styled(0.3, "share"),
     "most_in_alarm": Styled(0.2, "share"), "reason": "It is better.",
     "period": translatable(VALIDATION), "problems_found": 1, "repeated": "the last known value",
-    "until": at(60), "before": 2, "actor": "ann", "why": "too late.", "compared": "version 1",
-    "serving": "version 2",
+    "until": at(60), "before": 2, "actor": "ann", "why": "too late.",
+    "serving": 2,
 }  # fmt: skip
 # The table once more: row -> verdict, whether a person decides, and the text.
 EXPECTED = {
@@ -230,8 +230,8 @@ EXPECTED = {
     "rollback": ("rollback", False, "ann rolled back from version 2 to version 3: too late."),
     "stale": (
         "stale", False,
-        "Another model had gone into service meanwhile: this one was compared with version 1, but "
-        "version 2 is in service. Train again to compare with that one.",
+        "Version 2 had gone into service meanwhile, with which this one was not compared: train "
+        "again.",
     ),
 }  # fmt: skip
 CONSEQUENCES = re.compile(r"[Pp]erson|goes into service|champion|challenger|stays|[Ff]irst model")

@@ -399,8 +399,8 @@ def test_what_was_found_unseen_is_said_in_every_language(code):
 @pytest.mark.models
 def test_command_page_and_run_say_the_same():
     platform = stored_platform(humid_line)
-    run = platform.decisions.for_definition(NAME)[-1].run_id
-    result = read_proposal(platform.runs, run)
+    made = platform.decisions.for_definition(NAME)[-1]
+    result = read_proposal(platform.runs, made.run_id)
     sentences = unseen_lines(result.test)
     assert len(sentences) >= 2
     assert LIGHTGBM["family"] not in " ".join(sentences)
@@ -408,5 +408,7 @@ def test_command_page_and_run_say_the_same():
     written = decision_markdown(result)
     for sentence in sentences:
         assert sentence in page
+    for text in (result_line(result), written, page, summarise_decision(made), made.reason):
+        assert result.reason in text
     assert sentences[0] in written
     assert result.test["threshold_reason"] in written
