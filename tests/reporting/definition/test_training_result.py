@@ -330,7 +330,12 @@ REFUSALS = [  # tests of the warnings and of the values, and words of the reason
     (CHANCE, VALUES, "they give no alarm, and the model in service may give one.", "ranks better"),
     (NO_THRESHOLD, NO_BETTER, "not clearly better", "would find 0 of 4 problems"),
     (NO_THRESHOLD, None, "Its threshold would find 0 of 4 problems", "What may help"),
-    (replace(CHANCE, problems=2), None, "2 problems to learn from are too few", "What may help"),
+    (
+        replace(CHANCE, problems=2),
+        None,
+        "2 problems to learn from are too few",
+        "Use a longer history",
+    ),
     (None, replace(VALUES, values=5), "cannot be told from 5 unseen values.", "longer history"),
 ]
 
