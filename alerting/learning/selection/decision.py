@@ -250,8 +250,8 @@ def decide(
     Without any objection the challenger is promoted by the row `accepted`. `values`: of the texts.
     `details`: what was counted. `note`: the end of the details of a promotion.
     """
-    held = {ground for ground, holds in objections.items() if holds}
-    rule = next((row for row in RULES if row.verdict and row.ground in held), ROWS[accepted])
+    rows = (row for row in RULES if row.verdict and objections.get(cast(Objection, row.ground)))
+    rule = next(rows, ROWS[accepted])
     return PromotionDecision(
         verdict=cast(Verdict, rule.verdict),
         reason=rule.fill(values),
