@@ -66,9 +66,10 @@ ModelDecision = Annotated[
     ShownAs(
         "ModelDecision",
         "One promotion decision. `summary`: its reason for people; `reason`: as it was recorded. "
-        "`as_of`: the end of the readings of its training, null of a rollback.",
+        "`details`: what was counted. `as_of`: the end of the readings of its training, null of a "
+        "rollback.",
         "as_of revision challenger_version champion_version promoted provisional verdict reason "
-        "evidence run_id actor",
+        "details evidence run_id actor",
         at="acted_at",
         summary=(str, summarise_decision),
     ),

@@ -107,10 +107,10 @@ class ValueTest:
             if self.objection is None
             else explain(self.objection, variable=self.variable, number=self.values)
         )
-        return f"{result} {self.figures}"
+        return f"{result} {self.comparison}"
 
     @property
-    def figures(self) -> str:
+    def comparison(self) -> str:
         """Return what was measured, behind the result; or what would let it be told."""
         if self.least_share is None:
             is_flat = self.values >= _LEAST_VALUES and isnan(self.explained)

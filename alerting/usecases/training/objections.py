@@ -93,7 +93,7 @@ def refuse(chance: ChanceTest | None, values: ValueTest | None) -> PromotionDeci
     if values is not None and (values.passed or not by_warnings):
         ground = values.objection or "values_without_alarm"
         texts = {"variable": values.variable, "number": values.values}
-        measured = values.figures
+        measured = values.comparison
         remedy = remedy or ("" if values.passed else values.remedy)
     else:
         why = ""

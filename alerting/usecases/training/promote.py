@@ -220,9 +220,9 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     )
 
 
-def _end_with_stop(words: str) -> str:
-    words = words.strip()
-    return words if words.endswith((".", "!", "?")) else f"{words}."
+def _end_with_stop(reason: str) -> str:
+    reason = reason.strip()
+    return reason if reason.endswith((".", "!", "?")) else f"{reason}."
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
