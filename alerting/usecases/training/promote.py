@@ -129,7 +129,7 @@ def _make_record(
     now = clock.now()
     verdict = proposal.verdict
     promote = proposal.promote
-    reason = proposal.reason
+    reason = joined("", proposal.reason)
     details = proposal.details
     if rejected_reason is not None:
         verdict = "rejected"
