@@ -124,7 +124,8 @@ def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
         row = {"definition": due.definition, "run": due.run}
         try:
             result = _train(p, due.definition, p.clock.now(), progress)
-            yield row | {"verdict": result.verdict, "reason": result.reason}
+            why = joined(" ", result.reason, result.details)
+            yield row | {"verdict": result.verdict, "reason": why}
         except UserError as refusal:
             yield row | {"verdict": "failed", "reason": refusal.message}
 
@@ -165,7 +166,7 @@ def approve(
     """Approve the promotion that a training proposed, or reject it with a reason."""
     with platform() as p:
         result = answer_run(p, run_id, user(), reject)
-    return Output(result, [f"{result.verdict}: {say(result.reason)}"])
+    return Output(result, [*_wrapped([decision_text.result_line(result)])])
 
 
 @model_group.command("rollback")
@@ -186,7 +187,7 @@ def rollback(
 
     with platform() as p:
         record = roll_back(p, name, reason, user(), to)
-    return Output(record, [f"{say(record.reason)}. In service since {short(record.acted_at)}."])
+    return Output(record, [f"{say(record.reason)} In service since {short(record.acted_at)}."])
 
 
 @model_group.command("export")
@@ -447,7 +448,7 @@ def _lines_of_models(
             yield OutputTable(rows, table["columns"])
     if history["decisions"]:
         yield colored("\ndecisions, oldest first", "bold")
-        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
+        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason", "details"]
         rows = [
             {**with_instants(_format_threshold_of(d), "at", "as_of"), "by": d["actor"]}
             for d in history["decisions"]
@@ -527,7 +528,8 @@ def _lines_for_statisticians(
     if "ap" in test:
         yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
         yield from (f"  {say(line)}" for line in decision_text.metric_lines(test))
-    yield from (f"  {say(note)}" for note in test.get("notes", ()))
+    notes = (note for key in ("notes", "statistics") for note in test.get(key, ()))
+    yield from (f"  {say(note)}" for note in notes)
 
 
 def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:

@@ -30,7 +30,7 @@ from alerting.definitions.wording.language import (
 from alerting.learning.predicted_and_measured import LEAST_SAMPLES, ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
-from alerting.ports import DecisionRecord, ModelUnavailable, Platform
+from alerting.ports import ModelUnavailable, Platform
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.charts import figure, time_ticks
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
@@ -137,14 +137,15 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         **_model_charts(evidence, definition, language_of(request)),
         "provisional": next(  # without remarks on the search, which stand with the candidates
             (
-                _summary(replace(d, evidence={**d.evidence, "cut_short": None}))
+                summarise_decision(replace(d, evidence={**d.evidence, "cut_short": None}))
                 for d in reversed(decisions)
                 if d.promoted
             ),
             "",
         ),
         "decisions": [
-            (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
+            (d, summarise_decision(d), proposed_alert(d.evidence))
+            for d in list(reversed(decisions))[:20]
         ],
         "alerts": [
             alert
@@ -174,7 +175,7 @@ def _list_steps(platform: Platform, report: ModelReport, now: datetime) -> list[
 
 def explain_proposal(waiting: Proposal | None) -> Translatable | None:
     """Return why a version waits for a decision; None without one."""
-    return None if waiting is None else explain_waiting(waiting.objection, waiting.evidence)
+    return None if waiting is None else explain_waiting(waiting)
 
 
 def propose_alert(report: ModelReport) -> str:
@@ -307,11 +308,6 @@ def _training_values(training: Any | None) -> dict[str, Any] | None:
             *(metric_lines(test) if "ap" in test else ()),
         ],
     }
-
-
-def _summary(decision: DecisionRecord) -> str:
-    d = decision
-    return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
 
 
 MOST_ASSETS = 4

@@ -131,6 +131,11 @@ class TrainingRefused(UserError):
         super().__init__(joined(": ", definition, reason))
 
 
+class TooFewResults(TrainingRefused):
+    """Refusal of a training that has too few results of a value that is estimated between them.
+    `reason`: describes these results."""
+
+
 class DocumentRefused(UserError):
     """Refusal of a whole document because of its faults. The first `MOST_FAULTS` are named.
     `word`: what the document is."""

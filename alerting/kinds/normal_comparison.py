@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from alerting.definitions.faults import format_duration
 from alerting.definitions.wording.language import (
+    Styled,
+    Value,
     count_in_english,
     spoken_number,
     spoken_share,
@@ -26,7 +28,8 @@ from alerting.kinds.normal_operation import (
 from alerting.kinds.training_protocol import Comparison, LearningData, NormalTime
 from alerting.learning.experiment.chance import is_above_rate
 from alerting.learning.score_metrics import OpenAlarm, lead_of_first
-from alerting.learning.selection.decision import Objection, decide
+from alerting.learning.selection.decision import decide
+from alerting.learning.selection.decision_rules import Objection
 from alerting.readings.history import History, LongHistory, to_millis
 
 EvidenceT = TypeVar("EvidenceT", bound="UnseenEvidence")
@@ -230,10 +233,10 @@ def conclude(
     family: str,
     counted: Sequence[UnseenEvidence],
     objections: Mapping[Objection, bool],
-    facts: Mapping[str, Any],
-    accepted: str,
+    values: Mapping[str, Value],
     evidence: UnseenEvidence,
     record: Mapping[str, Any],
+    details: str,
     note: str = "",
     model: NormalModel[Any] | None = None,
 ) -> Comparison:
@@ -245,9 +248,9 @@ def conclude(
     """
     compared = compared_rows(evidence.titles, *(side.texts for side in counted))
     shares = {
-        "in_alarm": spoken_share(evidence.in_alarm),
-        "most_in_alarm": spoken_share(MOST_IN_ALARM),
+        "in_alarm": Styled(evidence.in_alarm, "share"),
+        "most_in_alarm": Styled(MOST_IN_ALARM, "share"),
     }
     record = {"compared": [*compared], **record}
-    decision = decide(objections, {**shares, **facts}, accepted, record, note)
+    decision = decide(objections, {**shares, **values}, "as_allowed", record, details, note)
     return Comparison(family, decision, evidence.metrics, model)

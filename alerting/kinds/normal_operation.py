@@ -453,9 +453,9 @@ def propose_end(
         and 2 * learned >= period.cutoff - period.start
     ):
         written = f"{{from: {_written(period.start)}, to: {_written(end)}}}"
-        return f" With `normal: {written}` there is enough of it, and the platform decides."
+        return f"With `normal: {written}` there is enough of it, and the platform decides."
     days = ceil((needed - unseen) / timedelta(days=1))
-    more = f" About {days} more {'day' if days == 1 else 'days'}"
+    more = f"About {days} more {'day' if days == 1 else 'days'}"
     if last < period.end:
         return f"{more} of normal operation are needed: write a longer or another `normal`."
     return f"{more} of readings {'is' if days == 1 else 'are'} needed."

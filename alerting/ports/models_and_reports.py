@@ -184,7 +184,7 @@ class DecisionRecord:
     0.1.0 `decided_at` and `as_of` are None; `as_of` also is for a rollback.
 
     `question`: hash of the question that this version answers; None in decisions from before 0.1.0,
-    whose models answer any question.
+    whose models answer any question. `details`: what was counted, behind the reason.
     """
 
     definition: str
@@ -202,6 +202,7 @@ class DecisionRecord:
     question: str | None = None
     decided_at: datetime | None = None
     as_of: datetime | None = None
+    details: str = ""
 
     @property
     def acted_at(self) -> datetime:

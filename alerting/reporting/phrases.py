@@ -1,6 +1,5 @@
 """Numbers in a readable format, the same on pages and in sentences."""
 
-import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 

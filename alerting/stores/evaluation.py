@@ -291,7 +291,10 @@ def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[Evalu
 
 
 _SCORE_FIELDS = {
-    field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"
+    name: f"${name}"
+    for field in fields(DecisionRecord)
+    if field.name != "evidence"
+    for name in (field.name, f"{field.name}_template")
 }
 
 

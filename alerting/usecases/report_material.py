@@ -317,7 +317,7 @@ def _models(
             run_id=d.run_id,
             reason=d.reason,
             importance=d.evidence.get("importance", {}).get("variables", {}),
-            summary=summary_of(d),
+            summary=summarise_decision(d),
         )
         for d, following in zip(promoted, followed, strict=False)
         if d.challenger_version is not None
@@ -440,7 +440,7 @@ def decisions_made(
                 actor=r.actor,
                 run_id=r.run_id,
                 expected=expected,
-                summary=summary_of(r),
+                summary=summarise_decision(r),
                 expected_intervals=intervals,
                 alert=proposed_alert(r.evidence),
             )
@@ -461,13 +461,6 @@ def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime)
         for r, until in zip(promoted, ends, strict=False)
         if r.challenger_version in fitted and asset not in fitted[r.challenger_version]
     ]
-
-
-def summary_of(record: DecisionRecord) -> str:
-    """Return why a decision was made, for people."""
-    return summarise_decision(
-        record.verdict, record.champion_version, record.actor, record.reason, record.evidence
-    )
 
 
 def notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:

@@ -14,12 +14,13 @@ from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import propose_end
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import NormalTime
-from alerting.learning.selection.choice import ChanceTest, describe_chance
-from alerting.learning.selection.decision import add_objection, decide, met_condition
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import Training
 from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.next_steps import describe_training, describe_waiting, one_step
+from alerting.usecases.training.objections import refuse
 from tests.builders import at, too_moist
 from tests.helpers.learning.proposals import proposal
 
@@ -30,14 +31,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
 
 def refused_as_chance(problems=10):
     test = ChanceTest(0.3, 0.4, trials=5, problems=problems, prevalence=0.1)
-    facts = {"chance": describe_chance(test), "stays": "", "remedy": test.remedy}
-    return result_line(
-        proposal(
-            verdict="no_challenger",
-            promote=False,
-            reason=decide({"not_above_chance": True}, facts).reason,
-        )
-    )
+    refused = refuse(test, None)
+    told = {"reason": refused.reason, "details": refused.details}
+    return result_line(proposal(verdict="no_challenger", promote=False, **told))
 
 
 def few_points(days_of_normal):
@@ -45,26 +41,25 @@ def few_points(days_of_normal):
     end = START + days_of_normal * DAY
     period = NormalTime(START, end, end + timedelta(hours=9))
     found = Signals(0, 45, 45 / 900, 0)
-    return f"{found.describe()}{propose_end(period, found.allowed)}"
+    return f"{found.describe()} {propose_end(period, found.allowed)}"
 
 
 def little_time():
     found = "On 4 days of unseen normal time 0 false alarms, 0.29 allowed."
     period = NormalTime(START, START + 20 * DAY, START + 24 * DAY)
-    facts = {"found": found, "least_allowed": 0.5, "alone": propose_end(period, 0.29)}
-    return decide({"too_little_time": True}, facts).reason
+    longer = propose_end(period, 0.29)
+    decision = decide({"too_little_time": True}, details=f"{found} {longer}")
+    return f"{decision.reason} {decision.details}"
 
 
 def finds_nothing():
-    first = decide({"no_champion": True}, {})
-    return add_objection(first, "finds_nothing", {"period": VALIDATION}).reason
+    first = decide({"no_champion": True})
+    added = add_objection(first, "finds_nothing", {"period": VALIDATION})
+    return result_line(proposal(waiting=True, reason=added.reason))
 
 
 def approved():
-    first = met_condition(finds_nothing())
-    return result_line(
-        proposal(verdict="provisional", reason=f"{first} Approved by ann.", approved_by="ann")
-    )
+    return result_line(proposal(verdict="provisional", approved_by="ann"))
 
 
 def faults_of(**changes):
@@ -96,13 +91,13 @@ TABLE = {
     ),
     "too few problems for the folds": (
         lambda: refused_as_chance(problems=2),
-        ("2 in the rows that the folds score, 3 are needed", "a longer history"),
+        ("2 problems to learn from are too few", "3 are needed", "a longer history"),
         "imports older readings, or writes fewer `learning.folds`",
     ),
     "control chart, few unseen points, long normal period": (
         lambda: few_points(days_of_normal=60),
         (
-            "too few unseen points to count false alarms (45; about 450 needed)",
+            "45 unseen points; about 450 needed.",
             "With `normal: {from: 2026-01-05T00:00Z, to: 2026-03-02T",
             "the platform decides",
         ),
@@ -110,27 +105,30 @@ TABLE = {
     ),
     "control chart, few unseen points, short normal period": (
         lambda: few_points(days_of_normal=3),
-        ("(45; about 450 needed)", "About 4 more days of readings are needed."),
+        ("45 unseen points; about 450 needed.", "About 4 more days of readings are needed."),
         "waits so long",
     ),
     "control chart, false alarms as allowed": (
         lambda: Signals(3, 900, 4.5, 9).describe(),
-        ("Its false alarms are as allowed: 3 signals on 900 unseen points", "allows 4.5"),
+        ("3 signals on 900 unseen points", "allows 4.5"),
         "nothing",
     ),
     "control chart, too many signals": (
         lambda: Signals(30, 900, 4.5, 90).describe(),
-        ("It signals too often: 30 signals on 900 unseen points", "allows 4.5"),
+        ("30 signals on 900 unseen points", "allows 4.5"),
         "looks for what changed, or writes another `normal`",
     ),
     "detector, too little unseen time": (
         little_time,
-        ("too little unseen normal time", "With `normal: {from: 2026-01-05T00:00Z, to: 2026-01-2"),
+        (
+            "too little normal time that it has not seen",
+            "With `normal: {from: 2026-01-05T00:00Z, to: 2026-01-2",
+        ),
         "writes this `normal`, or approves",
     ),
     "threshold finds no problem": (
         finds_nothing,
-        ("no threshold finds a problem in the validation period", "a person decides"),
+        ("no threshold finds a problem in the validation period", "waits for a person"),
         "reads the figures, then approves or rejects",
     ),
     "a version waits": (
@@ -143,7 +141,7 @@ TABLE = {
     ),
     "a person approved": (
         approved,
-        ("ann approved the first model, which goes into service.", "Approved by ann."),
+        ("ann approved the first model, which goes into service.", "It is better."),
         "nothing",
     ),
     "a training is under way": (

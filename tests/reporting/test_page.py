@@ -15,6 +15,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.learning.selection.decision_rules import explain
 from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
 from alerting.reporting.definition.decision_reason import DecisionMade, summarise_decision
@@ -26,6 +27,7 @@ from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.issue_reports import announce_reports
 from tests.builders import at, oven, too_hot
+from tests.helpers.learning.proposals import carried_out, proposal
 from tests.helpers.pseudo_language import pseudo_language, words_left
 from tests.helpers.reports import store_report
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -387,6 +389,11 @@ def test_a_mail_has_the_subject_of_its_language_and_the_sentences_of_the_report(
     }
 
 
+def summary_of(verdict, ground, **values):
+    made = proposal(verdict=verdict, reason=explain(ground, **values))
+    return summarise_decision(carried_out(made, "anna"))
+
+
 def full_material():
     """Return a period with everything that a page can show: model, decisions, drift, money,
     operators, misses, data, retuning."""
@@ -402,11 +409,12 @@ def full_material():
             champion=n - 1,
             reason="English", actor="anna", run_id=None,
             expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
-            summary=summarise_decision(verdict, n - 1, "anna", "Rejected by anna: zu spät (x)",
-            {"events": n}),
+            summary=summary_of(verdict, ground, number=n, actor="anna", why="zu spät.", least=5,
+            before=1, version=2, serving=3),
         )
-        for n, verdict in enumerate(("promote", "keep", "cannot_tell", "stale", "rejected",
-        "rollback", "gave_way"), 1)
+        for n, (verdict, ground) in enumerate({"promote": "better", "keep": "not_better",
+        "cannot_tell": "too_few_problems", **{v: v for v in ("stale", "rejected", "rollback",
+        "gave_way")}}.items(), 1)
     ]  # fmt: skip
     doubted = [
         episode(h, outcome="no", value=0.5 + h / 1_000, said=[("unsure", True, "anna")])
@@ -420,10 +428,7 @@ def full_material():
         histories={"oven-1": History(oven(), readings)},
         misses=[ReportedMiss("too-moist", "oven-1", GOOD.start + H, "weich", "anna", GOOD.end)],
         gaps={"oven-1": ((GOOD.start, GOOD.start + H),)},
-        models=[
-            replace(m, summary=summarise_decision("provisional", None, "", "", {}))
-            for m in GOOD.models
-        ],
+        models=[replace(m, summary=summary_of("provisional", "no_champion")) for m in GOOD.models],
         previous=GOOD,
         withdrawn=2,
         not_notified=3,

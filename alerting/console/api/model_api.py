@@ -82,8 +82,9 @@ class ModelVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDecision:
-    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded.
-    `as_of`: the end of the readings of its training, null of a rollback."""
+    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded;
+    `details`: what was counted. `as_of`: the end of the readings of its training, null of a
+    rollback."""
 
     as_of: datetime | None
     revision: int
@@ -93,6 +94,7 @@ class ModelDecision:
     provisional: bool
     verdict: str
     reason: str
+    details: str
     evidence: Mapping[str, Any]
     run_id: str | None
     actor: str
@@ -259,13 +261,12 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
                 provisional=made.provisional,
                 verdict=made.verdict,
                 reason=made.reason,
+                details=made.details,
                 evidence=made.evidence,
                 run_id=made.run_id,
                 actor=made.actor,
                 at=made.acted_at,
-                summary=summarise_decision(
-                    made.verdict, made.champion_version, made.actor, made.reason, made.evidence
-                ),
+                summary=summarise_decision(made),
             )
             for made in report.decisions
         ],

@@ -14,6 +14,7 @@ from alerting.definitions.wording.language import (
     Styled,
     count_in_english,
     in_english,
+    joined,
     spoken_number,
     spoken_share,
 )
@@ -37,7 +38,7 @@ from alerting.kinds.normal_comparison import (
 from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.score_metrics import poisson_interval, wilson_interval
-from alerting.learning.selection.decision import Objection
+from alerting.learning.selection.decision_rules import Objection
 from alerting.readings.history import LongHistory, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
@@ -167,9 +168,13 @@ def compare_models(
     new = count(challenger, common)
     old = None if champion is None else count(champion, common)
     added = count(challenger, {*challenger.by_asset} - common)
-    summary = describe_comparison(definition, new, old) + "".join(
-        f" {name} has no new detector: it keeps that in service." for name in staying
-    )
+    keeping = [f"{name} has no new detector: it keeps that in service." for name in staying]
+    if added.is_too_many:
+        on_new = "On assets that the one in service does not watch: {number} false alarm"
+        keeping.append(count_in_english(f"{on_new}.", f"{on_new}s.", added.false_alarms))
+    if not new.is_enough:
+        keeping.append(f"{LEAST_ALLOWED:g} false alarms must be allowed in the unseen time.")
+        keeping += [] if new.problems else ["Synthetic anomalies alone would decide."]
     same = champion is not None and champion.hash == challenger.hash
     longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
@@ -183,18 +188,10 @@ def compare_models(
             "too_many_on_new_assets": added.is_too_many,
             **list_objections(new, old),
         },
-        {
-            "subject": "model is",
-            "found": summary,
-            "stays": "",
-            "lost": ", ".join(lost),
-            "least_allowed": LEAST_ALLOWED,
-            "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
-            "on_new_assets": added.false_alarms,
-        },
-        summary,
+        {"assets": ", ".join(lost)},
         new,
         {**new.to_document(), "statistics": statistics},
+        joined(" ", describe_comparison(definition, new, old), *keeping, longer),
         model=model if staying and not same else None,
     )
 

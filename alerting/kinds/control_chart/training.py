@@ -26,6 +26,7 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
+    joined,
     spoken_number,
     translatable,
 )
@@ -122,22 +123,15 @@ class Signals(UnseenEvidence):
     def describe(self) -> str:
         """Describe the count in a sentence, or say how many points it needs."""
         if not self.unseen:
-            return "There is no unseen time yet on which its false alarms could be counted."
+            return "There is no unseen time yet."
+        points = count_in_english("{number} unseen point", "{number} unseen points", self.unseen)
         problems = f" {self.describe_problems()}." if self.problems else ""
         if not self.is_enough and not self.is_too_many:
             needed = ceil(LEAST_ALLOWED * self.unseen / self.allowed)
-            few = f"{self.unseen:,}; about {needed:,} needed"
-            return f"There are too few unseen points to count false alarms ({few}).{problems}"
-        verdict = "Its false alarms are as allowed"
-        if self.in_alarm > MOST_IN_ALARM:
-            verdict = "Its signals last too long"
-        elif self.is_too_many:
-            verdict = "It signals too often"
+            return f"{points}; about {needed:,} needed.{problems}"
         signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
-        return (
-            f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
-            f"allows {spoken_number(self.allowed, '.2g')}.{problems}"
-        )
+        allowed = spoken_number(self.allowed, ".2g")
+        return f"{signals} on {points}, where its run length allows {allowed}.{problems}"
 
     def describe_found(self) -> str:
         """Describe signals and problems found, to stand beside those of another version."""
@@ -224,11 +218,13 @@ class ControlChartTraining:
             common = estimated.by_asset.keys() & watched.keys()
             models = (estimated.select_assets(common), champion.select_assets(common))
             counted = [_count_signals(definition, model, data) for model in models]
-        beside = "" if champion is None else f" Those in service: {counted[1].describe_found()}."
-        stays = "".join(
-            f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
-            for text in moved.values()
+        beside = "" if champion is None else f"Those in service: {counted[1].describe_found()}."
+        so = (
+            ""
+            if all_moved
+            else ", so its limits stay; with `normal` {from, to} the new level counts"
         )
+        levels = [f"{text}{so}." for text in moved.values()]
         longer = ""
         if not (new.is_enough or new.is_too_many):
             longer = propose_more_time(definition, data, new, champion)
@@ -237,8 +233,8 @@ class ControlChartTraining:
             for history in data.whole_histories
             if history.asset.name in lost
         }
-        few = "".join(
-            f" {name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
+        few = " ".join(
+            f"{name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
             for name in lost
         )
         return conclude(
@@ -253,16 +249,10 @@ class ControlChartTraining:
                 "too_few_points": not new.is_enough and (champion is not None or not new.unseen),
                 "too_few_points_of_first": not new.is_enough,
             },
-            {
-                "subject": "limits are",
-                "moved": "; ".join(moved.values()),
-                "new": "newly estimated",
-                "found": f"{new.describe()}{beside}{longer}",
-                "stays": stays,
-            },
-            stays + new.describe() + beside,
+            {},
             new,
             new.to_document(),
+            joined(" ", *levels, new.describe(), beside, longer),
             few,
             challenger if staying else None,
         )

@@ -18,6 +18,7 @@ from alerting.learning.experiment.folds import Fold, cut_by_results, folds_among
 from alerting.learning.features.plan import AT_RESULTS, Column, FeaturePlan, over_results
 from alerting.learning.selection.candidates import usable_folds, walk_forward_folds
 from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
+from alerting.learning.selection.decision_rules import Objection, explain
 from alerting.readings.history import BoolArray
 
 CHOICE_FOLDS = 5
@@ -115,17 +116,12 @@ class NoThreshold(ChanceTest):
         return False
 
     @property
-    def message(self) -> str:
-        if self.problems < LEAST_PROBLEMS:
-            return (
-                f"Too few problems to set a threshold: {self.problems} in the validation period, "
-                f"{LEAST_PROBLEMS} are needed."
-            )
-        return f"Its threshold finds none of the {self.problems} problems in the validation period."
+    def objection(self) -> Objection:
+        return "too_few_for_threshold" if self.problems < LEAST_PROBLEMS else "threshold_finds_none"
 
     @property
-    def reason(self) -> str:
-        return self.message
+    def message(self) -> str:
+        return explain(self.objection, **self.values)
 
 
 def without_threshold(chance: ChanceTest, problems: int) -> NoThreshold:

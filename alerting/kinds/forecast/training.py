@@ -68,6 +68,7 @@ from alerting.learning.selection.candidates import (
     final_fit,
 )
 from alerting.learning.selection.challenger import (
+    ChallengerEvidence,
     finish_challenger,
     refit,
     sample_shares,
@@ -80,7 +81,6 @@ from alerting.learning.selection.choice import (
     name_family,
 )
 from alerting.learning.selection.classifier_search import SearchProgress
-from alerting.learning.selection.value_test import describe_worse
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
@@ -197,10 +197,7 @@ class ForecastTraining:
             return without_threshold(chance, dataset.problems_in_validation), estimate_alone()
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
-        evidence = replace(
-            evidence,
-            notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)),
-        )
+        evidence = _with_test(evidence, estimator, matrix, dataset, definition)
         return replace(chance, validation=evidence.validation), Challenger(best, model, evidence)
 
     def refit(
@@ -518,7 +515,7 @@ def choose_candidate(
     )
     if by_warnings and not isnan(chosen.ap):
         note += f", its average precision as a warning {chosen.ap:.3f}"
-    return replace(chosen, notes=(*chosen.notes, note))
+    return replace(chosen, statistics=(*chosen.statistics, note))
 
 
 def share_worse(dataset: Dataset, candidate: Candidate, best: Candidate) -> float:
@@ -528,12 +525,17 @@ def share_worse(dataset: Dataset, candidate: Candidate, best: Candidate) -> floa
     return share_of_samples(lead[rows], dataset.time_blocks(rows)) or 0.0
 
 
-def _describe_test(
-    estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
-) -> list[str]:
+def _with_test(
+    evidence: ChallengerEvidence,
+    estimator: Estimator,
+    matrix: Floats,
+    dataset: Dataset,
+    definition: ForecastDefinition,
+) -> ChallengerEvidence:
+    """Return the evidence with how good the values were on the test period."""
     rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
     if not len(rows):
-        return []
+        return evidence
     future = dataset.future[rows]
     quantiles = forecast_in(estimator).quantiles(matrix, rows)
     last = matrix[rows, task_of(definition, dataset.plan).last][:, None]
@@ -543,12 +545,12 @@ def _describe_test(
     leads = future.shape[1]
     which = f" at all {leads} times ahead" if leads > 1 else ""
     graded = "; a report grades the values of the nearest time alone" if leads > 1 else ""
-    return [
+    note = (
         f"On the test period the 90 % interval holds {spoken_share(inside)} of the values{which}; "
         f"the median is off by {error:.4g} on average, the last known value by {naive:.4g}"
-        f"{graded}.",
-        *describe_worse(error, naive),
-    ]
+        f"{graded}."
+    )
+    return replace(evidence, notes=(*evidence.notes, note), errors=(error, naive))
 
 
 TRAINING: KindTraining[ForecastDefinition] = ForecastTraining()

@@ -65,7 +65,12 @@ def value_challenger(
         params=candidate.params,
         has_alarm=False,
     )
-    evidence = ValueEvidence(test, importance_by_source(dataset.plan, estimator), candidate.notes)
+    evidence = ValueEvidence(
+        test,
+        importance_by_source(dataset.plan, estimator),
+        candidate.notes,
+        candidate.statistics,
+    )
     return Challenger(candidate, model, evidence)
 
 

@@ -10,7 +10,12 @@ import numpy.typing as npt
 from scipy.stats import t
 
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.wording.language import Styled, measured, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    measured,
+    spoken_share,
+    translatable,
+)
 from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.kinds.forecast.kind import forecast_of
@@ -25,13 +30,15 @@ from alerting.learning.features.point_in_time import (
     point_in_time_view,
 )
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.decision import Objection, PromotionDecision, decide
+from alerting.learning.selection.decision import PromotionDecision, decide
+from alerting.learning.selection.decision_rules import Objection
 from alerting.learning.selection.promotion import (
     DAY_MS,
     ActedWindow,
     common_window,
     compare,
     comparison_start,
+    without_label,
 )
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
@@ -116,27 +123,22 @@ def compare_forecasts(
     confidence = definition.promotion.confidence
     worse = losses["share_better"] <= 1 - confidence
     better = losses["share_better"] >= confidence
-    summary = _describe_both(losses, confidence)
-    evidence = {**decision.evidence, "crps": losses}
+    of_warnings = decision.evidence.get("statistics", "")
+    statistics = f"{of_warnings} {_describe_both(losses, confidence)}".strip()
+    evidence = {**decision.evidence, "crps": losses, "statistics": statistics}
     may_win = better and not _warns_worse(decision.evidence, confidence)
     by_forecasts = worse if decision.promote else may_win  # and not by warnings
-    if by_forecasts:
-        warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
-        accepted = (
-            f"The challenger replaces the champion: {summary}. It warns no worse: {warnings}."
-        )
-        evidence["decided_by"] = "forecasts"
-        return decide(
-            {"worse_forecasts": decision.promote}, {"summary": summary}, accepted, evidence
-        )
-    return replace(decision, reason=f"{decision.reason} Forecasts: {summary}.", evidence=evidence)
+    if not by_forecasts:
+        return replace(decision, evidence=evidence)
+    objections: dict[Objection, bool] = {"worse_forecasts": decision.promote}
+    return decide(objections, {}, "better_forecasts", evidence, decision.details)
 
 
 def _describe_both(losses: Mapping[str, float], confidence: float) -> str:
     return (
-        f"the CRPS of its forecasts is {losses['challenger']:.4g}, the champion's "
-        f"{losses['champion']:.4g}; it is less in "
-        f"{losses['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
+        f"The CRPS of its forecasts is {losses['challenger']:.4g}, the champion's "
+        f"{losses['champion']:.4g}; it is less in {spoken_share(losses['share_better'])} of "
+        f"{_SAMPLES} samples ({spoken_share(confidence)} needed)."
     )
 
 
@@ -153,29 +155,25 @@ def _compare_values(
     """Decide by CRPS alone; the first model with an alarm comes into service if its values are not
     worse."""
     if champion is None:
-        return decide({"first_values": True}, {})
+        return decide({"first_values": True})
     if champion.hash == challenger.hash:
-        return decide({"same_model": True}, {})
+        return decide({"same_model": True})
     losses = _crps_of_both(
         definition, challenger, champion, histories, excluded, as_of, seed, suppressed
     )
     confidence = definition.promotion.confidence
     if challenger.has_alarm:
-        first = decide({"no_champion": True}, {})
+        first = decide({"no_champion": True})
         if losses is None or losses["share_better"] > 1 - confidence:
             return first
     if losses is None:
-        start = comparison_start(definition, challenger, champion).isoformat()
-        evidence = {"window": {"start": start, "end": None}}
-        return decide({"no_mature_label": True}, {"start": start}, evidence=evidence)
-    summary = _describe_both(losses, confidence)
+        return without_label(comparison_start(definition, challenger, champion))
     objections: dict[Objection, bool] = {
         "worse_forecasts": challenger.has_alarm,
-        "not_better": losses["share_better"] < confidence,
+        "values_not_better": losses["share_better"] < confidence,
     }
-    accepted = f"The challenger replaces the champion: {summary}."
-    compared = {"crps": losses, "decided_by": "values"}
-    return decide(objections, {"summary": summary}, accepted, compared)
+    compared = {"crps": losses, "statistics": _describe_both(losses, confidence)}
+    return decide(objections, {}, "better_values", compared)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:

@@ -317,7 +317,6 @@ class LearnedLimitsTraining:
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         staying = {} if champion is None else _still_in_service(champion, challenger)
-        summary = "Its limits are quantiles of the newest readings."
         same = champion is not None and champion.hash == challenger.hash
         constant = [
             f"{variable} of {history.asset.name}"
@@ -326,13 +325,13 @@ class LearnedLimitsTraining:
             for variable in sorted({variable for variable, _ in definition.learned})
             if len(np.unique(_used(definition, history, data, variable).values)) == 1
         ]
-        facts = {"subject": "limits are", "new": "new", "found": summary}
         decision = decide(
             {"same_estimate": same, "moved": bool(moved), "constant": bool(constant)},
-            {**facts, "moved": "; ".join(moved), "constant": ", ".join(constant)},
-            summary,
+            {"constant": ", ".join(constant)},
+            "newest_limits",
             evidence,
-            note=f" {', '.join(sorted(staying))}: no new limits, so those in service stay."
+            " ".join(moved),
+            f"{', '.join(sorted(staying))}: no new limits, so those in service stay."
             if staying
             else "",
         )
@@ -505,7 +504,7 @@ def _moved(
                 sentences.append(
                     f"On {history.asset.name} {100 * beyond / len(values):.2f} % of the "
                     f"readings of {variable} since the last estimate "
-                    f"lie beyond {which}; {100 * expected:.2g} % were expected"
+                    f"lie beyond {which}; {100 * expected:.2g} % were expected."
                 )
     return sentences
 

@@ -10,7 +10,7 @@ from statistics import median_low
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.faults import TrainingRefused, format_duration, shown
+from alerting.definitions.faults import TooFewResults, TrainingRefused, format_duration, shown
 from alerting.definitions.fields.learning import Aggregation
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names
@@ -394,12 +394,10 @@ def describe_results(
 def require_results(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> None:
-    """Raise TrainingRefused if a value that is estimated between its results has too few.
+    """Raise TooFewResults if a value that is estimated between its results has too few.
     `histories`: one for each asset."""
     if plan.results_of and count_results(definition, histories) < LEAST_RESULTS:
-        raise TrainingRefused(
-            definition.name, describe_results(definition, plan.numbers, histories)
-        )
+        raise TooFewResults(definition.name, describe_results(definition, plan.numbers, histories))
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:

@@ -80,7 +80,8 @@ class Candidate:
     the second trial, {} if none were given. A search with the same number of trials, the same
     `warm_start` and enough time finds the same candidate. `loss`: out-of-fold CRPS of every row of
     the dataset (NaN where no fold scored it), of kinds that predict values; else empty. `notes`:
-    sentences on folds that could not be used, and on a search that was cut short.
+    sentences on folds that could not be used, and on a search that was cut short; `statistics`:
+    figures that only statisticians read.
     """
 
     family: str
@@ -92,6 +93,7 @@ class Candidate:
     trials_asked: int
     cut_short: bool
     notes: tuple[str, ...] = field(default=())
+    statistics: tuple[str, ...] = ()
     warm_start: dict[str, Any] = field(default_factory=dict)
     loss: Floats = field(default_factory=lambda: np.empty(0))
 
@@ -281,7 +283,8 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
         document["tried"] = tuple(
             Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"]
         )
-        document["notes"] = tuple(document["notes"])
+        for name in ("notes", "statistics"):
+            document[name] = tuple(document.get(name, ()))
         arrays = {name: files[f"{name}.npy"] for name in ARRAYS}
         return Candidate(
             **document,

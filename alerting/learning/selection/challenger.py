@@ -16,7 +16,12 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    in_english,
+    spoken_share,
+    translatable,
+)
 from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
@@ -49,7 +54,7 @@ from alerting.learning.selection.candidates import (
     take_part,
 )
 from alerting.learning.selection.choice import ValidationChance
-from alerting.learning.selection.decision import PromotionDecision
+from alerting.learning.selection.decision import PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
     VALIDATION,
@@ -180,14 +185,16 @@ class ChallengerEvidence:
     """Evidence of a challenger: on validation, which set its threshold, and on the test period,
     scored once.
 
+    `statistics`: figures that only statisticians read. `errors`: of predicted values on the test
+    period, how far the median is off on average, and how far the last known value; None without.
     `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part
     without rows is absent. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
-    one, so that they are in no metric. `validation`: that period beside chance; None where the
-    kind does not compare it. `days`: length of the test period; `units`: number of its rows where
-    each is a unit, else None. `test_curve`: its events at each threshold of the curve, for a person
-    who fixes another one; nothing is chosen by them.
+    one, so that they are in no metric. `validation`: that period beside chance. `days`: length of
+    the test period; `units`: number of its rows where each is a unit, else None. `test_curve`: its
+    events at each threshold of the curve, for a person who fixes another one; nothing is chosen by
+    them.
     """
 
     threshold: ThresholdChoice
@@ -197,11 +204,13 @@ class ChallengerEvidence:
     importance: Mapping[str, float]
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
+    validation: ValidationChance
     shap: SampledShares | None = None
-    validation: ValidationChance | None = None
     days: float | None = None
     units: int | None = None
     test_curve: Sequence[Mapping[str, Any]] = ()
+    statistics: Sequence[str] = ()
+    errors: tuple[float, float] | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -224,8 +233,9 @@ class ChallengerEvidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
-            "found_in_validation": self.validation and self.validation.to_document(),
+            "found_in_validation": self.validation.to_document(),
             "notes": list(self.notes),
+            "statistics": list(self.statistics),
             "days": self.days,
             "units": self.units,
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
@@ -415,7 +425,15 @@ def _evidence(
             dataset.label[test], score[test], dataset.time_blocks(test), seed
         ),
         importance=importance_by_source(dataset.plan, estimator),
-        notes=(*candidate.notes, *_notes(dataset, test)),
+        notes=(
+            *candidate.notes,
+            *(
+                ()
+                if test.any()
+                else ("The test period has no rows: the challenger was not tested.",)
+            ),
+        ),
+        statistics=candidate.statistics,
         problems_in_recovery=find_problems_in_recovery(dataset),
         validation=ValidationChance(
             validation.n_found, validation.n_events, validation.n_episodes, share
@@ -443,16 +461,6 @@ def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
         (str(asset), begin.isoformat())
         for asset, begin in zip(problems["asset"], problems["start"], strict=True)
     ]
-
-
-def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
-    if not test.any():
-        return ["The test period has no rows: the challenger was not tested."]
-    if not dataset.label[test].any():
-        return [
-            "No problem occurred in the test period: recall and average precision are not known."
-        ]
-    return []
 
 
 def importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, float]:
@@ -561,12 +569,15 @@ def compare_with_twin(
         "share_better": counted["share_better"],
         "samples": counted["samples"],
     }
-    reason = (
-        f"The refit gives way to its twin, which serves from now on: since {window['start']} the "
-        "twin's average precision is "
-        f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over "
-        f"{evidence['events']} problems; "
-        f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
-        f"({definition.promotion.confidence:.0%} needed)."
+    evidence["statistics"] = (
+        f"The twin's average precision is {evidence['twin_ap']:.3f}, the refit's "
+        f"{evidence['refit_ap']:.3f}; the twin is better in "
+        f"{spoken_share(counted['share_better'])} of {counted['samples']} samples "
+        f"({spoken_share(definition.promotion.confidence)} needed)."
     )
-    return PromotionDecision(verdict="gave_way", reason=reason, evidence=evidence)
+    details = in_english(
+        "Since {start} both were compared on {problems}.",
+        start=datetime.fromisoformat(window["start"]),
+        problems=count_in_english("{number} problem", "{number} problems", evidence["events"]),
+    )
+    return decide({}, {}, "gave_way", evidence, details)

@@ -12,7 +12,13 @@ import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import MEAN, PERSISTENCE, SEASONAL
-from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.definitions.wording.language import (
+    Translatable,
+    spoken_share,
+    template,
+    translatable,
+    translatable_count,
+)
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.chance import ROUNDING, SHIFTS, ShiftedLabels
@@ -25,6 +31,7 @@ from alerting.learning.selection.candidates import (
     usable_folds,
 )
 from alerting.learning.selection.decision import threshold_alert
+from alerting.learning.selection.decision_rules import Objection, explain
 from alerting.readings.history import BoolArray
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
@@ -83,18 +90,21 @@ def choose(
     if chosen is best:
         return Choice(best, test)
     if chosen is first:
-        why = (
-            "The last known value was chosen, because no candidate is clearly better.",
+        why = "The last known value was chosen, because no candidate is clearly better."
+        statistics = (
             f"Its average precision is {simple.ap:.3f}, that of {best.family} {best.ap:.3f}, "
-            f"better in {spoken_share(share)} of the samples ({spoken_share(CONFIDENCE)} needed).",
+            f"better in {spoken_share(share)} of the samples ({spoken_share(CONFIDENCE)} needed)."
         )
     else:
         why = (
             f"Not {name_family(first.family)} but {name_family(chosen.family)} was chosen, because "
-            "it alone can forecast the problem before it is there.",
-            f"Their average precision out of fold: {first.ap:.3f} and {chosen.ap:.3f}.",
+            "it alone can forecast the problem before it is there."
         )
-    return Choice(replace(chosen, notes=(*chosen.notes, *why)), test)
+        statistics = f"Their average precision out of fold: {first.ap:.3f} and {chosen.ap:.3f}."
+    return Choice(
+        replace(chosen, notes=(*chosen.notes, why), statistics=(*chosen.statistics, statistics)),
+        test,
+    )
 
 
 def _rank(candidate: Candidate) -> float:
@@ -102,9 +112,9 @@ def _rank(candidate: Candidate) -> float:
 
 
 _REPEATED = {
-    PERSISTENCE: "the last known value",
-    MEAN: "the mean of all values",
-    SEASONAL: "the value one season before",
+    PERSISTENCE: template("the last known value"),
+    MEAN: template("the mean of all values"),
+    SEASONAL: template("the value one season before"),
 }
 
 
@@ -166,16 +176,25 @@ class ValidationChance:
         return many and self.problems_found / self.problems < LEAST_FOUND
 
     @property
-    def message(self) -> str:
-        """Describe in a sentence how many problems are announced before they begin."""
+    def finds_none(self) -> bool:
+        """Return whether none of its problems is found."""
+        return self.problems > 0 and not self.problems_found
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Return the values of the texts of objections."""
+        return {"number": self.problems, "problems_found": self.problems_found}
+
+    @property
+    def message(self) -> Translatable:
+        """Say how many problems are announced before they begin."""
         if not self.problems:
-            return "No problem occurs in the validation period."
-        only = "Only " if self.finds_few and self.problems_found else ""
-        noun = "problem" if self.problems == 1 else "problems"
-        verb = "is" if self.problems_found == 1 else "are"
-        return (
-            f"{only}{self.problems_found} of {self.problems} {noun} of the validation period "
-            f"{verb} announced."
+            return translatable("No problem occurs in the validation period.")
+        return translatable_count(
+            "It announces {found} of {number} problem of the validation period.",
+            "It announces {found} of {number} problems of the validation period.",
+            self.problems,
+            found=self.problems_found,
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -385,6 +404,8 @@ class ChanceTest:
     @property
     def remedy(self) -> str:
         """Return what may lead to a model after a training that did not exceed chance."""
+        if self.objection == "too_few_to_tell":
+            return "Use a longer history or fewer learning.folds."
         if self.onset is not None and self.onset.alert:
             return (
                 "An alert at the limit says as much, without a model; its definition is ready "
@@ -402,29 +423,28 @@ class ChanceTest:
         )
 
     @property
-    def reason(self) -> str:
-        """Return in words why scores are not beyond chance, without figures for statisticians;
-        empty if they are."""
+    def objection(self) -> Objection | None:
+        """Return why scores are not beyond chance; None if they are."""
         if self.passed:
-            return ""
+            return None
         if self.problems < LEAST_PROBLEMS:
-            return self.message
-        if self.onset is not None and not self.onset.passed:
-            return (
-                "There is nothing to forecast here: before the problem is there, no candidate "
-                "foretells it better than chance."
-            )
-        problems = count_in_english("{number} problem", "{number} problems", self.problems)
-        return f"No candidate ranks better than chance ({problems} in the training period)."
+            return "too_few_to_tell"
+        is_present = self.onset is not None and not self.onset.passed
+        return "nothing_to_forecast" if is_present else "not_above_chance"
+
+    @property
+    def values(self) -> dict[str, int]:
+        """Return the values of the text of its objection."""
+        return {"number": self.problems, "least": LEAST_PROBLEMS}
+
+    @property
+    def reason(self) -> Translatable | None:
+        """Return in words why scores are not beyond chance; None if they are."""
+        return None if self.objection is None else explain(self.objection, **self.values)
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
         document = asdict(self)
         del document["validation"]
         document["found"] = self.validation and self.validation.to_document()
-        return document | {"passed": self.passed, "message": self.message}
-
-
-def describe_chance(chance: ChanceTest | None) -> str:
-    """Return in words why scores are not beyond chance; their figures are `ChanceTest.message`."""
-    return "" if chance is None else chance.reason
+        return document | {"passed": self.passed, "message": str(self.message)}

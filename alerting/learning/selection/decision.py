@@ -1,35 +1,53 @@
 """The result of a training and the decision on it: its proposal, as it is stored on the run and
-shown to people; and the table of rules that decides.
+shown to people.
 
 Objections are facts of a comparison. A kind states which objections hold; the first row of the
 table whose objection holds gives the verdict. This module needs no library of frames or models: DAG
 files and commands import it.
 """
 
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import NAME_LENGTH
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import (
+    Translatable,
+    Value,
+    joined,
+    read_template,
+    template_document,
+    translatable,
+)
 from alerting.learning.data.findings import Finding
+from alerting.learning.selection.decision_rules import (
+    ROWS,
+    RULES,
+    DecidedVerdict,
+    Objection,
+    Outcome,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from alerting.learning.selection.candidates import Candidate
 
 
 PROPOSAL = "proposal.json"  # in the folder `decision` of a run
-Verdict = Literal[
-    "promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"
-]
-DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
 
 
 class _Frozen(BaseModel):
@@ -111,10 +129,19 @@ class DatasetProfile(_Frozen):
     notes: tuple[str, ...]
 
 
+def _keep_template(text: object, check: ValidatorFunctionWrapHandler) -> object:
+    return text if isinstance(text, Translatable) else check(text)
+
+
+Text = Annotated[str, WrapValidator(_keep_template)]
+_TEXTS = ("reason", "details")  # of a proposal, stored with their templates
+
+
 class Proposal(_Frozen):
     """Proposal of a training; after `promote_run` with its decision.
 
-    `approved_by`: the person who approved the promotion. `promote`: whether a model goes into
+    `approved_by`: the person who approved the promotion. `details`: what was counted, behind the
+    reason. `promote`: whether a model goes into
     service: the challenger, or `refreshed_version`, the champion with a newer refit. `waiting`:
     only after a person approves. `test`: metrics of the challenger on the test period
     (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
@@ -132,7 +159,8 @@ class Proposal(_Frozen):
     waiting: bool
     objection: str | None = None
     provisional: bool
-    reason: str
+    reason: Text
+    details: Text = ""
     approved_by: str | None = None
     challenger_version: int | None
     champion_version: int | None
@@ -147,15 +175,23 @@ class Proposal(_Frozen):
     failures: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        """Return the proposal as its file."""
-        return self.model_dump_json(indent=1).encode()
+        """Return the proposal as its file, with the templates of its texts."""
+        document = self.model_dump(mode="json")
+        texts = ((name, getattr(self, name)) for name in _TEXTS)
+        document["templates"] = {
+            name: template_document(text) for name, text in texts if isinstance(text, Translatable)
+        }
+        return json.dumps(document, indent=1).encode()
 
     @staticmethod
     def from_json(data: bytes, run_id: str) -> "Proposal":
         """Read the file of a run's proposal. Raises UserError if it is damaged."""
         try:
-            return Proposal.model_validate_json(data)
-        except ValidationError as fault:
+            document = json.loads(data)
+            for name, stored in document.pop("templates", {}).items():
+                document[name] = read_template(stored, document[name])
+            return Proposal.model_validate(document)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as fault:
             raise UserError(
                 translatable(
                     "the proposal of run {run} in the registry is damaged; train again", run=run_id
@@ -163,27 +199,7 @@ class Proposal(_Frozen):
             ) from fault
 
 
-Objection = Literal[
-    "not_above_chance", "same_model", "same_estimate", "unreadable_champion", "no_champion",
-    "first_values",
-    "no_mature_label", "too_few_problems", "one_class", "verdict_by_acted_rows", "not_better",
-    "worse_forecasts", "lost_assets", "moved", "no_unseen_time", "champion_raises_too_many",
-    "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
-    "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
-    "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
-    "fixed_finds_nothing",
-    "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
-    "finds_few", "last_value_serves", "finds_no_anomaly", "finds_no_problem", "constant",
-]  # fmt: skip
-PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
-_APPROVED = "goes into service only if a person approves."
-_APPROVED_ALL = "go into service only if a person approves."
-_CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
-_WAITS = re.compile(
-    r"[.,:] (?:[Ss]o )?(?:a person decides|(?:[Ii]t|The [a-z ]+) go(?:es)? into service only if a "
-    r"person approves)\."
-)
-_DECIDES = re.compile(r"a person decides( \(`[^`]*`\))?")
+PROMOTING = frozenset[DecidedVerdict]({"promote", "provisional", "refreshed", "gave_way"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,12 +207,13 @@ class PromotionDecision:
     """Verdict on a challenger, and its reason. `objection`: why a person must approve its
     promotion, None if it needs no approval.
 
-    `provisional`: the model that serves then was not compared with another one. `evidence` is
-    JSON-able.
+    `details`: what was counted, for engineers. `provisional`: the model that serves then was not
+    compared with another one. `evidence` is JSON-able.
     """
 
     verdict: Verdict
-    reason: str
+    reason: Translatable
+    details: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     objection: Objection | None = None
     provisional: bool = False
@@ -215,239 +232,53 @@ class PromotionDecision:
         """Return whether the promotion waits for a person: for this decision, or for any."""
         return self.promote and (self.by_person or definition.promotion.mode == "approval")
 
-
-@dataclass(frozen=True)
-class DecisionRule:
-    """One row of the table. `sentence`: the reason, with the names of facts in braces.
-
-    `verdict`: None where the objection is added to a promotion (`add_objection`), whose verdict
-    stays.
-    """
-
-    objection: Objection
-    verdict: Verdict | None
-    by_person: bool
-    sentence: str
-
-
-RULES: tuple[DecisionRule, ...] = (
-    DecisionRule("not_above_chance", "no_challenger", False, "{chance}{stays} {remedy}"),
-    DecisionRule(
-        "same_model", "keep", False,
-        "The challenger is the same model as the champion; the champion stays.",
-    ),
-    DecisionRule("same_estimate", "keep", False, "The {subject} the same."),
-    DecisionRule(
-        "unreadable_champion", "provisional", True,
-        "The champion, version {version}, cannot be read, so the comparison is impossible "
-        f"({{fault}}). The challenger {_APPROVED}",
-    ),
-    DecisionRule(
-        "no_champion", "provisional", False,
-        "First model. It ranks better than chance.",
-    ),
-    DecisionRule(
-        "first_values", "provisional", False,
-        "First model. Its values serve, without an alarm, until a better one comes.",
-    ),
-    DecisionRule(
-        "no_mature_label", "cannot_tell", False,
-        "Cannot tell: no row after {start}, the first instant that neither model has used, has a "
-        "mature label. The champion stays.",
-    ),
-    DecisionRule(
-        "too_few_problems", "cannot_tell", False,
-        "Cannot tell: {problems} {period}, {least} are needed. The champion stays.",
-    ),
-    DecisionRule(
-        "one_class", "cannot_tell", False,
-        "Cannot tell: the rows {period} are all of one class once acted-upon episodes are left "
-        "out. The champion stays.",
-    ),
-    DecisionRule(
-        "verdict_by_acted_rows", "cannot_tell", False,
-        "Cannot tell: {summary}, but the answer depends on {acted} rows of acted-upon episodes: "
-        "better in {positive} if they count as problems, in {negative} if not. The champion "
-        "stays.",
-    ),
-    DecisionRule("not_better", "keep", False, "The champion stays: {summary}."),
-    DecisionRule(
-        "worse_forecasts", "keep", False,
-        "The champion stays: the challenger warns better, but forecasts worse: {summary}.",
-    ),
-    DecisionRule(
-        "lost_assets", "provisional", True,
-        f"{{found}} It no longer watches {{lost}}. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED_ALL} {{found}}"
-    ),
-    DecisionRule(
-        "constant", "provisional", True,
-        "{found} {constant} never changes in these readings, so nothing shows what a usual value "
-        f"is. The new limits {_APPROVED_ALL}",
-    ),
-    DecisionRule(
-        "no_unseen_time", "provisional", True,
-        "{found} There is no unseen normal time on which its false alarms could be counted. It "
-        f"{_APPROVED}",
-    ),
-    DecisionRule(
-        "champion_raises_too_many", "provisional", True,
-        "{found} Those of the one in service are too many: normal operation has moved, or a fault "
-        f"goes on. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "lasting_alarms", "provisional", True,
-        "{found} It is in alarm for {in_alarm} of unseen normal time, and at most "
-        f"{{most_in_alarm}} are allowed. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "too_many_alarms", "provisional", True,
-        f"{{found}} These false alarms are too many. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "lasting_signals", "provisional", True,
-        "{found} They last for {in_alarm} of these points, of which at most "
-        f"{{most_in_alarm}} are allowed, so it {_APPROVED}",
-    ),
-    DecisionRule(
-        "too_many_signals", "provisional", True,
-        f"{{found}} These are too many, so it {_APPROVED}",
-    ),
-    DecisionRule(
-        "too_little_time", "provisional", True,
-        "{found} This is too little unseen normal time: {least_allowed:g} false alarms must be "
-        f"allowed in it.{{alone}} It {_APPROVED}",
-    ),
-    DecisionRule(
-        "finds_no_problem", "provisional", True,
-        f"{{stays}}{{found}} Nothing shows yet that it finds a problem. It {_APPROVED}",
-    ),
-    DecisionRule("too_few_points", "provisional", True, f"{{stays}}{{found}} So it {_APPROVED}"),
-    DecisionRule("too_few_points_of_first", "provisional", False, "{found}"),
-    DecisionRule(
-        "fewer_problems", "provisional", True,
-        f"{{found}} It finds fewer of the problems than the one in service. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "no_synthetic_time", "provisional", True,
-        f"{{found}} There is no unseen time for synthetic anomalies. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "fewer_synthetic", "provisional", True,
-        f"{{found}} It finds fewer synthetic anomalies than the one in service. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "too_many_on_new_assets", "provisional", True,
-        "{found} On assets that the one in service does not watch it raises {on_new_assets} false "
-        f"alarms: too many. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "finds_no_anomaly", "provisional", True,
-        f"{{found}} It finds nothing there, so nothing shows that it ever would. It {_APPROVED}",
-    ),
-    DecisionRule(
-        "finds_nothing", None, True,
-        "{reason} But no threshold finds a problem in {period} within the limits: a person "
-        "decides.",
-    ),
-    DecisionRule(
-        "fixed_finds_nothing", None, True,
-        "{reason} But the threshold that the definition fixes finds no problem in {period}: a "
-        "person decides.",
-    ),
-    DecisionRule(
-        "nothing_to_find", None, True,
-        "{reason} But no problem occurs in the validation period, so nothing shows that its "
-        "threshold finds one: a person decides.",
-    ),
-    DecisionRule(
-        "chosen_out_of_fold", None, False,
-        "{reason} The validation period has no rows both with and without a problem ahead, so its "
-        "threshold was chosen on {period}.",
-    ),
-    DecisionRule("worse_than_last", None, True, "{reason} {worse} So a person decides."),
-    DecisionRule(
-        "none_of_few_found", None, True,
-        "{reason} But in the validation period its threshold finds {found} of {problems}: a person "
-        "decides.",
-    ),
-    DecisionRule(
-        "found_by_chance", None, True,
-        "{reason} But of the problems in the validation period its threshold finds {found} of "
-        "{problems}, and its scores before them are no higher than chance explains: a person "
-        "decides.",
-    ),
-    DecisionRule(
-        "finds_few", None, True,
-        "{reason} {announced}{instead} So a person decides.",
-    ),
-    DecisionRule(
-        "last_value_serves", None, True,
-        "{reason} It is {repeated} alone: no other candidate is better beyond chance. "
-        "{announced}{instead} So a person decides.",
-    ),
-)  # fmt: skip
-
-
-def met_condition(reason: str) -> str:
-    """Return the reason of a promotion that a person approved: why it needed approval, in the past
-    tense."""
-    reason = _DECIDES.sub("a person had to decide", reason)
-    return _CONDITION.sub("could go into service only by approval", reason)
-
-
-def without_condition(reason: str) -> str:
-    """Return the reason of a promotion that waits without the sentences that a person decides,
-    which its headline says."""
-    return _WAITS.sub(".", reason)
+    def add_details(self, *details: str) -> "PromotionDecision":
+        """Return the decision with more details behind those that it has."""
+        return replace(self, details=joined(" ", self.details, *details))
 
 
 def decide(
     objections: Mapping[Objection, bool],
-    facts: Mapping[str, Any],
-    accepted: str = "",
+    values: Mapping[str, Value] = MappingProxyType({}),
+    accepted: Outcome = "better",
     evidence: Mapping[str, Any] = MappingProxyType({}),
+    details: str = "",
     note: str = "",
 ) -> PromotionDecision:
     """Return the decision by the first row of the table whose objection holds.
 
-    Without any objection the challenger is promoted for the reason `accepted`. `facts`: values for
-    the sentences. `note`: the end of the reason of a promotion.
+    Without any objection the challenger is promoted by the row `accepted`. `values`: of the texts.
+    `details`: what was counted. `note`: the end of the details of a promotion.
     """
-    rule = next((row for row in RULES if row.verdict and objections.get(row.objection)), None)
-    verdict = "promote" if rule is None or rule.verdict is None else rule.verdict
-    reason = accepted if rule is None else rule.sentence.format_map(facts)
+    rows = (row for row in RULES if row.verdict and objections.get(cast(Objection, row.ground)))
+    rule = next(rows, ROWS[accepted])
     return PromotionDecision(
-        verdict=verdict,
-        reason=reason + (note if verdict in PROMOTING else ""),
+        verdict=cast(Verdict, rule.verdict),
+        reason=rule.fill(values),
+        details=joined(" ", details, note if rule.verdict in PROMOTING else ""),
         evidence=evidence,
-        objection=rule.objection if rule is not None and rule.by_person else None,
-        provisional=verdict == "provisional",
+        objection=cast(Objection, rule.ground) if rule.by_person else None,
+        provisional=rule.verdict == "provisional",
     )
 
 
 def add_objection(
     decision: PromotionDecision,
     objection: Objection,
-    facts: Mapping[str, Any] = MappingProxyType({}),
+    values: Mapping[str, Value] = MappingProxyType({}),
+    details: str = "",
+    evidence: Mapping[str, Any] = MappingProxyType({}),
+    remedy: str = "",
 ) -> PromotionDecision:
-    """Return a promotion with an objection that its comparison could not know. `facts`: values for
-    the objection's sentence, which become evidence."""
-    rule = next(row for row in RULES if row.objection == objection)
+    """Return a promotion with an objection that its comparison could not know, behind its own
+    reason. `evidence`: on the objection, JSON-able. `remedy`: what would help, behind it."""
+    rule = ROWS[objection]
     return replace(
         decision,
-        reason=rule.sentence.format(reason=decision.reason, **facts),
-        objection=rule.objection if rule.by_person else decision.objection,
-        evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
-    )
-
-
-def describe_ready_alert(alert: str) -> str:
-    """Return a sentence on the alert that is ready instead of a model; empty without one."""
-    ready = " An alert at the limit shows each as it begins; its definition is ready."
-    return ready if alert else ""
+        reason=joined(" ", rule.fill({**values, "reason": decision.reason}), remedy),
+        objection=objection if rule.by_person else decision.objection,
+        evidence={**decision.evidence, **({objection: dict(evidence)} if evidence else {})},
+    ).add_details(details)
 
 
 _ALERT_SUFFIX = "-at-limit"

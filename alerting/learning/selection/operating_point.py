@@ -21,6 +21,7 @@ from alerting.definitions.wording.language import (
     spoken_rate,
     spoken_share,
     spoken_threshold,
+    template,
 )
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.episodes.prediction_rule import (
@@ -50,8 +51,8 @@ MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
 _THOUSAND = 1000
 _LOW = 0.5  # a risk below which most alarms are false if it is right
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
-VALIDATION = "the validation period"
-OUT_OF_FOLD = "the rows out of fold of the training period"
+VALIDATION = template("the validation period")
+OUT_OF_FOLD = template("the rows out of fold of the training period")
 CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "episode_precision")
 
 

@@ -14,7 +14,15 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
-from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.definitions.wording.language import (
+    Interval,
+    Styled,
+    Translatable,
+    count_in_english,
+    in_english,
+    joined,
+    spoken_share,
+)
 from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
@@ -34,7 +42,8 @@ from alerting.learning.score_metrics import (
     evaluate_rows,
     time_blocks,
 )
-from alerting.learning.selection.decision import Objection, PromotionDecision, decide
+from alerting.learning.selection.decision import PromotionDecision, decide
+from alerting.learning.selection.decision_rules import Objection
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     evaluate_threshold,
@@ -97,18 +106,23 @@ def compare(
     """
     if champion is None:
         seen = {"challenger_seen_until": challenger.training_cutoff.isoformat()}
-        return decide({"no_champion": True}, {}, evidence=seen)
+        return decide({"no_champion": True}, evidence=seen)
     if champion.hash == challenger.hash:
-        return decide({"same_model": True}, {})
+        return decide({"same_model": True})
     start = comparison_start(definition, challenger, champion)
     window = common_window(
         definition, challenger, champion, histories, excluded, start, as_of, suppressed
     )
     if window is None:
-        first = start.isoformat()
-        evidence = {"window": {"start": first, "end": None}}
-        return decide({"no_mature_label": True}, {"start": first}, evidence=evidence)
+        return without_label(start)
     return _decide(definition, window, challenger, champion, seed)
+
+
+def without_label(start: datetime) -> PromotionDecision:
+    """Return the decision where nothing is known after `start`, before which the models have
+    learned."""
+    evidence = {"window": {"start": start.isoformat(), "end": None}}
+    return decide({"no_mature_label": True}, {"start": start}, evidence=evidence)
 
 
 def comparison_start(
@@ -307,50 +321,55 @@ def _verdict(
     evidence: dict[str, Any],
 ) -> PromotionDecision:
     promotion = definition.promotion
-    period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
     better = [
         way.share_better is not None and way.share_better >= promotion.confidence
         for way in (left_out, *bounds.values())
     ]
-    problems = count_in_english("{number} problem", "{number} problems", n_events)
-    counted = " and ".join(_describe_alarms(evidence, m) for m in ("challenger", "champion"))
-    summary = f"of {problems} that neither had seen ({period}) {counted}"
+    details = in_english(
+        "On readings that neither had seen ({period}) {challenger} and {champion}.",
+        period=Interval(window.start, window.end),
+        **{name: _describe_alarms(evidence, name) for name in ("challenger", "champion")},
+    )
     if left_out.share_better is not None:
         evidence["statistics"] = (
             f"The challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
             f"{left_out.champion_ap:.3f}; it is better in {spoken_share(left_out.share_better)} of "
             f"{left_out.samples} samples ({spoken_share(promotion.confidence)} needed)."
         )
+    if is_open := len(set(better)) > 1:
+        shares = {name: _share_of_samples(view) for name, view in bounds.items()}
+        of_acted = in_english(
+            "With the {acted} rows of acted-upon episodes it is better in {positive} of the "
+            "samples if they count as problems, in {negative} if not.",
+            acted=Styled(int(window.acted.sum()), "count"),
+            **shares,
+        )
+        evidence["statistics"] = str(joined(" ", evidence.get("statistics", ""), of_acted))
     objections: dict[Objection, bool] = {
         "too_few_problems": n_events < promotion.least_events,
         "one_class": left_out.share_better is None,
-        "verdict_by_acted_rows": len(set(better)) > 1,
+        "verdict_by_acted_rows": is_open,
         "not_better": not better[0],
     }
-    facts = {
-        "period": period,
-        "problems": problems,
-        "least": promotion.least_events,
-        "summary": f"{summary}; the challenger is not clearly better",
-        "acted": int(window.acted.sum()),
-        **{
-            name: "an unknown share of the samples"
-            if (share := view.share_better) is None
-            else f"{spoken_share(share)} of the samples"
-            for name, view in bounds.items()
-        },
-    }
-    accepted = f"It ranks clearly better than the champion: {summary}."
-    return decide(objections, facts, accepted, evidence)
+    values = {"number": n_events, "least": promotion.least_events}
+    return decide(objections, values, "better", evidence, details)
 
 
-def _describe_alarms(evidence: Mapping[str, Any], model: str) -> str:
+def _share_of_samples(view: _View) -> Styled | str:
+    return "an unknown share" if view.share_better is None else Styled(view.share_better, "share")
+
+
+def _describe_alarms(evidence: Mapping[str, Any], model: str) -> Translatable:
     """Describe what one of both models found: `the champion found 3 (2 false alarms)`."""
     met = evidence["at_threshold"][model]
-    alarms = count_in_english(
-        "{number} false alarm", "{number} false alarms", met["n_false_alarms"]
-    ).replace("0 false alarms", "no false alarm")
-    return f"the {model} found {met['n_found']:,} ({alarms})"
+    count = met["n_false_alarms"]
+    alarms = count_in_english("{number} false alarm", "{number} false alarms", count)
+    return in_english(
+        "the {model} found {number} ({alarms})",
+        model=model,
+        number=Styled(met["n_found"], "count"),
+        alarms=alarms if count else "no false alarm",
+    )
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:

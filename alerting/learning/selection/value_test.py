@@ -12,22 +12,11 @@ from statistics import NormalDist
 from typing import Any
 
 from alerting.definitions.wording.language import spoken_share
+from alerting.learning.selection.decision_rules import Objection, explain
 
-WORSE = "worse than the last known value"
 _NORMAL = NormalDist()
 _MOST_TIMES = 10  # as many values as there are: beyond that more of them are no advice
 _LEAST_VALUES = 6  # unseen: of 40 results, the fewest that are learned from
-
-
-def describe_worse(error: float, last_error: float) -> list[str]:
-    """Return a sentence if, on average over the test period, the median of predicted values is
-    farther off than the last known value; empty otherwise."""
-    if not error > last_error:
-        return []
-    return [
-        f"On the test period its median is {WORSE}: off by {error:.4g} on average, that one by "
-        f"{last_error:.4g}."
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +93,33 @@ class ValueTest:
         return None if times > _MOST_TIMES else ceil(more / unit) * unit
 
     @property
+    def objection(self) -> Objection | None:
+        """Return why no model of these values serves; None if they may."""
+        if self.passed:
+            return None
+        return "too_few_values" if self.least_share is None else "no_better_values"
+
+    @property
     def message(self) -> str:
         """Describe the result in two or three sentences."""
+        result = (
+            f"Predicted values of {self.variable} are better than the last known one and the mean."
+            if self.objection is None
+            else explain(self.objection, variable=self.variable, number=self.values)
+        )
+        return f"{result} {self.comparison}"
+
+    @property
+    def comparison(self) -> str:
+        """Return what was measured, behind the result; or what would let it be told."""
         if self.least_share is None:
             is_flat = self.values >= _LEAST_VALUES and isnan(self.explained)
             return (
-                f"Whether predicted values of {self.variable} are better than the last known one "
-                f"cannot be told: {self.values:,} unseen values came"
-                f"{', which do not vary' if is_flat else ''}. Use a longer history, or a longer "
+                f"{'They do not vary. ' if is_flat else ''}Use a longer history, or a longer "
                 "periods.test."
             )
-        better = "better" if self.passed else "not clearly better"
         return (
-            f"Predicted values of {self.variable} are {better} than the last known one and the "
-            f"mean. {self._shortfall}On {self.values:,} unseen values (test) they explain "
+            f"{self._shortfall}On {self.values:,} unseen values (test) they explain "
             f"{spoken_share(max(self.explained, 0.0))} of the variance and are off by "
             f"{self.error:.4g} on average, the last known one by {self.last_error:.4g}, the mean "
             f"by {self.mean_error:.4g}; the 90 % interval is {self.width:.4g} wide and "
@@ -192,6 +194,7 @@ class ValueEvidence:
     test: ValueTest
     importance: Mapping[str, float]
     notes: Sequence[str]
+    statistics: Sequence[str] = ()
     shap: None = None
 
     @property
@@ -202,7 +205,11 @@ class ValueEvidence:
     @property
     def summary(self) -> dict[str, Any]:
         """Return the test and the notes; JSON-able."""
-        return {"value": self.test.to_document(), "notes": list(self.notes)}
+        return {
+            "value": self.test.to_document(),
+            "notes": list(self.notes),
+            "statistics": list(self.statistics),
+        }
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -387,10 +387,7 @@ _DAYS = (
     template("Saturdays"),
     template("Sundays"),
 )
-_DECIDED = {
-    "rollback": template("The model was rolled back: {reason}"),
-    "refreshed": template("The model was fitted again on the newest data: {reason}"),
-}
+_STATED_WHOLE = ("rollback", "refreshed", "gave_way")  # verdicts that their reason says
 
 
 def head_sentences(metrics: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
@@ -502,8 +499,9 @@ def _decision(decision: DecisionMade, language: Language) -> str:
         else template("The new model was refused: {reason}")
     )
     reason = sentence(language.translate(decision.summary or decision.reason))
-    text = _DECIDED.get(decision.verdict, usual)
-    return language.say(text, version=decision.version or 0, reason=reason)
+    if decision.verdict in _STATED_WHOLE:
+        return reason
+    return language.say(usual, version=decision.version or 0, reason=reason)
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:

@@ -6,8 +6,11 @@ from typing import Any
 
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.wording.language import (
+    Translatable,
     count_in_english,
     format_threshold,
+    in_english,
+    joined,
     spoken_threshold,
 )
 from alerting.learning.score_metrics import merge_metrics
@@ -15,7 +18,6 @@ from alerting.learning.selection.decision import (
     CandidateSummary,
     DatasetProfile,
     Proposal,
-    without_condition,
 )
 from alerting.reporting.definition.decision_reason import COUNTED
 from alerting.reporting.definition.unseen_text import count_in_parts, describe_test
@@ -45,14 +47,12 @@ _HEADLINES = {
     "promote": "The {model} goes into service",
     "provisional": "The {model} goes into service",
     "keep": "The champion stays",
-    "refreshed": "The champion stays, refitted on the newest data",
+    "refreshed": "The champion stays",
     "cannot_tell": "The champion stays",
     "no_challenger": "No model goes into service",
-    "rejected": "A person rejected the {model}",
-    "stale": "Too late: another model is in service since",
+    "rejected": "Not promoted",
+    "stale": "Not promoted",
 }
-_FIRST_PREFIX = "First model. "  # of a reason, which the headline says already
-_STATISTICS = ("CRPS", "average precision", "average_precision")
 _MINUTE = "%Y-%m-%d %H:%M"
 
 _DROPPED = {
@@ -75,10 +75,11 @@ def decision_markdown(proposal: Proposal) -> str:
         "page/decision.md",
         p=proposal,
         headline=_headline(proposal),
-        reason=without_condition(proposal.reason) if proposal.waiting else proposal.reason,
         count=count_in_english,
         comparison=side_by_side(proposal),
-        chance=chance_lines({**proposal.evidence, "statistics": None}),
+        chance=chance_lines(
+            {**proposal.evidence, **({"statistics": None} if "rows" in proposal.evidence else {})}
+        ),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         cut_short=[*cut_short_lines(proposal.leaderboard), *proposal.failures],
@@ -101,6 +102,8 @@ def _headline(proposal: Proposal) -> str:
     if proposal.waiting:
         waiting = "refitted champion" if proposal.verdict == "refreshed" else model
         return f"The {waiting} waits for a person"
+    if proposal.verdict == "no_challenger" and proposal.champion_version is not None:
+        return _HEADLINES["keep"]
     return _HEADLINES.get(proposal.verdict, proposal.verdict).format(model=model)
 
 
@@ -221,17 +224,15 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
     )
 
 
-def result_line(proposal: Proposal) -> str:
-    """Return the decision and its reason: one verdict, which says whether to rely on the model."""
+def result_line(proposal: Proposal) -> Translatable:
+    """Return the decision, its reason and what was counted: one verdict, which says whether to rely
+    on the model."""
     headline = _headline(proposal)
     test = proposal.test
     if proposal.promote and not proposal.waiting and test.get("n_events") and not test["n_found"]:
         headline += ", but do not rely on it yet: it announced no problem on unseen data"
-    reason = proposal.reason.removeprefix(_FIRST_PREFIX)
-    reason = without_condition(reason) if proposal.waiting else reason
-    if reason.startswith(headline):
-        return reason
-    return f"{headline}. {reason.removesuffix(f' {headline}.')}"
+    stated = joined(" ", proposal.reason, proposal.details)
+    return in_english("{headline}. {stated}", headline=headline, stated=stated)
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
@@ -258,13 +259,12 @@ def result_lines(proposal: Proposal) -> list[str]:
 
 def unseen_lines(test: Mapping[str, Any]) -> list[str]:
     """Return what a model found in the period that it had not seen, from which risk on it alarms,
-    and the notes on it, without figures for statisticians."""
+    and the notes on it."""
     sentence = describe_test(test)
     lines: list[str] = [] if sentence is None else [sentence]
     if reason := test.get("threshold_reason"):
         lines.append(f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {reason}.")
-    notes = test.get("notes", ())
-    return [*lines, *(note for note in notes if not any(word in note for word in _STATISTICS))]
+    return [*lines, *test.get("notes", ())]
 
 
 def proposed_alert(evidence: Mapping[str, Any]) -> str:

@@ -56,7 +56,7 @@ from alerting.episodes.episode import (
     Transition,
 )
 from alerting.notifications.notification import Notification
-from alerting.ports import PlatformAlert, Training
+from alerting.ports import DecisionRecord, PlatformAlert, Training
 from alerting.readings.history import duration_millis, whole_millis
 
 DEFINITIONS = "alert_definitions"
@@ -145,6 +145,7 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     EarlierAdvice: ("message",),
     Transition: ("reason",),
     OutcomeRecord: ("reason",),
+    DecisionRecord: ("reason", "details"),
     Notification: ("reason", "error"),
     Training: ("failure",),
     PlatformAlert: ("reason",),

@@ -325,7 +325,7 @@ def _train(
             decided = promote_run(platform, decided.run_id, approved_by="the backtest")
         outcome: dict[str, Any] = {
             "verdict": decided.verdict,
-            "reason": decided.reason,
+            "reason": str(joined(" ", decided.reason, decided.details)),
             "promoted": decided.promote,
         }
         outcome["cut_short"] = tuple(

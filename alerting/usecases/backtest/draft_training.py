@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, TrainedDefinition
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.problem_occurrences import first_lookback
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.selection.decision import Proposal
@@ -115,7 +115,7 @@ def describe_training(proposal: Proposal) -> tuple[str, ...]:
     why a person would decide, what it found on unseen data, and from what it learned."""
     refused = [] if proposal.promote else [result_line(proposal)]
     is_told = not proposal.promote or (proposal.test and not proposal.waiting)
-    reason = [] if is_told else [proposal.reason]
+    reason = [] if is_told else [joined(" ", proposal.reason, proposal.details)]
     return (
         *refused,
         *unseen_lines(proposal.test),

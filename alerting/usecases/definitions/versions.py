@@ -15,8 +15,10 @@ from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.learning.selection.value_test import WORSE
+from alerting.learning.selection.decision_rules import Objection, rests_on
 from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Document
+
+_WORSE: Objection = "worse_than_last"
 
 
 def require_document(definitions: Definitions, name: str) -> Document:
@@ -201,8 +203,8 @@ def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> lis
 def describe_worse_forecasts(decisions: Sequence[DecisionRecord], version: int | None) -> str:
     """Say that the values that a version predicts were worse than the last known value on its test
     period; empty otherwise. `decisions`: include the decisions that put it into service."""
-    reasons = [d.reason for d in decisions if d.promoted and d.challenger_version == version]
-    if not any(WORSE in reason for reason in reasons):
+    promoted = [d for d in decisions if d.promoted and d.challenger_version == version]
+    if not any(rests_on(d.reason, _WORSE) or _WORSE in d.evidence for d in promoted):
         return ""
     return translatable(
         "On its test period the values that it predicts were worse than the last known value "

@@ -12,6 +12,7 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.wording.language import in_english, joined
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -35,6 +36,7 @@ from alerting.learning.selection.decision import (
     decide,
     threshold_alert,
 )
+from alerting.learning.selection.decision_rules import Objection, explain
 from alerting.learning.selection.value_test import ValueEvidence
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.use_cases import id_logger
@@ -189,6 +191,7 @@ def review_refit(
         provisional=serving.provisional,
         verdict="gave_way",
         reason=comparison.reason,
+        details=comparison.details,
         evidence=comparison.evidence,
         run_id=None,
         actor=PLATFORM,
@@ -250,8 +253,7 @@ def _compare_trained(
         serves = values.passed and not _ends_alarm(platform, definition, champion_version, run)
         chosen = chosen if serves else None
     if chosen is None:
-        stays = f" The champion, version {champion_version}, stays."
-        decision = refuse(chance, values, "" if champion_version is None else stays)
+        decision = refuse(chance, values)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:
@@ -263,8 +265,7 @@ def _compare_trained(
                 platform, run, definition, dataset, champion_version, decision
             )
         if values is not None:
-            reason = f"{decision.reason} {describe_values(chance, values)}"
-            decision = replace(decision, reason=reason)
+            decision = decision.add_details(describe_values(chance, values))
     ended = {c.family: [c.trials, c.trials_asked] for c in candidates if c.cut_short}
     proposal = Proposal(
         definition=run.name,
@@ -278,6 +279,7 @@ def _compare_trained(
         objection=decision.objection,
         provisional=decision.provisional,
         reason=decision.reason,
+        details=decision.details,
         challenger_version=version,
         champion_version=champion_version,
         refreshed_version=refreshed_version,
@@ -353,7 +355,8 @@ def _compare_estimated(
     composition = DatasetProfile.model_validate_json(platform.runs.files(run.id, DATASET)[PROFILE])
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
-    tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
+    counted = {"metrics_text": str(decision.details or decision.reason)}
+    tags = version_tags(definition.kind, model, run) | counted
     version = register_model(platform, definition.name, run.id, files, tags, {})
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
     proposal = Proposal(
@@ -368,6 +371,7 @@ def _compare_estimated(
         objection=decision.objection,
         provisional=decision.provisional,
         reason=decision.reason,
+        details=decision.details,
         challenger_version=version,
         champion_version=champion_version,
         evidence={**decision.evidence, **noted, "tables": account.get("tables", []), **fitted},
@@ -419,8 +423,8 @@ def _read_champion(
     except ModelUnavailable as unavailable:
         faults = {definition.name: f"the model cannot be read: {unavailable}"}
         record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
-        facts = {"version": version, "fault": unavailable}
-        return None, decide({"unreadable_champion": True}, facts)
+        lost: dict[Objection, bool] = {"unreadable_champion": True}
+        return None, decide(lost, {"version": version or 0}, details=f"{unavailable}.")
 
 
 def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
@@ -454,7 +458,7 @@ def _register(
             with final_fit(model.family):
                 model = training.refit(dataset, model, definition) or model
         except FitFailed as fault:
-            decision = replace(decision, reason=_without_refit(decision, fault))
+            decision = decision.add_details(_without_refit(fault))
     tags = {
         **version_tags(definition.kind, model, run),
         **({} if isinstance(evidence, ValueEvidence) else {"threshold": repr(model.threshold)}),
@@ -492,22 +496,31 @@ def _refresh(
     try:
         refreshed = refresh(platform, run, definition, dataset, champion_version)
     except FitFailed as fault:
-        return replace(compared, reason=_without_refit(compared, fault)), None
+        return compared.add_details(_without_refit(fault)), None
     if refreshed is None:
         return compared, None
     serving = last_promotion(platform.decisions.for_definition(run.name), run.question)
-    reason = (
-        f"{compared.reason} It is refitted on all rows up to "
-        f"{refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
-        f"{refreshed.version} replaces version {champion_version}, with the same twin."
+    reason = explain(
+        "refreshed",
+        until=refreshed.training_cutoff,
+        version=refreshed.version,
+        before=champion_version,
     )
-    provisional = serving is not None and serving.provisional
-    decision = replace(compared, verdict="refreshed", reason=reason, provisional=provisional)
+    of_challenger = in_english(
+        "The challenger did not replace it: {reason}", reason=compared.reason
+    )
+    decision = replace(
+        compared,
+        verdict="refreshed",
+        reason=reason,
+        details=joined(" ", of_challenger, compared.details),
+        provisional=serving is not None and serving.provisional,
+    )
     return decision, refreshed.version
 
 
-def _without_refit(decision: PromotionDecision, fault: FitFailed) -> str:
-    return f"{decision.reason} It is not fitted again on all rows: {fault}."
+def _without_refit(fault: FitFailed) -> str:
+    return f"It is not fitted again on all rows: {fault}."
 
 
 def _charts(

@@ -12,7 +12,7 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.faults import UserError, shown
+from alerting.definitions.faults import TooFewResults, UserError, shown
 from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
@@ -81,9 +81,10 @@ def _describe_serving(
         dataset = build_dataset(
             definition, 0, histories, as_of, memory_bytes=platform.limits.memory_bytes
         )
+    except TooFewResults:
+        return results
     except UserError as refusal:
-        few = results in str(refusal)
-        return results if few else f"{results} A training now would be refused: {refusal}"
+        return f"{results} A training now would be refused: {refusal}"
     serving = "its values would serve without an alarm if they are better than the last result"
     if not definition.has_alarm:
         return f"{results} {serving[0].upper()}{serving[1:]}."

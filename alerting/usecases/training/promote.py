@@ -12,8 +12,14 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import template, with_command
-from alerting.learning.selection.decision import Proposal, met_condition
+from alerting.definitions.wording.language import (
+    in_english,
+    joined,
+    template,
+    with_command,
+)
+from alerting.learning.selection.decision import Proposal
+from alerting.learning.selection.decision_rules import explain
 from alerting.ports import (
     Clock,
     DecisionRecord,
@@ -91,6 +97,7 @@ def promote_run(
             "verdict": decided.verdict,
             "promote": decided.promoted,
             "reason": decided.reason,
+            "details": decided.details,
             "approved_by": None if actor == PLATFORM else actor,
             "waiting": False,
         }
@@ -122,13 +129,15 @@ def _make_record(
     now = clock.now()
     verdict = proposal.verdict
     promote = proposal.promote
-    reason = proposal.reason
+    reason = joined("", proposal.reason)
+    details = proposal.details
     if rejected_reason is not None:
         verdict = "rejected"
         promote = False
-        reason = f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
-    elif approved_by is not None:
-        reason = f"{met_condition(reason)} Approved by {approved_by}."
+        details = joined(" ", reason, details)
+        reason = explain(
+            "rejected", actor=approved_by or PLATFORM, why=_end_with_stop(rejected_reason)
+        )
     return DecisionRecord(
         definition=proposal.definition,
         at=now if approved_by else proposal.as_of,
@@ -139,6 +148,7 @@ def _make_record(
         provisional=proposal.provisional,
         verdict=verdict,
         reason=reason,
+        details=details,
         evidence={**proposal.evidence, **_collect_evidence(proposal)},
         run_id=proposal.run_id,
         actor=approved_by or PLATFORM,
@@ -199,20 +209,25 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
         version == proposed.champion_version and (serving is None or serving.at <= proposed.at)
     ):
         return proposed
-    compared = proposed.champion_version
-    against = "no champion" if compared is None else f"version {compared}"
-    since = f", since {serving.acted_at:%Y-%m-%d %H:%M} UTC" if serving else ""
-    reason = (
-        f"Not promoted: version {proposed.challenger_version} was compared with {against}, but "
-        f"version {version} is in service{since}. Train again to compare with that one. "
-        f"(The decision was: {proposed.reason})"
+    reason = explain("stale", serving=version or 0)
+    decision = in_english("The decision was: {reason}", reason=proposed.reason)
+    return replace(
+        proposed,
+        promoted=False,
+        verdict="stale",
+        reason=reason,
+        details=joined(" ", decision, proposed.details),
     )
-    return replace(proposed, promoted=False, verdict="stale", reason=reason)
+
+
+def _end_with_stop(reason: str) -> str:
+    reason = reason.strip()
+    return reason if reason.endswith((".", "!", "?")) else f"{reason}."
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes of a record. Idempotent."""
-    until = f" (Readings up to {decision.as_of:%Y-%m-%d %H:%M} UTC.)" if decision.as_of else ""
+    until = in_english("(Readings up to {at}.)", at=decision.as_of) if decision.as_of else ""
     platform.audit.add(
         actor=decision.actor,
         action=_AUDITED.get(decision.verdict, template("promotion decided")),
@@ -220,7 +235,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         at=decision.acted_at,
         before=decision.champion_version,
         after=decision.challenger_version if decision.promoted else decision.champion_version,
-        why=f"{decision.reason}{until}",
+        why=str(joined(" ", decision.reason, decision.details, until)),
     )
     move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
@@ -318,9 +333,12 @@ def rollback(
         promoted=True,
         provisional=earlier.provisional,
         verdict="rollback",
-        reason=(
-            f"Rolled back from version {serving.challenger_version} to version {target} by "
-            f"{actor}: {reason.strip()}"
+        reason=explain(
+            "rollback",
+            actor=actor,
+            before=serving.challenger_version or 0,
+            version=target,
+            why=_end_with_stop(reason),
         ),
         evidence={},
         run_id=None,

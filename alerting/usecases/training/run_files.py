@@ -153,19 +153,22 @@ def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:
 
 def decision_line(decision: DecisionRecord) -> dict[str, Any]:
     """Return a decision for people, without its evidence; JSON-able."""
-    same = ("verdict", "promoted", "provisional", "revision", "actor", "reason", "run_id")
+    same = (
+        "verdict",
+        "promoted",
+        "provisional",
+        "revision",
+        "actor",
+        "reason",
+        "details",
+        "run_id",
+    )
     return {
         "at": decision.acted_at.isoformat(),
         "as_of": decision.as_of and decision.as_of.isoformat(),
         "challenger": decision.challenger_version,
         "champion": decision.champion_version,
-        "summary": summarise_decision(
-            decision.verdict,
-            decision.champion_version,
-            decision.actor,
-            decision.reason,
-            decision.evidence,
-        ),
+        "summary": summarise_decision(decision),
         **{key: getattr(decision, key) for key in same},
     }
 
@@ -214,7 +217,7 @@ def last_training(
 def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
     """Open an alert on a proposal that waits for a person, with the reason; resolve the alert if
     the proposal does not wait."""
-    why = explain_waiting(proposal.objection, proposal.evidence) if proposal.waiting else None
+    why = explain_waiting(proposal) if proposal.waiting else None
     record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
 
 

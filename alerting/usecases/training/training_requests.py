@@ -431,13 +431,7 @@ def describe_model(
     elif state in ("failed", "cancelled") and training is not None:
         reason = training.failure or translatable("it has not ended within a day")
     elif refused is not None:
-        reason = summarise_decision(
-            refused.verdict,
-            refused.champion_version,
-            refused.actor,
-            refused.reason,
-            refused.evidence,
-        )
+        reason = summarise_decision(refused)
     return ModelLine(
         revision.name,
         revision.definition.title or revision.name,

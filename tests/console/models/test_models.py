@@ -16,7 +16,8 @@ from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.kinds.registry import parse_definition
-from alerting.learning.selection.decision import threshold_alert
+from alerting.learning.selection.decision import add_objection, decide, threshold_alert
+from alerting.learning.selection.decision_rules import explain
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.due import begin_training, end_training, find_due_trainings
@@ -105,7 +106,7 @@ def test_a_rejection_and_a_rollback_need_a_reason(client, run):
     status, decided = post(client, f"{MODELS}:reject", run=run, reason="not yet")
     assert (status, decided["verdict"], decided["promoted"]) == (200, "rejected", False)
     shown = client.get(MODELS, headers=VIEWER).json()
-    assert shown["reason"] == shown["decisions"][0]["summary"] == "ada rejected it: not yet"
+    assert shown["reason"] == shown["decisions"][0]["summary"] == "ada rejected it: not yet."
     status, refused = post(client, f"{MODELS}:rollback", reason="x")
     assert (status, "has no champion yet" in refused["detail"]) == (422, True)
 
@@ -246,11 +247,14 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
 
 def test_the_ready_alert_is_one_click_away_and_applied_as_it_stands(engineer, platform):
     alert = threshold_alert(parse_definition(too_moist()))
-    facts = {"found": 1, "problems": 15, "alert": alert}
-    add_waiting(platform, NAME, objection="finds_few", evidence={"finds_few": facts})
+    decision = decide({"no_champion": True}, details="Counted.")
+    values = {"number": 15, "problems_found": 1}
+    decision = add_objection(decision, "finds_few", values, evidence={"alert": alert})
+    told = {name: getattr(decision, name) for name in ("reason", "details", "objection")}
+    add_waiting(platform, NAME, evidence=decision.evidence, **told)
     link = f'href="/definitions/new?limit_of={NAME}"'
     for page in (f"/models/{NAME}", f"/models/{NAME}/decide"):
-        words = ("It announces 1 of 15 problems", "too-moist-at-limit")
+        words = ("But it announces only 1 of 15 problems", "Counted.", "too-moist-at-limit")
         assert lacks(engineer.get(page).text, link, *words) == []
     opened = engineer.get(f"/definitions/new?limit_of={NAME}")
     assert document_of(opened) == alert
@@ -312,7 +316,8 @@ def test_why_a_model_waits_is_told_on_each_page_and_what_was_unseen_before_the_r
     browser, seen, platform
 ):
     test = {"event_recall": 9 / 26, "n_events": 26, "n_found": 9, "n_false_alarms": 12, "days": 6.2}
-    add_waiting(platform, NAME, objection="fewer_problems", test=test)
+    reason = explain("fewer_problems")
+    add_waiting(platform, NAME, objection="fewer_problems", reason=reason, test=test)
     sentence = "Es findet weniger der Probleme als das im Einsatz."
     answer = "Antworten: auf der Seite"
     assert lacks(seen("/models", "de"), sentence, answer) == [answer]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from alerting.learning.selection.decision import Proposal
+from alerting.ports import DecisionRecord
 from tests.builders import at
 
 PROFILE = {
@@ -59,3 +60,23 @@ def proposal(**changes: Any) -> Proposal:
         "answers": "",
     }
     return Proposal.model_validate(document | changes)
+
+
+def carried_out(made: Proposal, actor: str = "platform", **changes: Any) -> DecisionRecord:
+    """Return the record of a proposal that was carried out."""
+    stored = {
+        "definition": made.definition,
+        "at": made.as_of,
+        "revision": made.revision,
+        "challenger_version": made.challenger_version,
+        "champion_version": made.champion_version,
+        "promoted": made.promote,
+        "provisional": made.provisional,
+        "verdict": made.verdict,
+        "reason": made.reason,
+        "details": made.details,
+        "evidence": made.evidence,
+        "run_id": made.run_id,
+        "actor": actor,
+    }
+    return DecisionRecord(**stored | changes)

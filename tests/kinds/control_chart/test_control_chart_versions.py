@@ -138,7 +138,7 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
     )
     assert found.model.by_asset == {"press-1": restless, "press-2": NARROWER, "press-3": NARROWER}
     words = "press-1: it has 0 usable readings, 30 are needed; its limits in service stay."
-    assert words in found.decision.reason
+    assert words in found.decision.details
     assert (found.decision.verdict, found.decision.by_person) == ("promote", False)
     rows = {row["title"]: row for row in found.decision.evidence["compared"]}
     sides = {
@@ -150,14 +150,14 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
 
 
 def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_first_version():
-    few = "too few unseen points to count false alarms (184; about 185 needed)"
+    few = "184 unseen points; about 185 needed."
     table = {0: (True, False), 184: (True, True), 185: (False, False)}  # of a run length of 370
     decided = {
         points: compared(unseen(points, "press-1"), {"press-1": FITTED}, {"press-1": NARROWER})
         for points in table
     }
     assert {
-        points: (one.decision.by_person, few in one.decision.reason)
+        points: (one.decision.by_person, few in one.decision.details)
         for points, one in decided.items()
     } == table
     assert all(one.decision.promote for one in decided.values())
@@ -172,8 +172,8 @@ def test_one_moved_asset_keeps_its_limits_and_a_person_decides_only_where_all_ha
         {"press-1": MOVED, "press-2": NARROWER},
     )
     assert (found.decision.promote, found.decision.by_person) == (True, False)
-    assert "On press-1 the level has moved from 10 to 15" in found.decision.reason
-    assert "its limits stay" in found.decision.reason
+    assert "On press-1 the level has moved from 10 to 15" in found.decision.details
+    assert "its limits stay" in found.decision.details
     assert found.model.by_asset == {"press-1": FITTED, "press-2": NARROWER}
     data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
     all_moved = compared(data, {"press-1": FITTED}, {"press-1": MOVED})
@@ -183,7 +183,7 @@ def test_one_moved_asset_keeps_its_limits_and_a_person_decides_only_where_all_ha
 
 @pytest.mark.parametrize(
     ("lasting", "said"),
-    [(60, "They last for 60 % of these points, of which"), (9, "These are too many, so it goes")],
+    [(60, "Its signals last for 60 % of the points"), (9, "It has too many signals at points")],
 )
 def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lasting, said):
     signals = training.Signals(9, 100, 1.0, lasting)
@@ -205,8 +205,8 @@ def test_limits_that_find_none_of_the_known_problems_wait_for_a_person(
     few_beside_a_champion = points < 185 and served is not None
     assert decided.promote
     assert decided.by_person == (waits or few_beside_a_champion)
-    assert ("Nothing shows yet that it finds a problem." in decided.reason) == waits
-    assert ("0 of 4 problems found." in decided.reason) == waits
+    assert (decided.objection == "finds_no_problem") == waits
+    assert ("0 of 4 problems found." in decided.details) == waits
 
 
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():

@@ -145,7 +145,7 @@ def test_a_limit_gives_an_alarm_where_enough_results_prove_it(hours, announced, 
     assert announced in check_text(platform, TRAINED)
     decided = trained_at(platform, "quality", TRAINED)
     assert decided.promote, decided.reason
-    assert ("No alarm is raised: " in decided.reason) != has_alarm
+    assert ("No alarm is raised: " in decided.details) != has_alarm
     evaluated(platform, (TRAINED, 33 * DAY - 1))
     episodes = platform.episodes.find("quality")
     assert bool(episodes) == has_alarm

@@ -14,7 +14,7 @@ from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
-from alerting.learning.selection.decision import PromotionDecision
+from alerting.learning.selection.decision import decide
 from alerting.readings.history import to_millis
 from alerting.reporting.variable_charts import episode_plots
 from alerting.usecases.definitions.faults_and_platform_alerts import MISCALIBRATED
@@ -209,13 +209,8 @@ def off_by(model, shift):
 def compared(monkeypatch, platform):
     def compare(challenger, champion, promote, share_better=0.5, confidence=0.8):
         """Return the decision after that on warnings."""
-        stays = "The champion stays: its average precision is alike."
-        reason = "The challenger replaces the champion: ap." if promote else stays
-        warned = PromotionDecision(
-            verdict="promote" if promote else "keep",
-            reason=reason,
-            evidence={"acted_left_out": {"share_better": share_better}},
-        )
+        evidence = {"acted_left_out": {"share_better": share_better}, "statistics": "Precision."}
+        warned = decide({"not_better": not promote}, {"number": 4}, evidence=evidence)
         monkeypatch.setattr(verification, "compare", lambda *_: warned)
         definition = platform.definitions.newest_revision(NAME).definition
         wanted = definition.promotion.model_copy(update={"confidence": confidence})
@@ -230,21 +225,19 @@ def compared(monkeypatch, platform):
 def test_a_challenger_that_warns_better_but_forecasts_worse_stays_out(compared, model):
     decision = compared(off_by(model, 60.0), model, promote=True)
     assert (decision.verdict, decision.promote) == ("keep", False)
-    assert "warns better, but forecasts worse: the CRPS of its forecasts is" in decision.reason
+    assert decision.reason == "Its warnings were better, but its forecasts worse."
+    assert decision.evidence["statistics"].startswith("Precision. The CRPS of its forecasts is ")
     assert decision.evidence["crps"]["challenger"] > decision.evidence["crps"]["champion"]
-    assert decision.evidence["decided_by"] == "forecasts"
 
 
 def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(compared, model):
     decision = compared(model, off_by(model, 60.0), promote=False)
     assert (decision.verdict, decision.promote) == ("promote", True)
-    assert "It warns no worse: its average precision is alike." in decision.reason
+    assert decision.reason == "Its forecasts were better, and its warnings no worse."
     worse = compared(model, off_by(model, 60.0), promote=False, share_better=0.02)
     assert (worse.verdict, worse.promote) == ("keep", False)
-    assert worse.reason.startswith(
-        "The champion stays: its average precision is alike. Forecasts: the CRPS"
-    )
-    assert "decided_by" not in worse.evidence
+    assert worse.reason.startswith("It was no better on 4 problems")
+    assert "The CRPS of its forecasts is " in worse.evidence["statistics"]
 
 
 def test_forecasts_are_better_from_the_confidence_on_that_is_asked(compared, model, monkeypatch):

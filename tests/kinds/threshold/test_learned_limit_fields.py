@@ -141,7 +141,7 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
     challenger = TRAINING.estimate(found, 1, FAMILY, later).model
     compared = TRAINING.compare(found, later, {FAMILY: challenger}, champion)
     assert compared.decision.by_person
-    assert "lie beyond the limit in service, 4; 10 % were expected" in compared.decision.reason
+    assert "lie beyond the limit in service, 4; 10 % were expected." in compared.decision.details
     assert not TRAINING.compare(found, data, {FAMILY: champion}, None).decision.by_person
     assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
 

@@ -5,7 +5,7 @@ from alerting.learning.experiment.experiment import Found
 from alerting.learning.experiment.trials import Trial
 from alerting.learning.selection.candidates import assemble, usable_folds
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
-from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.choice import ChanceTest, ValidationChance
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
 
@@ -31,7 +31,9 @@ class UnlikeTraining:
         (candidate,) = candidates
         model = fitted(dataset, definition, dataset.part == "train")
         threshold = ThresholdChoice(model.threshold, True, "as written", ())
-        evidence = ChallengerEvidence(threshold, {}, {}, [], {definition.watched: 1.0}, [], [])
+        found = ValidationChance(len(dataset.problems), len(dataset.problems), 1, 0.0)
+        shares = {definition.watched: 1.0}
+        evidence = ChallengerEvidence(threshold, {}, {}, [], shares, [], [], found)
         return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(
             candidate, model, evidence
         )

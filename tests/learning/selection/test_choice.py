@@ -74,7 +74,8 @@ def test_the_last_known_value_is_chosen_unless_another_is_better_by_more_than_no
     equal = choose(data, DEFINITION, [alike, persistence])
     assert equal.chance.ap == persistence.ap < alike.ap
     assert equal.candidate.family == PERSISTENCE
-    why, figures = equal.candidate.notes[-2:]
+    why = equal.candidate.notes[-1]
+    (figures,) = equal.candidate.statistics
     assert why == "The last known value was chosen, because no candidate is clearly better."
     assert f"Its average precision is {persistence.ap:.3f}, that of lightgbm" in figures
     assert choose(data, DEFINITION, [better, persistence]).candidate is better
@@ -209,7 +210,7 @@ def test_what_serves_must_itself_know_the_problem_before_it_is_there(state):
     assert choice.chance.passed
     assert choice.chance.ap == foresees.ap  # beside validation its own figure counts
     assert choice.chance.share == (np.sum(choice_chance(shown, foresees) >= foresees.ap) + 1) / 401
-    assert "Not the last known value but lightgbm was chosen" in choice.candidate.notes[-2]
+    assert "Not the last known value but lightgbm was chosen" in choice.candidate.notes[-1]
     assert choose(state, STATE_DEFINITION, [foresees]).candidate is foresees
     # the bound is that of the best of all candidates, so noise passes no more often
     alone = choose(state, STATE_DEFINITION, [shown]).chance.onset
@@ -239,9 +240,12 @@ def test_a_useless_score_is_refused_by_its_rows_and_waits_for_a_person_by_valida
     assert share > 0.1
     test = ChanceTest(0.4, 0.3, 16, 10, share=0.02, validation=ValidationChance(3, 4, 5, share))
     assert (test.passed, test.is_confirmed) == (True, False)
-    first = decide({"no_champion": True}, {})
+    first = decide({"no_champion": True})
     assert not first.waits(DEFINITION)
-    assert add_objection(first, "found_by_chance", test.facts).waits(DEFINITION)
+    values = {"number": 4, "problems_found": 3}
+    by_chance = add_objection(first, "found_by_chance", values, evidence=test.facts)
+    assert by_chance.waits(DEFINITION)
+    assert by_chance.evidence["found_by_chance"]["together"] == test.together
 
 
 def test_two_probabilities_of_noise_together_are_as_seldom_small_as_one():

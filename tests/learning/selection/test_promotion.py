@@ -54,14 +54,18 @@ def decided(challenger, champion, excluded=(), history=HISTORY, as_of=AS_OF, **p
 def test_without_a_champion_the_challenger_serves_provisionally(good):
     decision = decided(good, None)
     assert (decision.verdict, decision.promote, decision.provisional) == ("provisional", True, True)
-    assert decision.reason == ("First model. It ranks better than chance.")
+    assert decision.reason == "It ranks better than chance."
 
 
 def test_a_better_challenger_replaces_the_champion_with_counts_in_the_reason(good, poor):
     decision = decided(good, poor)
     assert (decision.verdict, decision.promote) == ("promote", True)
     assert "better in 100 % of 500 samples (90 % needed)" in decision.evidence["statistics"]
-    assert "that neither had seen" in decision.reason
+    events = decision.evidence["events"]
+    assert decision.reason == f"It was better on {events} problems that neither model had seen."
+    met = {model: m["n_found"] for model, m in decision.evidence["at_threshold"].items()}
+    assert f") the challenger found {met['challenger']} (" in decision.details
+    assert f" and the champion found {met['champion']} (" in decision.details
     rows = decision.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"]
     assert json.loads(json.dumps(decision.evidence, allow_nan=False)) == decision.evidence
@@ -70,8 +74,8 @@ def test_a_better_challenger_replaces_the_champion_with_counts_in_the_reason(goo
 def test_a_worse_challenger_leaves_the_champion_in_service(good, poor):
     decision = decided(poor, good)
     assert (decision.verdict, decision.promote) == ("keep", False)
-    assert decision.reason.startswith("The champion stays: of ")
-    assert decision.reason.endswith("; the challenger is not clearly better.")
+    assert decision.reason.startswith("It was no better on ")
+    assert "On readings that neither had seen (2026-01-" in decision.details
 
 
 def test_the_alerts_and_problems_of_every_asset_are_compared(good, poor):
@@ -112,7 +116,7 @@ def test_the_window_ends_where_labels_are_mature_and_nothing_later_is_used(good,
 def test_with_too_few_problems_or_without_any_unseen_row_nobody_can_tell(good, poor):
     few = decided(good, poor, least_events=10_000)
     none = decided(replace(good, training_cutoff=AS_OF), poor)
-    for decision, words in ((few, "10000 are needed"), (none, "no row after")):
+    for decision, words in ((few, "10000 are needed"), (none, "no outcome is known yet after")):
         assert (decision.verdict, decision.promote) == ("cannot_tell", False)
         assert words in decision.reason
 
@@ -159,7 +163,8 @@ def test_where_the_bounds_of_acted_upon_rows_disagree_nobody_can_tell(data, good
         > 0.9
         > decision.evidence["acted_as_negative"]["share_better"]
     )
-    assert "the answer depends on" in decision.reason
+    assert "that depends on whether the alarms" in decision.reason
+    assert "% of the samples if they count as problems, in " in decision.evidence["statistics"]
 
 
 def test_blocks_are_a_day_or_twice_the_prediction_window(good, poor):

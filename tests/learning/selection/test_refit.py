@@ -158,9 +158,9 @@ def test_a_refit_that_is_worse_beyond_chance_gives_way_with_the_figures(data, la
     assert found.evidence["twin_ap"] > found.evidence["refit_ap"] + 0.2
     assert found.evidence["events"] >= 5
     assert found.evidence["window"]["start"] > later[1].isoformat()
-    assert found.reason.startswith(
-        "The refit gives way to its twin, which serves from now on: since 2026-01-"
-    )
+    assert found.reason.startswith("Fitted on all data, the model did worse than the same one")
+    assert found.details.startswith("Since 2026-01-")
+    assert "the twin is better in 100 % of 500 samples" in found.evidence["statistics"]
 
 
 def test_a_refit_as_good_or_better_stays_and_so_does_one_with_too_few_problems_to_tell(data, later):

@@ -4,18 +4,23 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
+from alerting.definitions.wording.language import ENGLISH, in_english
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.model_files import model_files
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.classifier_search import search_candidate
 from alerting.learning.selection.decision import PROPOSAL
+from alerting.learning.selection.decision_rules import explain, rests_on
 from alerting.ports import ModelUnavailable, silent
+from alerting.reporting.definition.decision_reason import summarise_decision
+from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
 from alerting.usecases.model_registry import ModelCache, register_model
@@ -88,7 +93,7 @@ def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_r
     assert promote_run(platform, theirs).verdict == "promote"
     lost = promote_run(platform, mine)
     assert lost.verdict == "stale"
-    assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
+    assert lost.reason.startswith("Version 3 had gone into service meanwhile")
     assert champion_at(platform.decisions.for_definition(NAME), at(25), None) == 1
     assert aliases(platform) == (3, 1)
     assert promote_run(platform, mine).verdict == "stale"
@@ -145,7 +150,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
         "rollback",
         2,
         3,
-        "Rolled back from version 3 to version 2 by ann: too many false alarms",
+        "ann rolled back from version 3 to version 2: too many false alarms.",
     )
     assert aliases(platform) == (2, 1)
     made = platform.decisions.for_definition(NAME)
@@ -198,10 +203,10 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
 
     (decision,) = platform.decisions.for_definition(NAME)
     assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
-    assert decision.reason.startswith("Rejected by ann: not before the audit")
+    assert decision.reason.startswith("ann rejected it: not before the audit.")
     assert platform.models.alias(NAME, "champion") is None
     assert promote_run(platform, run, approved_by="bob").verdict == "rejected"  # it is decided
-    assert "Rejected by ann" in platform.runs.tags(run)["mlflow.note.content"]
+    assert "ann rejected it" in platform.runs.tags(run)["mlflow.note.content"]
 
 
 def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
@@ -272,3 +277,32 @@ def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, file
     words = f"the proposal of run {run} in the registry is damaged; train again"
     assert [words in refused for refused, _ in told] == [True] * len(rubbish)
     assert ["is damaged" in shown["unreadable"] for _, shown in told] == [True] * len(rubbish)
+
+
+def test_a_decision_keeps_the_templates_of_its_texts_however_it_is_read(platform, files):
+    reason = explain("worse_than_last", reason=explain("no_mature_label", start=at(0)))
+    details = in_english("Since {start}.", start=at(60))
+    promote_run(platform, proposed(platform, files, None, reason=reason, details=details))
+    berlin = ENGLISH.with_clock(ZoneInfo("Europe/Berlin"))
+    stored = platform.decisions
+    (newest,) = stored.newest_decisions([NAME], 1)[NAME]
+    (without_evidence,) = stored.histories([NAME])[NAME]
+    (whole,) = stored.for_definition(NAME)
+    for decision in (newest, without_evidence, whole):
+        assert "2026-01-05 01:00 CET" in berlin.translate(decision.reason)
+        assert berlin.translate(decision.details) == "Since 2026-01-05 02:00 CET."
+        assert rests_on(decision.reason, "worse_than_last")
+
+
+@pytest.mark.parametrize("reason", ["It was worded by an older version.", explain("moved")])
+def test_the_reason_of_a_proposal_stays_where_a_person_approves_and_who_did_so_is_said_once(
+    platform, files, reason
+):
+    run = proposed(platform, files, None, waiting=True, reason=reason, details="Counted.")
+    result = promote_run(platform, run, approved_by="ann")
+    (decision,) = platform.decisions.for_definition(NAME)
+    assert (decision.reason, decision.details) == (reason, "Counted.")
+    assert summarise_decision(decision) == f"{reason} ann approved it."
+    assert result_line(result) == (
+        f"ann approved the first model, which goes into service. {reason} Counted."
+    )

@@ -8,7 +8,7 @@ import pytest
 from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
-from alerting.learning.selection.decision import RULES
+from alerting.learning.selection.decision_rules import explain
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.operators_and_money import (
     Amount,
@@ -18,6 +18,7 @@ from alerting.reporting.definition.operators_and_money import (
     frequent_actions,
     verdict_metrics,
 )
+from tests.helpers.learning.proposals import carried_out, proposal
 from tests.report_material import episode
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -154,38 +155,41 @@ def test_variables_that_move_together_are_one_driver_whichever_comes_first_and_o
     )
 
 
-EVIDENCE = {
-    "events": 12,
-    "acted_left_out": {"challenger_ap": 0.61, "champion_ap": 0.64},
-    "crps": {"challenger": 1.2, "champion": 1.5, "share_better": 0.99},
-}
-
-
-def test_a_decision_is_explained_by_what_decided_it():
-    by_forecasts = {**EVIDENCE, "decided_by": "forecasts"}
-    assert {
-        verdict: language("de").translate(summarise_decision(verdict, 1, "", "", by_forecasts))
-        for verdict in ("promote", "keep")
-    } == {
-        "promote": "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer "
-        "CRPS 1,2, zuvor 1,5).",
-        "keep": "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS "
-        "1,2, zuvor 1,5).",
-    }
-    assert summarise_decision("keep", 1, "", "", EVIDENCE).startswith(
-        "It was no better on 12 problems"
+def test_a_decision_is_explained_by_its_stored_reason_and_by_who_approved_it():
+    reason = explain("not_better", number=12)
+    kept = carried_out(proposal(reason=reason, verdict="keep", promote=False))
+    assert summarise_decision(kept) == reason
+    approved = carried_out(proposal(reason=explain("better", number=1)), "ann")
+    assert summarise_decision(approved) == (
+        "It was better on 1 problem that neither model had seen. ann approved it."
+    )
+    older = replace(approved, reason="It is better. Approved by ann.")
+    assert summarise_decision(older) == older.reason
+    cut = {"cut_short": {"trials": {"random_forest": [3, 40]}}}
+    assert summarise_decision(replace(kept, evidence=cut)).endswith(
+        " Its search was cut short by the time budget (trials: random forest 3/40)."
     )
 
 
-def test_a_first_model_with_later_scores_by_chance_is_not_called_better_than_chance():
-    evidence = {"found_by_chance": {"found": 1, "problems": 5, "share": 0.4}}
-    summary = summarise_decision("provisional", None, "", "", evidence)
-    assert summary.startswith("First model. In the validation period its scores before the 5")
-    german, french = (language(code).translate(summary) for code in ("de", "fr"))
-    assert "waren seine Werte vor den 5 Problemen nicht höher, als der Zufall erklärt" in german
-    assert "pas plus élevés que ce que le hasard explique" in french
+def test_a_first_model_is_explained_with_what_it_found_and_whether_to_rely_on_it():
+    counts = {"n_events": 4, "n_found": 0, "n_false_alarms": 0, "days": 6.0}
+    told = {
+        "reason": explain("no_champion"),
+        "verdict": "provisional",
+        "evidence": {"test": counts},
+    }
+    first = carried_out(proposal(**told))
+    assert summarise_decision(first) == (
+        "It ranks better than chance. On 6 unseen days (test): 0 of 4 problems announced; no false "
+        "alarm. Do not rely on it yet."
+    )
+    later = replace(first, champion_version=1)
+    assert summarise_decision(later) == "It ranks better than chance."
 
 
-def test_each_objection_that_a_person_decides_on_has_a_sentence_of_its_own():
-    names = {rule.objection for rule in RULES if rule.by_person}
-    assert len({str(explain_waiting(name)) for name in (*names, None)}) == len(names) + 1
+def test_a_proposal_waits_for_its_objection_or_because_its_definition_wants_it():
+    reason = explain("moved")
+    assert explain_waiting(proposal(reason=reason, objection="moved")) == reason
+    assert explain_waiting(proposal(reason=reason)) == (
+        f"{reason} It goes into service only if a person approves."
+    )

@@ -17,6 +17,7 @@ from alerting.kinds.forecast.result_folds import without_threshold
 from alerting.kinds.registry import parse_definition
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import add_objection, decide
+from alerting.learning.selection.decision_rules import explain
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.learning.selection.value_test import ValueTest
 from alerting.reporting.definition.decision_reason import summarise_decision
@@ -31,16 +32,16 @@ from alerting.reporting.definition.unseen_text import describe_unseen
 from alerting.usecases.training.objections import describe_values, refuse
 from alerting.usecases.training.promote import read_proposal
 from tests.helpers.console.episode_page import browser_of
-from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
+from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, carried_out, proposal
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.scored_lines import humid_line
 from tests.humid_line import NAME
 
-FIRST = decide({"no_champion": True}, {})
+FIRST = decide({"no_champion": True})
 BLIND = add_objection(FIRST, "finds_nothing", {"period": VALIDATION})
-FEW = add_objection(FIRST, "none_of_few_found", {"found": 0, "problems": 1})
+FEW = add_objection(FIRST, "none_of_few_found", {"number": 1})
 CHANCE = ChanceTest(0.3, 0.4, trials=5, problems=1_000, prevalence=0.1)
-REFUSED = refuse(CHANCE, None, "")
+REFUSED = refuse(CHANCE, None)
 VALUES = ValueTest(
     variable="moisture",
     values=3204,
@@ -83,21 +84,22 @@ def period_metrics(events, found, false, late=0, **changes):
 
 
 def made(decision, test=None, champion=None, evidence=None, **changes):
-    facts = {"verdict": decision.verdict, "promote": decision.promote, "reason": decision.reason}
+    facts = {name: getattr(decision, name) for name in ("verdict", "promote", "reason", "details")}
     told = {"test": test or {}, "champion_version": champion, "dataset": LARGE}
     stored = {**decision.evidence, **(evidence or {}), **({"test": test} if test else {})}
     waits = {"waiting": decision.by_person, "provisional": decision.provisional}
     return proposal(**facts, **told, **waits, evidence=stored, **changes)
 
 
-def estimated(sentence):
-    return decide({"too_few_points_of_first": True}, {"found": sentence})
+def estimated(sentence, objection="first_values"):
+    return decide({objection: True} if objection else {}, {}, "as_allowed", details=sentence)
 
 
 ONE_SIGNAL = Signals(1, 1148, 0.57, 1, 1, (-3600.0,)).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
-BETTER = decide({}, {}, "It ranks clearly better than the champion.")
-WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})
+COUNTED = "On readings that neither had seen both found 1."
+BETTER = decide({}, {"number": 4}, details=COUNTED)
+WORSE = decide({"not_better": True}, {"number": 1}, details=COUNTED)
 
 DETECTOR = AnomalyEvidence(1, 4 / 7, 1.0, synthetic=2064, injected=2304)
 FOUND = replace(DETECTOR, problems=4, leads_s=(-3600.0, -3600.0))
@@ -105,9 +107,11 @@ FOUND = replace(DETECTOR, problems=4, leads_s=(-3600.0, -3600.0))
 
 def detector(new, old=None):
     definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["fan-1"]})
-    return decide({}, {}, describe_comparison(definition, new, old))
+    return estimated(describe_comparison(definition, new, old), None)
 
 
+SERVES = explain("first_values")
+ALLOWED = explain("as_allowed")
 # facts, and a sentence that they must give
 TABLE = {
     "good": (
@@ -127,8 +131,8 @@ TABLE = {
     ),
     "waits, and found nothing": (
         made(FEW, period_metrics(1, 0, 1, late=1)),
-        "The first model waits for a person. It ranks better than chance. But in the validation "
-        "period its threshold finds 0 of 1.",
+        "The first model waits for a person. It ranks better than chance. But its threshold finds "
+        "0 of 1 problem of the validation period.",
     ),
     "serves, and found nothing": (
         made(FIRST, period_metrics(4, 0, 1)),
@@ -137,8 +141,9 @@ TABLE = {
     ),
     "detector without a problem": (
         made(detector(DETECTOR)),
-        "The first model goes into service. On 4 days of unseen normal time: 1 false alarm (1.8 a "
-        "week of normal time, 1.8 asked); 2,064 of 2,304 synthetic anomalies found; no problem was "
+        f"The first model goes into service. {ALLOWED} On 4 days of unseen normal "
+        "time: 1 false alarm (1.8 a week of normal time, 1.8 asked); "
+        "2,064 of 2,304 synthetic anomalies found; no problem was "
         "there to find.",
     ),
     "detector beside the one in service": (
@@ -146,20 +151,18 @@ TABLE = {
             detector(replace(FOUND, unseen=41.5, allowed=41.5), replace(FOUND, leads_s=())),
             champion=1,
         ),
-        "The challenger goes into service. On 290 days of unseen normal time: 2 of 4 problems "
-        "found while they lasted, typically after 1h; 1 false alarm (0.024 a week of normal time, "
+        f"The challenger goes into service. {ALLOWED} On 290 days of unseen normal "
+        "time: 2 of 4 problems found while they lasted, typically after 1h; 1 false alarm "
+        "(0.024 a week of normal time, "
         "1 asked); 2,064 of 2,304 synthetic anomalies found. The one in service: 0 of 4 problems "
         "found; 1 false alarm; 2,064 of 2,304 synthetic anomalies found.",
     ),
     "detector with too little time": (
         made(
-            decide(
-                {"too_little_time": True},
-                {"found": "It found 1 of 1 unseen.", "alone": "", "least_allowed": 0.5},
-            )
+            decide({"too_little_time": True}, details="It found 1 of 1 unseen.")
         ),
-        "The first model waits for a person. It found 1 of 1 unseen. This is too little unseen "
-        "normal time: 0.5 false alarms must be allowed in it.",
+        "The first model waits for a person. There is too little normal time that it has not seen "
+        "to count its false alarms. It found 1 of 1 unseen.",
     ),
     "parts": (
         made(FIRST, period_metrics(48, 46, 22, units=1800, median_lead_time=None)),
@@ -181,11 +184,13 @@ TABLE = {
     ),
     "challenger that wins": (
         made(BETTER, period_metrics(4, 4, 0), champion=1),
-        "The challenger goes into service. It ranks clearly better than the champion.",
+        "The challenger goes into service. It was better on 4 problems that neither model had "
+        f"seen. {COUNTED}",
     ),
     "challenger that loses": (
         made(WORSE, period_metrics(1, 1, 0), champion=1),
-        "The champion stays: of 1 problem that neither had seen each found 1.",
+        "The champion stays. It was no better on 1 problem that neither model had seen. "
+        f"{COUNTED}",
     ),
     "refused": (
         made(REFUSED, evidence={"chance": CHANCE.to_document()}),
@@ -196,13 +201,13 @@ TABLE = {
     ),
     "values": (
         made(estimated(VALUES.message), evidence={"values": VALUES.to_document()}),
-        "The first model goes into service. Predicted values of moisture are better than the last "
-        "known one and the mean. On 3,204 unseen values (test) they explain 73 % of the variance "
-        "and are off by 0.26 on average, the last known one by 0.285, the mean by 0.51; the 90 % "
-        "interval is 1.07 wide and holds 93 %.",
+        f"The first model goes into service. {SERVES} Predicted values of moisture are "
+        "better than the last known one and the mean. On 3,204 unseen values (test) "
+        "they explain 73 % of the variance and are off by 0.26 on average, the last known one by "
+        "0.285, the mean by 0.51; the 90 % interval is 1.07 wide and holds 93 %.",
     ),
     "values too few": (
-        made(refuse(None, FEW_VALUES, ""), evidence={"values": FEW_VALUES.to_document()}),
+        made(refuse(None, FEW_VALUES), evidence={"values": FEW_VALUES.to_document()}),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
         "last known one and the mean. Ridge, the best candidate, is 17 % better than the mean, in "
         "8 of 10 draws of the unseen values (test): too few values; about 270 more values are "
@@ -212,7 +217,7 @@ TABLE = {
         "before it is known.",
     ),
     "values too few beside their own mean": (
-        made(refuse(None, FEW_OWN, ""), evidence={"values": FEW_OWN.to_document()}),
+        made(refuse(None, FEW_OWN), evidence={"values": FEW_OWN.to_document()}),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
         "last known one and the mean. Ridge, the best candidate, is better than the mean of the "
         "unseen values themselves, in 8 of 10 draws of the unseen values (test): too few values; "
@@ -222,7 +227,7 @@ TABLE = {
         "variables that move with moisture before it is known.",
     ),
     "values that explain nothing": (
-        made(refuse(None, NO_SHARE, ""), evidence={"values": NO_SHARE.to_document()}),
+        made(refuse(None, NO_SHARE), evidence={"values": NO_SHARE.to_document()}),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
         "last known one and the mean. Ridge, the best candidate, is no better than the mean of the "
         "unseen values themselves. On 20 unseen values (test) they explain 0 % of the variance and "
@@ -231,7 +236,7 @@ TABLE = {
         "move with moisture before it is known.",
     ),
     "a constant": (
-        made(refuse(None, CONSTANT, ""), evidence={"values": CONSTANT.to_document()}),
+        made(refuse(None, CONSTANT), evidence={"values": CONSTANT.to_document()}),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
         "last known one and the mean. Ridge, the best candidate, predicts a constant. On 3,204 "
         "unseen values (test) they explain 0 % of the variance and are off by 0.26 on average, the "
@@ -240,7 +245,7 @@ TABLE = {
     ),
     "values no better, though warnings are": (
         made(
-            refuse(ABOVE, NO_BETTER, ""),
+            refuse(ABOVE, NO_BETTER),
             evidence={"chance": ABOVE.to_document(), "values": NO_BETTER.to_document()},
         ),
         "No model goes into service. Predicted values of moisture are not clearly better than the "
@@ -252,25 +257,25 @@ TABLE = {
     ),
     "its threshold finds none": (
         made(estimated(describe_values(NO_THRESHOLD, VALUES))),
-        f"The first model goes into service. {VALUES.message} No alarm is raised: Its threshold "
-        "finds none of the 4 problems in the validation period. "
+        f"The first model goes into service. {SERVES} {VALUES.message} No alarm is raised: Its "
+        "threshold would find 0 of 4 problems in the validation period. "
         f"{NO_THRESHOLD.remedy}",
     ),
     "values of another candidate": (
         made(estimated(describe_values(ABOVE, VALUES))),
-        f"The first model goes into service. {VALUES.message} No alarm is raised: the candidate "
-        "with the best warnings estimates no better than the last known value or the mean.",
+        f"The first model goes into service. {SERVES} {VALUES.message} No alarm is raised: the "
+        "candidate with the best warnings estimates no better than the last known value or the "
+        "mean.",
     ),
     "control chart": (
-        made(estimated(ONE_SIGNAL)),
-        "The first model goes into service. Its false alarms are as allowed: 1 signal on 1,148 "
-        "unseen points, where its run length allows 0.57. 1 of 1 problem found while it lasted, "
-        "typically after 1h.",
+        made(estimated(ONE_SIGNAL, None)),
+        f"The first model goes into service. {ALLOWED} 1 signal on 1,148 unseen points, where its "
+        "run length allows 0.57. 1 of 1 problem found while it lasted, typically after 1h.",
     ),
     "control chart, too few points": (
-        made(estimated(FEW_POINTS)),
-        "The first model goes into service. There are too few unseen points to count false alarms "
-        "(1,148; about 5,740 needed).",
+        made(estimated(FEW_POINTS, "too_few_points_of_first")),
+        "The first model goes into service. There are too few points yet that it has not seen to "
+        "count its signals. 1,148 unseen points; about 5,740 needed.",
     ),
 }  # fmt: skip
 PERIODS = ("(test)", "test period", "validation", "unseen", "neither had seen", "training period")
@@ -285,9 +290,7 @@ def test_facts_give_their_sentence_and_no_line_contradicts_another(case, capsys)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 15
     assert max(map(len, lines)) <= 100
-    summary = summarise_decision(
-        result.verdict, result.champion_version, "platform", result.reason, result.evidence
-    )
+    summary = summarise_decision(carried_out(result))
     said = describe_unseen(1, result.test)
     people = [*texts, *lines, summary, *([said] if said else [])]
     whole = "\n".join(people)
@@ -319,12 +322,37 @@ def test_parts_on_several_assets_have_no_weekly_rate_beside_their_share():
     assert "on all" not in decision_markdown(made(FIRST, test))
 
 
-def test_a_refusal_for_its_values_is_not_said_to_be_chance():
-    result, _ = TABLE["values no better, though warnings are"]
-    for onset in (None, {"ap": 0.3, "bound": 0.2}):
-        evidence = {**result.evidence, "chance": {**result.evidence["chance"], "onset": onset}}
-        summary = summarise_decision("no_challenger", None, "platform", "", evidence)
-        assert str(summary) == "No candidate was better than the last known value and the mean."
+REFUSALS = [  # tests of the warnings and of the values, and words of the reason and the details
+    (None, NO_BETTER, "are not clearly better than the last known one and the mean.", "Ridge, the"),
+    (ABOVE, NO_BETTER, "are not clearly better than the last known one and the mean.", "may help"),
+    (CHANCE, NO_BETTER, "No candidate ranks better than chance (1,000", "are not clearly better"),
+    (ABOVE, VALUES, "they give no alarm, and the model in service may give one.", "73 %"),
+    (CHANCE, VALUES, "they give no alarm, and the model in service may give one.", "ranks better"),
+    (NO_THRESHOLD, NO_BETTER, "not clearly better", "would find 0 of 4 problems"),
+    (NO_THRESHOLD, None, "Its threshold would find 0 of 4 problems", "What may help"),
+    (
+        replace(CHANCE, problems=2),
+        None,
+        "2 problems to learn from are too few",
+        "Use a longer history",
+    ),
+    (None, replace(VALUES, values=5), "cannot be told from 5 unseen values.", "longer history"),
+]
+
+
+@pytest.mark.parametrize(("chance", "values", "reason", "details"), REFUSALS)
+def test_a_refusal_is_for_what_failed_and_what_passed_is_not_said_to_be_no_better(
+    chance, values, reason, details
+):
+    decision = refuse(chance, values)
+    assert decision.verdict == "no_challenger"
+    assert reason in decision.reason
+    assert details in decision.details
+    whole = f"{decision.reason} {decision.details}"
+    assert values is None or values.passed <= ("not clearly better" not in whole)
+    sentences = re.split(r"(?<=\.) ", whole)
+    assert len(sentences) == len({*sentences})
+    assert "hallenger" not in whole
 
 
 @pytest.mark.parametrize(
@@ -353,14 +381,14 @@ def test_values_serve_only_if_they_beat_the_last_one_and_the_mean(changes, passe
 @pytest.mark.parametrize(
     ("changes", "came"),
     [
-        ({"values": 5, "share_explained": None}, "5 unseen values came. "),
-        ({"values": 1, "explained": nan}, "1 unseen values came. "),
-        ({"explained": nan}, "3,204 unseen values came, which do not vary. "),
+        ({"values": 5, "share_explained": None}, "5 unseen values. "),
+        ({"values": 1, "explained": nan}, "1 unseen value. "),
+        ({"explained": nan}, "3,204 unseen values. They do not vary. "),
     ],
 )
 def test_too_few_unseen_values_or_those_that_do_not_vary_tell_nothing(changes, came):
     test = replace(VALUES, **changes)
-    assert f"cannot be told: {came}Use a longer history" in test.message
+    assert f"cannot be told from {came}Use a longer history" in test.message
     assert "nan" not in test.message
 
 
@@ -376,8 +404,8 @@ def test_what_was_found_unseen_is_said_in_every_language(code):
 @pytest.mark.models
 def test_command_page_and_run_say_the_same():
     platform = stored_platform(humid_line)
-    run = platform.decisions.for_definition(NAME)[-1].run_id
-    result = read_proposal(platform.runs, run)
+    made = platform.decisions.for_definition(NAME)[-1]
+    result = read_proposal(platform.runs, made.run_id)
     sentences = unseen_lines(result.test)
     assert len(sentences) >= 2
     assert LIGHTGBM["family"] not in " ".join(sentences)
@@ -385,5 +413,7 @@ def test_command_page_and_run_say_the_same():
     written = decision_markdown(result)
     for sentence in sentences:
         assert sentence in page
+    for text in (result_line(result), written, page, summarise_decision(made), made.reason):
+        assert result.reason in text
     assert sentences[0] in written
     assert result.test["threshold_reason"] in written

@@ -80,7 +80,7 @@ def test_its_training_puts_values_into_service_that_beat_the_last_known_one_and_
     assert test["error"] < 0.6 * test["last_error"]
     assert test["share_better"] >= 0.9
     assert "chance" not in proposal.evidence
-    assert proposal.reason.startswith("First model. Its values serve, without an alarm")
+    assert proposal.reason.startswith("Its values serve, without an alarm")
     stored = list(platform.scores.for_interval(NAME, at(0), at(END + 1)))
     assert len(stored) == (END - TRAINED) / 20
     [leads, lows, medians, highs] = np.array([row["values"][0] for row in stored]).T
@@ -186,7 +186,7 @@ def test_a_limit_that_is_never_crossed_leaves_the_value_in_service_and_no_alarm(
     limit = {"variable": None, "problem": {"variable": "quality", "above": 500}}
     platform, proposal = trained_platform(**limit)
     assert proposal.promote
-    assert "No alarm is raised: Too few problems to tell a model from chance" in proposal.reason
+    assert "No alarm is raised: 0 problems to learn from are too few" in proposal.details
     evaluate_until(platform, TRAINED + 12 * HOUR)
     [*_, newest] = platform.scores.for_interval(NAME, at(0), at(END))
     assert (newest["score"], len(newest["values"])) == (None, 1)
@@ -204,7 +204,7 @@ def test_a_model_without_an_alarm_does_not_end_an_alarm_in_service():
     second = train(platform, NAME, at(TRAINED + HOUR))
     assert (second.verdict, second.promote) == ("no_challenger", False)
     assert second.evidence["values"]["passed"]
-    assert "The champion, version 1, stays." in second.reason
+    assert "they give no alarm, and the model in service may give one" in second.reason
     evaluate_until(platform, TRAINED + 12 * HOUR)
     [*_, newest] = platform.scores.for_interval(NAME, at(0), at(END))
     assert (newest["model_version"], newest["score"] is None) == (1, False)
@@ -223,4 +223,4 @@ def test_values_no_better_than_the_last_known_one_are_refused():
     proposal = train(platform, NAME, at(TRAINED))
     assert (proposal.verdict, proposal.promote) == ("no_challenger", False)
     assert "not clearly better than the last known one and the mean" in proposal.reason
-    assert "What may help" in proposal.reason
+    assert "What may help" in proposal.details

@@ -127,4 +127,4 @@ def test_a_refit_that_fails_leaves_the_model_in_service_and_says_so(monkeypatch)
     result = train_document(oven_platform(), too_moist(learning=LEARNING, features=FEATURES))
     assert result.promote
     said = f"It is not fitted again on all rows: its fit failed: {FAULT}."
-    assert said in result.reason
+    assert said in result.details

@@ -13,6 +13,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.learning.features.point_in_time import build_features
 from alerting.learning.selection.choice import find_present
 from alerting.learning.selection.decision import threshold_alert
+from alerting.learning.selection.decision_rules import explain
 from alerting.readings.history import to_millis
 from alerting.reporting.definition.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -61,11 +62,8 @@ def test_a_model_that_knows_the_problem_only_once_it_is_there_is_refused(refused
     assert chance["ap"] > chance["bound"], "on all rows it is far beyond chance"
     assert chance["onset"]["ap"] <= chance["onset"]["bound"]
     assert (result.verdict, result.promote) == ("no_challenger", False)
-    assert result.reason.startswith(
-        "There is nothing to forecast here: before the problem is there, no candidate foretells it "
-        "better than chance."
-    )
-    assert result.reason.endswith("its definition is ready to be applied.")
+    assert result.reason == explain("nothing_to_forecast")
+    assert result.details.endswith("its definition is ready to be applied.")
     assert 0.1 < find_present(load_dataset(platform.runs, result.run_id)).mean() < 0.5
 
 
@@ -145,8 +143,8 @@ def test_a_person_decides_on_the_last_value_with_the_counts_and_the_alert_at_han
     assert result.objection == "last_value_serves"
     counted = result.test["found_in_validation"]
     words = f"{counted['found']} of {counted['problems']} problems of the validation period"
-    assert result.reason.startswith("First model. ")
-    assert "It is the last known value alone" in result.reason
+    assert result.reason.startswith("It ranks better than chance. But ")
+    assert "it is the last known value alone" in result.reason
     assert words in result.reason
     assert "can be used" not in result.reason
     assert yaml.safe_load(proposed_alert(result.evidence))["above"] == 4.2

@@ -4,7 +4,7 @@ second person is told."""
 import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.learning.selection.value_test import describe_worse
+from alerting.learning.selection.decision_rules import explain
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS, apply
@@ -36,7 +36,7 @@ from tests.in_memory_platform import in_memory_platform
 
 NAME = "too-moist"
 ASKED = ("ann", "training requested", "new sensor")
-BY_A_PERSON = "It goes into service only if a person approves."
+BY_A_PERSON = "It is better. It goes into service only if a person approves."
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_rejection_needs_a_reason_and_is_told_to_the_next_person(platform):
     )
     line = model_line(platform, NAME)
     said = (line.state, line.version, line.reason)
-    assert said == ("refused", None, "ann rejected it: not before the audit")
+    assert said == ("refused", None, "ann rejected it: not before the audit.")
     assert line.advice.startswith("The model in service stays")
 
 
@@ -217,7 +217,7 @@ def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_b
 
 
 def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_are_listed(platform):
-    reason = f"It is better. {describe_worse(0.41, 0.3)[0]}"
+    reason = explain("worse_than_last", reason="It is better.")
     promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason))
     said = "On its test period the values that it predicts were worse than the last known value"
     assert model_line(platform, NAME).warning.startswith(said)

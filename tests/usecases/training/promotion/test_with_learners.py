@@ -13,6 +13,7 @@ from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.models.model_files import REFIT
 from alerting.ports import ReadingRow
+from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
@@ -85,9 +86,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     platform = plant(3, BETTER)
     result = train(platform, NAME, at(12 * DAY))
     assert (result.verdict, result.promote) == ("promote", True)
-    assert result.reason.startswith(
-        "It ranks clearly better than the champion: of 18 problems that neither had seen ("
-    )
+    assert result.reason == "It was better on 18 problems that neither model had seen."
     rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
     assert aliases(platform) == (2, 1)
@@ -124,8 +123,7 @@ def test_the_run_tells_its_decision_where_people_look_first():
     run = platform.decisions.for_definition(NAME)[0].run_id
     text = platform.runs.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
-        "# too-moist: The first model goes into service\n\nFirst model. It ranks better than "
-        "chance."
+        "# too-moist: The first model goes into service\n\nIt ranks better than chance."
     )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Candidates",
@@ -180,7 +178,9 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin_and_
     result = train(platform, NAME, at(9 * DAY))
     assert (result.verdict, result.promote) == ("refreshed", True)
     assert (result.challenger_version, result.refreshed_version) == (2, 3)
-    assert "version 3 replaces version 1, with the same twin" in result.reason
+    assert result.reason.endswith("version 3 replaces version 1.")
+    assert result.details.startswith("The challenger did not replace it: Whether it is ")
+    assert result_line(result).startswith(f"The champion stays. {result.reason} The challenger did")
     cutoffs = [tags(platform, version)["training_cutoff"] for version in (1, 3)]
     assert cutoffs[0] == cutoffs[1]
     assert at(8.9 * DAY) < cutoff(platform, 3) <= at(9 * DAY)
@@ -435,7 +435,10 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(twin_plant):
         for entry in audit_entries(platform)
         if entry["what"] == "refit gave way to its twin"
     ]
-    assert why_of_audit == f"{record.reason} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
+    assert (
+        why_of_audit
+        == f"{record.reason} {record.details} (Readings up to {END:%Y-%m-%d %H:%M} UTC.)"
+    )
 
 
 def test_nothing_is_reviewed_without_a_refit_or_before_a_newer_decision(twin_plant):
