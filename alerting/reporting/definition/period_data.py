@@ -480,8 +480,7 @@ def compute_grade(graded: GradedValues) -> ValueGrade:
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:
-    """Return whether values can be relied on: there are enough samples, they vary and are nearer
-    than mean and last value, and their intervals hold at least `LEAST_COVERAGE` of what came."""
+    """Return whether values can be relied on, as `value_rule` states it."""
     grade = None if values is None else values.total
     if grade is None or grade.samples < LEAST_SAMPLES or grade.coverage is None:
         return "cannot_tell"
