@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 
 from alerting.definitions.alert_definition import AssetPattern
 from alerting.definitions.asset_documents import Closed, Line, LongerThanZero, Name, Tag
@@ -20,7 +20,7 @@ from alerting.definitions.fields.shared_fields import Severity
 from alerting.definitions.source_fields import Secret, SourceState, Text, Tls, tls_faults
 from alerting.definitions.sources import KindUnion
 from alerting.definitions.wording.fault_messages import model_faults, name_fault
-from alerting.definitions.wording.language import LANGUAGES, LanguageCode, translatable
+from alerting.definitions.wording.language import LanguageCode, translatable
 
 ChannelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=100)]
 
@@ -117,10 +117,11 @@ class Route(Closed):
         ),
     )
 
-    language: LanguageCode | None = Field(
+    # the database takes every code, so that a further language changes none of its validators
+    language: Annotated[LanguageCode, WithJsonSchema({"type": "string"})] | None = Field(
         None,
-        description=f"Language of the messages: {', '.join(LANGUAGES)}; the plant's "
-        "(ALERTING_LANGUAGE) when left out.",
+        description="Language of the messages, by its code: `en`; the plant's (ALERTING_LANGUAGE) "
+        "when left out.",
     )
     acknowledge_by_link: bool = Field(
         False,

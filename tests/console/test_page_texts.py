@@ -69,5 +69,6 @@ def test_the_command_line_prints_the_command_of_a_text_below_it():
         "en": "oven: training starts within two minutes",
         "de": "oven: das Training beginnt innerhalb von zwei Minuten",
         "fr": "oven\u00a0: l\u2019entraînement commence d\u2019ici deux minutes",
+        "es": "oven: el entrenamiento comienza en menos de dos minutos",
     }
     assert commands_below(step) == ["  `alerting train oven`"]

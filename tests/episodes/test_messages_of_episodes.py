@@ -1,4 +1,4 @@
-"""All messages of ten episodes, one after another, in three languages: what they may say when, and
+"""All messages of ten episodes, one after another, in every language: what they may say when, and
 that they are written down."""
 
 from functools import cache
@@ -85,7 +85,7 @@ def test_from_the_first_sample_beyond_the_limit_the_advice_of_before_stays_with_
     found = told("classifier, onset, the problem comes")
     beyond = [n for n, (m, phase) in enumerate(found.phases) if phase != "over" and m >= 25]
     assert len(beyond) >= 5
-    for code in LANGUAGES:
+    for code in ADVICE:
         texts = [found.messages(code)[number].text for number in beyond]
         steps = [
             [line for line in text.splitlines() if ADVICE[code] in line and "00:20)" in line]
@@ -114,7 +114,7 @@ def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_s
     found = begun(until)
     browser = browser_of(found.platform)
     assert (found.episode.condition, found.episode.phase) == ("open", phase)
-    for code in LANGUAGES:
+    for code in ADVICE:
         headers = {"accept-language": code}
         first, page = (
             unescape(browser.get(path, headers=headers).text)

@@ -1,5 +1,5 @@
-"""Episodes of every kind from raise to end, with all their messages in order, in three
-languages."""
+"""Episodes of every kind from raise to end, with all their messages in order, in every
+language."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta

@@ -54,7 +54,7 @@ from alerting.stores.database.documents import (
 )
 from alerting.stores.database.indexes import INDEXES
 
-SCHEMA_NUMBER = 14
+SCHEMA_NUMBER = 15
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
 READABLE_FROM_NUMBER = 11

@@ -220,9 +220,9 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     )
 
 
-def _end_with_stop(reason: str) -> str:
-    reason = reason.strip()
-    return reason if reason.endswith((".", "!", "?")) else f"{reason}."
+def _end_with_stop(written: str) -> str:
+    written = written.strip()
+    return written if written.endswith((".", "!", "?")) else f"{written}."
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:

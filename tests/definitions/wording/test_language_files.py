@@ -27,9 +27,10 @@ OTHER_WORDS = {
     "de": r"\bRouten?\b|\bGrößen?\b|\b(?:im|in|außer|den) Dienst|Modelle? in Betrieb"
     r"|Zurückkehren|Arbeitspl[aä]tz",
     "fr": r"\broutes?\b|\bgrandeurs?\b|[Rr]evenir en arrière|[Rr]etour en arrière",
+    "es": r"\bmagnitud|\benrutamiento|en funcionamiento|[Vv]olver atrás",
 }
-"""Second words for a thing that has one: Meldeweg, Variable, Einsatz; diffusion, variable. The name
-of a command and of a value stay."""
+"""Second words for a thing that has one: Meldeweg, Variable, Einsatz; diffusion, variable; ruta, en
+servicio. The name of a command and of a value stay."""
 
 
 @cache
