@@ -85,10 +85,10 @@ def test_from_the_first_sample_beyond_the_limit_the_advice_of_before_stays_with_
     found = told("classifier, onset, the problem comes")
     beyond = [n for n, (m, phase) in enumerate(found.phases) if phase != "over" and m >= 25]
     assert len(beyond) >= 5
-    for code in ADVICE:
+    for code, advice in ADVICE.items():
         texts = [found.messages(code)[number].text for number in beyond]
         steps = [
-            [line for line in text.splitlines() if ADVICE[code] in line and "00:20)" in line]
+            [line for line in text.splitlines() if advice in line and "00:20)" in line]
             for text in texts
         ]
         assert [len(one) for one in steps] == [1] * len(beyond)
@@ -114,7 +114,7 @@ def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_s
     found = begun(until)
     browser = browser_of(found.platform)
     assert (found.episode.condition, found.episode.phase) == ("open", phase)
-    for code in ADVICE:
+    for code, advice in ADVICE.items():
         headers = {"accept-language": code}
         first, page = (
             unescape(browser.get(path, headers=headers).text)
@@ -122,9 +122,9 @@ def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_s
         )
         for shown in (first, page):
             assert not [words for words in NO_NEED if words in shown.lower()]
-            assert ADVICE[code] in shown
+            assert advice in shown
             assert "00:20" in shown
-            assert (f"{BEFORE[code]}{ADVICE[code]}" in shown) == (phase == "happening")
+            assert (f"{BEFORE[code]}{advice}" in shown) == (phase == "happening")
         lines, _, folded = page.partition("<details>")
         assert BACKGROUND[code] not in lines
         assert BACKGROUND[code] in folded

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REMEDY = "reads a sentence: give the fact a name of its own (a field, a kind, a type of exception)"
-# The few that must read a text which another program wrote, or in which people write options, or that
-# compare a whole text with the constant that it is.
+# The few that must read a text which another program wrote, or in which people write options, or
+# that compare a whole text with the constant that it is.
 ALLOWED: dict[str, str] = {
     "alerting/kinds/protocol.py: carried_reason": "compares with constants",
     "alerting/usecases/notification/message_texts.py: _end_lines": "compares with constants",
