@@ -4,11 +4,10 @@ reason of its decision, and what stands beside it."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from alerting.definitions.wording.language import Translatable, joined, translatable
 from alerting.learning.selection.decision import Proposal
-from alerting.ports import DecisionRecord
 from alerting.reporting.definition.unseen_text import describe_test
 
 # objections that stand in the evidence with a ready alert
@@ -48,7 +47,35 @@ class DecisionMade:
     alert: str = ""
 
 
-def summarise_decision(decision: DecisionRecord) -> Translatable:
+class Decided(Protocol):
+    """What a summary needs of a recorded decision; `DecisionRecord` has it."""
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict."""
+
+    @property
+    def reason(self) -> str:
+        """Return the reason, with its template unless an earlier version recorded it."""
+
+    @property
+    def actor(self) -> str:
+        """Return who decided."""
+
+    @property
+    def promoted(self) -> bool:
+        """Return whether another model went into service."""
+
+    @property
+    def champion_version(self) -> int | None:
+        """Return the version that was in service."""
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """Return what the decision rests on."""
+
+
+def summarise_decision(decision: Decided) -> Translatable:
     """Say why a decision was made: its reason, what a first model found on unseen data, who
     approved it, and whether its search was cut short."""
     is_first = decision.verdict == "provisional" and decision.champion_version is None
