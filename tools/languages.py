@@ -106,8 +106,10 @@ def main() -> None:
         path = FOLDER / f"{code}.po"
         if code == "en":
             continue
-        with path.open("rb") as stream:
-            catalog = read_po(stream, locale=code)
+        catalog = Catalog(code)
+        if path.exists():
+            with path.open("rb") as stream:
+                catalog = read_po(stream, locale=code)
         catalog.update(found, no_fuzzy_matching=True, update_creation_date=False)
         with path.open("wb") as stream:
             write_po(
