@@ -6,6 +6,8 @@ from typing import Any
 
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.wording.language import (
+    Interval,
+    Styled,
     Translatable,
     count_in_english,
     format_threshold,
@@ -53,7 +55,6 @@ _HEADLINES = {
     "rejected": "Not promoted",
     "stale": "Not promoted",
 }
-_MINUTE = "%Y-%m-%d %H:%M"
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -164,10 +165,19 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
-    rows_text = "rows, {:,} labelled as a problem" if profile.columns else "readings"
+    form = (
+        "{name}: {rows} rows, {positives} labelled as a problem, {period}"
+        if profile.columns
+        else "{name}: {rows} readings, {period}"
+    )
     return [
-        f"{name}: {part.rows:,} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
-        f"{part.end:{_MINUTE}} UTC"
+        in_english(
+            form,
+            name=name,
+            rows=Styled(part.rows, "count"),
+            positives=Styled(part.positives, "count"),
+            period=Interval(part.start, part.end),
+        )
         for name, part in profile.parts.items()
     ]
 
@@ -184,7 +194,8 @@ def learned_lines(profile: DatasetProfile) -> list[str]:
     )
     rows = count_in_english(*forms, part.rows)
     before = f" ({part.positives:,} of them before a problem)" if profile.problems else ""
-    return [f"Learned from {rows}{before}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC."]
+    period = Interval(part.start, part.end)
+    return [in_english("Learned from {rows}, {period}.", rows=f"{rows}{before}", period=period)]
 
 
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
