@@ -20,6 +20,8 @@ PACKAGE = Path(__file__).parents[1] / "alerting"
 IN_ENGLISH = ("cli", "demo", "local")
 """Folders whose texts are those of commands, which are in English."""
 FOLDER = PACKAGE / "definitions" / "wording"
+HEAD = "# Texts of the platform. Glossary and rules: docs/languages.md"
+"""What a new file begins with."""
 ONE = frozenset({"translatable", "template", "say"})
 """The functions of the code whose first argument is a text; those of templates are `_` and `_n`."""
 SEVERAL = ("say_count", "translatable_count", "templates")
@@ -106,7 +108,7 @@ def main() -> None:
         path = FOLDER / f"{code}.po"
         if code == "en":
             continue
-        catalog = Catalog(code)
+        catalog = Catalog(code, project="alerting", version="1", header_comment=HEAD, fuzzy=False)
         if path.exists():
             with path.open("rb") as stream:
                 catalog = read_po(stream, locale=code)
