@@ -334,12 +334,13 @@ class Settings:
     run at the same time, `evaluation_slots` that of evaluation, into which a tick is divided; both
     on all workers together. `triggerer`: 1 if `alerting up` starts Airflow's triggerer, for DAGs
     of others. `timezone` (IANA) is the plant's: the pages of the console show their
-    times in it. `language` (en, de, fr, es) is that of messages, and of pages for browsers that
-    ask for none of these. `trusted_proxies` are the addresses and networks of proxies whose
-    statement of a client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and key (PEM) with
-    which the API and the pages are served by HTTPS. `directory`: the document of the proxy by which
-    people sign in. `latency`: how long evaluation waits for a variable without a latency of its
-    own. `budget` is the operators' alarm budget (`ALERTING_ALARM_GATE`: refuse, warn or off;
+    times in it. `language` is that of messages, and of pages for browsers that ask for
+    none of the platform's. `trusted_proxies` are the addresses and networks of proxies whose
+    statement of a client's address and scheme is trusted. `tls_cert` and `tls_key`: certificate and
+    key (PEM) with which the API and the pages are served by HTTPS. `directory`: the document of the
+    proxy by which people sign in. `latency`: how long evaluation waits for a variable without a
+    latency of its own. `budget` is the operators' alarm budget (`ALERTING_ALARM_GATE`: refuse, warn
+    or off;
     `ALERTING_ALARM_BUDGET` alarms a day, and `ALERTING_ALARM_BUDGET_<POSITION>` at one position).
     `health_limits` are those beyond which the platform raises alerts about itself
     (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`). `retention` is how long documents are stored
