@@ -67,7 +67,12 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
     with (
         _database(settings) as uri,
         mongo.open_stores(
-            uri, settings.database, timeout, prepare, state_parts(settings.evaluation_slots)
+            uri,
+            settings.database,
+            timeout,
+            prepare,
+            state_parts(settings.evaluation_slots),
+            settings.timezone,
         ) as stores,
     ):
         yield stores
@@ -80,7 +85,7 @@ def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
         mongo.check_server(database)
-        prepare.prepare_database(database)
+        prepare.prepare_database(database, settings.timezone)
         if new_keys:
             prepare.forget_keys(database)
         if settings.link_key_path.exists():

@@ -193,7 +193,7 @@ def restore_backup(
         with _database(settings, progress) as database:
             _load(database, folder, manifest, progress)
             _copy_files(settings, folder, manifest, targets)
-            prepare_database(database)
+            prepare_database(database, settings.timezone)
             after = {"made_at": manifest.at, "documents": sum(manifest.database.values())}
             subject = str(folder.absolute())
             now = datetime.now(UTC)

@@ -28,6 +28,7 @@ ALLOWED: dict[str, str] = {
 PARSERS = frozenset({
     "alerting/adapters/files/cells.py",
     "alerting/adapters/files/recognition.py",
+    "alerting/adapters/mongo/migration.py",
     "alerting/definitions/wording/language.py",
 })  # fmt: skip
 STAMP = re.compile(r"\\d\{4\}-(\\d\\d|\\d\{2\})-")

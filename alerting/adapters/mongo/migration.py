@@ -9,13 +9,20 @@ fault keeps it, and stops no other.
 import hashlib
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, tzinfo
+from functools import partial, reduce
+from itertools import islice
 from typing import Any
+
+from pymongo import UpdateOne
 
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.revisions import definition_hash
+from alerting.definitions.wording.language import ENGLISH, read_template
 from alerting.kinds.registry import parse_revision
+from alerting.notifications.notification import WAITING
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
@@ -24,6 +31,7 @@ from alerting.stores.database.documents import (
     DEFINITIONS,
     EPISODES,
     NOTIFICATIONS,
+    PLATFORM_ALERTS,
     REPORTS,
     REVISIONS,
     STATES,
@@ -31,6 +39,8 @@ from alerting.stores.database.documents import (
     Document,
     MongoDatabase,
     label,
+    stored_text,
+    to_bson,
 )
 from alerting.stores.definitions import is_as_written, note_written
 
@@ -38,12 +48,37 @@ _WITHOUT_EFFECT = ("candidates", "seed")
 """Fields of the kind `anomaly` that left."""
 _RETIRED_INDEX = "status_1_delivered_at_1"
 _STATES_OF_PLANT = re.compile(r"(\d\d)@[A-Za-z0-9_.-]+/(\d+)(-\d+\.\d+)?")
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)"
+_IN_TEXT = re.compile(rf"(?<![\w'\"“=/]){_STAMP}(?!\w)")
+"""An instant in a sentence. Quoted ones, and those of links, stay."""
+_SEARCHED: Document = {"$regex": _IN_TEXT.pattern}
+_KNOWN_AT = "the outcome is known at {when}"
+_REASON = "outcome_record.reason_template"
+_OUTCOMES_WITH_STAMP: Document = {f"{_REASON}.values.when": {"$regex": f"^{_STAMP}$"}}
+_TEXTS_WITH_STAMPS: tuple[tuple[str, Document, list[str]], ...] = (
+    (
+        NOTIFICATIONS,
+        {
+            "status": {"$in": [*WAITING, "dead"]},
+            "$or": [{"content.subject": _SEARCHED}, {"content.text": _SEARCHED}],
+        },
+        ["content.subject", "content.text"],
+    ),
+    # one with a template has its instants as values
+    (
+        PLATFORM_ALERTS,
+        {"open_key": {"$exists": True}, "reason_template": None, "reason": _SEARCHED},
+        ["reason"],
+    ),
+)
+"""Finished texts that are still to be read: a collection, the query, and the fields."""
+_BATCH = 1000
 _log = logging.getLogger(__name__)
 
 
-def migrate(database: MongoDatabase) -> None:
-    """Rewrite what schemas 9 and 10 stored or read, and drop the index that another one replaces.
-    Idempotent."""
+def migrate(database: MongoDatabase, zone: tzinfo = UTC) -> None:
+    """Rewrite what schemas 9, 10 and 14 stored or read, and drop the index that another one
+    replaces. `zone`: of the plant, for instants in finished texts. Idempotent."""
     _rewrite(database, DEFINITIONS, _with_left_fields(""), _WITHOUT_EFFECT)
     _rewrite(database, ASSETS, {"plant": {"$exists": True}}, ["plant"])
     for document in database[REVISIONS].find(_with_left_fields("definition.")):
@@ -60,6 +95,10 @@ def migrate(database: MongoDatabase) -> None:
     _complete_reports(database)
     _complete_transitions(database)
     _rename_states(database)
+    for name in (EPISODES, BACKTEST_EPISODES):
+        _set_fields(database, name, _OUTCOMES_WITH_STAMP, [_REASON], outcome_of_today)
+    for name, query, texts in _TEXTS_WITH_STAMPS:
+        _set_fields(database, name, query, texts, partial(texts_of_today, zone))
     if _RETIRED_INDEX in database[NOTIFICATIONS].index_information():
         database[NOTIFICATIONS].drop_index(_RETIRED_INDEX)
 
@@ -163,3 +202,58 @@ def _rename_states(database: MongoDatabase) -> None:
             after = document | {"_id": f"{named[1]}-{named[2]}-{part}.0"}
             database[STATES].replace_one({"_id": after["_id"]}, after, upsert=True)
             database[STATES].delete_one({"_id": document["_id"]})
+
+
+def _set_fields(
+    database: MongoDatabase,
+    name: str,
+    query: Document,
+    read: Sequence[str],
+    of_today: Callable[[Document], Document],
+) -> None:
+    """Set in the documents of a query the fields that a function gives for the values of those that
+    it reads, unless one of these has changed meanwhile."""
+
+    def updates() -> Iterator[UpdateOne]:
+        for document in database[name].find(query, dict.fromkeys(read, True)):
+            values = {path: reduce(_inside, path.split("."), document) for path in read}
+            if after := of_today(values):
+                yield UpdateOne({"_id": document["_id"]} | values, {"$set": after})
+
+    remaining = updates()
+    while batch := [*islice(remaining, _BATCH)]:
+        written = database[name].bulk_write(batch, ordered=False).modified_count
+        _log.info("%s: %d with their instants in the form of today", name, written)
+
+
+def _inside(document: Any, name: str) -> Any:
+    return document.get(name) if isinstance(document, dict) else None
+
+
+def outcome_of_today(values: Document) -> Document:
+    """Return the fields of an outcome record with the instant of its reason as a value, so that
+    determining it again is no change, and when the data will show an outcome that waits for them.
+    Empty if the reason cannot be read."""
+    with suppress(LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        reason = read_template(values[_REASON])
+        if isinstance(when := reason.values["when"], datetime):
+            known_at = {"outcome_record.known_at": to_bson(when)}
+            waits = known_at if reason.template == _KNOWN_AT else {}
+            return stored_text("outcome_record.reason", reason) | waits
+    return {}
+
+
+def texts_of_today(zone: tzinfo, values: Document) -> Document:
+    """Return the finished texts with an instant, which a clock of the zone shows: `2026-01-05 07:00
+    CET`. What only looks like an instant stays."""
+    clock = ENGLISH.with_clock(zone)
+
+    def show(stamp: re.Match[str]) -> str:
+        with suppress(ValueError, OverflowError):
+            return clock.instant(datetime.fromisoformat(stamp[0]))
+        return stamp[0]
+
+    texts = {path: text for path, text in values.items() if isinstance(text, str)}
+    return {
+        path: after for path, text in texts.items() if (after := _IN_TEXT.sub(show, text)) != text
+    }

@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -299,13 +299,14 @@ def open_stores(
     timeout: float | None = None,
     prepare: bool = False,
     state_parts: int = 1,
+    zone: tzinfo = UTC,
 ) -> Iterator[MongoStores]:
     """Yield all stores of the named database, after one round trip that reads the version of its
     schema.
 
-    With `prepare` a database of another version is prepared first. Without `prepare` it raises
-    NotPrepared. Raises DatabaseDown if the server does not answer, and UserError if it is no
-    replica set.
+    With `prepare` a database of another version is prepared first, in the `zone` of the plant.
+    Without `prepare` it raises NotPrepared. Raises DatabaseDown if the server does not answer, and
+    UserError if it is no replica set.
     """
     with open_database(uri, name, timeout) as database:
         try:
@@ -314,7 +315,7 @@ def open_stores(
             require_replica_set(database.client, _hosts(database.client))
             if not prepare:
                 raise
-            prepare_database(database)
+            prepare_database(database, zone)
         require_replica_set(database.client, _hosts(database.client))
         yield MongoStores(database, state_parts=state_parts)
 

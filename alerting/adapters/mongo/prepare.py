@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from functools import cache, partial
 from importlib.metadata import version
 from typing import get_args
@@ -143,13 +144,14 @@ def _refuse_newer(name: str, stored: Document) -> None:
         )
 
 
-def prepare_database(database: MongoDatabase) -> None:
+def prepare_database(database: MongoDatabase, zone: tzinfo = UTC) -> None:
     """Create missing collections and indexes, and update validators; the schema document is written
     last.
 
-    Idempotent, also when two processes do it at once. Documents of an earlier form are rewritten;
-    the others stay as they are and are validated when they are read. A database that newer code has
-    prepared stays as it is. Raises NotPrepared if this code cannot read it.
+    Idempotent, also when two processes do it at once. Documents of an earlier form are rewritten,
+    instants in finished texts in the `zone` of the plant; the others stay as they are and are
+    validated when they are read. A database that newer code has prepared stays as it is. Raises
+    NotPrepared if this code cannot read it.
     """
     stored = database[SCHEMA].find_one({"_id": _ID}) or {}
     _refuse_newer(database.name, stored)
@@ -159,7 +161,7 @@ def prepare_database(database: MongoDatabase) -> None:
     create_collections(database)
     create_indexes(database)
     if number < SCHEMA_NUMBER:
-        migrate(database)
+        migrate(database, zone)
     made = {
         "_id": _ID,
         "hash": schema_hash(),

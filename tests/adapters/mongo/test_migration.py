@@ -1,6 +1,7 @@
-"""What the code of schema 9 stored, or read, has today's form after the preparation."""
+"""What the code of schemas 9 and 14 stored, or read, has today's form after the preparation."""
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo.collection import Collection
@@ -9,19 +10,23 @@ from alerting.adapters.mongo.mongo import MongoStores, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.alert_definition import shard_of
 from alerting.definitions.revisions import definition_fields, definition_hash
-from alerting.episodes.episode import Transition
+from alerting.definitions.wording.language import translatable
+from alerting.episodes.episode import OutcomeRecord, Transition
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.registry import parse_definition
 from alerting.notifications.channel_faults import Undelivered
+from alerting.notifications.notification import Content
 from alerting.operators.account_rules import AccessToken, Account
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
     ASSETS,
+    BACKTEST_EPISODES,
     DEFINITIONS,
     EPISODES,
     NOTIFICATIONS,
+    PLATFORM_ALERTS,
     REPORTS,
     REVISIONS,
     SCHEMA,
@@ -45,6 +50,12 @@ LEFT = {"candidates": ["pca"], "seed": 3}
 UNCHECKED = {"bypass_document_validation": True}
 KEY = ("too-hot", "oven-1")
 NO_INSTANTS = {"failed_at": None, "failing_since": None}
+BERLIN = ZoneInfo("Europe/Berlin")
+STAMP = "2026-01-05T06:00:00+00:00"
+OUTCOME_REASONS = (
+    translatable("the outcome is known at {when}", when=at(40)),
+    translatable("the data end at {when}, before the outcome window", when=at(50)),
+)
 
 
 @pytest.fixture
@@ -118,9 +129,38 @@ TRANSITIONS = [
     {"kind": "outcome", "reason": "undetermined → hit: ann said so"},
 ]
 COLLECTIONS = (
-    *(ACCESS_TOKENS, ACCOUNTS, ASSETS, DEFINITIONS, EPISODES),
-    *(REPORTS, REVISIONS, STATES, TRAININGS, WRITTEN),
+    *(ACCESS_TOKENS, ACCOUNTS, ASSETS, BACKTEST_EPISODES, DEFINITIONS, EPISODES, NOTIFICATIONS),
+    *(PLATFORM_ALERTS, REPORTS, REVISIONS, STATES, TRAININGS, WRITTEN),
 )
+
+
+JUDGED = [episode(n, condition="closed", closed_at=at(30)) for n in (20, 21)]
+
+
+def outcome(reason):
+    return OutcomeRecord("undetermined", reason, None, None, False, False, 1)
+
+
+def store_outcomes_of_before(stores):
+    """Episodes whose outcomes wait for data and lack them, with their instants as texts."""
+    for one, reason in zip(JUDGED, OUTCOME_REASONS, strict=True):
+        when = reason.values["when"].isoformat()
+        record = to_bson(outcome(reason.template.replace("{when}", when)))
+        del record["known_at"]
+        record["reason_template"] = {"template": reason.template, "values": {"when": when}}
+        stores.episodes.insert(one)
+        written = {"$set": {"outcome_record": record}}
+        stores.database[EPISODES].update_one({"_id": one.id}, written)
+        in_backtest = to_bson(one) | {"_id": one.id, "backtest": "of before"}
+        stores.database[BACKTEST_EPISODES].insert_one(in_backtest | written["$set"])
+
+
+def store_texts_of_before(stores):
+    """A message that waits, and an open alert of the platform, with stamps in their texts."""
+    waiting = notice("waiting", 1, content=Content("Running", f"Running ({STAMP})", {"at": STAMP}))
+    stores.notifications.add([waiting])
+    alert = {"kind": "late", "subject": "oven-1", "reason": f"since {STAMP}", "opened_at": at(0)}
+    stores.database[PLATFORM_ALERTS].insert_one({"_id": 0, "open_key": "late|oven-1"} | alert)
 
 
 def everything(stores):
@@ -243,6 +283,87 @@ def test_states_of_a_plant_that_was_one_of_several_go_on(stores):
     assert MongoStates(stores.database).load_many([KEY]).state(0) == ConditionState(at(2))
 
 
+def test_an_outcome_that_waits_for_data_says_when_they_will_show_it(stores):
+    store_outcomes_of_before(stores)
+    prepare_database(stores.database, BERLIN)
+    waits, lacks = (outcome(reason) for reason in OUTCOME_REASONS)
+    expected = [replace(waits, known_at=at(40)), lacks]
+    for episodes in (
+        [stores.episodes.get(one.id) for one in JUDGED],
+        stores.backtests.episodes("of before"),
+    ):
+        records = [one.outcome_record for one in episodes]
+        assert records == expected, "to determine it again is no change"
+        assert [one.reason.values for one in records] == [{"when": at(40)}, {"when": at(50)}]
+
+
+def test_an_outcome_that_is_determined_meanwhile_stays(stores, monkeypatch):
+    store_outcomes_of_before(stores)
+    determined = replace(outcome("it occurred"), outcome="hit", occurred=True)
+    write = Collection.bulk_write
+
+    def write_later(collection, *args, **kwargs):
+        change = {"$set": {"outcome_record": to_bson(determined)}}
+        collection.update_one({"_id": JUDGED[0].id}, change)
+        return write(collection, *args, **kwargs)
+
+    monkeypatch.setattr(Collection, "bulk_write", write_later)
+    prepare_database(stores.database)
+    assert stores.episodes.get(JUDGED[0].id).outcome_record == determined
+
+
+def test_outcomes_with_an_unreadable_instant_stay_and_stop_no_other(stores):
+    store_outcomes_of_before(stores)
+    when = "outcome_record.reason_template.values.when"
+    damaged = {"_id": JUDGED[0].id}
+    stores.database[EPISODES].update_one(damaged, {"$set": {when: "2026-13-05T06:00:00+00:00"}})
+    before = stores.database[EPISODES].find_one(damaged)
+    prepare_database(stores.database)
+    assert stores.database[EPISODES].find_one(damaged) == before
+    assert stores.episodes.get(JUDGED[1].id).outcome_record == outcome(OUTCOME_REASONS[1])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"Running ({STAMP}): 2 open.", "Running (2026-01-05 07:00 CET): 2 open."),
+        (f"{STAMP}: Too hot", "2026-01-05 07:00 CET: Too hot"),
+        (
+            f"{STAMP} bis 2026-07-05T06:30:05.5Z",
+            "2026-01-05 07:00 CET bis 2026-07-05 08:30:05 CEST",
+        ),
+        (f"the cell '{STAMP}' of http://a/?at={STAMP}", None),
+        ("2026-13-05T06:00:00+00:00, 9999-12-31T23:30:00+00:00 and 2026-01-05T06:00", None),
+    ],
+)
+def test_messages_that_are_still_to_be_sent_get_the_times_of_the_plant(stores, before, after):
+    statuses = ("pending", "claimed", "failed", "dead", "sent")
+    content = Content(before, f"{before}\n{before}", {"at": STAMP})
+    made = [notice(status, 1, status=status, content=content) for status in statuses]
+    stores.notifications.add(made)
+    prepare_database(stores.database, BERLIN)
+    said = after or before
+    changed = Content(said, f"{said}\n{said}", {"at": STAMP})
+    stored = {one.status: one for (one,) in (stores.notifications.get([s]) for s in statuses)}
+    assert {status: one.content for status, one in stored.items()} == {
+        **dict.fromkeys(statuses, changed),
+        "sent": content,
+    }
+
+
+def test_open_alerts_of_the_platform_get_the_times_of_the_plant(stores):
+    alerts = stores.platform_alerts
+    alerts.report("late", "oven-1", f"no reading since {STAMP}", at(0))
+    alerts.report("late", "oven-2", translatable("no reading since {at}", at=at(0)), at(0))
+    alerts.report("late", "oven-3", f"no reading since {STAMP}", at(0))
+    alerts.resolve("late", "oven-3", at(1))
+    prepare_database(stores.database, BERLIN)
+    first, second = alerts.open()
+    assert first.reason == "no reading since 2026-01-05 07:00 CET"
+    assert second.reason.values == {"at": at(0)}
+    assert STAMP in alerts.resolved_since(at(0))[0].reason, "it is over"
+
+
 def stop_before_write(monkeypatch, number):
     """Interrupt the write of this number to any collection."""
     writes = iter(range(1, number))
@@ -266,12 +387,14 @@ def test_a_migration_that_stops_anywhere_goes_on_and_a_further_one_changes_nothi
     stores, monkeypatch
 ):
     ends = []
-    for number in range(1, 16):
+    for number in range(1, 20):
         for name in COLLECTIONS:
             stores.database[name].delete_many({})
         stores.database[SCHEMA].update_one({"_id": "schema"}, {"$set": {"number": 9}})
         store_of_before(stores)
         store_other_forms_of_before(stores)
+        store_outcomes_of_before(stores)
+        store_texts_of_before(stores)
         with monkeypatch.context() as stopping:
             stop_before_write(stopping, number)
             with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """A database is prepared once, and opening it creates nothing."""
 
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,12 +14,14 @@ from alerting.adapters.mongo.prepare import (
     schema_hash,
 )
 from alerting.local.prepare import prepare, prepare_home
+from alerting.notifications.notification import Content
 from alerting.settings.environment import Settings
 from alerting.stores.database.documents import EPISODES, SCHEMA
 from alerting.stores.database.indexes import INDEXES
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
 from tests.helpers.commands import record_commands
+from tests.helpers.notifications import notice
 from tests.support import free_port, require_real_server
 
 
@@ -74,6 +77,17 @@ def test_a_database_of_another_version_is_refused_until_it_is_prepared(settings)
         documents_of(settings)
     prepare_by_settings(settings)
     assert documents_of(settings) == []
+
+
+def test_texts_of_before_get_the_times_of_the_plant_s_zone(settings):
+    begun = Content("Running", "Running (2026-01-05T06:00:00+00:00)")
+    with open_platform(settings) as platform:
+        platform.notifications.add([notice("waiting", 1, content=begun)])
+    set_version(settings, number=14)
+    prepare_by_settings(replace(settings, timezone=ZoneInfo("Europe/Berlin")))
+    with open_platform(settings) as platform:
+        (waiting,) = platform.notifications.get(["waiting"])
+    assert waiting.content.text == "Running (2026-01-05 07:00 CET)"
 
 
 def test_an_older_process_works_beside_a_newer_one_that_says_so_and_leaves_its_schema(settings):

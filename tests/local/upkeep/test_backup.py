@@ -178,5 +178,5 @@ def test_an_interrupted_restore_leaves_no_platform(homes, tmp_path, monkeypatch)
     assert database_of(new) == "embedded"
 
 
-def _interrupt(_database):
+def _interrupt(_database, _zone):
     raise KeyboardInterrupt
