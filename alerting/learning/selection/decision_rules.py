@@ -38,15 +38,16 @@ Objection = Literal[
 ]  # fmt: skip
 Outcome = Literal[
     "better", "better_forecasts", "better_values", "as_allowed", "newest_limits", "refreshed",
-    "gave_way", "rejected", "rollback", "stale",
+    "gave_way", "rejected", "rollback", "stale", "stale_first", "stale_alone",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DecisionRule:
     """One row of the table. `text`: the reason for everyone, with the names of values in braces; or
-    its two forms, of which the value `number` selects one. It does not say what becomes of the
-    model: that is the verdict, and whether a person decides.
+    its two forms, of which the value `number` selects one. Whether the model goes into service is
+    said by the verdict, and whether a person decides by `by_person`; only the texts of what was
+    done already (`gave_way`, `rejected`, `rollback`, `stale`) say it themselves.
 
     `verdict`: None where the objection is added to a promotion (`add_objection`), whose verdict
     stays, and whose reason is the value `reason`.
@@ -147,7 +148,10 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "first_values", "provisional", False,
-        template("Its values serve, without an alarm, until a better one comes."),
+        template(
+            "On readings that it had not seen its values were better than the last known one and "
+            "the mean; it raises no alarm."
+        ),
     ),
     DecisionRule(
         "no_mature_label", "cannot_tell", False,
@@ -370,8 +374,8 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "refreshed", "refreshed", False,
         template(
-            "The model in service was fitted again on the readings up to {until}: version "
-            "{version} replaces version {before}."
+            "The model in service was fitted again on the readings up to {until}, as version "
+            "{version}."
         ),
     ),
     DecisionRule(
@@ -389,21 +393,26 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "stale", "stale", False,
         template(
-            "Version {serving} had gone into service meanwhile, with which this one was not "
-            "compared: train again."
+            "Version {serving} is in service since {since}; this one was compared with version "
+            "{compared}: train again."
+        ),
+    ),
+    DecisionRule(
+        "stale_first", "stale", False,
+        template(
+            "Version {serving} is in service since {since}, with which this one was not compared: "
+            "train again."
+        ),
+    ),
+    DecisionRule(
+        "stale_alone", "stale", False,
+        template(
+            "Version {compared}, with which this one was compared, is not in service any more: "
+            "train again."
         ),
     ),
 )  # fmt: skip
 ROWS = {rule.ground: rule for rule in RULES}
-
-
-def rests_on(reason: str, ground: Objection) -> bool:
-    """Return whether a reason has the text of a row, perhaps within that of another row."""
-    if not isinstance(reason, Translatable):
-        return False
-    return reason.template in ROWS[ground].text or any(
-        isinstance(value, str) and rests_on(value, ground) for value in reason.values.values()
-    )
 
 
 def explain(ground: Objection | Outcome, **values: Value) -> Translatable:

@@ -164,7 +164,7 @@ def backtest(
             fix_features(sandbox.training(start), subject.definition, start)
     done = restore(platform.backtests, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
-    segments = [_FIGURE.validate_python(s) for s in run["segments"]]
+    segments = [_FIGURE.validate_python(s) for s in run["segments"][:done]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
             report = _report_for_all(progress, number, len(cuts))
@@ -334,7 +334,7 @@ def _train(
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
-            "reason": refusal.message,
+            "reason": str(refusal),
             "promoted": False,
             "cut_short": (),
         }
@@ -371,7 +371,10 @@ def finish(
     UserError if no model could be trained, or if the run was removed."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
         raise UserError(
-            f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"
+            in_english(
+                "no model could be trained, so no instant was evaluated: {reason}",
+                reason=segments[-1].reason,
+            )
         )
     now = platform.clock.now()
     view = sandbox.live_view(now)

@@ -218,7 +218,8 @@ def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_b
 
 def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_are_listed(platform):
     reason = explain("worse_than_last", reason="It is better.")
-    promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason))
+    worse = {"worse_than_last": {"error": 2.5, "last_error": 2.0}}
+    promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason, evidence=worse))
     said = "On its test period the values that it predicts were worse than the last known value"
     assert model_line(platform, NAME).warning.startswith(said)
     assert f'class="fault">{said}' in browser_of(platform).get("/models").text
