@@ -10,6 +10,7 @@ import pytest
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import language
 from alerting.learning.score_metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.history import to_millis
@@ -296,6 +297,11 @@ def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_sam
     assert not any("segment 1 of 2" in step for step in again.steps)
     for part in ("episodes", "metrics", "events", "load", "segments"):
         assert getattr(result, part) == getattr(made, part), part
+    texts = [
+        [language("de").translate(t.reason) for e in one.episodes for t in e.transitions]
+        for one in (result, made)
+    ]
+    assert texts[0] == texts[1]
 
 
 def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):
