@@ -30,7 +30,6 @@ from alerting.definitions.wording.language import (
     Value,
     joined,
     read_template,
-    template,
     template_document,
     translatable,
 )
@@ -208,10 +207,12 @@ def _word_again(document: Mapping[str, Any]) -> dict[str, Any]:
     person decides."""
     if document.get("objection") not in ROWS:
         return {}
-    text = ROWS[document["objection"]].text
-    if isinstance(text, tuple) or "{" in text:
-        text = template("Whether it goes into service is for a person to decide.")
-    return {"reason": translatable(text), "details": document["reason"]}
+    rule = ROWS[document["objection"]]
+    general = translatable("Whether it goes into service is for a person to decide.")
+    return {
+        "reason": general if rule.names else rule.fill({}),
+        "details": document["reason"],
+    }
 
 
 PROMOTING = frozenset[DecidedVerdict]({"promote", "provisional", "refreshed", "gave_way"})

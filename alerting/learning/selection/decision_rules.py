@@ -6,6 +6,7 @@ becomes of the model, are facts of a row that the headline of a page or a comman
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Literal
 
 from alerting.definitions.wording.language import (
@@ -58,10 +59,21 @@ class DecisionRule:
     by_person: bool
     text: str | tuple[str, str]
 
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Return the text, or both of its forms."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of the values of its text."""
+        return frozenset(name for _, name, *_ in Formatter().parse(self.forms[-1]) if name)
+
     def fill(self, values: Mapping[str, Value]) -> Translatable:
         """Return the text with those of the values that it names."""
-        forms = (self.text,) if isinstance(self.text, str) else self.text
-        used = {name: value for name, value in values.items() if f"{{{name}}}" in forms[-1]}
+        forms = self.forms
+        names = self.names
+        used = {name: value for name, value in values.items() if name in names}
         if len(forms) == 1:
             return translatable(*forms, **used)
         return translatable_count(*forms, int(str(used.pop("number"))), **used)

@@ -327,14 +327,12 @@ def _train(
             "verdict": decided.verdict,
             "reason": str(joined(" ", decided.reason, decided.details)),
             "promoted": decided.promote,
+            "cut_short": tuple(c.family for c in decided.leaderboard if c.cut_short),
         }
-        outcome["cut_short"] = tuple(
-            candidate.family for candidate in decided.leaderboard if candidate.cut_short
-        )
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
-            "reason": str(refusal),
+            "reason": refusal.message,
             "promoted": False,
             "cut_short": (),
         }
@@ -370,12 +368,8 @@ def finish(
     """Determine outcomes from all data, compute metrics, draw charts, store the result. Raises
     UserError if no model could be trained, or if the run was removed."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
-        raise UserError(
-            in_english(
-                "no model could be trained, so no instant was evaluated: {reason}",
-                reason=segments[-1].reason,
-            )
-        )
+        text = "no model could be trained, so no instant was evaluated: {reason}"
+        raise UserError(in_english(text, reason=segments[-1].reason))
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
