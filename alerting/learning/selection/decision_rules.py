@@ -60,7 +60,7 @@ class DecisionRule:
     text: str | tuple[str, str]
 
     @property
-    def forms(self) -> tuple[str, ...]:
+    def forms(self) -> tuple[str] | tuple[str, str]:
         """Return the text, or both of its forms."""
         return (self.text,) if isinstance(self.text, str) else self.text
 

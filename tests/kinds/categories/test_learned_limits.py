@@ -161,7 +161,7 @@ def test_a_level_that_moved_waits_for_a_person():
     learned(platform, 2)
     decided = learned(at_another_level(platform), 4)
     assert decided.waiting
-    assert "since the last estimate lie beyond the limits of their groups" in decided.reason
+    assert "since the last estimate lie beyond the limits of their groups" in decided.details
 
 
 PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable(type="category")})
