@@ -44,6 +44,7 @@ from alerting.definitions.wording.language import (
     NATIVE_NAMES,
     Language,
     LanguageCode,
+    Translatable,
     format_threshold,
     language,
     preferred_language,
@@ -294,6 +295,9 @@ def _environment() -> Environment:
             lambda page, value: phrases.distance(value, page["now"], page["language"])
         ),
         full=sentences.sentence,
+        in_english=in_language(
+            lambda language, text: replace(ENGLISH, clock=language.clock).translate(text)
+        ),
         step=in_language(
             lambda language, episode: _translate_text(language, sentences.what_to_do(episode))
         ),
@@ -330,6 +334,7 @@ def _environment() -> Environment:
             lambda language, value: phrases.format_minutes(value or timedelta(0), language)
         ),
     )
+    environment.tests["translatable"] = lambda text: isinstance(text, Translatable)
     return environment
 
 

@@ -47,6 +47,7 @@ from alerting.ports.evaluation import (
 from alerting.ports.models_and_reports import (
     MOST_MODEL_BYTES,
     UNLIMITED,
+    WORSE_FORECASTS,
     DecisionRecord,
     Decisions,
     ModelFileCache,

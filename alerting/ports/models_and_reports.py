@@ -210,6 +210,9 @@ class DecisionRecord:
         return self.decided_at or self.at
 
 
+WORSE_FORECASTS = "worse_than_last"  # in the evidence of a decision that is read for a list
+
+
 @dataclass(frozen=True)
 class Training:
     """The newest training of a question of a definition.
@@ -268,8 +271,8 @@ class Decisions(Protocol):
         """Return the decisions on a definition, oldest first."""
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        """Return the decisions on each of these definitions without their evidence, oldest first; a
-        definition without decisions is absent."""
+        """Return the decisions on each of these definitions, oldest first; a definition without
+        decisions is absent. Their evidence has WORSE_FORECASTS alone."""
 
     def newest_decisions(
         self, definitions: Collection[str], count: int

@@ -334,11 +334,12 @@ def operator_load(
 class SegmentMetrics:
     """An interval (start, end] of one champion: the training at its start, and its results.
 
-    `verdict`, `reason`: of the training's decision; "not_trained" where history did not suffice, ""
-    without training. `approved`: a person would have had to approve it. `episodes`: found by its
-    evaluation, which begins by the latency before it. `version`, `family`, `model_hash`,
-    `training_cutoff`: of the model in service during the segment, None without one. `cut_short`:
-    families whose search hit its time budget, so that another machine may find another model.
+    `verdict`, `reason` (in English): of the training's decision; "not_trained" where history did
+    not suffice, "" without training. `approved`: a person would have had to approve it.
+    `episodes`: found by its evaluation, which begins by the latency before it. `version`, `family`,
+    `model_hash`, `training_cutoff`: of the model in service during the segment, None without one.
+    `cut_short`: families whose search hit its time budget, so that another machine may find another
+    model.
     """
 
     number: int

@@ -35,7 +35,14 @@ from alerting.episodes.evaluation_plan import (
     hash_to_store,
     valid_sources,
 )
-from alerting.ports import DecisionRecord, PastEvaluation, Score, TargetScores, Training
+from alerting.ports import (
+    WORSE_FORECASTS,
+    DecisionRecord,
+    PastEvaluation,
+    Score,
+    TargetScores,
+    Training,
+)
 from alerting.stores.database.documents import (
     ASSETS,
     CODEC,
@@ -290,12 +297,12 @@ def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[Evalu
     return map(EvaluationTarget._make, rows)
 
 
-_SCORE_FIELDS = {
+_LISTED_FIELDS = {
     name: f"${name}"
     for field in fields(DecisionRecord)
     if field.name != "evidence"
     for name in (field.name, f"{field.name}_template")
-}
+} | {"evidence": {WORSE_FORECASTS: f"$evidence.{WORSE_FORECASTS}"}}
 
 
 class MongoScores:
@@ -399,11 +406,12 @@ class MongoDecisions:
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         documents = self._decisions.find(
-            {"definition": {"$in": list(definitions)}}, {"evidence": False}
+            {"definition": {"$in": list(definitions)}},
+            dict.fromkeys(_LISTED_FIELDS, True) | {"evidence": {WORSE_FORECASTS: True}},
         )
         ordered = documents.sort([("definition", 1), ("at", 1), ("_id", 1)])
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
-        return {name: _without_evidence(made) for name, made in by_name}
+        return {name: _read_listed(made) for name, made in by_name}
 
     def newest_decisions(
         self, definitions: Collection[str], count: int
@@ -411,11 +419,11 @@ class MongoDecisions:
         stages: list[Document] = [
             {"$match": {"definition": {"$in": list(definitions)}}},
             {"$sort": {"definition": 1, "at": 1, "_id": 1}},
-            {"$group": {"_id": "$definition", "made": {"$push": _SCORE_FIELDS}}},
+            {"$group": {"_id": "$definition", "made": {"$push": _LISTED_FIELDS}}},
             {"$project": {"made": {"$slice": ["$made", -count]}}},
         ]
         groups = self._decisions.aggregate(stages)
-        return {group["_id"]: _without_evidence(group["made"]) for group in groups}
+        return {group["_id"]: _read_listed(group["made"]) for group in groups}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         # a name has a dot: unsuitable for a field name
@@ -448,9 +456,9 @@ class MongoDecisions:
         return [] if document is None else [dict(tried) for tried in document["tries"]]
 
 
-def _without_evidence(documents: Iterable[Mapping[str, Any]]) -> list[DecisionRecord]:
+def _read_listed(documents: Iterable[Mapping[str, Any]]) -> list[DecisionRecord]:
     return read_stored(
-        DECISIONS, DecisionRecord, ({**document, "evidence": {}} for document in documents)
+        DECISIONS, DecisionRecord, ({"evidence": {}, **document} for document in documents)
     )
 
 

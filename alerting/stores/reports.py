@@ -8,7 +8,9 @@ import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
+import bson
 from pymongo import ReplaceOne
 
 from alerting.episodes.episode import Episode
@@ -17,9 +19,11 @@ from alerting.stores.database.documents import (
     BACKTEST_EPISODES,
     BACKTEST_FILES,
     BACKTESTS,
+    CODEC,
     REPORTS,
     Document,
     MongoDatabase,
+    from_document,
     good,
     insert_new,
     read_stored,
@@ -30,6 +34,7 @@ from alerting.stores.database.documents import (
 
 _CONTENT = {"page": False, "content": False, "picture": False}
 _SHOWN: Document = {"empty": False}
+T = TypeVar("T")
 PIECE = 8 * 1024 * 1024
 _WHOLE_RUN = 0  # segments count from 1
 _PAGE_FILE = "page.html"
@@ -137,6 +142,16 @@ def _unpack(document: Document) -> Document:
 
 def _page(stored: bytes) -> str:
     return zlib.decompress(stored).decode()
+
+
+def pack(value: Any) -> bytes:
+    """Return a dataclass as a file, with the templates of its texts."""
+    return bson.encode(to_document(value))
+
+
+def unpack(cls: type[T], file: bytes) -> T:
+    """Return a dataclass from its file."""
+    return from_document(cls, bson.decode(file, CODEC))
 
 
 class Backtests:

@@ -370,6 +370,18 @@ def test_sentences_and_mails_are_in_the_language_of_the_plant():
     )
 
 
+def test_the_first_model_is_called_so():
+    metrics = compute_metrics(full_material())
+    latest = metrics.model.decisions[-1]
+    for champion, words in (
+        (None, "The first model, version 4, went into"),
+        (3, "A new model, ve"),
+    ):
+        made = replace(latest, promoted=True, verdict="promote", version=4, champion=champion)
+        of_model = replace(metrics, model=replace(metrics.model, decisions=[made]))
+        assert any(text.startswith(words) for text in head_sentences(of_model))
+
+
 def announced_in(code):
     """Return subject and text of the mail that tells a plant of this language of a report."""
     platform = replace(in_memory_platform(Mailbox("mail")), language=code)
@@ -410,7 +422,7 @@ def full_material():
             reason="English", actor="anna", run_id=None,
             expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
             summary=summary_of(verdict, ground, number=n, actor="anna", why="zu spät.", least=5,
-            before=1, version=2, serving=3),
+            before=1, version=2, serving=3, since=at(0), compared=1),
         )
         for n, (verdict, ground) in enumerate({"promote": "better", "keep": "not_better",
         "cannot_tell": "too_few_problems", **{v: v for v in ("stale", "rejected", "rollback",

@@ -41,6 +41,7 @@ from alerting.episodes.evaluation_plan import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import (
+    WORSE_FORECASTS,
     Arrival,
     Checkpoint,
     Conflict,
@@ -393,7 +394,10 @@ class MemoryDecisions:
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
         return {
-            name: [replace(d, evidence={}) for d in made]
+            name: [
+                replace(d, evidence={k: v for k, v in d.evidence.items() if k == WORSE_FORECASTS})
+                for d in made
+            ]
             for name in definitions
             if (made := self.for_definition(name))
         }

@@ -138,9 +138,11 @@ def _evidence(evidence: ModelEvidence, definition: Definition) -> EvidenceView:
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingView:
-    """A version that waits for a person. `run`: its training, to be named with the answer."""
+    """A version that waits for a person. `details`: what was counted. `run`: its training, to be
+    named with the answer."""
 
     reason: str
+    details: str
     run: str
     version: int
     champion: int | None
@@ -149,6 +151,7 @@ class WaitingView:
 def _waiting(proposal: Proposal) -> WaitingView:
     return WaitingView(
         reason=proposal.reason,
+        details=proposal.details,
         run=proposal.run_id,
         version=proposal.refreshed_version or proposal.challenger_version or 0,
         champion=proposal.champion_version,
@@ -200,13 +203,15 @@ class TrainingsView:
 
 @dataclass(frozen=True, kw_only=True)
 class DecidedView:
-    """A decision on a version. `promoted`: whether it is in service now."""
+    """A decision on a version. `promoted`: whether it is in service now. `details`: what was
+    counted."""
 
     definition: str
     version: int | None
     promoted: bool
     verdict: str
     reason: str
+    details: str
 
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
@@ -297,13 +302,15 @@ def reject_model(name: Id, body: RejectionBody, platform: Served, person: Engine
 def roll_back(name: Id, body: RollbackBody, platform: Served, person: Engineer) -> DecidedView:
     """Put an earlier version back into service, from now on. Role: engineer."""
     record = rollback(platform, name, body.reason, person.name, body.to)
-    return DecidedView(
+    view = DecidedView(
         definition=name,
         version=record.challenger_version,
         promoted=True,
         verdict=record.verdict,
         reason=record.reason,
+        details=record.details,
     )
+    return translate_texts(view, reader_of(platform))
 
 
 @router.get("/definitions/{name}/trainings")
@@ -366,10 +373,12 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
 
 
 def _decided_view(platform: Platform, decided: Proposal) -> DecidedView:
-    return DecidedView(
+    view = DecidedView(
         definition=decided.definition,
         version=decided.refreshed_version or decided.challenger_version,
         promoted=decided.promote,
         verdict=decided.verdict,
-        reason=reader_of(platform).translate(decided.reason),
+        reason=decided.reason,
+        details=decided.details,
     )
+    return translate_texts(view, reader_of(platform))

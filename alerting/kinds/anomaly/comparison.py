@@ -176,10 +176,9 @@ def compare_models(
         keeping.append(f"{LEAST_ALLOWED:g} false alarms must be allowed in the unseen time.")
         keeping += [] if new.problems else ["Synthetic anomalies alone would decide."]
     same = champion is not None and champion.hash == challenger.hash
-    longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
     statistics = new.describe_interval(definition.threshold.time_in_alarm)
-    return conclude(
+    compared = conclude(
         family,
         [new] if old is None else [new, old],
         {
@@ -191,9 +190,13 @@ def compare_models(
         {"assets": ", ".join(lost)},
         new,
         {**new.to_document(), "statistics": statistics},
-        joined(" ", describe_comparison(definition, new, old), *keeping, longer),
+        joined(" ", describe_comparison(definition, new, old), *keeping),
         model=model if staying and not same else None,
     )
+    if compared.decision.objection != "too_little_time":
+        return compared
+    longer = propose_more_time(definition, data, new, champion)
+    return replace(compared, decision=compared.decision.add_details(longer))
 
 
 def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[Objection, bool]:

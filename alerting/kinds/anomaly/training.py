@@ -166,11 +166,11 @@ class AnomalyTraining:
             raise TrainingRefused(
                 definition.name,
                 translatable(
-                    "nothing can be learned from {start} to {end} UTC: {reasons}; choose another "
+                    "nothing can be learned from {start} to {end}: {reasons}; choose another "
                     "normal history, or import readings",
                     reasons=name_reasons(without),
-                    start=f"{period.start:%Y-%m-%d %H:%M}",
-                    end=f"{period.cutoff:%Y-%m-%d %H:%M}",
+                    start=period.start,
+                    end=period.cutoff,
                 ),
             )
         notes += [f"{name}: {why}; it has no model" for name, why in without.items()]

@@ -166,12 +166,12 @@ class ControlChartTraining:
             raise TrainingRefused(
                 definition.name,
                 translatable(
-                    "no limits of {variable} can be learned from {start} to {end} UTC: {reasons}; "
+                    "no limits of {variable} can be learned from {start} to {end}: {reasons}; "
                     "choose another normal period, or import readings",
                     reasons=name_reasons(without),
                     variable=definition.variable,
-                    start=f"{period.start:%Y-%m-%d %H:%M}",
-                    end=f"{period.cutoff:%Y-%m-%d %H:%M}",
+                    start=period.start,
+                    end=period.cutoff,
                 ),
             )
         notes = [note for name, chart in charts.items() for note in chart.describe(name)]

@@ -420,8 +420,8 @@ def _too_few(
     return TrainingRefused(
         definition.name,
         translatable(
-            "too few readings to learn a limit: at most {most} on one asset from {start} to {end} "
-            "UTC, {least} are needed; choose a quantile nearer to 0.5, a longer `over`, or import "
+            "too few readings to learn a limit: at most {most} on one asset from {start} to {end}, "
+            "{least} are needed; choose a quantile nearer to 0.5, a longer `over`, or import "
             "readings",
             most=max(
                 (
@@ -431,8 +431,8 @@ def _too_few(
                 ),
                 default=0,
             ),
-            start=f"{data.period.start:%Y-%m-%d %H:%M}",
-            end=f"{data.period.cutoff:%Y-%m-%d %H:%M}",
+            start=data.period.start,
+            end=data.period.cutoff,
             least=min(least_readings(learned.quantile) for _, learned in definition.learned),
         ),
     )

@@ -19,6 +19,7 @@ from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
     in_english,
+    joined,
     spoken_share,
     translatable,
 )
@@ -569,7 +570,7 @@ def compare_with_twin(
         "share_better": counted["share_better"],
         "samples": counted["samples"],
     }
-    evidence["statistics"] = (
+    statistics = (
         f"The twin's average precision is {evidence['twin_ap']:.3f}, the refit's "
         f"{evidence['refit_ap']:.3f}; the twin is better in "
         f"{spoken_share(counted['share_better'])} of {counted['samples']} samples "
@@ -580,4 +581,4 @@ def compare_with_twin(
         start=datetime.fromisoformat(window["start"]),
         problems=count_in_english("{number} problem", "{number} problems", evidence["events"]),
     )
-    return decide({}, {}, "gave_way", evidence, details)
+    return decide({}, {}, "gave_way", evidence, joined(" ", details, statistics))

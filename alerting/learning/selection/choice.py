@@ -404,9 +404,10 @@ class ChanceTest:
     @property
     def remedy(self) -> str:
         """Return what may lead to a model after a training that did not exceed chance."""
+        longer = ""
         if self.objection == "too_few_to_tell":
-            return "Use a longer history or fewer learning.folds."
-        if self.onset is not None and self.onset.alert:
+            longer = "Use a longer history or fewer learning.folds. "
+        elif self.onset is not None and self.onset.alert:
             return (
                 "An alert at the limit says as much, without a model; its definition is ready "
                 "to be applied."
@@ -418,8 +419,8 @@ class ChanceTest:
             else f"about {count:,} more problem{'' if count == 1 else 's'} (if its figure stays)"
         )
         return (
-            f"What may help: {more}, another horizon, variables that move before the problem, or "
-            "`kind: anomaly`, which learns from normal operation alone."
+            f"{longer}What may help: {more}, another horizon, variables that move before the "
+            "problem, or `kind: anomaly`, which learns from normal operation alone."
         )
 
     @property

@@ -188,6 +188,8 @@ class Proposal(_Frozen):
         """Read the file of a run's proposal. Raises UserError if it is damaged."""
         try:
             document = json.loads(data)
+            if "templates" not in document:
+                document |= _word_again(document)
             for name, stored in document.pop("templates", {}).items():
                 document[name] = read_template(stored, document[name])
             return Proposal.model_validate(document)
@@ -197,6 +199,20 @@ class Proposal(_Frozen):
                     "the proposal of run {run} in the registry is damaged; train again", run=run_id
                 )
             ) from fault
+
+
+def _word_again(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return reason and details of a proposal with an objection that an earlier version stored: the
+    text of the objection if it needs no values, and the stored text behind it, which says that a
+    person decides."""
+    if document.get("objection") not in ROWS:
+        return {}
+    rule = ROWS[document["objection"]]
+    general = translatable("Whether it goes into service is for a person to decide.")
+    return {
+        "reason": general if rule.names else rule.fill({}),
+        "details": document["reason"],
+    }
 
 
 PROMOTING = frozenset[DecidedVerdict]({"promote", "provisional", "refreshed", "gave_way"})

@@ -6,6 +6,7 @@ becomes of the model, are facts of a row that the headline of a page or a comman
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Literal
 
 from alerting.definitions.wording.language import (
@@ -38,15 +39,16 @@ Objection = Literal[
 ]  # fmt: skip
 Outcome = Literal[
     "better", "better_forecasts", "better_values", "as_allowed", "newest_limits", "refreshed",
-    "gave_way", "rejected", "rollback", "stale",
+    "gave_way", "rejected", "rollback", "stale", "stale_first", "stale_alone",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DecisionRule:
     """One row of the table. `text`: the reason for everyone, with the names of values in braces; or
-    its two forms, of which the value `number` selects one. It does not say what becomes of the
-    model: that is the verdict, and whether a person decides.
+    its two forms, of which the value `number` selects one. Whether the model goes into service is
+    said by the verdict, and whether a person decides by `by_person`; only the texts of what was
+    done already (`gave_way`, `rejected`, `rollback`, `stale`) say it themselves.
 
     `verdict`: None where the objection is added to a promotion (`add_objection`), whose verdict
     stays, and whose reason is the value `reason`.
@@ -57,10 +59,21 @@ class DecisionRule:
     by_person: bool
     text: str | tuple[str, str]
 
+    @property
+    def forms(self) -> tuple[str] | tuple[str, str]:
+        """Return the text, or both of its forms."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of the values of its text."""
+        return frozenset(name for _, name, *_ in Formatter().parse(self.forms[-1]) if name)
+
     def fill(self, values: Mapping[str, Value]) -> Translatable:
         """Return the text with those of the values that it names."""
-        forms = (self.text,) if isinstance(self.text, str) else self.text
-        used = {name: value for name, value in values.items() if f"{{{name}}}" in forms[-1]}
+        forms = self.forms
+        names = self.names
+        used = {name: value for name, value in values.items() if name in names}
         if len(forms) == 1:
             return translatable(*forms, **used)
         return translatable_count(*forms, int(str(used.pop("number"))), **used)
@@ -147,7 +160,10 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "first_values", "provisional", False,
-        template("Its values serve, without an alarm, until a better one comes."),
+        template(
+            "On readings that it had not seen its values were better than the last known one and "
+            "the mean; it raises no alarm."
+        ),
     ),
     DecisionRule(
         "no_mature_label", "cannot_tell", False,
@@ -370,8 +386,8 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "refreshed", "refreshed", False,
         template(
-            "The model in service was fitted again on the readings up to {until}: version "
-            "{version} replaces version {before}."
+            "The model in service was fitted again on the readings up to {until}, as version "
+            "{version}."
         ),
     ),
     DecisionRule(
@@ -389,21 +405,26 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "stale", "stale", False,
         template(
-            "Version {serving} had gone into service meanwhile, with which this one was not "
-            "compared: train again."
+            "Version {serving} is in service since {since}; this one was compared with version "
+            "{compared}: train again."
+        ),
+    ),
+    DecisionRule(
+        "stale_first", "stale", False,
+        template(
+            "Version {serving} is in service since {since}, with which this one was not compared: "
+            "train again."
+        ),
+    ),
+    DecisionRule(
+        "stale_alone", "stale", False,
+        template(
+            "Version {compared}, with which this one was compared, is not in service any more: "
+            "train again."
         ),
     ),
 )  # fmt: skip
 ROWS = {rule.ground: rule for rule in RULES}
-
-
-def rests_on(reason: str, ground: Objection) -> bool:
-    """Return whether a reason has the text of a row, perhaps within that of another row."""
-    if not isinstance(reason, Translatable):
-        return False
-    return reason.template in ROWS[ground].text or any(
-        isinstance(value, str) and rests_on(value, ground) for value in reason.values.values()
-    )
 
 
 def explain(ground: Objection | Outcome, **values: Value) -> Translatable:

@@ -493,11 +493,13 @@ def _come_together(m: ReportMetrics, language: Language) -> str:
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:
-    usual = (
-        template("A new model, version {version}, went into service: {reason}")
-        if decision.promoted
-        else template("The new model was refused: {reason}")
-    )
+    usual = template("The new model was refused: {reason}")
+    if decision.promoted:
+        usual = (
+            template("The first model, version {version}, went into service: {reason}")
+            if decision.champion is None
+            else template("A new model, version {version}, went into service: {reason}")
+        )
     reason = sentence(language.translate(decision.summary or decision.reason))
     if decision.verdict in _STATED_WHOLE:
         return reason

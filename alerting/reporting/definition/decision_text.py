@@ -49,7 +49,7 @@ _HEADLINES = {
     "promote": "The {model} goes into service",
     "provisional": "The {model} goes into service",
     "keep": "The champion stays",
-    "refreshed": "The champion stays",
+    "refreshed": "The champion stays, refitted on the newest data",
     "cannot_tell": "The champion stays",
     "no_challenger": "No model goes into service",
     "rejected": "Not promoted",
@@ -97,12 +97,11 @@ def decision_markdown(proposal: Proposal) -> str:
 
 
 def _headline(proposal: Proposal) -> str:
-    model = _model_word(proposal)
+    model = "refitted champion" if proposal.verdict == "refreshed" else _model_word(proposal)
     if proposal.approved_by is not None:
         return f"{proposal.approved_by} approved the {model}, which goes into service"
     if proposal.waiting:
-        waiting = "refitted champion" if proposal.verdict == "refreshed" else model
-        return f"The {waiting} waits for a person"
+        return f"The {model} waits for a person"
     if proposal.verdict == "no_challenger" and proposal.champion_version is not None:
         return _HEADLINES["keep"]
     return _HEADLINES.get(proposal.verdict, proposal.verdict).format(model=model)

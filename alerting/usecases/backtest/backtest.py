@@ -164,7 +164,7 @@ def backtest(
             fix_features(sandbox.training(start), subject.definition, start)
     done = restore(platform.backtests, sandbox, run)
     cuts = segment_starts(subject.definition, start, end, retrain)
-    segments = [_FIGURE.validate_python(s) for s in run["segments"]]
+    segments = [_FIGURE.validate_python(s) for s in run["segments"][:done]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
             report = _report_for_all(progress, number, len(cuts))
@@ -327,10 +327,8 @@ def _train(
             "verdict": decided.verdict,
             "reason": str(joined(" ", decided.reason, decided.details)),
             "promoted": decided.promote,
+            "cut_short": tuple(c.family for c in decided.leaderboard if c.cut_short),
         }
-        outcome["cut_short"] = tuple(
-            candidate.family for candidate in decided.leaderboard if candidate.cut_short
-        )
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
@@ -370,9 +368,8 @@ def finish(
     """Determine outcomes from all data, compute metrics, draw charts, store the result. Raises
     UserError if no model could be trained, or if the run was removed."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
-        raise UserError(
-            f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"
-        )
+        text = "no model could be trained, so no instant was evaluated: {reason}"
+        raise UserError(in_english(text, reason=segments[-1].reason))
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)

@@ -15,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import TypeAdapter
-
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition, Revision, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
@@ -45,7 +43,7 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import FIRST_INSTANT, History, from_millis, to_millis
-from alerting.stores.reports import Backtests
+from alerting.stores.reports import Backtests, pack, unpack
 from alerting.usecases.definitions.versions import champion_at, stored_features
 from alerting.usecases.model_registry import register_model, search_run
 from alerting.usecases.time_labels import without_bad_values
@@ -299,7 +297,7 @@ class BacktestCheckpoint:
     episodes: tuple[Episode, ...]
 
 
-_CHECKPOINT = TypeAdapter(BacktestCheckpoint)
+_CHECKPOINT = "checkpoint.bson"
 _COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "twin", "values", "lives")
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
@@ -336,7 +334,7 @@ def checkpoint_files(
         lives=np.array([json.dumps(r.get("life")) for r in rows], np.str_),
     )
     files = {
-        "checkpoint.json": _CHECKPOINT.dump_json(point),
+        _CHECKPOINT: pack(point),
         "scores.npz": buffer.getvalue(),
     }
     if segment.promoted and segment.version is not None:
@@ -381,14 +379,18 @@ def _none_if_nan(value: float) -> float | None:
 
 
 def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
-    """Restore the memory of the last finished segment; return how many are finished."""
+    """Restore the memory of the last finished segment; return how many are finished: none of those
+    that an earlier version stored."""
     name = run["definition"]
-    done = len(run["segments"])
+    done = 0
     memory = sandbox.memory
     states: dict[str, ConditionState] = {}
-    for number in range(1, done + 1):
+    for number in range(1, len(run["segments"]) + 1):
         files = backtests.segment_files(run["id"], number)
-        point = _CHECKPOINT.validate_json(files["checkpoint.json"])
+        if _CHECKPOINT not in files:
+            break
+        done = number
+        point = unpack(BacktestCheckpoint, files[_CHECKPOINT])
         for decision in point.decisions:
             memory.decisions.add(decision)
         states = point.states
@@ -403,8 +405,8 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     for position, state in enumerate(states.values()):
         after.write_state(position, state)
     memory.states.advance(ConditionTable(keys), after)
-    if run["segments"]:
-        sandbox.drop_models(run["segments"][-1]["end"])
+    if done:
+        sandbox.drop_models(run["segments"][done - 1]["end"])
     return done
 
 

@@ -15,10 +15,13 @@ from alerting.definitions.revisions import in_force, question_hash, question_of
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.learning.selection.decision_rules import Objection, rests_on
-from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Document
-
-_WORSE: Objection = "worse_than_last"
+from alerting.ports import (
+    WORSE_FORECASTS,
+    DecisionRecord,
+    Definitions,
+    DerivedFeatureStore,
+    Document,
+)
 
 
 def require_document(definitions: Definitions, name: str) -> Document:
@@ -204,7 +207,7 @@ def describe_worse_forecasts(decisions: Sequence[DecisionRecord], version: int |
     """Say that the values that a version predicts were worse than the last known value on its test
     period; empty otherwise. `decisions`: include the decisions that put it into service."""
     promoted = [d for d in decisions if d.promoted and d.challenger_version == version]
-    if not any(rests_on(d.reason, _WORSE) or _WORSE in d.evidence for d in promoted):
+    if not any(WORSE_FORECASTS in d.evidence for d in promoted):
         return ""
     return translatable(
         "On its test period the values that it predicts were worse than the last known value "

@@ -12,7 +12,7 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.wording.language import in_english, joined
+from alerting.definitions.wording.language import in_english, joined, translatable
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -355,7 +355,7 @@ def _compare_estimated(
     composition = DatasetProfile.model_validate_json(platform.runs.files(run.id, DATASET)[PROFILE])
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
-    counted = {"metrics_text": str(decision.details or decision.reason)}
+    counted = {"metrics_text": str(joined(" ", decision.reason, decision.details))}
     tags = version_tags(definition.kind, model, run) | counted
     version = register_model(platform, definition.name, run.id, files, tags, {})
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
@@ -424,7 +424,8 @@ def _read_champion(
         faults = {definition.name: f"the model cannot be read: {unavailable}"}
         record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
         lost: dict[Objection, bool] = {"unreadable_champion": True}
-        return None, decide(lost, {"version": version or 0}, details=f"{unavailable}.")
+        fault = in_english("It cannot be read: {fault}.", fault=str(unavailable).rstrip("."))
+        return None, decide(lost, {"version": version or 0}, details=fault)
 
 
 def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
@@ -504,9 +505,8 @@ def _refresh(
         "refreshed",
         until=refreshed.training_cutoff,
         version=refreshed.version,
-        before=champion_version,
     )
-    of_challenger = in_english(
+    of_challenger = translatable(
         "The challenger did not replace it: {reason}", reason=compared.reason
     )
     decision = replace(

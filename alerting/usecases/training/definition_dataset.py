@@ -14,7 +14,7 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import TooFewResults, UserError, shown
 from alerting.definitions.revisions import question_hash
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at, describe_results_at
@@ -60,12 +60,13 @@ def describe_features(
         derived = derive_at(definition, histories, as_of)
         results = describe_results_at(definition, histories, as_of)
     except UserError as missing:
-        return f"Stride and windows cannot be derived yet: {missing}"
+        return joined("", "Stride and windows cannot be derived yet: ", missing.message)
     if results:
         results = _describe_serving(platform, definition, histories, as_of, results)
     if derived is None:
         return results or None
-    return f"Not trained yet; a training now would fix: {derived.message} {results}".rstrip()
+    fixed = joined("", "Not trained yet; a training now would fix: ", derived.message)
+    return joined(" ", fixed, results)
 
 
 def _describe_serving(
@@ -84,7 +85,7 @@ def _describe_serving(
     except TooFewResults:
         return results
     except UserError as refusal:
-        return f"{results} A training now would be refused: {refusal}"
+        return joined("", f"{results} A training now would be refused: ", refusal.message)
     serving = "its values would serve without an alarm if they are better than the last result"
     if not definition.has_alarm:
         return f"{results} {serving[0].upper()}{serving[1:]}."

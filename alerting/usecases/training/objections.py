@@ -83,7 +83,7 @@ def object_to_threshold(
 
 def refuse(chance: ChanceTest | None, values: ValueTest | None) -> PromotionDecision:
     """Return the decision of a training without a challenger: by its warnings, or by its values if
-    the warnings are better than chance."""
+    the warnings are better than chance. It never puts a model into service."""
     ground = None if chance is None else chance.objection
     remedy = "" if chance is None or ground is None else chance.remedy
     texts: Mapping[str, Value] = {} if chance is None else chance.values
@@ -98,7 +98,7 @@ def refuse(chance: ChanceTest | None, values: ValueTest | None) -> PromotionDeci
     else:
         why = ""
     details = joined(" ", measured, why, remedy)
-    return decide({ground: True} if ground else {}, texts, details=details)
+    return decide({ground or "not_above_chance": True}, texts, details=details)
 
 
 def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:

@@ -13,13 +13,16 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import (
+    Translatable,
+    Value,
     in_english,
     joined,
     template,
+    translatable,
     with_command,
 )
 from alerting.learning.selection.decision import Proposal
-from alerting.learning.selection.decision_rules import explain
+from alerting.learning.selection.decision_rules import Outcome, explain
 from alerting.ports import (
     Clock,
     DecisionRecord,
@@ -116,8 +119,11 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
         return
     if not proposal.promote:
         raise UserError(
-            "this training proposes no promotion, so no approval or rejection is possible: "
-            f"{proposal.reason}"
+            translatable(
+                "this training proposes no promotion, so no approval or rejection is possible: "
+                "{reason}",
+                reason=proposal.reason,
+            )
         )
     if rejected_reason is not None and not rejected_reason.strip():
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
@@ -135,9 +141,7 @@ def _make_record(
         verdict = "rejected"
         promote = False
         details = joined(" ", reason, details)
-        reason = explain(
-            "rejected", actor=approved_by or PLATFORM, why=_end_with_stop(rejected_reason)
-        )
+        reason = _explain_by_person("rejected", rejected_reason, actor=approved_by or PLATFORM)
     return DecisionRecord(
         definition=proposal.definition,
         at=now if approved_by else proposal.as_of,
@@ -209,20 +213,33 @@ def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
         version == proposed.champion_version and (serving is None or serving.at <= proposed.at)
     ):
         return proposed
-    reason = explain("stale", serving=version or 0)
-    decision = in_english("The decision was: {reason}", reason=proposed.reason)
+    decision = translatable("The decision was: {reason}", reason=proposed.reason)
     return replace(
         proposed,
         promoted=False,
         verdict="stale",
-        reason=reason,
+        reason=_explain_stale(proposed, serving),
         details=joined(" ", decision, proposed.details),
     )
 
 
-def _end_with_stop(written: str) -> str:
-    written = written.strip()
-    return written if written.endswith((".", "!", "?")) else f"{written}."
+def _explain_stale(proposed: DecisionRecord, serving: DecisionRecord | None) -> Translatable:
+    compared = proposed.champion_version or 0
+    if serving is None:
+        return explain("stale_alone", compared=compared)
+    return explain(
+        "stale" if compared else "stale_first",
+        serving=serving.challenger_version or 0,
+        since=serving.acted_at,
+        compared=compared,
+    )
+
+
+def _explain_by_person(ground: Outcome, written: str, **values: Value) -> Translatable:
+    """Return the text of a decision of a person, whose words stay as they were written, with a full
+    stop behind them where they have none."""
+    text = explain(ground, why=written.strip(), **values)
+    return joined("", text, "" if text.endswith((".", "!", "?")) else ".")
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
@@ -284,7 +301,8 @@ def move_aliases(definitions: Definitions, decisions: Decisions, models: Models,
 def _report_run(runs: TrainingRuns, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
-    decided = {"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG]}
+    why = joined(" ", proposal.reason, proposal.details)
+    decided = {"decision": proposal.verdict, "reason": why[:_LONGEST_TAG]}
     files = {"decision.md": text.encode()}
     runs.log(run_id, tags=decided | description(text), files=files, folder="decision")
     runs.finish(run_id)
@@ -333,12 +351,12 @@ def rollback(
         promoted=True,
         provisional=earlier.provisional,
         verdict="rollback",
-        reason=explain(
+        reason=_explain_by_person(
             "rollback",
+            reason,
             actor=actor,
             before=serving.challenger_version or 0,
             version=target,
-            why=_end_with_stop(reason),
         ),
         evidence={},
         run_id=None,

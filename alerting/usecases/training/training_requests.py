@@ -9,7 +9,14 @@ from typing import Any, Literal
 from alerting.definitions.alert_definition import ModelDefinition, Revision, fixed_threshold
 from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import joined, template, translatable, with_command
+from alerting.definitions.wording.language import (
+    Value,
+    in_english,
+    joined,
+    template,
+    translatable,
+    with_command,
+)
 from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import (
     DecisionRecord,
@@ -20,7 +27,6 @@ from alerting.ports import (
     TrainingPorts,
     TrainingRuns,
 )
-from alerting.reporting import phrases
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING, why_waiting
@@ -55,7 +61,7 @@ def answer_run(
     decided = next(d for d in made if d.run_id == run)
     is_rejected = decided.verdict == "rejected"
     if decided.actor != approved_by or is_rejected != (rejected_reason is not None):
-        raise Conflicting(_who_decided(platform, decided))
+        raise Conflicting(_who_decided(decided))
     return proposal
 
 
@@ -81,7 +87,7 @@ def answer_waiting(
         raise Conflicting(
             translatable("no version of {definition} waits for approval", definition=shown(name))
             if last is None
-            else _who_decided(platform, last)
+            else _who_decided(last)
         )
     if run not in (None, waiting.run_id):
         raise Conflicting(
@@ -101,11 +107,11 @@ def is_decided(platform: TrainingPorts, run: str) -> bool:
     return any(d.run_id == run for d in platform.decisions.for_definition(name))
 
 
-def _who_decided(platform: TrainingPorts, decided: DecisionRecord) -> str:
-    facts = {
+def _who_decided(decided: DecisionRecord) -> str:
+    facts: dict[str, Value] = {
         "version": str(decided.challenger_version),
         "actor": decided.actor,
-        "at": phrases.moment(decided.acted_at, platform.zone),
+        "at": decided.acted_at,
     }
     if decided.verdict == "rejected":
         return translatable("{actor} rejected version {version} at {at} already", **facts)
@@ -141,7 +147,7 @@ def request_training(
             translatable(
                 "a training of {definition} is under way since {at}; cancel it to start another",
                 definition=shown(name),
-                at=phrases.moment(newest.started_at, platform.zone),
+                at=newest.started_at,
             )
         )
     requested = replace(
@@ -255,10 +261,12 @@ def require_none_under_way(platform: TrainingPorts, name: str) -> None:
     revision = require_revision(platform.definitions, name)
     newest = newest_training(platform, revision)
     if newest is not None and is_under_way(newest, platform.clock.now()):
-        since = phrases.moment(newest.started_at, platform.zone)
-        text = (
-            f"a training of {shown(name)} is under way since {since}"
-            f"{describe_step(platform, revision)}; its result will stand with its models"
+        text = in_english(
+            "a training of {definition} is under way since {at}{step}; its result will stand with "
+            "its models",
+            definition=shown(name),
+            at=newest.started_at,
+            step=describe_step(platform, revision),
         )
         beside = with_command(text, f"alerting train {name} --again")
         raise Conflicting(with_command(beside, f"alerting models {name}"))

@@ -15,13 +15,14 @@ import pytest
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import in_english, joined, language
 from alerting.kinds.registry import parse_definition
 from alerting.learning.selection.decision import add_objection, decide, threshold_alert
 from alerting.learning.selection.decision_rules import explain
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.due import begin_training, end_training, find_due_trainings
-from alerting.usecases.training.promote import model_history
+from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.training_requests import answer_run
 from alerting.usecases.training.training_steps import prepare, train
 from tests.builders import at, too_hot, too_moist
@@ -69,7 +70,8 @@ def post(client, address, headers=ADMIN, **body):
 def test_what_waits_is_shown_with_its_curve_and_evidence(client, run):
     shown = client.get(MODELS, headers=VIEWER).json()
     assert (shown["state"], shown["version"]) == ("waiting", None)
-    waiting = {"run": run, "version": 1, "champion": None, "reason": "It is better."}
+    of_version = {"run": run, "version": 1, "champion": None}
+    waiting = {**of_version, "reason": "It is better.", "details": ""}
     assert shown["waiting"] == waiting
     assert shown["advice"] == "Look at its figures, then approve or reject it."
     assert [one["family"] for one in shown["leaderboard"]] == ["lightgbm"]
@@ -288,6 +290,27 @@ def seen(browser):
     """Return a function of an address and a language: the text that an engineer reads."""
     log_in(browser, ADMIN_TOKEN)
     return lambda address, code: text_of(browser.get(address, headers={"accept-language": code}))
+
+
+def test_figures_of_a_decision_are_in_english_with_the_instants_of_the_plant_and_of_statisticians(
+    browser, platform
+):
+    counted = in_english("Since {start} both were compared.", start=at(0))
+    figures = {"statistics": "The CRPS of its forecasts is 0.2."}
+    reason = explain("not_better", number=3)
+    refused = {"verdict": "keep", "promote": False, "waiting": False}
+    told = {"reason": reason, "details": joined(" ", reason, counted), "evidence": figures}
+    promote_run(platform, add_waiting(platform, NAME, **refused, **told))
+    (made,) = platform.decisions.for_definition(NAME)
+    older = replace(made, reason="It is as before.", details="", evidence={}, run_id="older")
+    platform.decisions.add(older)
+    log_in(browser, ADMIN_TOKEN)
+    page = browser.get(f"/models/{NAME}", headers={"accept-language": "de"}).text
+    assert f'<p lang="en">{reason} Since ' in page
+    assert "both were compared. The CRPS of its forecasts is 0.2.</p>" in page
+    german = language("de").translate(reason)
+    assert f"<span>{german}</span>" in page
+    assert '<span lang="en">It is as before.</span>' in page
 
 
 def test_why_a_training_failed_is_told_in_the_language_of_the_engineer(seen, platform):

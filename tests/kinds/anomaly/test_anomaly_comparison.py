@@ -203,6 +203,7 @@ def test_every_objection_is_said_to_the_person_who_decides(monkeypatch):
         said[objection] = decision.reason
         assert "of unseen normal time" in decision.details
         assert (decision.verdict, decision.by_person) == ("provisional", True)
+        assert ("With `normal: " in decision.details) == (objection == "too_little_time")
     assert len({*said.values()}) == len(said)
 
 

@@ -161,7 +161,7 @@ def test_a_level_that_moved_waits_for_a_person():
     learned(platform, 2)
     decided = learned(at_another_level(platform), 4)
     assert decided.waiting
-    assert "since the last estimate lie beyond the limits of their groups" in decided.reason
+    assert "since the last estimate lie beyond the limits of their groups" in decided.details
 
 
 PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable(type="category")})
@@ -281,7 +281,7 @@ def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of
     assert {
         key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()
     } == {force: 12.0, heat: 80.0}
-    assert "press-1: no new limits, so those in service stay" in found.decision.reason
+    assert "press-1: no new limits, so those in service stay" in found.decision.details
 
 
 def backtested(platform, **changes):

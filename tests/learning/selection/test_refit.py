@@ -160,7 +160,7 @@ def test_a_refit_that_is_worse_beyond_chance_gives_way_with_the_figures(data, la
     assert found.evidence["window"]["start"] > later[1].isoformat()
     assert found.reason.startswith("Fitted on all data, the model did worse than the same one")
     assert found.details.startswith("Since 2026-01-")
-    assert "the twin is better in 100 % of 500 samples" in found.evidence["statistics"]
+    assert "the twin is better in 100 % of 500 samples" in found.details
 
 
 def test_a_refit_as_good_or_better_stays_and_so_does_one_with_too_few_problems_to_tell(data, later):

@@ -17,12 +17,16 @@ from alerting.learning.models.model_files import model_files
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.classifier_search import search_candidate
 from alerting.learning.selection.decision import PROPOSAL
-from alerting.learning.selection.decision_rules import explain, rests_on
+from alerting.learning.selection.decision_rules import explain
 from alerting.ports import ModelUnavailable, silent
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from alerting.usecases.definitions.versions import champion_at, line_of_champions
+from alerting.usecases.definitions.versions import (
+    champion_at,
+    describe_worse_forecasts,
+    line_of_champions,
+)
 from alerting.usecases.model_registry import ModelCache, register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from tests import small_models
@@ -93,7 +97,10 @@ def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_r
     assert promote_run(platform, theirs).verdict == "promote"
     lost = promote_run(platform, mine)
     assert lost.verdict == "stale"
-    assert lost.reason.startswith("Version 3 had gone into service meanwhile")
+    assert lost.reason == (
+        "Version 3 is in service since 2026-01-05 00:00 UTC; this one was compared with version 1: "
+        "train again."
+    )
     assert champion_at(platform.decisions.for_definition(NAME), at(25), None) == 1
     assert aliases(platform) == (3, 1)
     assert promote_run(platform, mine).verdict == "stale"
@@ -282,16 +289,19 @@ def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, file
 def test_a_decision_keeps_the_templates_of_its_texts_however_it_is_read(platform, files):
     reason = explain("worse_than_last", reason=explain("no_mature_label", start=at(0)))
     details = in_english("Since {start}.", start=at(60))
-    promote_run(platform, proposed(platform, files, None, reason=reason, details=details))
+    worse = {"worse_than_last": {"worse": "as an earlier version recorded it"}}
+    texts = {"reason": reason, "details": details, "evidence": {**worse, "events": 3}}
+    promote_run(platform, proposed(platform, files, None, **texts))
     berlin = ENGLISH.with_clock(ZoneInfo("Europe/Berlin"))
     stored = platform.decisions
     (newest,) = stored.newest_decisions([NAME], 1)[NAME]
-    (without_evidence,) = stored.histories([NAME])[NAME]
+    (listed,) = stored.histories([NAME])[NAME]
     (whole,) = stored.for_definition(NAME)
-    for decision in (newest, without_evidence, whole):
+    assert newest.evidence == listed.evidence == worse
+    assert "worse than the last known value" in describe_worse_forecasts([listed], 1)
+    for decision in (newest, listed, whole):
         assert "2026-01-05 01:00 CET" in berlin.translate(decision.reason)
         assert berlin.translate(decision.details) == "Since 2026-01-05 02:00 CET."
-        assert rests_on(decision.reason, "worse_than_last")
 
 
 @pytest.mark.parametrize("reason", ["It was worded by an older version.", explain("moved")])

@@ -95,6 +95,20 @@ def estimated(sentence, objection="first_values"):
     return decide({objection: True} if objection else {}, {}, "as_allowed", details=sentence)
 
 
+def test_a_training_without_a_challenger_promotes_nothing_whatever_its_tests_say():
+    passed = ChanceTest(0.5, 0.4, trials=5, problems=1_000)
+    assert passed.passed
+    for values in (None, FEW_VALUES, VALUES):
+        decision = refuse(passed, values)
+        assert (decision.verdict, decision.promote) == ("no_challenger", False)
+
+
+def test_too_few_problems_to_tell_have_both_remedies():
+    remedy = ChanceTest(0.3, 0.4, trials=5, problems=2).remedy
+    assert remedy.startswith("Use a longer history or fewer learning.folds. What may help: ")
+    assert "`kind: anomaly`" in remedy
+
+
 ONE_SIGNAL = Signals(1, 1148, 0.57, 1, 1, (-3600.0,)).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
 COUNTED = "On readings that neither had seen both found 1."

@@ -3,6 +3,7 @@ raised, kept, gone on with, and left alone."""
 
 from dataclasses import fields, replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
+from alerting.definitions.wording.language import language
 from alerting.learning.score_metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.history import to_millis
@@ -23,7 +25,7 @@ from alerting.usecases.backtest.backtest import (
     segment_starts,
     written_subject,
 )
-from alerting.usecases.backtest.sandbox import Sandbox
+from alerting.usecases.backtest.sandbox import Sandbox, restore
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
@@ -296,6 +298,18 @@ def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_sam
     assert not any("segment 1 of 2" in step for step in again.steps)
     for part in ("episodes", "metrics", "events", "load", "segments"):
         assert getattr(result, part) == getattr(made, part), part
+    texts = [
+        [language("de").translate(t.reason) for e in one.episodes for t in e.transitions]
+        for one in (result, made)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_segments_that_an_earlier_version_stored_are_walked_again():
+    sandbox = Sandbox(plant(), revision(threshold()))
+    stored = SimpleNamespace(segment_files=lambda *_: {"checkpoint.json": b"{}"})
+    run = {"id": "run", "definition": "too-hot", "segments": [{"end": at(DAY)}]}
+    assert restore(stored, sandbox, run) == 0
 
 
 def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):

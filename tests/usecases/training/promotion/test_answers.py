@@ -5,6 +5,8 @@ import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound
 from alerting.learning.selection.decision_rules import explain
+from alerting.reporting.definition.decision_reason import explain_waiting
+from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS, apply
@@ -17,7 +19,7 @@ from alerting.usecases.training.due import (
     require_not_cancelled,
 )
 from alerting.usecases.training.promote import model_history, promote_run, rollback
-from alerting.usecases.training.run_files import report_waiting
+from alerting.usecases.training.run_files import read_proposal, report_waiting
 from alerting.usecases.training.training_requests import (
     answer_run,
     answer_waiting,
@@ -216,9 +218,52 @@ def test_a_promotion_bears_the_instant_of_the_act_with_the_end_of_its_readings_b
     assert (entry["at"], entry["why"]) == (at(130), why)
 
 
+def test_words_of_a_person_are_stored_as_written_and_end_with_one_stop(platform):
+    for written in ("too late", "too late!", "{why}"):
+        answer_waiting(platform, NAME, "ann", written, add_waiting(platform, NAME))
+        reason = platform.decisions.for_definition(NAME)[-1].reason
+        (why,) = [text.values["why"] for text in reason.values.values() if text != "."]
+        stop = "" if written.endswith("!") else "."
+        assert (why, str(reason)) == (written, f"ann rejected it: {written}{stop}")
+
+
+def test_a_refitted_champion_never_says_that_it_serves_before_a_person_approved(platform):
+    reason = explain("refreshed", until=at(60), version=2)
+    run = add_waiting(platform, NAME, verdict="refreshed", refreshed_version=2, reason=reason)
+    waiting = read_proposal(platform.runs, run)
+    assert result_line(waiting).startswith(f"The refitted champion waits for a person. {reason}")
+    assert explain_waiting(waiting) == f"{reason} It goes into service only if a person approves."
+    headlines = {
+        "ann approved the refitted champion, which goes into service": {"approved_by": "ann"},
+        "The champion stays, refitted on the newest data": {},
+        "Not promoted": {"verdict": "rejected"},
+    }
+    for headline, changes in headlines.items():
+        decided = waiting.model_copy(update={"waiting": False, **changes})
+        assert result_line(decided) == f"{headline}. {reason}"
+
+
+def test_a_stale_decision_names_no_version_that_is_none(platform):
+    first = add_waiting(platform, NAME, waiting=False)
+    other = add_waiting(platform, NAME, waiting=False)
+    promote_run(platform, first)
+    assert promote_run(platform, other).reason == (
+        "Version 1 is in service since 2026-01-05 01:40 UTC, with which this one was not compared: "
+        "train again."
+    )
+    of_lost = in_memory_platform()
+    of_lost.assets.store_assets([oven()])
+    apply(of_lost, [too_moist()], "engineer", at(0), "test")
+    alone = promote_run(of_lost, add_waiting(of_lost, NAME, waiting=False, champion_version=7))
+    assert alone.reason == (
+        "Version 7, with which this one was compared, is not in service any more: train again."
+    )
+
+
 def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_are_listed(platform):
     reason = explain("worse_than_last", reason="It is better.")
-    promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason))
+    worse = {"worse_than_last": {"error": 2.5, "last_error": 2.0}}
+    promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason, evidence=worse))
     said = "On its test period the values that it predicts were worse than the last known value"
     assert model_line(platform, NAME).warning.startswith(said)
     assert f'class="fault">{said}' in browser_of(platform).get("/models").text

@@ -178,9 +178,11 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin_and_
     result = train(platform, NAME, at(9 * DAY))
     assert (result.verdict, result.promote) == ("refreshed", True)
     assert (result.challenger_version, result.refreshed_version) == (2, 3)
-    assert result.reason.endswith("version 3 replaces version 1.")
+    assert result.reason.endswith("as version 3.")
     assert result.details.startswith("The challenger did not replace it: Whether it is ")
-    assert result_line(result).startswith(f"The champion stays. {result.reason} The challenger did")
+    assert result_line(result).startswith(
+        f"The champion stays, refitted on the newest data. {result.reason} The challenger did"
+    )
     cutoffs = [tags(platform, version)["training_cutoff"] for version in (1, 3)]
     assert cutoffs[0] == cutoffs[1]
     assert at(8.9 * DAY) < cutoff(platform, 3) <= at(9 * DAY)
