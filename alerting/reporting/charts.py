@@ -5,8 +5,6 @@ and trainings as PNG. Axes have round ticks, limits are always drawn, the legend
 drawn, and a script of the pages reads the same numbers out.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math
