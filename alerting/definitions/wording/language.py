@@ -322,7 +322,6 @@ ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
 # Of texts for engineers.
 spoken_share = ENGLISH.share
 spoken_threshold = ENGLISH.threshold
-spoken_points = ENGLISH.points
 spoken_duration = ENGLISH.duration
 spoken_about = ENGLISH.format_rough_duration
 
@@ -550,18 +549,3 @@ def spoken_false_alarms(per_asset: float, assets: int) -> str:
 def spoken_rate(value: float) -> str:
     """Return a number with three digits, and with commas between its thousands."""
     return f"{value:,.0f}" if value >= _THREE_DIGITS else f"{value:.3g}"
-
-
-def spoken_limits(
-    time_in_alarm: float | None, false_alarms: str | None, least_precision: float | None
-) -> str:
-    """Describe the limits of a threshold that are given, e.g. `at most 3 false alarms a week and
-    20 % of the time in alarm`."""
-    time = ""
-    if time_in_alarm is not None:
-        time = f"{spoken_share(time_in_alarm)} of the time in alarm"
-    least = ""
-    if least_precision is not None:
-        least = f"at least {spoken_share(least_precision)} right alarms"
-    most = " and ".join(filter(None, (false_alarms, time)))
-    return " and ".join(filter(None, (least, most and f"at most {most}")))

@@ -16,7 +16,6 @@ from alerting.definitions.alert_definition import OperatingPoint
 from alerting.definitions.wording.language import (
     count_in_english,
     spoken_false_alarms,
-    spoken_limits,
     spoken_number,
     spoken_rate,
     spoken_share,
@@ -494,19 +493,22 @@ def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
 def _describe_limits(
     names: frozenset[str], goal: OperatingPoint, met: EventMetrics, parts_a_week: float | None
 ) -> str:
-    """Describe these limits of a threshold; of parts without weeks, which may be invented."""
+    """Describe these limits of a threshold: `at most 3 false alarms a week and 20 % of the time in
+    alarm`; of parts without weeks, which may be invented."""
     most = goal.most_false_alarms
-    alarms = None
-    if most is not None and "false_alarms_per_week" in names:
-        alarms = spoken_false_alarms(most, met.n_assets)
-        if parts_a_week is not None:
-            allowed = spoken_rate(1000 * most * max(met.n_assets, 1) / parts_a_week)
-            alarms = f"{allowed} false alarms in 1,000 parts"
-    return spoken_limits(
-        goal.max_time_in_alarm if "time_in_alarm" in names else None,
-        alarms,
-        goal.least_precision if "episode_precision" in names else None,
+    alarms = spoken_false_alarms(most or 0.0, met.n_assets)
+    if parts_a_week is not None:
+        allowed = spoken_rate(1000 * (most or 0.0) * max(met.n_assets, 1) / parts_a_week)
+        alarms = f"{allowed} false alarms in 1,000 parts"
+    in_alarm = f"{spoken_share(goal.max_time_in_alarm)} of the time in alarm"
+    right = f"at least {spoken_share(goal.least_precision or 0.0)} right alarms"
+    upper = (
+        alarms if most is not None and "false_alarms_per_week" in names else "",
+        in_alarm if "time_in_alarm" in names else "",
     )
+    at_most = " and ".join(filter(None, upper))
+    least = right if "episode_precision" in names else ""
+    return " and ".join(filter(None, (least, at_most and f"at most {at_most}")))
 
 
 def _reason(

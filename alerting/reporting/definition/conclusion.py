@@ -307,9 +307,7 @@ def _alarms(f: ReportMetrics) -> _Actions:
 
 
 def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
-    if f.horizon_s == 0:
-        return "unit"
-    return "found" if f.is_detector else "predicted"
+    return "unit" if f.horizon_s == 0 else "found" if f.is_detector else "predicted"
 
 
 def _model(f: ReportMetrics) -> _Actions:
