@@ -469,11 +469,16 @@ def legend(plots: Sequence[Plot]) -> Markup:
         named.setdefault(shape.name, shape)
     keys = {"area": ((0, 0), (1000, 0), (1000, 12), (0, 12)), "line": ((0, 6), (1000, 6))}
     key = Plot((0, 1000), (12, 0), 12)
-    entries = []
-    for name, shape in named.items():
-        points = keys.get(shape.kind, ((500, 6),))
-        width = min(shape.width, 4.5)
-        entries.append((name, key, shape._replace(points=points, text="", width=width)))
+    entries = [
+        (
+            name,
+            key,
+            shape._replace(
+                points=keys.get(shape.kind, ((500, 6),)), text="", width=min(shape.width, 4.5)
+            ),
+        )
+        for name, shape in named.items()
+    ]
     return _render("legend", entries)
 
 

@@ -9,7 +9,6 @@ from alerting.definitions.alert_definition import Severity
 from alerting.usecases.alarm_load.budget_gate import LoadForecast
 from alerting.usecases.alarm_load.definition_overview import AlarmPrecision, DefinitionLine
 from alerting.usecases.backtest.preview import PastProblems, PreviewedAlarms
-from alerting.usecases.backtest.preview_chart import PreviewComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,15 +158,6 @@ class ComparisonView:
     both: int
 
 
-def _comparison(compared: PreviewComparison) -> ComparisonView:
-    return ComparisonView(
-        revision=compared.revision,
-        only_draft=compared.only_draft,
-        only_served=compared.only_served,
-        both=compared.both,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class PastProblemView:
     """A time at which the problem of a draft happened."""
@@ -260,6 +250,6 @@ def view_result(made: PreviewedAlarms) -> PreviewResult:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
-        compared=_comparison(made.compared) if made.compared else None,
+        compared=ComparisonView(**vars(made.compared)) if made.compared else None,
         problems=_past_problems(made.problems) if made.problems else None,
     )

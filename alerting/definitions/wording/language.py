@@ -261,13 +261,12 @@ class Language:
 
     def day(self, value: datetime) -> str:
         """Return a date without its year: `Mon 12 Jan`."""
-        names = (
-            self.locale.days["format"]["abbreviated"],
-            self.locale.months["format"]["abbreviated"],
+        return self.say(
+            "{weekday} {day} {month}",
+            weekday=self.locale.days["format"]["abbreviated"][value.weekday()],
+            day=value.day,
+            month=self.locale.months["format"]["abbreviated"][value.month],
         )
-        weekday = names[0][value.weekday()]
-        month = names[1][value.month]
-        return self.say("{weekday} {day} {month}", weekday=weekday, day=value.day, month=month)
 
     def month_day(self, value: datetime) -> str:
         """Return day and month: `12 Jan`."""

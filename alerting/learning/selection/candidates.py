@@ -32,7 +32,7 @@ from alerting.learning.experiment.folds import (
     merge,
 )
 from alerting.learning.experiment.trials import Trial, describe_failed
-from alerting.learning.features.plan import Columns, FeaturePlan
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import STRONGEST
 from alerting.learning.models.trained import Estimator
 from alerting.learning.score_metrics import (
@@ -311,11 +311,6 @@ class ColumnLimit:
     rows."""
 
     columns: Columns
-
-    @staticmethod
-    def from_plan(plan: FeaturePlan) -> ColumnLimit:
-        """Return the limit on the columns of a plan."""
-        return ColumnLimit(Columns.from_plan(plan))
 
     def choose(self, params: Mapping[str, Any], rows: int, rank: Callable[[], Floats]) -> Positions:
         """Return the positions of the columns for a fit on a number of rows, in increasing order.

@@ -13,6 +13,7 @@ from alerting.learning.experiment.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.experiment.experiment import Assessed, Experiment, Space
 from alerting.learning.experiment.folds import Fold, Positions
 from alerting.learning.experiment.trials import ReadTime
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, Params, get_family
 from alerting.learning.models.trained import Estimator
 from alerting.learning.selection.candidates import (
@@ -99,7 +100,7 @@ class ClassifierExperiment(Experiment[_FoldModel]):
         self._sample = search_sample(dataset)
         self.folds, notes = usable_folds(dataset, definition.learning.folds)
         self.notes = [*self._sample.notes, *notes]
-        self._limit = ColumnLimit.from_plan(dataset.plan)
+        self._limit = ColumnLimit(Columns.from_plan(dataset.plan))
         self._matrix = dataset.matrix
         self._shifted = ShiftedLabels(dataset, self.folds, self._seed)
         self._fixed = self.family.params_for(definition.problem)

@@ -314,9 +314,14 @@ def fix_threshold(
         f"fixed by the definition (operating_point.alarm_at), in {choice.period} {reached}; "
         f"without it {spoken_threshold(choice.threshold)} would be chosen: {choice.reason}"
     )
-    by_threshold = sorted(curve, key=lambda point: point["threshold"])
-    fixed_choice = replace(choice, threshold=threshold, finds=bool(fixed["n_found"]), is_fixed=True)
-    return replace(fixed_choice, reason=reason, curve=(*by_threshold,))
+    return replace(
+        choice,
+        threshold=threshold,
+        finds=bool(fixed["n_found"]),
+        reason=reason,
+        curve=tuple(sorted(curve, key=lambda point: point["threshold"])),
+        is_fixed=True,
+    )
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:

@@ -201,9 +201,8 @@ def as_counted(
         )
         for e in ordered
     ]
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
-    return [*zip(ordered, count_episodes(predicted, gap, horizon), strict=True)]
+    counted = count_episodes(predicted, *gap_and_horizon(definition))
+    return [*zip(ordered, counted, strict=True)]
 
 
 def _end_ms(episode: Episode) -> int:
