@@ -186,8 +186,9 @@ class Plot:
         """Add an area between two lines. `text`: its title."""
         points = (*zip(at, low, strict=True), *zip(reversed(at), reversed(high), strict=True))
         if len(points) > 2:
-            shape = Shape("area", points, colour, opacity=opacity, text=text, name=name, look=look)
-            self.shapes.append(shape)
+            self.shapes.append(
+                Shape("area", points, colour, opacity=opacity, text=text, name=name, look=look)
+            )
 
     def bar(
         self,
@@ -247,8 +248,9 @@ class Plot:
         look: str = "",
     ) -> None:
         """Add words beside a point, so many pixels away from it."""
-        shape = Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
-        self.shapes.append(shape)
+        self.shapes.append(
+            Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
+        )
 
     def share_across(self, x: float) -> float:
         """Return the place of a value between the left edge, 0, and the right one, 1."""

@@ -181,10 +181,9 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
 
 def blocks_table(blocks: Iterable[TouchedProduction]) -> Table:
     """Return blocked production as a table: a row for each lot of a block."""
-    columns = "episode asset block_start block_end clean_until lot start end units"
     return table(
         "blocks",
-        columns,
+        "episode asset block_start block_end clean_until lot start end units",
         (
             (b.episode, b.asset, b.start, b.end, b.clean_until, *vars(lot).values())
             for b in blocks

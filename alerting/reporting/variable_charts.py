@@ -324,8 +324,9 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     limit = panel.measure(float(values.max()), language)
     course = language.say("{label} {low} to {high}", label=label, low=low, high=limit)
     shown = f"{label} {limit}" if low == high else course
-    gap = language.minutes(level.gap)
-    without = language.say("{limit}, not known for {duration}", limit=shown, duration=gap)
+    without = language.say(
+        "{limit}, not known for {duration}", limit=shown, duration=language.minutes(level.gap)
+    )
     return without if level.gap else shown
 
 

@@ -164,12 +164,11 @@ class Language:
                 return self.instant(value)
             case Interval():
                 return self.interval(*value)
-            case Translatable() if not self._is_shown_as_stored(value):
+            case Translatable() if (
+                self.texts or not value.is_of_template or self.clock is not _UTC_CLOCK
+            ):
                 return self.translate(value)
         return str(value)
-
-    def _is_shown_as_stored(self, text: Translatable) -> bool:
-        return not self.texts and text.is_of_template and self.clock is _UTC_CLOCK
 
     def digits(self, text: str) -> str:
         """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
@@ -384,14 +383,16 @@ def commands_of(text: object) -> list[str]:
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
     """Return the form of a text that fits a number; other languages' forms fit it, too."""
-    form = singular if number == 1 else plural
-    return translatable(form, number=Styled(number, "count"), **values)
+    return translatable(
+        singular if number == 1 else plural, number=Styled(number, "count"), **values
+    )
 
 
 def count_in_english(singular: str, plural: str, number: int, /, **values: Value) -> str:
     """Return the form of a text for engineers that fits a number."""
-    form = singular if number == 1 else plural
-    return ENGLISH.say(form, number=Styled(number, "count"), **values)
+    return ENGLISH.say(
+        singular if number == 1 else plural, number=Styled(number, "count"), **values
+    )
 
 
 def template(text: str) -> str:

@@ -248,8 +248,9 @@ def _average_folds(
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     """Return a fold's metrics in each draw of its time blocks; the same for any score."""
-    block = dataset.time_blocks(fold.test)
-    return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
+    return bootstrap_rows(
+        dataset.label[fold.test], score, dataset.time_blocks(fold.test), seed=fold.number
+    )
 
 
 def is_one_class(label: npt.NDArray[np.int8]) -> bool:
@@ -346,8 +347,11 @@ class ColumnLimit:
         columns."""
         if len(chosen) == len(self.columns.names):
             return estimator
-        encoding = replace(estimator.encoding, columns=tuple(chosen.tolist()))
-        return replace(estimator, columns=self.columns, encoding=encoding)
+        return replace(
+            estimator,
+            columns=self.columns,
+            encoding=replace(estimator.encoding, columns=tuple(chosen.tolist())),
+        )
 
 
 def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:

@@ -205,8 +205,12 @@ class ValidationChance:
 
     def to_document(self) -> dict[str, Any]:
         """Return the fields as they are stored; JSON-able."""
-        counts = {"found": self.problems_found, "problems": self.problems, "alarms": self.alarms}
-        return {**counts, "share": self.share}
+        return {
+            "found": self.problems_found,
+            "problems": self.problems,
+            "alarms": self.alarms,
+            "share": self.share,
+        }
 
 
 def combine_shares(first: float, second: float) -> float:

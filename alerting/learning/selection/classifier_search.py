@@ -137,8 +137,9 @@ class ClassifierExperiment(Experiment[_FoldModel]):
         from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures
 
         weight = self._sample.weights(rows)
-        label = self._dataset.label[rows]
-        return -float(average_precision_score(label, predicted, sample_weight=weight))
+        return -float(
+            average_precision_score(self._dataset.label[rows], predicted, sample_weight=weight)
+        )
 
     def assess(
         self,
@@ -177,13 +178,17 @@ class ClassifierExperiment(Experiment[_FoldModel]):
     def _rank_columns(self, fold: Fold, rows: Positions) -> Floats:
         """Return how well each column ranks a fold's rows, computed when a trial first needs it."""
         if fold.number not in self._strengths:
-            label = self._dataset.label
-            self._strengths[fold.number] = self._limit.rank_all(self._matrix, rows, label)
+            self._strengths[fold.number] = self._limit.rank_all(
+                self._matrix, rows, self._dataset.label
+            )
         return self._strengths[fold.number]
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
-        part = take_part(self._matrix, rows, chosen)
-        return LabelledRows(part, self._dataset.label[rows], self._sample.weights(rows))
+        return LabelledRows(
+            take_part(self._matrix, rows, chosen),
+            self._dataset.label[rows],
+            self._sample.weights(rows),
+        )
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:

@@ -343,8 +343,11 @@ def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> T
             else threshold
         )
 
-    curve = tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve)
-    return replace(choice, threshold=lower(choice.threshold), curve=curve)
+    return replace(
+        choice,
+        threshold=lower(choice.threshold),
+        curve=tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve),
+    )
 
 
 def with_enough_time(observed: ObservedRows, goal: OperatingPoint) -> OperatingPoint:
@@ -466,8 +469,9 @@ def _stricter(
     if best.threshold >= _LOW or not higher:
         return ""
     option = max(higher, key=lambda o: (o.met.episode_precision or 0.0, o.met.n_found))
-    reached = _describe_alarms(option.met, parts_a_week)
-    return f". From {spoken_threshold(option.threshold)}: {reached}"
+    return (
+        f". From {spoken_threshold(option.threshold)}: {_describe_alarms(option.met, parts_a_week)}"
+    )
 
 
 def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
@@ -531,8 +535,7 @@ def _reason(
         )
     within = f"with {limits}" if limits else ""
     if goal.cost_of_miss is not None and goal.cost_of_false_alarm is not None:
-        costs = (goal.cost_of_miss, goal.cost_of_false_alarm)
-        return _reason_of_cost(met, *costs, within, period)
+        return _reason_of_cost(met, goal.cost_of_miss, goal.cost_of_false_alarm, within, period)
     if finds:
         reached = _describe_alarms(met, parts_a_week)
         in_alarm = f"{spoken_share(met.time_in_alarm or 0.0)} of the time in alarm"

@@ -476,8 +476,9 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))
     if rate.value is not None and 2 * undetermined > sum(counts.values()):
-        most = rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS)
-        rate = replace(rate, high=most.high)
+        rate = replace(
+            rate, high=rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS).high
+        )
     return _with_doubt(rate, counts)
 
 
