@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import Severity
 from alerting.usecases.alarm_load.budget_gate import LoadForecast
-from alerting.usecases.alarm_load.definition_overview import AlarmPrecision, DefinitionLine
+from alerting.usecases.alarm_load.definition_overview import DefinitionLine
 from alerting.usecases.backtest.preview import PastProblems, PreviewedAlarms
 
 
@@ -21,16 +21,6 @@ class PrecisionView:
     high: float
     right: int
     counted: int
-
-
-def _precision(alarms: AlarmPrecision) -> PrecisionView:
-    return PrecisionView(
-        share=alarms.share,
-        low=alarms.low,
-        high=alarms.high,
-        right=alarms.right,
-        counted=alarms.counted,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +54,7 @@ class DefinitionSummary:
 def summarise(line: DefinitionLine) -> DefinitionSummary:
     """Return the summary of a definition."""
     latest = line.latest
+    alarms = line.precision
     return DefinitionSummary(
         name=line.name,
         title=line.title,
@@ -79,7 +70,7 @@ def summarise(line: DefinitionLine) -> DefinitionSummary:
         revision=latest.number if latest else None,
         since=latest.at if latest else None,
         raises=line.raises,
-        precision=_precision(line.precision) if line.precision else None,
+        precision=PrecisionView(**vars(alarms), share=alarms.share) if alarms else None,
     )
 
 
