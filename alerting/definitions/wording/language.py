@@ -228,8 +228,7 @@ class Language:
             second = f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
             return second if dated else f"{second} {_zone_name(local)}"
         time = f"{local:%H:%M}"
-        days = (local.date() - now.astimezone(zone).date()).days
-        match days:
+        match (local.date() - now.astimezone(zone).date()).days:
             case -1 if not dated:
                 return self.say("yesterday {time}", time=time)
             case 0 if not dated:

@@ -388,9 +388,8 @@ _DAYS = (
 _STATED_WHOLE = ("rollback", "refreshed", "gave_way")  # verdicts that their reason says
 
 
-def head_sentences(metrics: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
+def head_sentences(m: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
     """Return the sentences that matter first, with the reader's clock."""
-    m = metrics
     if not m.evaluated:
         return (describe_problems(m, language),)
     late = found_late(m)

@@ -312,14 +312,13 @@ class ReportMetrics:
         return 0 if self.is_detector else sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
 
 
-def compute_metrics(material: Material) -> ReportMetrics:
+def compute_metrics(m: Material) -> ReportMetrics:
     """Compute the metrics over [start, end). Pure: the same material gives the same numbers.
 
     `learning.score_metrics`, which also evaluates candidates, gives the problem that an episode
     announced and the row metrics. Precision and false alarms come from the determined outcomes,
     which include operators' feedback.
     """
-    m = material
     before = m.comparable_previous
     metrics = _outcome_metrics(m)
     earlier = _outcome_metrics(before) if before is not None else None
