@@ -13,10 +13,13 @@ HOUR = 3_600_000
 def many(count):
     """The limit on this number of variables with one column each."""
     numbers = tuple(NumberSource(f"v{i:03}", None) for i in range(count))
-    plan = FeaturePlan(
-        stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers
+    return ColumnLimit(
+        Columns.from_plan(
+            FeaturePlan(
+                stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers
+            )
+        )
     )
-    return ColumnLimit(Columns.from_plan(plan))
 
 
 def choose(limit, params, matrix, rows, label):
