@@ -229,9 +229,8 @@ def _rejects(wish: _Wish) -> AbstractContextManager[Reject | None]:
     return nullcontext(ignore_line if wish.skip_bad else None)
 
 
-def lines_of_understood(understood: Understood) -> Iterator[str]:
+def lines_of_understood(u: Understood) -> Iterator[str]:
     """Yield what is in the file, and a line for each decision: how it is read, and remarks."""
-    u = understood
     new = {*u.new_assets}
     assets = [f"{name} (new)" if name in new else name for name in u.assets]
     lines = _count(u.lines, "instant" if u.form.variable_column else "line")

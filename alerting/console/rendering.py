@@ -330,9 +330,7 @@ def _environment() -> Environment:
         verdict=in_language(lambda language, v: language.translate(phrases.VERDICT_NAMES[v])),
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
         day=in_language(lambda language, day: language.day(day)),
-        about=in_language(
-            lambda language, value: phrases.format_minutes(value or timedelta(0), language)
-        ),
+        about=in_language(lambda language, value: language.minutes(value or timedelta(0))),
     )
     environment.tests["translatable"] = lambda text: isinstance(text, Translatable)
     return environment

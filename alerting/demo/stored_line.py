@@ -6,8 +6,6 @@ writes changes nothing: the same minutes are computed again, bit for bit, and me
 ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Decides which channels do not deliver, and to which other channels a critical alarm then goes."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta

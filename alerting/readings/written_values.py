@@ -7,8 +7,6 @@ message is stricter: its text is never the number of a new variable, true is no 
 of a declared category is one of its values.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

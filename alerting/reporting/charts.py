@@ -5,8 +5,6 @@ and trainings as PNG. Axes have round ticks, limits are always drawn, the legend
 drawn, and a script of the pages reads the same numbers out.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math
@@ -188,8 +186,9 @@ class Plot:
         """Add an area between two lines. `text`: its title."""
         points = (*zip(at, low, strict=True), *zip(reversed(at), reversed(high), strict=True))
         if len(points) > 2:
-            shape = Shape("area", points, colour, opacity=opacity, text=text, name=name, look=look)
-            self.shapes.append(shape)
+            self.shapes.append(
+                Shape("area", points, colour, opacity=opacity, text=text, name=name, look=look)
+            )
 
     def bar(
         self,
@@ -249,8 +248,9 @@ class Plot:
         look: str = "",
     ) -> None:
         """Add words beside a point, so many pixels away from it."""
-        shape = Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
-        self.shapes.append(shape)
+        self.shapes.append(
+            Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
+        )
 
     def share_across(self, x: float) -> float:
         """Return the place of a value between the left edge, 0, and the right one, 1."""
@@ -471,11 +471,16 @@ def legend(plots: Sequence[Plot]) -> Markup:
         named.setdefault(shape.name, shape)
     keys = {"area": ((0, 0), (1000, 0), (1000, 12), (0, 12)), "line": ((0, 6), (1000, 6))}
     key = Plot((0, 1000), (12, 0), 12)
-    entries = []
-    for name, shape in named.items():
-        points = keys.get(shape.kind, ((500, 6),))
-        width = min(shape.width, 4.5)
-        entries.append((name, key, shape._replace(points=points, text="", width=width)))
+    entries = [
+        (
+            name,
+            key,
+            shape._replace(
+                points=keys.get(shape.kind, ((500, 6),)), text="", width=min(shape.width, 4.5)
+            ),
+        )
+        for name, shape in named.items()
+    ]
     return _render("legend", entries)
 
 

@@ -118,10 +118,8 @@ def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:
     )
 
 
-def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
+def tables(m: ReportMetrics) -> Mapping[str, Table]:
     """Return every table of the report by name; the same metrics give the same tables."""
-    m = metrics
-    v = m.verdicts
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before.event_recall if before else None),
@@ -131,7 +129,7 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
         ("lead_time", m.lead_time, before.lead_time if before else None),
         ("delay", m.delay, before.delay if before else None),
         ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
-        ("response", v.response, before.verdicts.response if before else None),
+        ("response", m.verdicts.response, before.verdicts.response if before else None),
     ]
     earlier = before.money if before else None
     made = [
@@ -181,10 +179,9 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
 
 def blocks_table(blocks: Iterable[TouchedProduction]) -> Table:
     """Return blocked production as a table: a row for each lot of a block."""
-    columns = "episode asset block_start block_end clean_until lot start end units"
     return table(
         "blocks",
-        columns,
+        "episode asset block_start block_end clean_until lot start end units",
         (
             (b.episode, b.asset, b.start, b.end, b.clean_until, *vars(lot).values())
             for b in blocks
@@ -241,9 +238,8 @@ def _tables_of_people_and_model(m: ReportMetrics) -> list[Table]:
     ]
 
 
-def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
+def key_metrics(m: ReportMetrics) -> dict[str, str]:
     """Return the key metrics by name; every report has all of them, independent of its language."""
-    m = metrics
     return {
         template("problems"): str(len(m.problems)),
         template("announced in time"): str(len(m.announced)),

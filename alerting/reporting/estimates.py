@@ -100,8 +100,9 @@ def rate_per_week(count: int, weeks: float, cases: Cases) -> Estimate:
     if weeks <= 0:
         return nothing(unit, translatable("no time was evaluated"))
     if weeks * 7 < 1:
-        few = translatable("{cases}, in less than a day", cases=counted(count, cases))
-        return nothing(unit, few)
+        return nothing(
+            unit, translatable("{cases}, in less than a day", cases=counted(count, cases))
+        )
     least, most = poisson_interval(count)
     days = Styled(weeks * 7, ".1f")
     doubt = translatable("only {days} asset-days were evaluated", days=days) if weeks < 1 else ""

@@ -363,8 +363,9 @@ def calibration_plot(
     ticks = share_ticks(0, limit, language)
     plot = Plot((0, limit), (0, limit), 190, y_title, ticks, ticks, x_title)
     plot.unit = plot.x_unit = "share"
-    exact = language.say("exact")
-    plot.line((0, limit), (0, limit), "muted", 1, dashed=True, name=exact, look="usual")
+    plot.line(
+        (0, limit), (0, limit), "muted", 1, dashed=True, name=language.say("exact"), look="usual"
+    )
     interval = language.say("95 % interval")
     for point in (p for p in bins if "low" in p):
         plot.line((point["score"],) * 2, (point["low"], point["high"]), width=1, name=interval)

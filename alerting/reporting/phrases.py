@@ -69,16 +69,9 @@ def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -
     return language.digits(spoken_number(value, f".{digits}g"))
 
 
-def exact_number(value: float, language: Language = ENGLISH) -> str:
-    """Format a stated fact with all its digits and no marks between thousands: a year, a model."""
-    return language.digits(f"{value:.15g}")
-
-
 def percent(value: float | None, language: Language = ENGLISH) -> str:
     """Format a share as whole percent, with one decimal below 10 %."""
-    if value is None:
-        return NONE
-    return language.share(value)
+    return NONE if value is None else language.share(value)
 
 
 TITLES_AT_PROMOTION = {
@@ -194,17 +187,12 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
     passed = now - value
     if abs(passed) < timedelta(minutes=1):
         return language.say("just now")
-    duration = format_minutes(abs(passed), language)
+    duration = language.minutes(abs(passed))
     return (
         language.say("{duration} ago", duration=duration)
         if passed > timedelta(0)
         else language.say("in {duration}", duration=duration)
     )
-
-
-def format_minutes(span: timedelta, language: Language = ENGLISH) -> str:
-    """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
-    return language.minutes(span)
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:

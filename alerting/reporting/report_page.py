@@ -290,7 +290,6 @@ class Charts:
 def draw(metrics: ReportMetrics, material: Material, language: Language = ENGLISH) -> Charts:
     """Draw all charts of a report, with the reader's clock."""
     rows = metrics.rows
-    scores = material.scores
     assets = {name: history.asset for name, history in material.histories.items()}
     titles = dict(pair for asset in assets.values() for pair in titles_of(asset).items())
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
@@ -298,7 +297,7 @@ def draw(metrics: ReportMetrics, material: Material, language: Language = ENGLIS
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
     uses = language.say("Importance of each variable for the model")
     drawn = {
-        "timeline": timeline(metrics, scores, variable, language),
+        "timeline": timeline(metrics, material.scores, variable, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else Markup(),
         "importance": bars(importance_bars(weights, titles, language, uses), language),

@@ -128,12 +128,9 @@ def step_with_time(episode: Episode) -> str | None:
     low = low_risk(episode)
     if step is None or when is None:
         return step or low
-    values: dict[str, Value] = {"advice": step, "when": when}
-    if low is not None:
-        return joined(" ", low, translatable(_BEFORE, **values))
     if is_advice_of_before(episode):
-        return translatable(_BEFORE, **values)
-    return translatable("{advice} (advice of {when})", **values)
+        return joined(" ", low or "", translatable(_BEFORE, advice=step, when=when))
+    return translatable("{advice} (advice of {when})", advice=step, when=when)
 
 
 def is_advice_of_before(episode: Episode) -> bool:

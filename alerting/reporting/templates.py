@@ -53,7 +53,8 @@ def worded(format_value: Callable[..., str]) -> Callable[..., str]:
 TEXT_FILTERS: dict[str, Callable[..., Any]] = {
     "t": in_language(lambda language, text: language.translate(text)),
     "number": worded(phrases.number),
-    "exact_number": worded(phrases.exact_number),
+    # a stated fact, a year or a model, with all its digits and no marks between thousands
+    "exact_number": in_language(lambda language, value: language.digits(f"{value:.15g}")),
     "percent": worded(phrases.percent),
     "outcome": in_language(lambda language, o: language.translate(phrases.OUTCOME_NAMES[o])),
 }

@@ -45,7 +45,7 @@ from alerting.reporting.charts import (
     time_ticks,
 )
 from alerting.reporting.model_charts import BarChart, bars_plot
-from alerting.reporting.phrases import format_minutes, number
+from alerting.reporting.phrases import number
 
 COLUMNS = 320
 _FEW = 60  # values of which each has a dot
@@ -324,8 +324,9 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     limit = panel.measure(float(values.max()), language)
     course = language.say("{label} {low} to {high}", label=label, low=low, high=limit)
     shown = f"{label} {limit}" if low == high else course
-    gap = format_minutes(level.gap, language)
-    without = language.say("{limit}, not known for {duration}", limit=shown, duration=gap)
+    without = language.say(
+        "{limit}, not known for {duration}", limit=shown, duration=language.minutes(level.gap)
+    )
     return without if level.gap else shown
 
 

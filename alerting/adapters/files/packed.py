@@ -1,8 +1,6 @@
 """Files with a table inside: a sheet of a workbook, which becomes text with tabs, and the one table
 of a zip archive. Both become a temporary copy, bounded in bytes, memory and time."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

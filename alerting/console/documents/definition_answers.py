@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import Severity
 from alerting.usecases.alarm_load.budget_gate import LoadForecast
-from alerting.usecases.alarm_load.definition_overview import AlarmPrecision, DefinitionLine
+from alerting.usecases.alarm_load.definition_overview import DefinitionLine
 from alerting.usecases.backtest.preview import PastProblems, PreviewedAlarms
-from alerting.usecases.backtest.preview_chart import PreviewComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +21,6 @@ class PrecisionView:
     high: float
     right: int
     counted: int
-
-
-def _precision(alarms: AlarmPrecision) -> PrecisionView:
-    return PrecisionView(
-        share=alarms.share,
-        low=alarms.low,
-        high=alarms.high,
-        right=alarms.right,
-        counted=alarms.counted,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +54,7 @@ class DefinitionSummary:
 def summarise(line: DefinitionLine) -> DefinitionSummary:
     """Return the summary of a definition."""
     latest = line.latest
+    alarms = line.precision
     return DefinitionSummary(
         name=line.name,
         title=line.title,
@@ -80,7 +70,7 @@ def summarise(line: DefinitionLine) -> DefinitionSummary:
         revision=latest.number if latest else None,
         since=latest.at if latest else None,
         raises=line.raises,
-        precision=_precision(line.precision) if line.precision else None,
+        precision=PrecisionView(**vars(alarms), share=alarms.share) if alarms else None,
     )
 
 
@@ -157,15 +147,6 @@ class ComparisonView:
     only_draft: int
     only_served: int
     both: int
-
-
-def _comparison(compared: PreviewComparison) -> ComparisonView:
-    return ComparisonView(
-        revision=compared.revision,
-        only_draft=compared.only_draft,
-        only_served=compared.only_served,
-        both=compared.both,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +241,6 @@ def view_result(made: PreviewedAlarms) -> PreviewResult:
         peak=made.load.get("peak"),
         floods=made.load.get("floods"),
         days_without=made.load.get("days_without"),
-        compared=_comparison(made.compared) if made.compared else None,
+        compared=ComparisonView(**vars(made.compared)) if made.compared else None,
         problems=_past_problems(made.problems) if made.problems else None,
     )

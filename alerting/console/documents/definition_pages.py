@@ -97,7 +97,6 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform, Progress
-from alerting.usecases.alarm_load.budget_gate import LoadForecast
 from alerting.usecases.alarm_load.definition_overview import (
     ORDERS,
     STATES,
@@ -482,10 +481,6 @@ def _named_assets(made: PreviewedAlarms | None, drawn_asset: str) -> set[str]:
     return named | {problem.asset for problem in problems} | ({drawn_asset} - {""})
 
 
-def _load_in_answers(forecast: LoadForecast | None) -> ForecastView | None:
-    return view_forecast(forecast) if forecast else None
-
-
 class DefinitionReviewView(ReviewView):
     """The effect of a document; a faulty one has faults alone. `clock_times`: its hours and
     schedule, with their time zones; `load`: null if the change cannot cause alarms; `next`: when it
@@ -493,7 +488,10 @@ class DefinitionReviewView(ReviewView):
 
     warnings: list[str] = Field(default_factory=list)
     clock_times: list[str] = Field(default_factory=list)
-    load: Annotated[ForecastView | None, BeforeValidator(_load_in_answers)] = None
+    load: Annotated[
+        ForecastView | None,
+        BeforeValidator(lambda forecast: view_forecast(forecast) if forecast else None),
+    ] = None
     next: str | None = None
 
 

@@ -202,10 +202,8 @@ def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     most = str(context.get("max_length"))
-    count = context.get("actual_length")
-    if count is None:
-        return f"has too many entries; at most {most} are allowed", ""
-    return f"has {count!s} entries; at most {most} are allowed", ""
+    count = context.get("actual_length") or "too many"
+    return f"has {count} entries; at most {most} are allowed", ""
 
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:

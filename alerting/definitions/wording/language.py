@@ -164,12 +164,11 @@ class Language:
                 return self.instant(value)
             case Interval():
                 return self.interval(*value)
-            case Translatable() if not self._is_shown_as_stored(value):
+            case Translatable() if (
+                self.texts or not value.is_of_template or self.clock is not _UTC_CLOCK
+            ):
                 return self.translate(value)
         return str(value)
-
-    def _is_shown_as_stored(self, text: Translatable) -> bool:
-        return not self.texts and text.is_of_template and self.clock is _UTC_CLOCK
 
     def digits(self, text: str) -> str:
         """Return a number with a decimal point as this language writes it: `4.5` as `4,5`."""
@@ -229,8 +228,7 @@ class Language:
             second = f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
             return second if dated else f"{second} {_zone_name(local)}"
         time = f"{local:%H:%M}"
-        days = (local.date() - now.astimezone(zone).date()).days
-        match days:
+        match (local.date() - now.astimezone(zone).date()).days:
             case -1 if not dated:
                 return self.say("yesterday {time}", time=time)
             case 0 if not dated:
@@ -261,13 +259,12 @@ class Language:
 
     def day(self, value: datetime) -> str:
         """Return a date without its year: `Mon 12 Jan`."""
-        names = (
-            self.locale.days["format"]["abbreviated"],
-            self.locale.months["format"]["abbreviated"],
+        return self.say(
+            "{weekday} {day} {month}",
+            weekday=self.locale.days["format"]["abbreviated"][value.weekday()],
+            day=value.day,
+            month=self.locale.months["format"]["abbreviated"][value.month],
         )
-        weekday = names[0][value.weekday()]
-        month = names[1][value.month]
-        return self.say("{weekday} {day} {month}", weekday=weekday, day=value.day, month=month)
 
     def month_day(self, value: datetime) -> str:
         """Return day and month: `12 Jan`."""
@@ -322,7 +319,6 @@ ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
 # Of texts for engineers.
 spoken_share = ENGLISH.share
 spoken_threshold = ENGLISH.threshold
-spoken_points = ENGLISH.points
 spoken_duration = ENGLISH.duration
 spoken_about = ENGLISH.format_rough_duration
 
@@ -386,14 +382,16 @@ def commands_of(text: object) -> list[str]:
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
     """Return the form of a text that fits a number; other languages' forms fit it, too."""
-    form = singular if number == 1 else plural
-    return translatable(form, number=Styled(number, "count"), **values)
+    return translatable(
+        singular if number == 1 else plural, number=Styled(number, "count"), **values
+    )
 
 
 def count_in_english(singular: str, plural: str, number: int, /, **values: Value) -> str:
     """Return the form of a text for engineers that fits a number."""
-    form = singular if number == 1 else plural
-    return ENGLISH.say(form, number=Styled(number, "count"), **values)
+    return ENGLISH.say(
+        singular if number == 1 else plural, number=Styled(number, "count"), **values
+    )
 
 
 def template(text: str) -> str:
@@ -550,18 +548,3 @@ def spoken_false_alarms(per_asset: float, assets: int) -> str:
 def spoken_rate(value: float) -> str:
     """Return a number with three digits, and with commas between its thousands."""
     return f"{value:,.0f}" if value >= _THREE_DIGITS else f"{value:.3g}"
-
-
-def spoken_limits(
-    time_in_alarm: float | None, false_alarms: str | None, least_precision: float | None
-) -> str:
-    """Describe the limits of a threshold that are given, e.g. `at most 3 false alarms a week and
-    20 % of the time in alarm`."""
-    time = ""
-    if time_in_alarm is not None:
-        time = f"{spoken_share(time_in_alarm)} of the time in alarm"
-    least = ""
-    if least_precision is not None:
-        least = f"at least {spoken_share(least_precision)} right alarms"
-    most = " and ".join(filter(None, (false_alarms, time)))
-    return " and ".join(filter(None, (least, most and f"at most {most}")))

@@ -9,8 +9,6 @@ Peaks over a threshold: scores above a high quantile come in clusters, whose max
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType

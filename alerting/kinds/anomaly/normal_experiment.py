@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.wording.language import spoken_points, spoken_share
+from alerting.definitions.wording.language import ENGLISH, spoken_share
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
     COMPONENTS,
@@ -347,7 +347,7 @@ def _decide(comparison: FamilyComparison, exceeding: int, rivals: Collection[str
             beside = scores_of[family], scores_of[COMPONENTS]
             low, high = _gain_interval(beside, exceeding, comparison.origin, least_chance)
             is_beyond = low > 0
-            gains += f", {NAMES[family]} {spoken_points(low)} to {spoken_points(high)}"
+            gains += f", {NAMES[family]} {ENGLISH.points(low)} to {ENGLISH.points(high)}"
         fewer = hits_of[family][count:].sum() < hits_of[COMPONENTS][count:].sum()
         more = hits_of[family][decisive].sum() > hits_of[best][decisive].sum()
         if is_beyond and not fewer and more:

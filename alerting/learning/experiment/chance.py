@@ -11,8 +11,6 @@ high before a problem by chance, would be high there too. So as many rows after 
 are left out; otherwise noise exceeds its bound twice as often as stated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt

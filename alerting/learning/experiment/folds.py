@@ -4,8 +4,6 @@ Four schemes cut them: walk-forward in time, by results that are few, by groups 
 both sides, and by short intervals of one long history.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -6,8 +6,6 @@ interval (distributional conformal prediction: Chernozhukov, Wüthrich and Zhu 2
 of scores over lives of equal weight, as in Lee, Barber and Willett 2023).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 

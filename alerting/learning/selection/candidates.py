@@ -32,7 +32,7 @@ from alerting.learning.experiment.folds import (
     merge,
 )
 from alerting.learning.experiment.trials import Trial, describe_failed
-from alerting.learning.features.plan import Columns, FeaturePlan
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import STRONGEST
 from alerting.learning.models.trained import Estimator
 from alerting.learning.score_metrics import (
@@ -248,8 +248,9 @@ def _average_folds(
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     """Return a fold's metrics in each draw of its time blocks; the same for any score."""
-    block = dataset.time_blocks(fold.test)
-    return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
+    return bootstrap_rows(
+        dataset.label[fold.test], score, dataset.time_blocks(fold.test), seed=fold.number
+    )
 
 
 def is_one_class(label: npt.NDArray[np.int8]) -> bool:
@@ -312,11 +313,6 @@ class ColumnLimit:
 
     columns: Columns
 
-    @staticmethod
-    def from_plan(plan: FeaturePlan) -> ColumnLimit:
-        """Return the limit on the columns of a plan."""
-        return ColumnLimit(Columns.from_plan(plan))
-
     def choose(self, params: Mapping[str, Any], rows: int, rank: Callable[[], Floats]) -> Positions:
         """Return the positions of the columns for a fit on a number of rows, in increasing order.
 
@@ -351,8 +347,11 @@ class ColumnLimit:
         columns."""
         if len(chosen) == len(self.columns.names):
             return estimator
-        encoding = replace(estimator.encoding, columns=tuple(chosen.tolist()))
-        return replace(estimator, columns=self.columns, encoding=encoding)
+        return replace(
+            estimator,
+            columns=self.columns,
+            encoding=replace(estimator.encoding, columns=tuple(chosen.tolist())),
+        )
 
 
 def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:

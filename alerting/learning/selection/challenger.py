@@ -358,11 +358,12 @@ def fit_rows(
     seed: int,
 ) -> Estimator:
     """Fit a family on some rows of the dataset. `label`, `weight`: of all its rows."""
-    limit = ColumnLimit.from_plan(dataset.plan)
+    limit = ColumnLimit(Columns.from_plan(dataset.plan))
     matrix = dataset.matrix
     chosen = limit.choose(params, len(rows), lambda: limit.rank_all(matrix, rows, label))
-    weights = replace(dataset, weight=weight).weights(rows)
-    labelled = LabelledRows(take_part(matrix, rows, chosen), label[rows], weights)
+    labelled = LabelledRows(
+        take_part(matrix, rows, chosen), label[rows], replace(dataset, weight=weight).weights(rows)
+    )
     fitted = get_family(family).fit_final(params, limit.take(chosen), labelled, seed)
     return limit.widen(fitted, chosen)
 

@@ -73,8 +73,7 @@ def choose(
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    test = compare_best(best.ap, candidates, shifted.problems)
-    test = replace(test, prevalence=shifted.prevalence)
+    test = compare_best(best.ap, candidates, shifted.problems, shifted.prevalence)
     if not test.may_pass:
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
@@ -83,8 +82,7 @@ def choose(
     after = sorted((c for c in candidates if c is not first and c.ap > test.bound), key=_rank)
     chosen, onset = evaluate_onset(dataset, definition, candidates, [first, *after])
     # only the best may be below the bound, so any other one may pass, too
-    of_chosen = compare_best(chosen.ap, candidates, shifted.problems)
-    test = replace(of_chosen, prevalence=shifted.prevalence, onset=onset)
+    test = compare_best(chosen.ap, candidates, shifted.problems, shifted.prevalence, onset)
     if not test.may_pass:
         return Choice(None, test)
     if chosen is best:
@@ -123,9 +121,15 @@ def name_family(family: str) -> str:
     return _REPEATED.get(family, family.replace("_", " "))
 
 
-def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
+def compare_best(
+    ap: float,
+    candidates: Sequence[Candidate],
+    problems: int,
+    prevalence: float | None = None,
+    onset: OnsetTest | None = None,
+) -> ChanceTest:
     """Return the test of an average precision against the best that these candidates reach by
-    chance, without the test before the onset."""
+    chance. The other values are those of `ChanceTest`."""
     # one bound for all families together: by a bound of its own each would let noise pass in 1 of
     # 40 trainings, and the best of them several times as often
     chance = np.max([c.chance for c in candidates], axis=0)
@@ -134,6 +138,8 @@ def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> C
         bound=float(np.quantile(chance, QUANTILE)),
         trials=sum(c.trials for c in candidates),
         problems=problems,
+        prevalence=prevalence,
+        onset=onset,
         share=float((chance >= ap - ROUNDING).sum() + 1) / (len(chance) + 1),
     )
 
@@ -199,8 +205,12 @@ class ValidationChance:
 
     def to_document(self) -> dict[str, Any]:
         """Return the fields as they are stored; JSON-able."""
-        counts = {"found": self.problems_found, "problems": self.problems, "alarms": self.alarms}
-        return {**counts, "share": self.share}
+        return {
+            "found": self.problems_found,
+            "problems": self.problems,
+            "alarms": self.alarms,
+            "share": self.share,
+        }
 
 
 def combine_shares(first: float, second: float) -> float:

@@ -13,6 +13,7 @@ from alerting.learning.experiment.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.experiment.experiment import Assessed, Experiment, Space
 from alerting.learning.experiment.folds import Fold, Positions
 from alerting.learning.experiment.trials import ReadTime
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, Params, get_family
 from alerting.learning.models.trained import Estimator
 from alerting.learning.selection.candidates import (
@@ -99,7 +100,7 @@ class ClassifierExperiment(Experiment[_FoldModel]):
         self._sample = search_sample(dataset)
         self.folds, notes = usable_folds(dataset, definition.learning.folds)
         self.notes = [*self._sample.notes, *notes]
-        self._limit = ColumnLimit.from_plan(dataset.plan)
+        self._limit = ColumnLimit(Columns.from_plan(dataset.plan))
         self._matrix = dataset.matrix
         self._shifted = ShiftedLabels(dataset, self.folds, self._seed)
         self._fixed = self.family.params_for(definition.problem)
@@ -136,8 +137,9 @@ class ClassifierExperiment(Experiment[_FoldModel]):
         from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures
 
         weight = self._sample.weights(rows)
-        label = self._dataset.label[rows]
-        return -float(average_precision_score(label, predicted, sample_weight=weight))
+        return -float(
+            average_precision_score(self._dataset.label[rows], predicted, sample_weight=weight)
+        )
 
     def assess(
         self,
@@ -176,13 +178,17 @@ class ClassifierExperiment(Experiment[_FoldModel]):
     def _rank_columns(self, fold: Fold, rows: Positions) -> Floats:
         """Return how well each column ranks a fold's rows, computed when a trial first needs it."""
         if fold.number not in self._strengths:
-            label = self._dataset.label
-            self._strengths[fold.number] = self._limit.rank_all(self._matrix, rows, label)
+            self._strengths[fold.number] = self._limit.rank_all(
+                self._matrix, rows, self._dataset.label
+            )
         return self._strengths[fold.number]
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
-        part = take_part(self._matrix, rows, chosen)
-        return LabelledRows(part, self._dataset.label[rows], self._sample.weights(rows))
+        return LabelledRows(
+            take_part(self._matrix, rows, chosen),
+            self._dataset.label[rows],
+            self._sample.weights(rows),
+        )
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:

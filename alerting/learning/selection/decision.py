@@ -18,7 +18,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 
@@ -129,11 +128,9 @@ class DatasetProfile(_Frozen):
     notes: tuple[str, ...]
 
 
-def _keep_template(text: object, check: ValidatorFunctionWrapHandler) -> object:
-    return text if isinstance(text, Translatable) else check(text)
-
-
-Text = Annotated[str, WrapValidator(_keep_template)]
+Text = Annotated[
+    str, WrapValidator(lambda text, check: text if isinstance(text, Translatable) else check(text))
+]
 _TEXTS = ("reason", "details")  # of a proposal, stored with their templates
 
 

@@ -250,8 +250,7 @@ def train_life(
     losses = [experiment.losses(of_fold, every) for of_fold in hazards]
     best = int(np.argmin([of_lives.sum() for of_lives in losses]))
     together = np.mean(hazards, axis=0)  # errors of both partly cancel
-    gain = losses[best] - experiment.losses(together, every)
-    is_mean = gains_beyond_chance(gain)
+    is_mean = gains_beyond_chance(losses[best] - experiment.losses(together, every))
     chosen = together if is_mean else hazards[best]
     estimators = tuple(fitted if is_mean else fitted[best : best + 1])
     model = LifeModel(estimators, edges, *calibrate(chosen, seen, edges, ends), ends.planned_ms)

@@ -4,8 +4,6 @@ A mode is named only if it is told from chance on rows that its fit had not seen
 walk-forward folds and of the validation period. The metrics of the test period are of the twin.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace

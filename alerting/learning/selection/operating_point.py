@@ -16,7 +16,6 @@ from alerting.definitions.alert_definition import OperatingPoint
 from alerting.definitions.wording.language import (
     count_in_english,
     spoken_false_alarms,
-    spoken_limits,
     spoken_number,
     spoken_rate,
     spoken_share,
@@ -315,9 +314,14 @@ def fix_threshold(
         f"fixed by the definition (operating_point.alarm_at), in {choice.period} {reached}; "
         f"without it {spoken_threshold(choice.threshold)} would be chosen: {choice.reason}"
     )
-    by_threshold = sorted(curve, key=lambda point: point["threshold"])
-    fixed_choice = replace(choice, threshold=threshold, finds=bool(fixed["n_found"]), is_fixed=True)
-    return replace(fixed_choice, reason=reason, curve=(*by_threshold,))
+    return replace(
+        choice,
+        threshold=threshold,
+        finds=bool(fixed["n_found"]),
+        reason=reason,
+        curve=tuple(sorted(curve, key=lambda point: point["threshold"])),
+        is_fixed=True,
+    )
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:
@@ -339,8 +343,11 @@ def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> T
             else threshold
         )
 
-    curve = tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve)
-    return replace(choice, threshold=lower(choice.threshold), curve=curve)
+    return replace(
+        choice,
+        threshold=lower(choice.threshold),
+        curve=tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve),
+    )
 
 
 def with_enough_time(observed: ObservedRows, goal: OperatingPoint) -> OperatingPoint:
@@ -462,8 +469,9 @@ def _stricter(
     if best.threshold >= _LOW or not higher:
         return ""
     option = max(higher, key=lambda o: (o.met.episode_precision or 0.0, o.met.n_found))
-    reached = _describe_alarms(option.met, parts_a_week)
-    return f". From {spoken_threshold(option.threshold)}: {reached}"
+    return (
+        f". From {spoken_threshold(option.threshold)}: {_describe_alarms(option.met, parts_a_week)}"
+    )
 
 
 def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
@@ -494,19 +502,22 @@ def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
 def _describe_limits(
     names: frozenset[str], goal: OperatingPoint, met: EventMetrics, parts_a_week: float | None
 ) -> str:
-    """Describe these limits of a threshold; of parts without weeks, which may be invented."""
+    """Describe these limits of a threshold: `at most 3 false alarms a week and 20 % of the time in
+    alarm`; of parts without weeks, which may be invented."""
     most = goal.most_false_alarms
-    alarms = None
-    if most is not None and "false_alarms_per_week" in names:
-        alarms = spoken_false_alarms(most, met.n_assets)
-        if parts_a_week is not None:
-            allowed = spoken_rate(1000 * most * max(met.n_assets, 1) / parts_a_week)
-            alarms = f"{allowed} false alarms in 1,000 parts"
-    return spoken_limits(
-        goal.max_time_in_alarm if "time_in_alarm" in names else None,
-        alarms,
-        goal.least_precision if "episode_precision" in names else None,
+    alarms = spoken_false_alarms(most or 0.0, met.n_assets)
+    if parts_a_week is not None:
+        allowed = spoken_rate(1000 * (most or 0.0) * max(met.n_assets, 1) / parts_a_week)
+        alarms = f"{allowed} false alarms in 1,000 parts"
+    in_alarm = f"{spoken_share(goal.max_time_in_alarm)} of the time in alarm"
+    right = f"at least {spoken_share(goal.least_precision or 0.0)} right alarms"
+    upper = (
+        alarms if most is not None and "false_alarms_per_week" in names else "",
+        in_alarm if "time_in_alarm" in names else "",
     )
+    at_most = " and ".join(filter(None, upper))
+    least = right if "episode_precision" in names else ""
+    return " and ".join(filter(None, (least, at_most and f"at most {at_most}")))
 
 
 def _reason(
@@ -524,8 +535,7 @@ def _reason(
         )
     within = f"with {limits}" if limits else ""
     if goal.cost_of_miss is not None and goal.cost_of_false_alarm is not None:
-        costs = (goal.cost_of_miss, goal.cost_of_false_alarm)
-        return _reason_of_cost(met, *costs, within, period)
+        return _reason_of_cost(met, goal.cost_of_miss, goal.cost_of_false_alarm, within, period)
     if finds:
         reached = _describe_alarms(met, parts_a_week)
         in_alarm = f"{spoken_share(met.time_in_alarm or 0.0)} of the time in alarm"

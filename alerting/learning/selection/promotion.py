@@ -105,8 +105,10 @@ def compare(
     bootstrap samples of average precision.
     """
     if champion is None:
-        seen = {"challenger_seen_until": challenger.training_cutoff.isoformat()}
-        return decide({"no_champion": True}, evidence=seen)
+        return decide(
+            {"no_champion": True},
+            evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
+        )
     if champion.hash == challenger.hash:
         return decide({"same_model": True})
     start = comparison_start(definition, challenger, champion)
@@ -121,8 +123,11 @@ def compare(
 def without_label(start: datetime) -> PromotionDecision:
     """Return the decision where nothing is known after `start`, before which the models have
     learned."""
-    evidence = {"window": {"start": start.isoformat(), "end": None}}
-    return decide({"no_mature_label": True}, {"start": start}, evidence=evidence)
+    return decide(
+        {"no_mature_label": True},
+        {"start": start},
+        evidence={"window": {"start": start.isoformat(), "end": None}},
+    )
 
 
 def comparison_start(

@@ -176,8 +176,12 @@ class ValueTest:
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
-        document = {**asdict(self), "passed": self.passed, "message": self.message}
-        return document | {"statistics": self.statistics}
+        return {
+            **asdict(self),
+            "passed": self.passed,
+            "message": self.message,
+            "statistics": self.statistics,
+        }
 
 
 _TESTED = (

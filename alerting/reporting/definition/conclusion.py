@@ -307,9 +307,7 @@ def _alarms(f: ReportMetrics) -> _Actions:
 
 
 def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
-    if f.horizon_s == 0:
-        return "unit"
-    return "found" if f.is_detector else "predicted"
+    return "unit" if f.horizon_s == 0 else "found" if f.is_detector else "predicted"
 
 
 def _model(f: ReportMetrics) -> _Actions:
@@ -390,9 +388,8 @@ _DAYS = (
 _STATED_WHOLE = ("rollback", "refreshed", "gave_way")  # verdicts that their reason says
 
 
-def head_sentences(metrics: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
+def head_sentences(m: ReportMetrics, language: Language = ENGLISH) -> tuple[str, ...]:
     """Return the sentences that matter first, with the reader's clock."""
-    m = metrics
     if not m.evaluated:
         return (describe_problems(m, language),)
     late = found_late(m)

@@ -241,8 +241,11 @@ def result_line(proposal: Proposal) -> Translatable:
     test = proposal.test
     if proposal.promote and not proposal.waiting and test.get("n_events") and not test["n_found"]:
         headline += ", but do not rely on it yet: it announced no problem on unseen data"
-    stated = joined(" ", proposal.reason, proposal.details)
-    return in_english("{headline}. {stated}", headline=headline, stated=stated)
+    return in_english(
+        "{headline}. {stated}",
+        headline=headline,
+        stated=joined(" ", proposal.reason, proposal.details),
+    )
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
@@ -257,13 +260,12 @@ def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
 
 def result_lines(proposal: Proposal) -> list[str]:
     """Return what a decision rests on, and what to do, for engineers."""
-    waits = f"alerting model approve {proposal.run_id}"
-    decide = [f"To decide: {waits}  (or with --reject REASON)"] if proposal.waiting else []
+    decide = f"To decide: alerting model approve {proposal.run_id}  (or with --reject REASON)"
     return [
         *unseen_lines(proposal.test),
         *cut_short_lines(proposal.leaderboard),
         *proposal.failures,
-        *decide,
+        *([decide] if proposal.waiting else []),
     ]
 
 

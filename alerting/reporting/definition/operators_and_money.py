@@ -180,8 +180,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         wordings = Counter(sorted(text for text, _ in reports))
         occurred = [_occurred(e) for e in {e.id: e for _, e in reports}.values()]
         [(action, _)] = wordings.most_common(1)  # of those as frequent, the first by the alphabet
-        times = (len(occurred), occurred.count(False), occurred.count(True))
-        actions.append(Action(action, *times))
+        actions.append(Action(action, len(occurred), occurred.count(False), occurred.count(True)))
     return tuple(sorted(actions, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 

@@ -201,9 +201,7 @@ def as_counted(
         )
         for e in ordered
     ]
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
-    return [*zip(ordered, count_episodes(predicted, gap, horizon), strict=True)]
+    return [*zip(ordered, count_episodes(predicted, *gap_and_horizon(definition)), strict=True)]
 
 
 def _end_ms(episode: Episode) -> int:
@@ -409,8 +407,9 @@ def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[Mod
         view = point_in_time_view(history, to_millis(m.as_of))
         start = np.array([to_millis(p.start) for p in of_asset], np.int64)
         end = np.array([to_millis(p.end or m.as_of) for p in of_asset], np.int64)
-        windows = (start - 1, np.maximum(start, end))
-        shown = label_modes(modes, definition.is_of_unit, m.predicts, view, *windows)
+        shown = label_modes(
+            modes, definition.is_of_unit, m.predicts, view, start - 1, np.maximum(start, end)
+        )
         came |= {p: tuple(compress(modes, row)) for p, row in zip(of_asset, shown, strict=True)}
     missed = [came[p] for p in problems if p.episode is None]
     return count_modes(modes, alarms, [*came.values()], missed)

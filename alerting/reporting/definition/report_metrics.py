@@ -312,14 +312,13 @@ class ReportMetrics:
         return 0 if self.is_detector else sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
 
 
-def compute_metrics(material: Material) -> ReportMetrics:
+def compute_metrics(m: Material) -> ReportMetrics:
     """Compute the metrics over [start, end). Pure: the same material gives the same numbers.
 
     `learning.score_metrics`, which also evaluates candidates, gives the problem that an episode
     announced and the row metrics. Precision and false alarms come from the determined outcomes,
     which include operators' feedback.
     """
-    m = material
     before = m.comparable_previous
     metrics = _outcome_metrics(m)
     earlier = _outcome_metrics(before) if before is not None else None
@@ -476,8 +475,9 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))
     if rate.value is not None and 2 * undetermined > sum(counts.values()):
-        most = rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS)
-        rate = replace(rate, high=most.high)
+        rate = replace(
+            rate, high=rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS).high
+        )
     return _with_doubt(rate, counts)
 
 

@@ -80,8 +80,10 @@ def _describe_period(test: Mapping[str, Any]) -> Translatable:
                 "On {number} unseen day (test):", "On {number} unseen days (test):", round(days)
             )
         case _, days:
-            hours = Styled(round(days * 24) * 3600.0, "duration")
-            return translatable("On {duration} of unseen time (test):", duration=hours)
+            return translatable(
+                "On {duration} of unseen time (test):",
+                duration=Styled(round(days * 24) * 3600.0, "duration"),
+            )
 
 
 def _describe_false_alarms(test: Mapping[str, Any]) -> Translatable:

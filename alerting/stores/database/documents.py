@@ -9,8 +9,6 @@ others. A text that can be translated is stored in English, and beside it (`reas
 template and values.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -2,8 +2,6 @@
 evaluate live, in memory alone. Nothing is registered, promoted, compared with a champion or
 notified, and no other training learns of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -2,8 +2,6 @@
 without notifications; and the mutes in force at a time, each with the event that ended it, and the
 alarms that they cover."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """Write the episodes of an interval of the past that was evaluated."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

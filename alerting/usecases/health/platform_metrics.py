@@ -1,7 +1,5 @@
 """Metrics of the platform, measured on request."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Faults of what the platform stands on: clocks, its own parts, backups, channels of its settings,
 and the certificate of the console."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple

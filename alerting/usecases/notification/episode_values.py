@@ -25,7 +25,6 @@ from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
-from alerting.reporting.phrases import format_minutes
 from alerting.reporting.sentences import advice_shown, reasons
 from alerting.reporting.variable_charts import (
     AT_RAISE,
@@ -180,7 +179,7 @@ def _start(
     if stop - (raised - before) <= longest:
         return raised - before, ""
     return stop - longest, language.say(
-        "only the last {duration} are drawn", duration=format_minutes(longest, language)
+        "only the last {duration} are drawn", duration=language.minutes(longest)
     )
 
 

@@ -30,7 +30,6 @@ from alerting.ports import Links, Message
 from alerting.reporting.phrases import (
     GUIDANCE_NAMES,
     distance,
-    format_minutes,
 )
 from alerting.reporting.sentences import (
     OTHERWISE,
@@ -252,7 +251,7 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
         reader.say(
             subject,
             alert=alarm,
-            duration=format_minutes(reader.now - episode.raised_at, reader.language),
+            duration=reader.language.minutes(reader.now - episode.raised_at),
         )
         if subject
         else alarm

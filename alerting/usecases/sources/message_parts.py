@@ -1,7 +1,5 @@
 """Parts of JSON messages by their paths, and the rows that one message holds."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple

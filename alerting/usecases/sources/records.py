@@ -4,8 +4,6 @@ stored as it stands, or refused with a reason, for readers of every language. Th
 rows cause: assets, variables with their types, event types.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

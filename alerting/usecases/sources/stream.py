@@ -5,8 +5,6 @@ A message that cannot be stored goes to the dead messages with its reason before
 none is lost, and none blocks the others.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

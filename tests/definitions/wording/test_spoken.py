@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.wording.language import (
+    ENGLISH,
     digits_beside,
     spoken_about,
     spoken_false_alarms,
     spoken_number,
-    spoken_points,
 )
 
 pytestmark = pytest.mark.fast
@@ -57,7 +57,7 @@ BESIDE_LIMITS = [
 
 
 def test_a_difference_of_risks_is_given_in_points_with_a_decimal_below_ten():
-    assert [(one, spoken_points(one)) for one, _ in POINTS] == POINTS
+    assert [(one, ENGLISH.points(one)) for one, _ in POINTS] == POINTS
 
 
 def test_a_measured_duration_has_its_two_largest_units():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.features.plan import Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import STRONGEST, get_family
 from alerting.learning.selection.candidates import ColumnLimit, ranking_strength
 
@@ -13,8 +13,12 @@ HOUR = 3_600_000
 def many(count):
     """The limit on this number of variables with one column each."""
     numbers = tuple(NumberSource(f"v{i:03}", None) for i in range(count))
-    return ColumnLimit.from_plan(
-        FeaturePlan(stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers)
+    return ColumnLimit(
+        Columns.from_plan(
+            FeaturePlan(
+                stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers
+            )
+        )
     )
 
 

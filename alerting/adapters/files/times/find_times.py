@@ -1,8 +1,6 @@
 """How the rows of a table state their times: as its form says, and for the rest as its first rows
 show; the columns of stamps, their format, the zone or the start that they count from."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
