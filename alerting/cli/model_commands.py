@@ -448,9 +448,13 @@ def _lines_of_models(
             yield OutputTable(rows, table["columns"])
     if history["decisions"]:
         yield colored("\ndecisions, oldest first", "bold")
-        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason", "details"]
+        columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
         rows = [
-            {**with_instants(_format_threshold_of(d), "at", "as_of"), "by": d["actor"]}
+            {
+                **with_instants(_format_threshold_of(d), "at", "as_of"),
+                "by": d["actor"],
+                "reason": joined(" ", d["reason"], d["details"]),
+            }
             for d in history["decisions"]
         ]
         yield OutputTable(rows, columns)

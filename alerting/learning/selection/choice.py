@@ -418,10 +418,7 @@ class ChanceTest:
         if self.objection == "too_few_to_tell":
             longer = "Use a longer history or fewer learning.folds. "
         elif self.onset is not None and self.onset.alert:
-            return (
-                "An alert at the limit says as much, without a model; its definition is ready "
-                "to be applied."
-            )
+            return "The definition of that alert is ready to be applied."
         count = self.more_problems
         more = (
             "more problems"

@@ -34,7 +34,7 @@ Objection = Literal[
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "fixed_finds_nothing",
-    "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
+    "none_of_few_found", "found_by_chance", "worse_than_last",
     "finds_few", "last_value_serves", "finds_no_anomaly", "finds_no_problem", "constant",
 ]  # fmt: skip
 Outcome = Literal[
@@ -90,7 +90,8 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "nothing_to_forecast", "no_challenger", False,
         template(
-            "Nothing shows this problem before it is there, so there is nothing to forecast."
+            "Nothing shows this problem before it is there, so there is nothing to forecast. An "
+            "alert at the limit says as much, without a model."
         ),
     ),
     DecisionRule(
@@ -318,13 +319,6 @@ RULES: tuple[DecisionRule, ...] = (
         ),
     ),
     DecisionRule(
-        "chosen_out_of_fold", None, False,
-        template(
-            "{reason} The validation period has no rows both with and without a problem ahead, so "
-            "its threshold was chosen on {period}."
-        ),
-    ),
-    DecisionRule(
         "worse_than_last", None, True,
         template(
             "{reason} But on the test period the values that it predicts were worse than the last "
@@ -365,8 +359,8 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule(
         "better", "promote", False,
         templates(
-            "It was better on {number} problem that neither model had seen.",
-            "It was better on {number} problems that neither model had seen.",
+            "It ranked better on {number} problem that neither model had seen.",
+            "It ranked better on {number} problems that neither model had seen.",
         ),
     ),
     DecisionRule(
@@ -378,7 +372,10 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "as_allowed", "promote", False,
-        template("Its false alarms in the time that it has not seen are as few as allowed."),
+        template(
+            "In the time that it has not seen it raised no more false alarms than chance explains "
+            "at the allowed rate."
+        ),
     ),
     DecisionRule(
         "newest_limits", "promote", False, template("Its limits follow the newest readings."),

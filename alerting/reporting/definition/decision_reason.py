@@ -92,8 +92,9 @@ def summarise_decision(decision: Decided) -> Translatable:
 
 def _describe_first(test: Mapping[str, Any]) -> tuple[str, ...]:
     is_blind = test.get("n_events") and not test["n_found"]
-    blind = translatable("Do not rely on it yet.") if is_blind else ""
-    return describe_test(test) or "", blind
+    blind = translatable("Do not rely on it yet.")
+    usual = translatable("It is used until a better one comes.")
+    return describe_test(test) or "", blind if is_blind else usual
 
 
 def _describe_cut(evidence: Mapping[str, Any]) -> str:

@@ -66,15 +66,16 @@ def object_to_threshold(
         ("finds_nothing", not choice.finds, of_rows, "", {}),
         ("found_by_chance", unconfirmed, counts, "", {} if first is None else first.facts),
         ("none_of_few_found", validation.finds_none, counts, "", {}),
-        (
-            "chosen_out_of_fold",
-            choice.period != VALIDATION and not choice.is_fixed,
-            of_rows,
-            "",
-            {},
-        ),
     )
     objection = next((row for row in objections if row[1]), None)
+    if objection is None and choice.period != VALIDATION and not choice.is_fixed:
+        return decision.add_details(
+            in_english(
+                "The validation period has no rows both with and without a problem ahead, so its "
+                "threshold was chosen on {period}.",
+                **of_rows,
+            )
+        )
     if objection is None:
         return decision
     name, _, values, remedy, evidence = objection

@@ -38,7 +38,8 @@ EXPECTED = {
     ),
     "nothing_to_forecast": (
         "no_challenger", False,
-        "Nothing shows this problem before it is there, so there is nothing to forecast.",
+        "Nothing shows this problem before it is there, so there is nothing to forecast. An alert "
+        "at the limit says as much, without a model.",
     ),
     "too_few_values": (
         "no_challenger", False,
@@ -182,11 +183,6 @@ EXPECTED = {
         "It is better. But no problem occurs in the validation period, so nothing shows that its "
         "threshold finds one.",
     ),
-    "chosen_out_of_fold": (
-        None, False,
-        "It is better. The validation period has no rows both with and without a problem ahead, so "
-        "its threshold was chosen on the validation period.",
-    ),
     "worse_than_last": (
         None, True,
         "It is better. But on the test period the values that it predicts were worse than the last "
@@ -210,14 +206,15 @@ EXPECTED = {
         "It is better. But it is the last known value alone: no other candidate is better beyond "
         "chance.",
     ),
-    "better": ("promote", False, "It was better on 4 problems that neither model had seen."),
+    "better": ("promote", False, "It ranked better on 4 problems that neither model had seen."),
     "better_forecasts": (
         "promote", False, "Its forecasts were better, and its warnings no worse.",
     ),
     "better_values": ("promote", False, "Its values were better."),
     "as_allowed": (
         "promote", False,
-        "Its false alarms in the time that it has not seen are as few as allowed.",
+        "In the time that it has not seen it raised no more false alarms than chance explains at "
+        "the allowed rate.",
     ),
     "newest_limits": ("promote", False, "Its limits follow the newest readings."),
     "refreshed": (
@@ -316,7 +313,7 @@ def test_an_added_objection_leaves_the_verdict_asks_a_person_and_keeps_what_was_
         decision, "finds_few", VALUES, evidence={"alert": "name: x"}, remedy="Make an alert."
     )
     assert decision.reason == (
-        "It was better on 4 problems that neither model had seen. But on the test period the "
+        "It ranked better on 4 problems that neither model had seen. But on the test period the "
         "values that it predicts were worse than the last known value alone. But it announces only "
         "1 of 4 problems of the validation period. Make an alert."
     )
@@ -328,11 +325,8 @@ def test_an_added_objection_leaves_the_verdict_asks_a_person_and_keeps_what_was_
     }
 
 
-def test_an_added_objection_does_not_decide_and_may_need_no_person():
+def test_an_added_objection_does_not_decide():
     assert decide({"finds_nothing": True}, VALUES).verdict == "promote"
-    first = decide({"no_champion": True})
-    noted = add_objection(first, "chosen_out_of_fold", VALUES)
-    assert (noted.by_person, noted.verdict, noted.evidence) == (False, "provisional", {})
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.ground)

@@ -62,7 +62,7 @@ def test_a_better_challenger_replaces_the_champion_with_counts_in_the_reason(goo
     assert (decision.verdict, decision.promote) == ("promote", True)
     assert "better in 100 % of 500 samples (90 % needed)" in decision.evidence["statistics"]
     events = decision.evidence["events"]
-    assert decision.reason == f"It was better on {events} problems that neither model had seen."
+    assert decision.reason == f"It ranked better on {events} problems that neither model had seen."
     met = {model: m["n_found"] for model, m in decision.evidence["at_threshold"].items()}
     assert f") the challenger found {met['challenger']} (" in decision.details
     assert f" and the champion found {met['champion']} (" in decision.details

@@ -161,7 +161,7 @@ def test_a_decision_is_explained_by_its_stored_reason_and_by_who_approved_it():
     assert summarise_decision(kept) == reason
     approved = carried_out(proposal(reason=explain("better", number=1)), "ann")
     assert summarise_decision(approved) == (
-        "It was better on 1 problem that neither model had seen. ann approved it."
+        "It ranked better on 1 problem that neither model had seen. ann approved it."
     )
     older = replace(approved, reason="It is better. Approved by ann.")
     assert summarise_decision(older) == older.reason

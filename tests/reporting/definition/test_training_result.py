@@ -198,7 +198,7 @@ TABLE = {
     ),
     "challenger that wins": (
         made(BETTER, period_metrics(4, 4, 0), champion=1),
-        "The challenger goes into service. It was better on 4 problems that neither model had "
+        "The challenger goes into service. It ranked better on 4 problems that neither model had "
         f"seen. {COUNTED}",
     ),
     "challenger that loses": (

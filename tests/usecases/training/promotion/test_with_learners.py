@@ -86,7 +86,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     platform = plant(3, BETTER)
     result = train(platform, NAME, at(12 * DAY))
     assert (result.verdict, result.promote) == ("promote", True)
-    assert result.reason == "It was better on 18 problems that neither model had seen."
+    assert result.reason == "It ranked better on 18 problems that neither model had seen."
     rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
     assert aliases(platform) == (2, 1)
