@@ -8,8 +8,8 @@ from typing import NamedTuple
 from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import (
     Translatable,
+    is_same_text,
     joined,
-    says_the_same,
     template,
     translatable,
 )
@@ -311,7 +311,7 @@ def correct(
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
     after = _with_renewals(after, evaluated)
-    if not says_the_same(after.current.reason, episode.current.reason):
+    if not is_same_text(after.current.reason, episode.current.reason):
         changes.append(translatable("now: {reason}", reason=after.current.reason))
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes

@@ -238,7 +238,7 @@ class DocumentKind(Generic[P_contra, T]):
         count = len(reviews)
         if count == 1 and reviews[0].faults and not any(origins):
             raise DocumentRefused(reviews[0].name, reviews[0].faults, self.word)
-        messages = []
+        messages: list[str] = []
         positions: dict[str, list[str]] = {}
         for number, (document, review) in enumerate(zip(documents, reviews, strict=True), 1):
             origin = origins[number - 1] if origins else ""

@@ -174,12 +174,12 @@ def make_due_reports(
         except Exception as error:  # one report must not stop the others; the task fails at its end
             _log.exception("report on %s failed", report.subject)
             kind = type(error).__name__
-            said = error.message if isinstance(error, UserError) else str(error)
+            message = error.message if isinstance(error, UserError) else str(error)
             reason = in_english(
-                "{kind}: {why}; it is tried again, at least once a day", kind=kind, why=said
+                "{kind}: {why}; it is tried again, at least once a day", kind=kind, why=message
             )
             platform.platform_alerts.report(UNREPORTED, report.subject, reason, as_of)
-            failed.append(joined(": ", report.subject, kind, said))
+            failed.append(joined(": ", report.subject, kind, message))
             continue
         if report.subject in failures:
             platform.platform_alerts.resolve(UNREPORTED, report.subject, as_of)
@@ -187,8 +187,8 @@ def make_due_reports(
             made += 1
             say(f"report on {report.subject}: /reports/{head.id}")
     if failed:
-        head = f"{len(failed)} reports failed, {made} were made:"
-        raise UserError(joined("\n", head, *failed))
+        first = f"{len(failed)} reports failed, {made} were made:"
+        raise UserError(joined("\n", first, *failed))
     return made
 
 

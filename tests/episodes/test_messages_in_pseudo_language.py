@@ -19,8 +19,8 @@ from alerting.usecases.operators.operate import start_mute
 from tests.builders import at, too_hot
 from tests.helpers import episode_messages
 from tests.helpers.episode_messages import EPISODES
-from tests.helpers.pseudo_language import OPEN, bare_words, pseudo_language, written_by_people
 from tests.helpers.ovens import ANN, feed, ovens, run
+from tests.helpers.pseudo_language import OPEN, bare_words, pseudo_language, written_by_people
 from tests.in_memory_platform import Mailbox, in_memory_platform, maintain_at
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\d")

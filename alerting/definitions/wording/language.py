@@ -435,12 +435,10 @@ def joined(separator: str, *parts: str) -> Translatable:
 def has_part(text: str, part: str) -> bool:
     """Return whether a text says the same as another, or has it among its values."""
     values = text.values.values() if isinstance(text, Translatable) else ()
-    return says_the_same(text, part) or any(
-        isinstance(v, str) and has_part(v, part) for v in values
-    )
+    return is_same_text(text, part) or any(isinstance(v, str) and has_part(v, part) for v in values)
 
 
-def says_the_same(value: Value, second: Value) -> bool:
+def is_same_text(value: Value, second: Value) -> bool:
     """Return whether two values are equal; texts of one template with equal values are, also if an
     earlier version stored one of them in other words."""
     if not (isinstance(value, Translatable) and isinstance(second, Translatable)):
@@ -448,7 +446,7 @@ def says_the_same(value: Value, second: Value) -> bool:
     return value == second or (
         value.template == second.template != ""
         and value.values.keys() == second.values.keys()
-        and all(says_the_same(v, second.values[name]) for name, v in value.values.items())
+        and all(is_same_text(v, second.values[name]) for name, v in value.values.items())
     )
 
 
