@@ -423,8 +423,9 @@ def _with_end(
 def is_of_late_data(transition: Transition) -> bool:
     """Return whether data that came late made a transition."""
     reason = transition.reason
-    template_of = reason.template if isinstance(reason, Translatable) else ""
-    return (template_of or reason) in _LATE_DATA
+    if isinstance(reason, Translatable) and reason.template in _LATE_DATA:
+        return True
+    return is_same_text(reason, NOT_FOUND_AGAIN)  # stored without its template
 
 
 def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:

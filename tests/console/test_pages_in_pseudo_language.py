@@ -31,8 +31,8 @@ READ = """(() => {
 """The text of a page, read and read aloud, without code."""
 OF_PEOPLE = re.compile(
     r"(hot|too hot|temperature|moisture|pressure|cause|action|do this|because|belt|test|over|note"
-    r"|report|trust|missed|label|speed|better|for|line)?( of| on)? ?line-1(-\w+)*|the plant|crew|hall"
-    r"|218 °C is above 215 °C|zone 2 is|above its usual|lower zone 2 to|press too hot"
+    r"|report|trust|missed|label|speed|better|for|line)?( of| on)? ?line-1(-\w+)*"
+    r"|the plant|crew|hall|218 °C is above 215 °C|zone 2 is|above its usual|lower zone 2 to|press too hot"
     r"|disk full: data|little space|waits|source silent|above: should be .*|there is no time",
     re.I,
 )

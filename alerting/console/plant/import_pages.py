@@ -270,8 +270,8 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
     def show(text: str) -> str:
-        message = ENGLISH.with_clock(zone).translate(text)
-        return name_options(storable(message.replace(str(job.file), job.name)), _NAMES)
+        english = ENGLISH.with_clock(zone).translate(text)
+        return name_options(storable(english.replace(str(job.file), job.name)), _NAMES)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
