@@ -33,7 +33,8 @@ OF_PEOPLE = re.compile(
     r"(hot|too hot|temperature|moisture|pressure|cause|action|do this|because|belt|test|over|note"
     r"|report|trust|missed|label|speed|better|for|line)?( of| on)? ?line-1(-\w+)*"
     r"|the plant|crew|hall|218 °C is above 215 °C|zone 2 is|above its usual|lower zone 2 to"
-    r"|press too hot|disk full: data|little space|waits|source silent|above: should be .*|there is no time",
+    r"|press too hot|disk full: data|little space|waits|source silent|above: should be .*"
+    r"|there is no time",
     re.I,
 )
 """What the people of the plant have written, its fixed messages, and faults of documents and rows,
