@@ -40,7 +40,7 @@ from alerting.definitions.alert_definition import TrainedDefinition, matching_as
 from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.fields.definition_checks import advice_warnings
 from alerting.definitions.revisions import definition_document, in_plant_zone
-from alerting.definitions.wording.language import joined
+from alerting.definitions.wording.language import ENGLISH, joined
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import parse_definition
 from alerting.notifications.notification import Notification
@@ -424,8 +424,9 @@ def lines_of_episode(
     if episode.outcome_record and episode.condition != "open":
         outcome = episode.outcome_record
         yield f"  outcome: {outcome.outcome}: {say(outcome.reason)}"
+    reader = ENGLISH.with_clock(zone())
     moves = [
-        vars(t) | {"what": t.kind, "reason": sentences.describe_transition(t)[1]}
+        vars(t) | {"what": t.kind, "reason": sentences.describe_transition(t, reader)[1]}
         for t in episode.transitions
     ]
     yield OutputTable(moves, ["at", "what", "actor", "reason"])

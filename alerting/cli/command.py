@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -18,6 +19,7 @@ from textwrap import wrap
 from typing import Any, NamedTuple, ParamSpec, TextIO
 
 import typer
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -359,7 +361,8 @@ def plain(value: Any) -> Any:
     """Return a value in JSON types: times in ISO 8601, durations in seconds, dataclasses and models
     as objects.
 
-    NaN and infinity become null. Texts of the platform are as commands say them.
+    NaN and infinity become null. Texts of the platform are as commands say them, also those in
+    dataclasses, models and sets.
     """
     return to_jsonable_python(
         _translate_all(value),
@@ -375,8 +378,10 @@ def _translate_all(value: Any) -> Any:
             return say(value)
         case Mapping():
             return {_translate_all(key): _translate_all(part) for key, part in value.items()}
-        case list() | tuple():
+        case list() | tuple() | AbstractSet():
             return [_translate_all(part) for part in value]
+        case BaseModel():
+            return _translate_all(value.model_dump(by_alias=True))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _translate_all(getattr(value, field.name)) for field in fields(value)}
     return value

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
 
 from alerting.definitions.wording.language import (
+    Translatable,
     in_english,
     join_first,
     join_with_or,
@@ -86,7 +87,12 @@ class Fault:
                 object.__setattr__(self, name, legible(text, _LONGEST_TEXT))
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return str(self.line())
+
+    def line(self) -> Translatable:
+        """Return the fault as one line, with the values of its texts."""
+        hint = joined("", " (", self.hint, ")") if self.hint else ""
+        return joined("", self.path, ": ", self.message, hint)
 
 
 @dataclass(frozen=True)
@@ -150,9 +156,8 @@ class DocumentRefused(UserError):
                     f"has {len(faults) - MOST_FAULTS} more faults",
                 ),
             )
-        super().__init__(
-            f"{word} {shown(self.name)} has faults:\n" + "\n".join(f"  - {f}" for f in self.faults)
-        )
+        lines = (joined("", "  - ", fault.line()) for fault in self.faults)
+        super().__init__(joined("\n", f"{word} {shown(self.name)} has faults:", *lines))
 
 
 def read_document(

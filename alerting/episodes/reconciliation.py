@@ -6,13 +6,24 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import (
+    Translatable,
+    is_same_text,
+    joined,
+    template,
+    translatable,
+)
 from alerting.detection.evaluation_results_and_texts import Evaluation
-from alerting.episodes.episode import PLATFORM, Episode, episode_id
+from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse
 
 NOT_HAPPENING = translatable("the problem has not come")
 NOT_FOUND_AGAIN = translatable("late data: not found again")
+_CHANGED = template("late data: {changes}")
+_OVER = template("late data: it was over {when}")
+_NOT_OVER = template("late data: it was not over at {when}")
+_PART = template("late data: a part of episode {id}, which began before")
+_LATE_DATA = frozenset({NOT_FOUND_AGAIN.template, _CHANGED, _OVER, _NOT_OVER, _PART})
 
 
 @dataclass(frozen=True)
@@ -300,14 +311,13 @@ def correct(
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
     after = _with_renewals(after, evaluated)
-    if after.current.reason != episode.current.reason:
+    if not is_same_text(after.current.reason, episode.current.reason):
         changes.append(translatable("now: {reason}", reason=after.current.reason))
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
-        after = after.with_transition(
-            "corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes))
-        )
+        reason = translatable(_CHANGED, changes=joined("; ", *changes))
+        after = after.with_transition("corrected", at, reason)
     if evaluated.happening_at is not None and _closed_in_vain(episode):
         return after  # known only after it was closed
     return _with_end(after, evaluated, final, at)
@@ -390,7 +400,7 @@ def _with_end(
         return episode.with_transition(
             "closed",
             at,
-            translatable("late data: it was over {when}", when=end),
+            translatable(_OVER, when=end),
             condition="closed",
             closed_at=end,
         )
@@ -402,12 +412,20 @@ def _with_end(
         return episode.with_transition(
             "reopened",
             at,
-            translatable("late data: it was not over at {when}", when=was),
+            translatable(_NOT_OVER, when=was),
             condition="open",
             closed_at=None,
         )
-    reason = translatable("late data: it was over {when}", when=final)
+    reason = translatable(_OVER, when=final)
     return episode.with_transition("corrected", at, reason, condition="closed", closed_at=final)
+
+
+def is_of_late_data(transition: Transition) -> bool:
+    """Return whether data that came late made a transition."""
+    reason = transition.reason
+    if isinstance(reason, Translatable) and reason.template in _LATE_DATA:
+        return True
+    return is_same_text(reason, NOT_FOUND_AGAIN)  # stored without its template
 
 
 def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> Episode:
@@ -416,9 +434,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
         return episode
     reason = NOT_FOUND_AGAIN
     if part_of is not None:
-        reason = translatable(
-            "late data: a part of episode {id}, which began before", id=part_of.id
-        )
+        reason = translatable(_PART, id=part_of.id)
     return episode.with_transition(
         "corrected",
         at,

@@ -280,7 +280,7 @@ class SinkDeliveries:
         change: Document = {
             "$set": {"position": step.position, "until": to_bson(step.until)},
             "$inc": {"sent": step.sent, "left_out": step.left_out},
-            "$unset": {"fault": "", "fault_at": ""},
+            "$unset": {"fault": "", "fault_template": "", "fault_at": ""},
         }
         if step.sent:
             change["$set"]["sent_at"] = to_bson(step.at)

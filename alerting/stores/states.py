@@ -292,7 +292,7 @@ def _to_texts(column: Objects) -> Document:
     templates = {
         str(number): template_document(text)
         for text, number in numbers.items()
-        if isinstance(text, Translatable) and text.values
+        if isinstance(text, Translatable) and text.template
     }
     return {
         "texts": [None if text is None else str(text) for text in numbers],

@@ -22,7 +22,13 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.sources import new_host_paths
-from alerting.definitions.wording.language import in_english, template, translatable, with_command
+from alerting.definitions.wording.language import (
+    in_english,
+    joined,
+    template,
+    translatable,
+    with_command,
+)
 from alerting.ports import (
     AUDIT_ORIGIN,
     Audit,
@@ -232,7 +238,7 @@ class DocumentKind(Generic[P_contra, T]):
         count = len(reviews)
         if count == 1 and reviews[0].faults and not any(origins):
             raise DocumentRefused(reviews[0].name, reviews[0].faults, self.word)
-        messages = []
+        messages: list[str] = []
         positions: dict[str, list[str]] = {}
         for number, (document, review) in enumerate(zip(documents, reviews, strict=True), 1):
             origin = origins[number - 1] if origins else ""
@@ -244,8 +250,8 @@ class DocumentKind(Generic[P_contra, T]):
             label = (
                 review.name if is_found_by_name else f"{review.name}, document {number} of {count}"
             )
-            refusal = str(DocumentRefused(label, review.faults, self.word))
-            messages.append(f"{origin}: {refusal}" if origin else refusal)
+            refusal = DocumentRefused(label, review.faults, self.word).message
+            messages.append(joined(": ", origin, refusal))
         messages += [
             f"{self.word} {name!r} occurs {len(numbers)} times in these documents: "
             f"{' and '.join(numbers)} of {count}"
@@ -253,7 +259,7 @@ class DocumentKind(Generic[P_contra, T]):
             if len(numbers) > 1
         ]
         if messages:
-            raise UserError("\n".join(messages))
+            raise UserError(joined("\n", *messages))
         new = sum(review.action == "new" for review in reviews)
         if self.most and new and len(self.store(ports).documents()) + new > self.most[0]:
             raise UserError(f"there are at most {self.most[0]} {self.word}s; {self.most[1]}")

@@ -26,8 +26,9 @@ from alerting.definitions.wording.language import (
     with_command,
 )
 from alerting.detection.problem_occurrences import problem_intervals
-from alerting.episodes.episode import Episode, Transition
+from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.reconciliation import is_of_late_data
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
@@ -205,7 +206,7 @@ def _record(
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
-        lines += [t.reason for t in covering.transitions if _is_known_late(t, covering)]
+        lines += [t.reason for t in covering.transitions if is_of_late_data(t)]
         if covering.late_data_status == "found_late":
             lines.append(in_english("it came with late readings, at {at}", at=covering.detected_at))
         if covering.acknowledged:
@@ -221,14 +222,6 @@ def _record(
     if covering is not None and explanation.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
     return lines + _describe_progress(platform, explanation, at)
-
-
-def _is_known_late(transition: Transition, episode: Episode) -> bool:
-    """Return whether a transition corrects an episode, or states an end that was known only
-    later."""
-    if transition.kind != "closed":
-        return transition.kind in ("corrected", "reopened")
-    return episode.closed_at is not None and transition.at > episode.closed_at
 
 
 def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list[str]:

@@ -15,7 +15,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.shared_fields import ReportPeriod
-from alerting.definitions.wording.language import in_english, language
+from alerting.definitions.wording.language import in_english, joined, language
 from alerting.detection.problem_occurrences import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
@@ -173,10 +173,13 @@ def make_due_reports(
             head = _issue(platform, report, as_of)
         except Exception as error:  # one report must not stop the others; the task fails at its end
             _log.exception("report on %s failed", report.subject)
-            why = f"{type(error).__name__}: {error}"
-            reason = f"{why}; it is tried again, at least once a day"
+            kind = type(error).__name__
+            message = error.message if isinstance(error, UserError) else str(error)
+            reason = in_english(
+                "{kind}: {why}; it is tried again, at least once a day", kind=kind, why=message
+            )
             platform.platform_alerts.report(UNREPORTED, report.subject, reason, as_of)
-            failed.append(f"{report.subject}: {why}")
+            failed.append(joined(": ", report.subject, kind, message))
             continue
         if report.subject in failures:
             platform.platform_alerts.resolve(UNREPORTED, report.subject, as_of)
@@ -184,7 +187,8 @@ def make_due_reports(
             made += 1
             say(f"report on {report.subject}: /reports/{head.id}")
     if failed:
-        raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
+        first = f"{len(failed)} reports failed, {made} were made:"
+        raise UserError(joined("\n", first, *failed))
     return made
 
 

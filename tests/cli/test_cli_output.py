@@ -4,12 +4,14 @@ as people wrote it."""
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 import yaml
+from pydantic import create_model
 
 from alerting.cli.command import cell, plain, printing, readable, say
 from alerting.cli.main import app
@@ -250,3 +252,5 @@ def test_an_instant_in_a_text_is_of_the_plant_in_a_line_a_table_and_json(monkeyp
         assert say(learned) == readable(joined("", learned)) == cell(learned) == told
         assert plain({learned: 3}) == {told: 3}
         assert plain({"notes": (learned, {"more": learned})}) == {"notes": [told, {"more": told}]}
+        noted = create_model("Noted", note=(Any, learned), length=(timedelta, timedelta(hours=1)))
+        assert plain([noted(), {learned}]) == [{"note": told, "length": 3600.0}, [told]]

@@ -1,16 +1,19 @@
 """What documents hold that cannot be meant is refused: each fault once, with its place and what to
 write instead."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.definitions.asset_documents import parse_asset, parse_event_type
-from alerting.definitions.faults import DocumentRefused
+from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.definitions.fields.names_and_times import Hours
 from alerting.definitions.routes_and_sinks import parse_route, parse_sink
 from alerting.definitions.sources import parse_source
+from alerting.definitions.wording.language import ENGLISH, in_english
 from alerting.kinds.registry import definition_types, parse_definition
-from tests.builders import too_hot, too_moist
+from tests.builders import at, too_hot, too_moist
 from tests.helpers.refusals import faults_of, not_refused
 
 pytestmark = pytest.mark.fast
@@ -809,3 +812,12 @@ TAKEN = {
 def test_usual_values_are_taken_as_they_are_written():
     found = {what: [take(row) for row, _ in table] for what, (take, table) in TAKEN.items()}
     assert found == {what: [row for _, row in table] for what, (_, table) in TAKEN.items()}
+
+
+def test_a_refused_document_keeps_the_instants_of_its_faults():
+    order = in_english("{start} must lie before {end}", start=at(60), end=at(0))
+    refusal = DocumentRefused("press", [Fault("periods", order, "swap them")])
+    assert ENGLISH.with_clock(ZoneInfo("Europe/Berlin")).translate(refusal.message) == (
+        "document 'press' has faults:\n  - periods: 2026-01-05 02:00 CET must lie before "
+        "2026-01-05 01:00 CET (swap them)"
+    )

@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from alerting.definitions.wording.language import Translatable, translatable
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import Transition
 from alerting.episodes.reconciliation import (
     EvaluatedEpisode,
     continuations,
     correct,
+    is_of_late_data,
     match_episodes,
     reconcile,
+    withdraw,
 )
 from tests.builders import at
 from tests.helpers.episodes import episode
@@ -50,6 +54,40 @@ def test_problem_known_late_happens_in_continuation_whose_prediction_ends_at_lat
     [(part, carrier)] = continuations([evaluated], {at(10): closed}, [closed, going_on]).values()
     assert carrier == going_on
     assert (part.raised_at, part.happening_at, part.prediction_ended_at) == (at(20), at(28), at(25))
+
+
+def test_a_transition_of_late_data_is_known_by_its_reason_and_no_other_end_is_one():
+    def last(episode):
+        return episode.transitions[-1]
+
+    goes_on = EvaluatedEpisode(at(10))
+    earlier = EvaluatedEpisode(at(10), at(15))
+    by_late_data = (
+        correct(STORED, goes_on, goes_on, at(30)),
+        correct(STORED, earlier, earlier, at(30)),
+        correct(episode(10, condition="open"), earlier, earlier, at(30)),
+        withdraw(STORED, at(30)),
+        withdraw(STORED, at(30), episode(5)),
+    )
+    assert [is_of_late_data(last(one)) for one in by_late_data] == [True] * 5
+    earlier_version = replace(last(by_late_data[3]), reason="late data: not found again")
+    assert is_of_late_data(earlier_version)
+    ordinary = episode(10).with_transition("closed", at(30), "ended", closed_at=at(20))
+    again = episode(10).with_transition("corrected", at(30), "this past period was evaluated again")
+    assert [is_of_late_data(last(one)) for one in (ordinary, again)] == [False] * 2
+
+
+def test_a_reason_that_an_earlier_version_stored_in_other_words_is_no_correction():
+    reason = translatable("too hot since {when}", when=at(5))
+    stored = Translatable("too hot since 00:05", reason.template, reason.values)
+    before = Evaluation(at(12), "triggered", stored, cause="high")
+    held = replace(episode(10, condition="open"), renewals=(before,))
+    found = EvaluatedEpisode(
+        at(10), cause="high", renewals=(replace(before, reason=reason),), since=at(10)
+    )
+    assert correct(held, found, found, at(30)).transitions == held.transitions
+    severer = replace(found, renewals=(replace(before, reason="much too hot"),))
+    assert len(correct(held, severer, severer, at(30)).transitions) == len(held.transitions) + 1
 
 
 def test_what_was_raised_before_the_end_continues_nothing():

@@ -77,6 +77,29 @@ def words_of_text(text, names):
     )
 
 
+def bare_words(message, people):
+    """Return the words of a message that are neither marks nor in one of these whole texts of
+    people."""
+    for text in sorted(people, key=len, reverse=True):
+        message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", " ", message)
+    return words_of_text(message, dates_and_units() - {"UTC"})
+
+
+def written_by_people(platform):
+    """Return the texts that people wrote of a plant: names, titles, units and guidance, each as a
+    whole."""
+    texts = {type.name for type in platform.assets.event_types()}
+    for asset in platform.assets.all():
+        texts |= {asset.name, asset.title or ""}
+        for name, variable in asset.variables.items():
+            texts |= {name, variable.title or "", variable.unit or ""}
+    for document in platform.definitions.documents():
+        texts |= {document["name"], document.get("title") or ""}
+        texts |= {text.rstrip(".") for text in document.get("guidance", {}).values()}
+    begin_sentences = {text[:1].upper() + text[1:] for text in texts}
+    return {text for text in texts | begin_sentences if len(text) > 1}
+
+
 def texts_of(page):
     """Return all texts of a page that people see or hear."""
     reader = _Reader()

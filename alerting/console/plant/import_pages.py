@@ -31,6 +31,7 @@ from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.file_form import FORM_FIELDS, FileForm, read_form
 from alerting.definitions.form_fields import BY_COLUMN
 from alerting.definitions.wording.fault_messages import fault_of
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import EventRow
 from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.tables import name_options
@@ -269,7 +270,8 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
     def show(text: str) -> str:
-        return name_options(storable(text.replace(str(job.file), job.name)), _NAMES)
+        english = ENGLISH.with_clock(zone).translate(text)
+        return name_options(storable(english.replace(str(job.file), job.name)), _NAMES)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")

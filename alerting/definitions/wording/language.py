@@ -59,7 +59,7 @@ class Styled(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Two instants as one value: `2026-01-05 06:00 to 2026-01-05 07:00 UTC`."""
+    """Two instants as one value: `2026-01-05 06:00 UTC to 2026-01-05 07:00 UTC`."""
 
     start: datetime
     end: datetime
@@ -223,7 +223,7 @@ class Language:
     def instant(self, value: datetime) -> str:
         """Return an instant by the reader's clock."""
         zone, now, dated = self.clock
-        local = value.astimezone(zone)
+        local = _in_zone(value, zone)
         if now is None:
             second = f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
             return second if dated else f"{second} {_zone_name(local)}"
@@ -244,11 +244,12 @@ class Language:
         zone, now, _ = self.clock
         if now is None:
             return self.say("{start} to {end}", start=start, end=end)
-        same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
+        local_end = _in_zone(end, zone)
+        same_day = _in_zone(start, zone).date() == local_end.date()
         return self.say(
             "{start} to {end} ({duration})",
             start=start,
-            end=f"{end.astimezone(zone):%H:%M}" if same_day else end,
+            end=f"{local_end:%H:%M}" if same_day else end,
             duration=self.minutes(end - start),
         )
 
@@ -300,6 +301,15 @@ class Language:
         for name, text in parts:
             filled += (self.show(values[name]) if name in values else f"{{{name}}}") + text
         return filled
+
+
+def _in_zone(value: datetime, zone: tzinfo) -> datetime:
+    """Return an instant in a zone; as it is if the calendar ends before it there, as at the end of
+    the year 9999."""
+    try:
+        return value.astimezone(zone)
+    except OverflowError:
+        return value
 
 
 def _zone_name(local: datetime) -> str:
@@ -361,8 +371,11 @@ def translatable(template: str, /, **values: Value) -> Translatable:
 
 
 def in_english(template: str, /, **values: Value) -> Translatable:
-    """Return a text for engineers, which is in English for every reader; its instants are shown by
-    the reader's clock."""
+    """Return a text for engineers in English; its instants are shown by the reader's clock.
+
+    It differs from `translatable` in that its template is not collected for translation. Values
+    that have translations, and a template that is translated elsewhere, are translated.
+    """
     return translatable(template, **values)
 
 
@@ -418,9 +431,21 @@ def joined(separator: str, *parts: str) -> Translatable:
 
 
 def has_part(text: str, part: str) -> bool:
-    """Return whether a text is equal to another, or has it among its values."""
+    """Return whether a text says the same as another, or has it among its values."""
     values = text.values.values() if isinstance(text, Translatable) else ()
-    return text == part or any(isinstance(v, str) and has_part(v, part) for v in values)
+    return is_same_text(text, part) or any(isinstance(v, str) and has_part(v, part) for v in values)
+
+
+def is_same_text(value: Value, second: Value) -> bool:
+    """Return whether two values are equal; texts of one template with equal values are, also if an
+    earlier version stored one of them in other words."""
+    if not (isinstance(value, Translatable) and isinstance(second, Translatable)):
+        return value == second
+    return value == second or (
+        value.template == second.template != ""
+        and value.values.keys() == second.values.keys()
+        and all(is_same_text(v, second.values[name]) for name, v in value.values.items())
+    )
 
 
 def join_first(names: Sequence[str], most: int) -> str:
@@ -459,6 +484,8 @@ def template_document(text: Translatable) -> dict[str, Any]:
                 values[name] = [*(at.isoformat() for at in value), "interval"]
             case datetime():
                 values[name] = [value.isoformat(), "instant"]
+            case str() if _WHOLE_INSTANT.fullmatch(value):  # else it would be read as an instant
+                values[name] = [value, "text"]
             case _:
                 values[name] = value
     return {"template": text.template, "values": values}
@@ -483,8 +510,8 @@ def _read_value(stored: Any) -> Value:
             return read_template(stored)
         case [str(start), str(end), "interval"]:
             return Interval(_read_instant(start), _read_instant(end))
-        case [str(at), "instant"]:
-            return _read_instant(at)
+        case [str(text), ("instant" | "text") as kind]:
+            return _read_instant(text) if kind == "instant" else text
         case [(float() | int() | str()) as raw, str(style)] if _STYLE.fullmatch(style):
             return Styled(raw, style)
         case str() if _WHOLE_INSTANT.fullmatch(stored):  # written before instants were values

@@ -54,7 +54,7 @@ from alerting.episodes.episode import (
     Transition,
 )
 from alerting.notifications.notification import Notification
-from alerting.ports import DecisionRecord, PlatformAlert, Training
+from alerting.ports import DecisionRecord, PlatformAlert, SinkProgress, SourceProgress, Training
 from alerting.readings.history import duration_millis, whole_millis
 
 DEFINITIONS = "alert_definitions"
@@ -147,6 +147,8 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
     Notification: ("reason", "error"),
     Training: ("failure",),
     PlatformAlert: ("reason",),
+    SourceProgress: ("fault", "last_refused", "last_lost"),
+    SinkProgress: ("fault",),
 }
 
 
@@ -173,8 +175,8 @@ def with_ids(documents: Iterable[Document]) -> Iterator[Document]:
 
 def stored_text(field: str, text: str | None) -> Document:
     """Return the fields that store a text: English, and beside it template and values for other
-    languages, None without any."""
-    template = template_document(text) if isinstance(text, Translatable) and text.values else None
+    languages; None without a template."""
+    template = template_document(text) if isinstance(text, Translatable) and text.template else None
     return {field: None if text is None else str(text), field + _TEMPLATE: template}
 
 
@@ -355,7 +357,7 @@ def _write_with_templates(
             text = getattr(value, name)
             if isinstance(text, Translatable):
                 document[name] = str(text)
-                document |= {name + _TEMPLATE: template_document(text)} if text.values else {}
+                document |= {name + _TEMPLATE: template_document(text)} if text.template else {}
         return document
 
     return write_both

@@ -396,7 +396,7 @@ def current_progress(
         return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
         lasts = now - episode.happening_at < _LONGEST_EVENT
-        return ProblemProgress(lasts, translatable("Its event has no end yet."))
+        return ProblemProgress(lasts, translatable("Its event has no end yet"))
     return _last_value(
         platform.readings, asset, problem, problem.variable, episode.happening_at, now
     )
@@ -418,7 +418,7 @@ def _last_values(
             False, joined("; ", translatable("Not known now"), unknown_message(asset, evaluations))
         )
     if truth == "clear":
-        return ProblemProgress(True, translatable("Its conditions do not hold any more."))
+        return ProblemProgress(True, translatable("Its conditions do not hold any more"))
     return ProblemProgress(
         True,
         combined_happening_message(

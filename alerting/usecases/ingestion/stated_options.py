@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError, legible, storable
 from alerting.definitions.file_form import FORM_FIELDS, Stated
-from alerting.definitions.wording.language import join_first
+from alerting.definitions.wording.language import join_first, joined
 from alerting.ports import StoredForm
 from alerting.usecases.ingestion.tables import CheckedFile
 
@@ -92,6 +92,6 @@ def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
     try:
         checked = check()
     except UserError as refusal:
-        raise UserError(f"{refusal.message}\n  - {note}") from refusal
+        raise UserError(joined("\n  - ", refusal.message, note)) from refusal
     notes = (note, *checked.understood.notes)
     return replace(checked, understood=replace(checked.understood, notes=notes))

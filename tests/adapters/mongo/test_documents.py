@@ -11,8 +11,15 @@ import mongomock
 import numpy as np
 import pytest
 
+from alerting.definitions.wording.language import language, translatable
 from alerting.episodes.episode import Episode
-from alerting.stores.database.documents import from_document, to_bson, to_document
+from alerting.ports import SinkProgress, SourceProgress, Training
+from alerting.stores.database.documents import (
+    from_document,
+    stored_text,
+    to_bson,
+    to_document,
+)
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 
@@ -55,6 +62,23 @@ def stored(value):
 def test_a_dataclass_comes_back_as_it_was():
     assert from_document(Whole, {**stored(WHOLE), "_id": 7, "unknown": "field"}) == WHOLE
     assert from_document(Episode, stored(full_episode())) == full_episode()
+
+
+def test_a_text_without_values_is_translated_after_it_was_read():
+    text = translatable("the problem occurred")
+    written = replace(Training("d", "q", "r", 1, at(0)), failure=text)
+    read = from_document(Training, to_document(written))
+    assert language("de").translate(read.failure) == "das Problem trat ein"
+    read = from_document(SinkProgress, stored_text("fault", text))
+    assert read.fault.template == text.template
+
+
+def test_how_a_source_lost_values_is_read_with_its_instants():
+    gap = translatable("values from {start} are lost", start=at(0))
+    texts = stored_text("fault", gap) | stored_text("last_lost", gap)
+    read = from_document(SourceProgress, texts | stored_text("last_refused", gap))
+    values = [text.values for text in (read.fault, read.last_lost, read.last_refused)]
+    assert values == [{"start": at(0)}] * 3
 
 
 def test_absent_fields_take_their_default_and_scalars_are_read_as_they_are_stored():

@@ -3,9 +3,13 @@ template."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from alerting.definitions.wording.language import (
     ENGLISH,
+    Interval,
     Styled,
     Translatable,
     has_part,
@@ -136,6 +140,42 @@ def test_a_text_has_another_as_its_part_by_value_also_when_it_was_stored():
     assert [has_part(text, part) for text in (part, str(part), whole, stored)] == [True] * 4
     assert not has_part(str(whole), part)  # its words are not read
     assert not has_part(part, whole)
+
+
+def test_a_text_that_an_earlier_version_stored_in_other_words_is_the_same_by_its_values():
+    part = translatable("over since {when}", when=at(0))
+    earlier = {"template": part.template, "values": {"when": at(0).isoformat()}}
+    stored = read_template(earlier, f"over since {at(0).isoformat()}")
+    assert stored != part
+    assert has_part(stored, part)
+    assert has_part(joined("; ", "low", stored), part)
+    assert not has_part(stored, translatable("over since {when}", when=at(1)))
+
+
+def test_only_an_earlier_version_may_have_meant_an_instant_by_a_text():
+    lot = "2026-01-05T06:00:00Z"
+    text = translatable("{name} is {value}", name="Lot", value=lot)
+    stored = template_document(joined("; ", text))
+    assert ENGLISH.with_clock(UTC).translate(read_template(stored)) == f"Lot is {lot}"
+    earlier = {"template": text.template, "values": {"name": "Lot", "value": lot}}
+    assert ENGLISH.translate(read_template(earlier)) == "Lot is 2026-01-05 06:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "zone"),
+    [
+        ("9999-12-31T23:59:59Z", "Europe/Berlin"),
+        ("9999-12-31T23:59:59-05:00", "UTC"),
+        ("0001-01-01T00:00:00Z", "America/New_York"),
+    ],
+)
+def test_the_ends_of_the_calendar_are_said_in_every_zone(stamp, zone):
+    end = datetime.fromisoformat(stamp)
+    for clock in ({}, {"now": at(0)}, {"now": at(0), "dated": True}):
+        reader = GERMAN.with_clock(ZoneInfo(zone), **clock)
+        for value in (end, Interval(end, end)):
+            said = reader.show(read_template(template_document(translatable("{v}", v=value))))
+            assert str(end.day) in said
 
 
 def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():

@@ -194,7 +194,7 @@ def test_an_event_without_an_end_goes_on_and_is_closed_by_hand_after_a_day():
     [one] = line.episodes
     progress = current_progress(line.platform, one, at(290))
     assert (one.phase, progress.is_known) == ("happening", True)
-    with pytest.raises(UserError, match="Its event has no end yet"):
+    with pytest.raises(UserError, match="goes on: Its event has no end yet; mute it instead"):
         operate.close(line.platform, one.id, CREW, at(290), "it runs")
     a_day_later = at(23 + 24 * 60 + 60)
     operate.close(line.platform, one.id, CREW, a_day_later, "its end was not recorded")

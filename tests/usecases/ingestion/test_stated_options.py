@@ -4,14 +4,17 @@ that."""
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from alerting.adapters.files.find_form import hash_form
+from alerting.definitions.faults import UserError
 from alerting.definitions.file_form import FileForm, read_form, state_form
+from alerting.definitions.wording.language import ENGLISH, in_english
 from alerting.ports import AuditFilter, StoredForm
 from alerting.stores import file_forms as store
-from alerting.usecases.ingestion.stated_options import keep, merge_stated
+from alerting.usecases.ingestion.stated_options import keep, merge_stated, with_note
 from tests.builders import at
 from tests.helpers.command_line import run
 from tests.in_memory_platform import in_memory_platform
@@ -150,6 +153,17 @@ def test_the_next_file_of_a_form_is_read_as_the_last_one(platform):
     assert read("third.csv", *other)[0] == 0
     assert read("third.csv", *other, "--take-back")[0] == 0  # it was wrong
     assert read("third.csv", "--asset", "press-3")[0] == 1
+
+
+def test_a_refusal_with_a_note_keeps_its_instants():
+    def refuse():
+        raise UserError(in_english("no row after {at}", at=at(0)))
+
+    with pytest.raises(UserError) as refused:
+        with_note(refuse, "read like press.csv")
+    reader = ENGLISH.with_clock(ZoneInfo("Europe/Berlin"))
+    said = "no row after 2026-01-05 01:00 CET\n  - read like press.csv"
+    assert reader.translate(refused.value.message) == said
 
 
 PLAIN = "ts,temp [°C],load\n2026-03-02T06:00:00Z,61.5,3\n2026-03-02T06:01:00Z,62.5,4\n"
