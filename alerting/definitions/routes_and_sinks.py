@@ -118,10 +118,12 @@ class Route(Closed):
     )
 
     # the database takes every code, so that a further language changes none of its validators
-    language: Annotated[LanguageCode, WithJsonSchema({"type": "string"})] | None = Field(
-        None,
-        description="Language of the messages, by its code: `en`; the plant's (ALERTING_LANGUAGE) "
-        "when left out.",
+    language: Annotated[LanguageCode, WithJsonSchema({"type": "string", "maxLength": 8})] | None = (
+        Field(
+            None,
+            description="Language of the messages, by its code: `en`; the plant's (ALERTING_LANGUAGE) "
+            "when left out.",
+        )
     )
     acknowledge_by_link: bool = Field(
         False,
