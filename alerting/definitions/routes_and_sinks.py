@@ -121,8 +121,8 @@ class Route(Closed):
     language: Annotated[LanguageCode, WithJsonSchema({"type": "string", "maxLength": 8})] | None = (
         Field(
             None,
-            description="Language of the messages, by its code: `en`; the plant's (ALERTING_LANGUAGE) "
-            "when left out.",
+            description="Language of the messages, by its code: `en`; the plant's "
+            "(ALERTING_LANGUAGE) when left out.",
         )
     )
     acknowledge_by_link: bool = Field(
