@@ -63,7 +63,7 @@ def test_a_model_that_knows_the_problem_only_once_it_is_there_is_refused(refused
     assert chance["onset"]["ap"] <= chance["onset"]["bound"]
     assert (result.verdict, result.promote) == ("no_challenger", False)
     assert result.reason == explain("nothing_to_forecast")
-    assert result.details.endswith("its definition is ready to be applied.")
+    assert result.details.endswith("The definition of that alert is ready to be applied.")
     assert 0.1 < find_present(load_dataset(platform.runs, result.run_id)).mean() < 0.5
 
 

@@ -147,7 +147,7 @@ def test_a_model_without_a_problem_on_validation_serves_by_a_threshold_of_other_
     platform = oven_platform((minutes, humidity, moisture))
     result = train_document(platform, too_moist(learning=LIGHTGBM, features=FEATURES))
     assert (result.promote, result.waiting, result.objection) == (True, False, None)
-    assert result.reason.endswith(
+    assert result.details.endswith(
         "The validation period has no rows both with and without a problem ahead, so its threshold "
         "was chosen on the rows out of fold of the training period."
     )
