@@ -16,7 +16,7 @@ from alerting.usecases.operators.known_plant import LATE, Gap, with_last_reading
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
-SINCE = at(10).isoformat()
+SINCE = "2026-01-05 00:10 UTC"
 OF_MODEL = translatable(NO_READINGS_FOR_MODEL, duration=Styled(10_800, "duration"))
 NAMED = {  # reason, assets: with a last reading 10 min in, or now
     "waiting": (waiting_message("Pressure"), ("silent",), f"Pressure has no reading since {SINCE}"),

@@ -249,7 +249,7 @@ def texts_of_today(zone: tzinfo, values: Document) -> Document:
     clock = ENGLISH.with_clock(zone)
 
     def show(stamp: re.Match[str]) -> str:
-        with suppress(ValueError, OverflowError):
+        with suppress(ValueError):
             return clock.instant(datetime.fromisoformat(stamp[0]))
         return stamp[0]
 

@@ -333,7 +333,8 @@ def test_outcomes_with_an_unreadable_instant_stay_and_stop_no_other(stores):
             "2026-01-05 07:00 CET bis 2026-07-05 08:30:05 CEST",
         ),
         (f"the cell '{STAMP}' of http://a/?at={STAMP}", None),
-        ("2026-13-05T06:00:00+00:00, 9999-12-31T23:30:00+00:00 and 2026-01-05T06:00", None),
+        ("2026-13-05T06:00:00+00:00 and 2026-01-05T06:00", None),
+        ("until 9999-12-31T23:30:00+00:00", "until 9999-12-31 23:30 UTC"),
     ],
 )
 def test_messages_that_are_still_to_be_sent_get_the_times_of_the_plant(stores, before, after):

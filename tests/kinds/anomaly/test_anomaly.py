@@ -209,7 +209,7 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
     again = trained_at(made, NAME, END)
     assert again.evidence["problems"] == 1
     assert again.evidence["found"] == 1
-    assert "1 of 1 problem found" in again.reason
+    assert "1 of 1 problem found" in again.details
     assert model_of(made).hash == before
 
 

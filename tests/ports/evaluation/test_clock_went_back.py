@@ -87,7 +87,7 @@ def test_a_fault_of_the_clock_stays_for_an_hour_and_says_by_how_much(real):
     line.live((5, {5: 200}), (65,), (6, {6: 200}))
     [alert] = line.platform.platform_alerts.open()
     assert "59 min ahead" in alert.reason
-    assert at(65).isoformat() in alert.reason
+    assert "2026-01-05 01:05 UTC" in alert.reason
     for minute, open_still in ((7, 1), (60, 1), (67, 0)):
         check_platform(line.platform, at(minute), asks_registry=False)
         found = [a for a in line.platform.platform_alerts.open() if a.kind == "clock wrong"]

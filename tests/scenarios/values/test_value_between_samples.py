@@ -8,6 +8,7 @@ import pytest
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.registry import parse_definition
 from alerting.learning.predicted_and_measured import GradedValues
+from alerting.learning.selection.decision_rules import explain
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, check
 from alerting.usecases.explain import why
@@ -80,7 +81,7 @@ def test_its_training_puts_values_into_service_that_beat_the_last_known_one_and_
     assert test["error"] < 0.6 * test["last_error"]
     assert test["share_better"] >= 0.9
     assert "chance" not in proposal.evidence
-    assert proposal.reason.startswith("Its values serve, without an alarm")
+    assert proposal.reason == explain("first_values")
     stored = list(platform.scores.for_interval(NAME, at(0), at(END + 1)))
     assert len(stored) == (END - TRAINED) / 20
     [leads, lows, medians, highs] = np.array([row["values"][0] for row in stored]).T
