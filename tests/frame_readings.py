@@ -4,7 +4,7 @@ storage."""
 import pandas as pd
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.ports import ReadingColumns
+from alerting.ports import ReadingColumns, WantedHistory
 from alerting.readings.history import History, has_data, millis, no_events, to_millis
 
 
@@ -12,7 +12,10 @@ class OneByOne:
     """Readings of many assets, loaded asset by asset."""
 
     def load_many(self, wanted, end):
-        return {w.asset: _columns(self.load(_asset(w), w.start, end, w.types)) for w in wanted}
+        return {
+            w.asset: _columns(self.load(WantedHistory(_asset(w), w.start, end, w.types)))
+            for w in wanted
+        }
 
 
 def _asset(wanted):
@@ -36,19 +39,19 @@ class FrameReadings(OneByOne):
         self._by_asset = {h.asset.name: h for h in histories}
         self.asked_until = None
 
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
+    def load(self, request):
+        asset, start, end = request.asset, request.start, request.end
         self.asked_until = end if self.asked_until is None else max(end, self.asked_until)
         whole = self._by_asset.get(asset.name, History(asset))
         ts = millis(whole.readings.index)
         first = 0 if start is None else int(ts.searchsorted(to_millis(start), side="right"))
         last = len(ts) if end is None else int(ts.searchsorted(to_millis(end), side="right"))
-        names = list(asset.variables if variables is None else variables)
         events = (
             whole.events
             if end is None or whole.events.empty
             else whole.events[whole.events["start"] <= end]
         )
-        readings = whole.readings.iloc[first:last].reindex(columns=names)
+        readings = whole.readings.iloc[first:last].reindex(columns=request.names)
         return History(asset, readings, events if len(events) else no_events(), doubts=whole.doubts)
 
     def index_newest(self, variables):
@@ -57,7 +60,7 @@ class FrameReadings(OneByOne):
     def newest_values(self, asset, since, until):
         columns = {}
         for name, start in since.items():
-            history = self.load(asset, start, until, [name])
+            history = self.load(WantedHistory(asset, start, until, [name]))
             columns[name] = history.readings[name][has_data(history, name)].iloc[-1:]
         return pd.DataFrame(columns)
 

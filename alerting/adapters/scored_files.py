@@ -43,6 +43,7 @@ from alerting.ports import (
     Readings,
     SampleColumn,
     Wanted,
+    WantedHistory,
     silent,
 )
 from alerting.readings.history import (
@@ -289,23 +290,15 @@ class ParquetStore(Readings):
         self._waiting = {}
         self._rows = 0
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,  # noqa: ARG002 - there are no events
-        with_events: bool = True,  # noqa: ARG002
-    ) -> History:
+    def load(self, request: WantedHistory) -> History:
+        asset = request.asset
+
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            columns = self._columns(asset.name, since, end, types_of(asset, names))
+            columns = self._columns(asset.name, since, request.end, types_of(asset, names))
             return frame_of(columns), columns.doubts
 
-        readings, doubts = read_computed(
-            asset, asset.variables if variables is None else variables, start, read
-        )
-        return History(asset, readings, no_events(), (), doubts)
+        readings, doubts = read_computed(asset, request.names, request.start, read)
+        return History(asset, readings, no_events(), (), doubts)  # there are no events
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {

@@ -43,6 +43,7 @@ from alerting.local.demo import fill_up
 from alerting.local.prepare import prepare as prepare_home
 from alerting.local.up import up as run
 from alerting.operators.actions_and_mutes import ROLES
+from alerting.ports import WantedHistory
 from alerting.settings.environment import read_settings
 from alerting.usecases.access import accounts
 
@@ -229,7 +230,9 @@ def export(
         with pq.ParquetWriter(out, pa.schema(key_types | arrow), compression="zstd") as file:
             while at < last:
                 to = min(at + _AT_ONCE, last)
-                readings = p.readings.load(asset, at, to, names, with_events=False).readings
+                readings = p.readings.load(
+                    WantedHistory(asset, at, to, names, with_events=False)
+                ).readings
                 values = [
                     pa.array(readings[variable]).cast(kind) for variable, kind in arrow.items()
                 ]
@@ -307,7 +310,9 @@ def status(
         clock = MongoClock(stores.database)
         now = min(clock.now(), state.until)
         note_line_clock(clock.line_speed())
-        readings = stores.readings.load(asset, now - timedelta(minutes=10), now).readings
+        readings = stores.readings.load(
+            WantedHistory(asset, now - timedelta(minutes=10), now)
+        ).readings
     last = {
         name: float(values.dropna().iloc[-1])
         for name, values in readings.items()

@@ -38,7 +38,7 @@ from alerting.kinds.protocol import (
     state_for,
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, WantedHistory
 from alerting.readings.history import (
     History,
     Millis,
@@ -336,7 +336,9 @@ def _quiet_after(
     since = start
     while since < end:
         until = min(since + _AT_ONCE, end)
-        times.add(source.readings.load(asset, since, until, names, with_events=False))
+        times.add(
+            source.readings.load(WantedHistory(asset, since, until, names, with_events=False))
+        )
         since = until
     at = times.at
     gaps = np.flatnonzero(np.diff(at) > times.least_gap)
@@ -344,7 +346,7 @@ def _quiet_after(
     if definition.problem is not None:
         problem = definition.problem
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
-        history = source.readings.load(asset, start - before, end, problem.variables)
+        history = source.readings.load(WantedHistory(asset, start - before, end, problem.variables))
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
     return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=times.distances.median() or 0))
 

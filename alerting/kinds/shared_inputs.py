@@ -249,15 +249,15 @@ class SharedInputs:
         starts = _common_starts(chosen, until)
         histories = self._readings.load_histories(
             [
-                WantedHistory(
+                _request(
                     self._coming[asset_name],
                     starts[asset_name],
-                    tuple(v for v in sorted(span.names) if v in self._coming[asset_name].variables),
+                    until,
+                    span.names,
                     span.with_events,
                 )
                 for asset_name, span in chosen.items()
-            ],
-            until,
+            ]
         )
         self._fetched = {
             asset_name: AssetInputs(
@@ -329,10 +329,12 @@ class SharedInputs:
             seconds = (wide[1] - wide[0]).total_seconds()
             if before.rows_per_second * seconds * len(wide[2]) <= MOST_VALUES:
                 try:
-                    return _keep(inputs, _read(self._readings, asset, *wide))
+                    history = self._readings.load(_request(asset, *wide))
+                    return _keep(inputs, LoadedReadings(*wide, history))
                 except UserError:  # perhaps of a value that only the others need
                     inputs.may_widen = False
-        loaded = _read(self._readings, asset, start, end, names, with_events)
+        history = self._readings.load(_request(asset, start, end, names, with_events))
+        loaded = LoadedReadings(start, end, names, with_events, history)
         return _keep(inputs, loaded) if before is None else loaded
 
     def newest_values(
@@ -480,19 +482,11 @@ def _keep(inputs: AssetInputs, loaded: LoadedReadings) -> LoadedReadings:
     return loaded
 
 
-def _read(
-    readings: Readings,
-    asset: Asset,
-    start: datetime,
-    end: datetime,
-    names: frozenset[str],
-    with_events: bool,
-) -> LoadedReadings:
+def _request(
+    asset: Asset, start: datetime, end: datetime, names: frozenset[str], with_events: bool
+) -> WantedHistory:
     variables = [name for name in sorted(names) if name in asset.variables]
-    history = readings.load(
-        asset, start, end, variables, events_since=start, with_events=with_events
-    )
-    return LoadedReadings(start, end, names, with_events, history)
+    return WantedHistory(asset, start, end, variables, start, with_events)
 
 
 def _part(loaded: LoadedReadings, start: datetime, end: datetime, names: frozenset[str]) -> History:

@@ -246,14 +246,28 @@ class Wanted:
     start: datetime
 
 
-class WantedHistory(NamedTuple):
-    """A request for readings after `start` of some variables of one asset, with its events; without
-    `with_events` events may be missing."""
+@dataclass(frozen=True)
+class WantedHistory:
+    """A request for the readings of an asset with start < ts <= end (None: unbounded), and for the
+    events that start at or before end.
+
+    `variables`: None wants all that the asset declares. `events_since`: of the events that start at
+    or before it, only the last one of each type, and lasting events that go on after it, are
+    wanted. `with_events`: False wants readings alone, with fewer queries; types of events are then
+    missing, too.
+    """
 
     asset: Asset
-    start: datetime
-    names: tuple[str, ...]
+    start: datetime | None
+    end: datetime | None
+    variables: Collection[str] | None = None
+    events_since: datetime | None = None
     with_events: bool = True
+
+    @property
+    def names(self) -> list[str]:
+        """Return the wanted variables, in the order of their columns."""
+        return list(self.asset.variables if self.variables is None else self.variables)
 
 
 @dataclass(frozen=True)
@@ -335,37 +349,22 @@ class ReadingWrites(Protocol):
 class Readings(Protocol):
     """Readings and events over time."""
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        """Return readings with start < ts <= end (None: unbounded), and the events that start at or
-        before end.
-
-        `events_since`: of the events that start at or before it, only the last one of each type,
-        and lasting events that go on after it, are returned. `with_events`: False returns readings
-        alone, with fewer queries; types of events are then missing, too.
-        """
+    def load(self, request: WantedHistory) -> History:
+        """Return what is requested; a variable without a reading is all missing. Raises UserError
+        if a stored value is not of its variable's type."""
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset, without events, with as
         few queries as possible."""
 
-    def load_histories(
-        self, requests: Sequence[WantedHistory], end: datetime
-    ) -> dict[str, History]:
-        """Return, by asset, the result of `load` from `start` on, with `start` as `events_since`,
-        with fewer queries if the store can. Assets may be missing, such as those that `load`
-        refuses: call `load` for them."""
+    def load_histories(self, requests: Sequence[WantedHistory]) -> dict[str, History]:
+        """Return, by asset, the result of `load` for requests with one end, with fewer queries if
+        the store can. Assets may be missing, such as those that `load` refuses: call `load` for
+        them."""
         histories = {}
-        for asset, start, names, with_events in requests:
+        for request in requests:
             with suppress(UserError):
-                histories[asset.name] = self.load(asset, start, end, names, start, with_events)
+                histories[request.asset.name] = self.load(request)
         return histories
 
     def newest_values(

@@ -32,7 +32,7 @@ from alerting.episodes.reconciliation import is_of_late_data
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
-from alerting.ports import EvaluationPorts, Readings
+from alerting.ports import EvaluationPorts, Readings, WantedHistory
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import SKEW, Statistics, describe_doubtful, statistics_of
 from alerting.usecases.definitions.next_steps import describe_missing_champion
@@ -105,7 +105,9 @@ def _readings_after_now(
     if newest is None or newest.ts <= now or at < now - timedelta(days=1):
         return []
     names = sorted(latest.definition.variables_read(asset) & asset.variables.keys())
-    ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
+    ahead = platform.readings.load(
+        WantedHistory(asset, now, newest.ts, names, with_events=False)
+    ).readings
     times = millis(pd.DatetimeIndex(ahead.dropna(how="all").index))
     return [
         in_english(
@@ -438,7 +440,7 @@ def _parts(
         length = min(2 * length, timedelta(days=4))
         is_last = until >= min(last, end)
         stop = end if is_last else until
-        yield readings.load(asset, begin, stop, variables, events_since=stop)
+        yield readings.load(WantedHistory(asset, begin, stop, variables, events_since=stop))
         if is_last:
             return
         begin = stop

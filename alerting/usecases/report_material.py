@@ -44,6 +44,7 @@ from alerting.ports import (
     Readings,
     ReportPorts,
     SandboxPorts,
+    WantedHistory,
 )
 from alerting.readings.history import (
     NO_TIME,
@@ -114,7 +115,9 @@ def gather_material(
     first = previous_start or start
     histories = {
         a.name: platform.readings.load(
-            a, first - _before(definition, a), as_of, _variables_of(definition, a) or None
+            WantedHistory(
+                a, first - _before(definition, a), as_of, _variables_of(definition, a) or None
+            )
         )
         for a in assets
     }

@@ -27,6 +27,7 @@ from alerting.ports import (
     Readings,
     SeriesPorts,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.buckets import Interval, merge_intervals
 from alerting.readings.history import (
@@ -64,17 +65,9 @@ class LabelledReadings(Readings):
         self._at = at
         self._bad_of: dict[str, tuple[IntervalLabel, ...]] = {}
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        history = self._stored.load(asset, start, end, variables, events_since, with_events)
-        return _remove_bad(history, self._bad_labels([asset.name])[asset.name])
+    def load(self, request: WantedHistory) -> History:
+        name = request.asset.name
+        return _remove_bad(self._stored.load(request), self._bad_labels([name])[name])
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         stored = self._stored.load_many(requests, end)
@@ -93,7 +86,7 @@ class LabelledReadings(Readings):
         others = {name: at for name, at in since.items() if name not in masked}
         parts = [self._stored.newest_values(asset, others, until)] if others else []
         for name, start in masked.items():
-            history = self.load(asset, start, until, [name])
+            history = self.load(WantedHistory(asset, start, until, [name]))
             parts.append(history.readings.loc[has_data(history, name), [name]].iloc[-1:])
         index = parts[0].index
         for part in parts[1:]:

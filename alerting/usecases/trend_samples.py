@@ -33,6 +33,7 @@ from alerting.ports import (
     Scores,
     SeriesPorts,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.buckets import (
     WIDTHS,
@@ -111,7 +112,7 @@ def load_columns(
     if not any(asset.is_computed(name) for name in names):
         request = Wanted(asset.name, types_of(asset, names), after)
         return readings.load_many([request], until)[asset.name]
-    history = readings.load(asset, after, until, names, events_since=until)
+    history = readings.load(WantedHistory(asset, after, until, names, events_since=until))
     columns = {name: history.readings[name].to_numpy() for name in names}
     return ReadingColumns(
         millis(pd.DatetimeIndex(history.readings.index)), columns, doubts=history.doubts
@@ -217,7 +218,8 @@ def levels_in_force(
 
     def read(condition: Condition, since: datetime, until: datetime) -> Series:
         return series_of(
-            condition, platform.readings.load(asset, since, until, [condition.variable])
+            condition,
+            platform.readings.load(WantedHistory(asset, since, until, [condition.variable])),
         )
 
     revisions = platform.definitions.revisions(definition.name)
@@ -249,6 +251,6 @@ def load_served_values(
     if name is None or name not in asset.variables:
         return None
     before = start - asset.delay(name) - definition.gap - 2 * definition.horizon
-    history = readings.load(asset, before, end, [name])
+    history = readings.load(WantedHistory(asset, before, end, [name]))
     rows = scores.for_interval(definition.name, start, end + timedelta(milliseconds=1), asset.name)
     return compare_values(rows, history, name, definition.gap, end)

@@ -14,7 +14,14 @@ from alerting.definitions.asset_documents import Asset, Variable, event_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, name_hint
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
-from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings, SeriesPorts
+from alerting.ports import (
+    Definitions,
+    EpisodePorts,
+    PlantPorts,
+    Readings,
+    SeriesPorts,
+    WantedHistory,
+)
 from alerting.readings.buckets import (
     DAY,
     HOUR,
@@ -420,7 +427,9 @@ def _last_values(
     for at, names in by_instant.items():
         instant = from_millis(at)
         history = readings.load(
-            asset, instant - timedelta(milliseconds=1), instant, names, events_since=instant
+            WantedHistory(
+                asset, instant - timedelta(milliseconds=1), instant, names, events_since=instant
+            )
         )
         for name in names:
             value = history.readings[name].iloc[-1:].item()
@@ -497,7 +506,7 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
 def _events(
     platform: PlantPorts, asset: Asset, titles: Mapping[str, str], start: datetime, end: datetime
 ) -> list[EventBand]:
-    events = platform.readings.load(asset, end, end, (), events_since=start).events
+    events = platform.readings.load(WantedHistory(asset, end, end, (), events_since=start)).events
     return [
         EventBand(
             asset.name,

@@ -31,7 +31,7 @@ import paho.mqtt.client as mqtt
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.ports import DecisionRecord, Message, Platform
+from alerting.ports import DecisionRecord, Message, Platform, WantedHistory
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stream.service import StreamService, interpreter_for_messages
@@ -215,7 +215,7 @@ def _figures(
 ) -> dict[str, object]:
     until = datetime.now(UTC)
     stored = sum(
-        len(platform.readings.load(asset, began, until, ["speed"]).readings)
+        len(platform.readings.load(WantedHistory(asset, began, until, ["speed"])).readings)
         for asset in platform.assets.all()
     )
     raised = {one.id: one for one in platform.episodes.find()}

@@ -14,6 +14,7 @@ from alerting.airflow_provider.hooks import AlertingHook
 from alerting.airflow_provider.notifier import AlertingNotifier
 from alerting.airflow_provider.task_operators import ApplyOperator, PredictOperator
 from alerting.client import ApiProblem, Client
+from alerting.ports import WantedHistory
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, client, episode, platform  # noqa: F401 - fixtures
 
@@ -156,7 +157,9 @@ def test_a_failure_becomes_a_reading_and_a_refused_one_is_an_error(connect, plat
     since = platform.clock.now()
     AlertingNotifier(asset="oven-1", variable="temperature")({})
     AlertingNotifier(asset="oven-1", variable="temperature", value=0)({})
-    found = platform.readings.load(asset, since.replace(year=1990), since.replace(year=2190))
+    found = platform.readings.load(
+        WantedHistory(asset, since.replace(year=1990), since.replace(year=2190))
+    )
     assert found.readings["temperature"].dropna().tolist()[-2:] == [1.0, 0.0]
     with pytest.raises(ValueError, match="hot"):
         AlertingNotifier(asset="oven-1", variable="temperature", value="hot")({})

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.main import app
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, WantedHistory
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
 
@@ -38,12 +38,12 @@ def test_an_export_is_imported_again_as_it_was(plant, tmp_path):
     code, said = run("export", "press", "--out", str(file), "--json")
     assert (code, json.loads(said)["rows"]) == (0, 21), said
     assert pq.read_schema(file).names == ["time", "asset", "t", "open", "recipe"]
-    before = plant.readings.load(plant.assets.get("press"), None, None)
+    before = plant.readings.load(WantedHistory(plant.assets.get("press"), None, None))
     plant.reading_writes.delete_samples(rows)
     assert plant.readings.span("press") is None
     code, said = run("import", "readings", str(file))
     assert code == 0, said
-    after = plant.readings.load(plant.assets.get("press"), None, None)
+    after = plant.readings.load(WantedHistory(plant.assets.get("press"), None, None))
     assert after.readings.equals(before.readings)
 
 

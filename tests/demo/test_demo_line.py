@@ -18,6 +18,7 @@ from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 from alerting.demo.line import ASSET, demo_asset, new_line, simulate
 from alerting.demo.stored_line import SEED, MongoLines, SetPointRequest, fill, run_line
+from alerting.ports import WantedHistory
 
 pytestmark = pytest.mark.models
 
@@ -131,7 +132,7 @@ def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_even
         time.sleep(0.02)
     kill(process)
 
-    history = stores.readings.load(demo_asset(), END, None)
+    history = stores.readings.load(WantedHistory(demo_asset(), END, None))
     assert history.readings["belt_speed_setpoint"].dropna().iloc[:30].tolist() == [7.4] * 30
     assert history.events.loc[history.events["type"] == "set-point-change", "start"].tolist() == [
         END

@@ -11,7 +11,7 @@ import pytest
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.training_protocol import NormalTime
-from alerting.ports import EventRow, ReadingRow, TrainingLimits
+from alerting.ports import EventRow, ReadingRow, TrainingLimits, WantedHistory
 from alerting.readings.history import History
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
@@ -45,10 +45,10 @@ class Counted:
         self.newest_values = readings.newest_values
         self.span = readings.span
 
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
-        if variables:
-            self.loaded.append((start, end, *variables))
-        return self._readings.load(asset, start, end, variables, events_since, with_events)
+    def load(self, request):
+        if request.variables:
+            self.loaded.append((request.start, request.end, *request.variables))
+        return self._readings.load(request)
 
 
 def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):
@@ -134,7 +134,9 @@ def test_the_stored_readings_and_events_are_those_of_the_plant():
     )
     data = learning_data(platform, run, 20 * DAY)
     (history,) = data.whole_histories
-    whole = platform.readings.load(PRESS, data.period.start, data.period.end, ["force"])
+    whole = platform.readings.load(
+        WantedHistory(PRESS, data.period.start, data.period.end, ["force"])
+    )
     pd.testing.assert_frame_equal(history.readings, whole.readings)
     pd.testing.assert_frame_equal(history.events, whole.events)
     assert [(s.start, s.end) for s in data.suppressed["press-1"]] == [(at(600), at(1200))]

@@ -18,7 +18,7 @@ from alerting.kinds import shared_inputs
 from alerting.kinds.protocol import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs, score_matrix
 from alerting.learning.features.point_in_time import build_features, grid
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow, ReadingRow, WantedHistory
 from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
@@ -161,7 +161,7 @@ def test_scores_are_the_same_without_those_of_twins(platform, models):
         for first, last in ((20, 22), (22, 24), (20, 24)):
             start, end = (small_models.START + hour * HOUR for hour in (first, last))
             at = grid(to_millis(start), to_millis(end), 600_000)
-            history = platform.readings.load(asset, start - 8 * HOUR, end)
+            history = platform.readings.load(WantedHistory(asset, start - 8 * HOUR, end))
             (_, expected), (_, found) = (one.score(model, history, at) for one in (both, alone))
             assert found.score.tobytes() == expected.score.tobytes()
             assert pd.isna(found.twin).all()

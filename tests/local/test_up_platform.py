@@ -28,6 +28,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.file_form import FileForm
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
+from alerting.ports import WantedHistory
 from alerting.settings.machine import is_free
 from alerting.settings.shipped_files import shipped
 from alerting.stores.database.transactions_and_leases import LEASES
@@ -405,7 +406,7 @@ def submit_jobs(settings, platform):
     """Submit a job of predictions that cannot be read and one that can."""
     oven = next(asset for asset in platform.assets.all() if asset.name == ASSET)
     now = platform.clock.now()
-    past = platform.readings.load(oven, now - timedelta(hours=12), now).readings
+    past = platform.readings.load(WantedHistory(oven, now - timedelta(hours=12), now)).readings
     files = predict_files(settings)
     jobs = []
     for content in (pd.DataFrame({"ts": ["no time"]}), past.reset_index()):

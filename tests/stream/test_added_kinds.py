@@ -19,7 +19,7 @@ from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.definitions.wording.language import commands_of
-from alerting.ports import ACCEPTED, Answer
+from alerting.ports import ACCEPTED, Answer, WantedHistory
 from alerting.stream import threads as stream_sinks
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
@@ -136,7 +136,7 @@ def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gat
     service = StreamService(plant, {"GATEWAY_URL": gateway.url})
     wait_until(lambda: service.turn() or not gateway.rows)
     service.close()
-    found = plant.readings.load(plant.assets.get("oven-1"), None, None).readings
+    found = plant.readings.load(WantedHistory(plant.assets.get("oven-1"), None, None)).readings
     assert [*found["t"]] == [1.0, 1.0]
     assert len(plant.dead_messages.dead("gateway", 9)) == 1
 

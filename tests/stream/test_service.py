@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from alerting.adapters.sources import brokers
 from alerting.definitions.faults import UserError
+from alerting.ports import WantedHistory
 from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.stream import service
 from alerting.stream.service import (
@@ -93,7 +94,11 @@ def values(*numbers):
 def stored(platform):
     """Return the stored values of the first asset."""
     found = platform.assets.get("oven-1")
-    return [] if found is None else platform.readings.load(found, None, None).readings["t"].tolist()
+    return (
+        []
+        if found is None
+        else platform.readings.load(WantedHistory(found, None, None)).readings["t"].tolist()
+    )
 
 
 def progress(platform):

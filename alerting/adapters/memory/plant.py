@@ -33,6 +33,7 @@ from alerting.ports import (
     ReadingRow,
     Readings,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.history import (
     Doubts,
@@ -239,28 +240,20 @@ class MemoryReadings(Readings):
     def has_events(self, event_type: str) -> bool:
         return any(name == event_type for stored in self._events.values() for name, _ in stored)
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
+    def load(self, request: WantedHistory) -> History:
+        asset = request.asset
+
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             return readings_frame(
-                asset.name, self._documents(asset.name, since, end), types_of(asset, names)
+                asset.name, self._documents(asset.name, since, request.end), types_of(asset, names)
             )
 
-        readings, doubts = read_computed(
-            asset, asset.variables if variables is None else variables, start, read
-        )
-        if not with_events:
+        readings, doubts = read_computed(asset, request.names, request.start, read)
+        if not request.with_events:
             return History(asset, readings, doubts=doubts)
         event_types = tuple(self._assets.event_types())
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
-        events = events_frame(self._find_events(asset.name, instant, end, events_since), instant)
+        events = events_frame(self._find_events(request, instant), instant)
         return History(asset, readings, events, event_types, doubts)
 
     def _documents(
@@ -272,13 +265,11 @@ class MemoryReadings(Readings):
         last = len(instants) if end is None else bisect_right(instants, end)
         return ({"ts": ts, **sample_fields(of_asset[ts])} for ts in instants[first:last])
 
-    def _find_events(
-        self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
-    ) -> list[Document]:
-        """Return events that start until `end`. Of the events until `since`, only the last one of
-        each type and the lasting ones."""
+    def _find_events(self, request: WantedHistory, instant: Collection[str]) -> list[Document]:
+        """Return the requested events; `instant`: types of events without length."""
+        end, since = request.end, request.events_since
         events = sorted(
-            map(vars, self._events.get(asset, {}).values()),
+            map(vars, self._events.get(request.asset.name, {}).values()),
             key=lambda event: (event["start"], event["type"]),
         )
         events = [event for event in events if end is None or event["start"] <= end]

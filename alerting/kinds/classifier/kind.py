@@ -24,7 +24,7 @@ from alerting.kinds.protocol import (
 )
 from alerting.learning.features.life_features import build_life_features, life_columns, life_plan
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files
+from alerting.ports import Files, WantedHistory
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, History, Millis, from_millis, to_millis
 
@@ -104,7 +104,7 @@ def _read_life_features(
     def load(start: int, end: int) -> History:
         span = from_millis(start), from_millis(end)
         return sources.platform.readings.load(
-            sources.asset, *span, of_life.variables, with_events=False
+            WantedHistory(sources.asset, *span, of_life.variables, with_events=False)
         )
 
     return build_life_features(plan, ends, wide, rows.at, load)

@@ -62,7 +62,7 @@ from alerting.kinds.protocol import (
 )
 from alerting.kinds.reading_spacing import Lasting, Times, describe_unfulfillable, usual_distance
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files
+from alerting.ports import Files, WantedHistory
 from alerting.readings.history import (
     NO_TIME,
     History,
@@ -167,7 +167,9 @@ def _samples_between(
 ) -> list[Sample]:
     """Return the readings in (start, end] to chart: without suppressed times, from which no limits
     are learned either."""
-    history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
+    history = sources.platform.readings.load(
+        WantedHistory(sources.asset, start, end, list(definition.needs))
+    )
     samples = find_samples(definition, history)
     covered = is_covered(
         sources.suppressed(definition, start, end),
@@ -431,7 +433,7 @@ def _start(definition: ControlChartDefinition, question: WhyQuestion) -> Conditi
     at = question.at
     covering = question.covering
     history = question.platform.readings.load(
-        question.asset, at - _LOOK_BACK, at, [definition.variable]
+        WantedHistory(question.asset, at - _LOOK_BACK, at, [definition.variable])
     )
     before = max(_LOOK_BACK, _GAPS * usual_gap(definition, history))
     begin = at - before if covering is None else min(at, covering.raised_at) - before

@@ -55,7 +55,7 @@ from alerting.kinds.threshold.definition import LearnedThresholdDefinition, Thre
 from alerting.kinds.threshold.training import LearnedLimitsModel, from_files
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files, ModelUnavailable
+from alerting.ports import Files, ModelUnavailable, WantedHistory
 from alerting.readings.history import History, Millis, to_millis, with_older
 from alerting.readings.variable_series import Numbers, Series, is_text, series_of
 from alerting.reporting.variable_charts import (
@@ -373,7 +373,9 @@ def _last_value(
     if newest.empty:
         return carried
     before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)
-    history = sources.platform.readings.load(asset, before - lookback(condition, asset), at, [name])
+    history = sources.platform.readings.load(
+        WantedHistory(asset, before - lookback(condition, asset), at, [name])
+    )
     series = series_of(condition, history)
     return evaluate_series(
         condition, asset, series.ts, series.values, None, before, at, series.bad

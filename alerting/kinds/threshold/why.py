@@ -25,6 +25,7 @@ from alerting.detection.threshold import evaluate_values, lookback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
+from alerting.ports import WantedHistory
 from alerting.readings.history import History, from_millis, no_instants, to_millis
 
 _LOOK_BACK = timedelta(hours=1)
@@ -92,7 +93,7 @@ def _describe(
     asset = question.asset
     since = question.at - definition.stale_after - _LONGEST_LOOK_BACK - lookback(definition, asset)
     names = definition.variables_evaluated(asset)
-    history = question.platform.readings.load(asset, since, question.at, names)
+    history = question.platform.readings.load(WantedHistory(asset, since, question.at, names))
     last = _last_reading(definition, history)
     silent_at = question.at - definition.stale_after
     subject = definition.variable

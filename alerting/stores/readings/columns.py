@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.definitions.asset_documents import Asset, VariableType, types_of
 from alerting.definitions.faults import UserError
-from alerting.ports import Document, ReadingColumns, ReadingRow
+from alerting.ports import Document, ReadingColumns, ReadingRow, WantedHistory
 from alerting.readings.history import (
     NO_DOUBTS,
     Doubts,
@@ -156,7 +156,10 @@ def without_bad(
 
 
 def newest_frame(
-    load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime
+    load: Callable[[WantedHistory], History],
+    asset: Asset,
+    since: Mapping[str, datetime],
+    until: datetime,
 ) -> pd.DataFrame:
     """Return each variable's newest value in (since, until] within its range."""
     by_instant: dict[datetime, Document] = {}
@@ -164,7 +167,7 @@ def newest_frame(
         length = timedelta(hours=1)
         while True:  # a value of long ago is searched for in lengths that grow tenfold
             begin = start if until - start <= length else until - length
-            history = load(asset, begin, until, [name])
+            history = load(WantedHistory(asset, begin, until, [name]))
             newest = history.readings[name][has_data(history, name)].iloc[-1:]
             if len(newest) or begin <= start:
                 break

@@ -24,6 +24,7 @@ from alerting.definitions.asset_documents import Asset, EventType, VariableType,
 from alerting.ports import NewestReading, ReadingColumns, Wanted, WantedHistory
 from alerting.readings.history import (
     EVENT_COLUMNS,
+    FIRST_INSTANT,
     Doubts,
     History,
     Millis,
@@ -80,22 +81,8 @@ class MongoReadings:
         self._assets = MongoAssets(database)
 
     @repeated
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        """Return readings with start < ts <= end, and the events that start at or before end.
-
-        The columns are the given variables, or all that the asset declares; a variable without a
-        reading is all missing. With `events_since`, the events before it are only the last one of
-        each type, and lasting events that go on after it; without `with_events` there are none.
-        Raises UserError if a stored value is not of its variable's type.
-        """
+    def load(self, request: WantedHistory) -> History:
+        asset, end = request.asset, request.end
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             types = types_of(asset, names)
@@ -105,19 +92,12 @@ class MongoReadings:
                 query["ts"] = within
             return joined_frame(list(read_pieces(self._readings, asset.name, query, types)), types)
 
-        event_types = tuple(self._assets.event_types()) if with_events else ()
-        readings, doubts = read_computed(
-            asset, asset.variables if variables is None else variables, start, read
-        )
-        if not with_events:
+        event_types = tuple(self._assets.event_types()) if request.with_events else ()
+        readings, doubts = read_computed(asset, request.names, request.start, read)
+        if not request.with_events:
             return History(asset, readings, doubts=doubts)
-        return History(
-            asset,
-            readings,
-            load_events(self._events, asset.name, event_types, end, events_since),
-            event_types,
-            doubts,
-        )
+        events = load_events(self._events, asset.name, event_types, end, request.events_since)
+        return History(asset, readings, events, event_types, doubts)
 
     @repeated
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -130,9 +110,7 @@ class MongoReadings:
         return columns
 
     @repeated
-    def load_histories(
-        self, requests: Sequence[WantedHistory], end: datetime
-    ) -> dict[str, History]:
+    def load_histories(self, requests: Sequence[WantedHistory]) -> dict[str, History]:
         """Return the histories of assets, except assets with a computed variable or a value of the
         wrong type."""
         measured = [
@@ -140,8 +118,13 @@ class MongoReadings:
             for request in requests
             if not any(map(request.asset.is_computed, request.names))
         ]
+        end = requests[0].end
         columns = self.load_many(
-            [Wanted(a.name, types_of(a, names), start) for a, start, names, _ in measured], end
+            [
+                Wanted(r.asset.name, types_of(r.asset, r.names), r.start or FIRST_INSTANT)
+                for r in measured
+            ],
+            end or _LAST,
         )
         by_events = [request.asset.name for request in measured if request.with_events]
         event_types = tuple(self._assets.event_types()) if by_events else ()
@@ -150,7 +133,9 @@ class MongoReadings:
             request.asset.name: History(
                 request.asset,
                 frame_of(columns[request.asset.name]),
-                load_events(self._events, request.asset.name, event_types, end, request.start)
+                load_events(
+                    self._events, request.asset.name, event_types, end, request.events_since
+                )
                 if request.asset.name in with_events
                 else no_events(),
                 event_types if request.with_events else (),

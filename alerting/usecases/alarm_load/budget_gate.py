@@ -38,7 +38,13 @@ from alerting.operators.alarm_load import (
     quieten,
     time_in_alarm,
 )
-from alerting.ports import BacktestPorts, Definitions, ModelUnavailable, PlatformAlerts
+from alerting.ports import (
+    BacktestPorts,
+    Definitions,
+    ModelUnavailable,
+    PlatformAlerts,
+    WantedHistory,
+)
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.faults_and_platform_alerts import LOAD
 from alerting.usecases.definitions.versions import champion_at, first_instant
@@ -212,7 +218,7 @@ class LoadEstimate:
         """
         start, end = self._interval(asset, self._affordable([asset])[0])
         history = self._platform.readings.load(
-            asset, start - lookback(definition, asset), end, [definition.variable]
+            WantedHistory(asset, start - lookback(definition, asset), end, [definition.variable])
         )
         steps = self._past.steps(asset, start, end)
         most = headroom * len(self._notification_instants(steps, asset, start, end))
@@ -238,7 +244,9 @@ class LoadEstimate:
         last = min(span[1], self._until)
         variable = kind_of(self._definition).inputs(self._definition, assets[0]).variable
         last_hour = self._platform.readings.load(
-            assets[0], last - timedelta(hours=1), last, None if variable is None else [variable]
+            WantedHistory(
+                assets[0], last - timedelta(hours=1), last, None if variable is None else [variable]
+            )
         )
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))

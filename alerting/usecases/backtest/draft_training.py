@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.problem_occurrences import first_lookback
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.selection.decision import Proposal
-from alerting.ports import BacktestPorts, Progress, SandboxPorts
+from alerting.ports import BacktestPorts, Progress, SandboxPorts, WantedHistory
 from alerting.ports.use_cases import log_context
 from alerting.reporting.definition.decision_text import (
     learned_lines,
@@ -138,7 +138,9 @@ def _draw(
     if isinstance(definition, TrainedDefinition):
         problem = definition.problem
         since = start - first_lookback(problem) if problem.variables else end
-        history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
+        history = platform.readings.load(
+            WantedHistory(asset, since, end, problem.variables, events_since=start)
+        )
         times = [time for time, _ in counted_times(definition, history, start, end)]
         drawn = draw_problems(platform.readings, definition, asset, times, start, end).panels
     else:

@@ -11,7 +11,7 @@ read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
@@ -41,6 +41,7 @@ from alerting.ports import (
     ReadingColumns,
     Readings,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.history import (
     Doubts,
@@ -283,7 +284,9 @@ def _past_problems(
     for asset in targets:
         # of a problem that events show, no reading is needed
         since = start - first_lookback(problem) if problem.variables else end
-        history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
+        history = platform.readings.load(
+            WantedHistory(asset, since, end, problem.variables, events_since=start)
+        )
         times = counted_times(definition, history, start, end)
         problems += [PastProblem(asset.name, *time) for time, counts in times if counts]
         uncounted += sum(not counts for _, counts in times)
@@ -474,27 +477,19 @@ class CachedReadings(Readings):
         """State how many series this preview needs; its progress is a share of them."""
         self._steps = max(series, 1)
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        names = list(asset.variables if variables is None else variables)
+    def load(self, request: WantedHistory) -> History:
+        asset, start, end, names = request.asset, request.start, request.end, request.names
         if start is None or end is None:
-            return self._load_counted(asset, start, end, names, events_since, with_events)
+            return self._load_counted(request)
         series = self._find_used(asset, start, end, names)
         if series is None and names and end - start >= self._least:
             series = self.hold(asset, start, end, names)
         if series is None:
-            return self._load_counted(asset, start, end, names, events_since, with_events)
+            return self._load_counted(request)
         history = series.part(start, end, names)
-        if events_since is None:
+        if request.events_since is None:
             return history
-        events = events_between(history, to_millis(events_since), to_millis(end))
+        events = events_between(history, to_millis(request.events_since), to_millis(end))
         return replace(history, events=events)
 
     def hold(
@@ -531,25 +526,17 @@ class CachedReadings(Readings):
             share = (min(self._done, self._steps - 1) * count + number, self._steps * count)
             self._progress("reading", *share)
             since = None if number == count - 1 else stop
-            parts.append(self._load_counted(asset, begin, stop, names, since))
+            parts.append(self._load_counted(WantedHistory(asset, begin, stop, names, since)))
         frames = [part.readings for part in parts if len(part.readings)]
         readings = pd.concat(frames) if frames else parts[-1].readings
         bad = join_instants([part.doubts.bad for part in parts])
         uncertain = join_instants([part.doubts.uncertain for part in parts])
         return replace(parts[-1], readings=readings, doubts=Doubts(bad, uncertain))
 
-    def _load_counted(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str],
-        events_since: datetime | None,
-        with_events: bool = True,
-    ) -> History:
+    def _load_counted(self, request: WantedHistory) -> History:
         """Load from the live port. Raises UserError beyond the number of readings of a preview."""
         self._require_time()
-        history = self._live.load(asset, start, end, variables, events_since, with_events)
+        history = self._live.load(request)
         self._unread -= len(history.readings)
         if self._unread < 0:
             raise UserError(

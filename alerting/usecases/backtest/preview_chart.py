@@ -34,7 +34,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
-from alerting.ports import Readings, SandboxPorts, SeriesPorts
+from alerting.ports import Readings, SandboxPorts, SeriesPorts, WantedHistory
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, History, Millis, from_millis, millis, to_millis
 from alerting.reporting.episode_details import Load, operator_load
@@ -202,7 +202,7 @@ def _find_known_until(
     kind = kind_of(definition)
     since = start - kind.inputs(definition, asset).lookback
     names = sorted(definition.variables_evaluated(asset))
-    history = platform.readings.load(asset, since, end, names, events_since=start)
+    history = platform.readings.load(WantedHistory(asset, since, end, names, events_since=start))
     gaps = kind.unevaluated_intervals(definition, history, start, end)
     last = gaps[-1][0] if gaps and gaps[-1][1] == end else end
     return last if last > start else None
@@ -441,7 +441,7 @@ def draw_variable(
 ) -> Panel | None:
     """Return the values of a variable with limits, None without a number."""
     begin, end = period
-    frame = readings.load(asset, begin, end, [variable], events_since=end).readings
+    frame = readings.load(WantedHistory(asset, begin, end, [variable], events_since=end)).readings
     values = frame[variable].to_numpy()
     if not len(values) or not np.issubdtype(values.dtype, np.number) or np.isnan(values).all():
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
@@ -41,6 +41,7 @@ from alerting.ports import (
     Score,
     TrainingRuns,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.history import FIRST_INSTANT, History, from_millis, to_millis
 from alerting.stores.reports import Backtests, pack, unpack
@@ -104,23 +105,9 @@ class ReadingsUntil(Readings):
         self._live = live
         self._until = until
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        return self._live.load(
-            asset,
-            start,
-            self._until if end is None else min(end, self._until),
-            variables,
-            events_since,
-            with_events,
-        )
+    def load(self, request: WantedHistory) -> History:
+        end = self._until if request.end is None else min(request.end, self._until)
+        return self._live.load(replace(request, end=end))
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(requests, min(end, self._until))

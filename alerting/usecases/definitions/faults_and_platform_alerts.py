@@ -55,6 +55,7 @@ from alerting.ports import (
     FaultyDocument,
     PlantPorts,
     PlatformAlerts,
+    WantedHistory,
 )
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import regular_distance, rough_duration, value_times
@@ -369,7 +370,9 @@ def _unfulfillable(
 def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime) -> Millis:
     times: Millis = np.empty(0, np.int64)
     for length in _LENGTHS:
-        history = platform.readings.load(asset, last - length, last, [name], with_events=False)
+        history = platform.readings.load(
+            WantedHistory(asset, last - length, last, [name], with_events=False)
+        )
         times = value_times(history, name)
         if len(times) >= (200 if length == _LENGTHS[0] else 5 * LEAST):
             break

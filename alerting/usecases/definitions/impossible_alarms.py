@@ -21,7 +21,7 @@ from alerting.kinds.value_reach import (
     is_always_met,
     variables_of,
 )
-from alerting.ports import PlantPorts
+from alerting.ports import PlantPorts, WantedHistory
 from alerting.readings.history import History, has_data
 
 _LENGTHS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30), timedelta(days=365))
@@ -75,7 +75,7 @@ def _impossible_so_far(
 def _why_always(platform: PlantPorts, state: LineState, asset: Asset, last: datetime) -> str:
     """Return why a state of the line is always true; empty if it is not."""
     if state.event is not None:
-        history = platform.readings.load(asset, last - _LENGTHS[-1], last, ())
+        history = platform.readings.load(WantedHistory(asset, last - _LENGTHS[-1], last, ()))
         events = history.events
         meant = events[[fnmatchcase(kind, state.event) for kind in events["type"]]]
         lasting = {kind.name for kind in history.event_types if kind.duration == "lasting"}
@@ -97,7 +97,9 @@ def _longer_histories(
     platform: PlantPorts, asset: Asset, last: datetime, names: Collection[str]
 ) -> Iterator[History]:
     for length in _LENGTHS if names else ():
-        history = platform.readings.load(asset, last - length, last, names, with_events=False)
+        history = platform.readings.load(
+            WantedHistory(asset, last - length, last, names, with_events=False)
+        )
         yield history
         if len(history.readings) > _ENOUGH:
             return

@@ -23,7 +23,15 @@ from alerting.detection.suppressed_intervals import (
 )
 from alerting.episodes.episode import PLATFORM, Episode
 from alerting.operators.actions_and_mutes import Mute, describe_mute, find_mutes
-from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, MutePorts, Readings
+from alerting.ports import (
+    Assets,
+    Definitions,
+    EpisodePorts,
+    Episodes,
+    MutePorts,
+    Readings,
+    WantedHistory,
+)
 from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.usecases.definitions.versions import newest_of_target, require_revision
 
@@ -220,7 +228,7 @@ def _chain(
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
     return [
-        readings.load(a, start - lookback(suppression), end, variables)
+        readings.load(WantedHistory(a, start - lookback(suppression), end, variables))
         for a in assets_upwards(assets, declared)
     ]
 
@@ -317,7 +325,7 @@ def end_by_event(platform: MutePorts, mute: Mute) -> Mute:
     asset = platform.assets.get(mute.event_asset)
     if asset is None:
         return mute
-    events = platform.readings.load(asset, mute.end, mute.end, (), mute.since).events
+    events = platform.readings.load(WantedHistory(asset, mute.end, mute.end, (), mute.since)).events
     starts = millis(events["start"])[(events["type"] == mute.event).to_numpy()]
     inside = starts[(starts > to_millis(mute.since)) & (starts < to_millis(mute.end))]
     if not len(inside):

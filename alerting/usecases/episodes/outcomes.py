@@ -62,6 +62,7 @@ from alerting.ports import (
     MaterialPorts,
     OutcomePorts,
     Readings,
+    WantedHistory,
 )
 from alerting.readings.history import (
     FAR_FUTURE,
@@ -202,7 +203,9 @@ def _outcome_record(
     if not modes or observed.problem_at is None:
         return record, _next_try(observed, mature_at, as_of)
     before = problem.hold + problem_lookback(problem) + timedelta(days=1)
-    history = platform.readings.load(asset, window.start - before, min(as_of, mature_at + _BEYOND))
+    history = platform.readings.load(
+        WantedHistory(asset, window.start - before, min(as_of, mature_at + _BEYOND))
+    )
     ends = np.array([to_millis(window.start), to_millis(window.end)])
     question = kind_of(definition).outcome(definition, asset)
     [came] = label_modes(modes, definition.is_of_unit, question, history, ends[:1], ends[1:])
@@ -247,7 +250,7 @@ def _observe(
     as_of: datetime,
 ) -> Observed:
     start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
-    history = readings.load(asset, start, min(as_of, mature_at + _BEYOND))
+    history = readings.load(WantedHistory(asset, start, min(as_of, mature_at + _BEYOND)))
     problems = find_problems(problem, history)
     problems_known = problems[(millis(problems["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])
@@ -353,7 +356,7 @@ def _find_touched(
         definition = with_stored_features(platform.derived_features, definition)
     first = episode.raised_at - LONGEST_BACK - problem_lookback(problem)
     last = min(at, (episode.closed_at or at) + LONGEST_BACK)
-    sampled = platform.readings.load(asset, first, last, problem.variables)
+    sampled = platform.readings.load(WantedHistory(asset, first, last, problem.variables))
     samples = known_samples(problem, sampled, at)
     expected_from = episode.raised_at + min(definition.window.after, timedelta(0))
     time = touched_time(samples, episode, expected_from, at)
@@ -361,7 +364,7 @@ def _find_touched(
     names = [name for name, v in asset.variables.items() if v.counts or v.names]
     since = dict.fromkeys(names, start - LONGEST_BACK)
     older = platform.readings.newest_values(asset, since, start)
-    made = with_older(platform.readings.load(asset, start, last, names), older)
+    made = with_older(platform.readings.load(WantedHistory(asset, start, last, names)), older)
     return touched_production(episode, time, samples, made, at, most_lots)
 
 
@@ -409,7 +412,9 @@ def _last_values(
     at = now - problem_delay(problem, asset, ())
     evaluations = conditions_at(
         combination,
-        readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables),
+        readings.load(
+            WantedHistory(asset, at - 2 * problem_lookback(problem), at, problem.variables)
+        ),
         at,
     )
     truth = combined_truth(combination, evaluations)
@@ -471,7 +476,9 @@ def recommendation_taken(
     if not chosen:
         return None
     until = min(now, episode.ended_at or now)
-    readings = platform.readings.load(asset, episode.raised_at - _BEFORE, until, chosen).readings
+    readings = platform.readings.load(
+        WantedHistory(asset, episode.raised_at - _BEFORE, until, chosen)
+    ).readings
     before = readings.loc[: episode.raised_at]
     at_raise = {
         name: before[name].dropna().iloc[-1]

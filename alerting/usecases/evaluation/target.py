@@ -43,6 +43,7 @@ from alerting.ports import (
     Score,
     TargetScores,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, no_instants, to_millis
 from alerting.readings.variable_series import Flags, RaggedReadings, Series, pack, series_of
@@ -178,7 +179,9 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
     """Return the function that reads readings of an asset from the store."""
 
     def read(definition: Condition, start: datetime, end: datetime) -> Series:
-        history = readings.load(asset, start, end, [definition.variable], with_events=False)
+        history = readings.load(
+            WantedHistory(asset, start, end, [definition.variable], with_events=False)
+        )
         return series_of(definition, history)
 
     return read

@@ -38,6 +38,7 @@ from alerting.ports import (
     Readings,
     ReadingWrites,
     States,
+    WantedHistory,
     WritePorts,
 )
 from alerting.readings.history import Quality, from_millis, to_millis, whole_millis
@@ -417,7 +418,7 @@ def rows_since(assets: Assets, readings: Readings, part: LatePart, since: dateti
     asset = assets.get(part.asset)
     if asset is None:
         return part.rows
-    history = readings.load(asset, since - _MOMENT, part.last, part.variables)
+    history = readings.load(WantedHistory(asset, since - _MOMENT, part.last, part.variables))
     begun = history.events[
         (history.events["start"] >= since) & history.events["type"].isin(part.events)
     ]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from alerting.deferred import np, pd
 from alerting.definitions.asset_documents import Asset, VariableType
 from alerting.definitions.faults import UserError
-from alerting.ports import Progress, ReadingBatch, Readings
+from alerting.ports import Progress, ReadingBatch, Readings, WantedHistory
 from alerting.readings.history import millis
 from alerting.readings.unit_conversion import (
     Conversion,
@@ -134,7 +134,9 @@ def _stored_beside(
     parts = _PARTS if length else 1
     while True:
         start, end = sorted((at, at + length / parts))
-        frame = readings.load(asset, start, end, variables, with_events=False).readings
+        frame = readings.load(
+            WantedHistory(asset, start, end, variables, with_events=False)
+        ).readings
         if parts == 1 or len(frame) >= _ENOUGH:
             return frame
         parts //= 4

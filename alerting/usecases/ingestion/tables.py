@@ -30,7 +30,15 @@ from alerting.definitions.asset_documents import (
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.form_fields import What
 from alerting.definitions.wording.language import ENGLISH, in_english, join_with_and
-from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readings, silent
+from alerting.ports import (
+    EventRow,
+    IngestionPorts,
+    Progress,
+    ReadingRow,
+    Readings,
+    WantedHistory,
+    silent,
+)
 from alerting.readings.foreign_columns import (
     BadLine,
     ColumnProfile,
@@ -263,7 +271,7 @@ def refuse_other_rows(
         rows = list(group)
         since = min(row.ts for row in rows)
         until = max(row.ts for row in rows)
-        frame = readings.load(existing[name], since - _MOMENT, until).readings
+        frame = readings.load(WantedHistory(existing[name], since - _MOMENT, until)).readings
         stored = {
             at.to_pydatetime(): values.dropna().to_dict()
             for at, (_, values) in zip(frame.index, frame.iterrows(), strict=True)

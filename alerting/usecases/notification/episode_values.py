@@ -21,7 +21,7 @@ from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol import Charted, Statistic
 from alerting.kinds.registry import kind_of
-from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
+from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted, WantedHistory
 from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
@@ -191,7 +191,9 @@ def load_variable(
         return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[
             asset.name
         ]
-    values = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
+    values = readings.load(
+        WantedHistory(asset, start, stop, [variable], events_since=stop)
+    ).readings[variable]
     return ReadingColumns(
         millis(pd.DatetimeIndex(values.index)), {variable: values.to_numpy(np.float64)}
     )

@@ -29,7 +29,7 @@ from alerting.definitions.wording.language import Styled, join_first, joined, te
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.kinds.protocol import ModelVerification, Served
 from alerting.kinds.registry import verifying_kind_of
-from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts
+from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts, WantedHistory
 from alerting.ports.use_cases import id_logger
 from alerting.readings.buckets import HOUR, Buckets
 from alerting.readings.history import from_millis, to_millis
@@ -414,4 +414,4 @@ def _histories(
     variables = {name for part in served for name in part.model.plan.variables}
     for asset in assets:
         names = sorted((variables | definition.variables_read(asset)) & asset.variables.keys())
-        yield platform.readings.load(asset, begin, as_of, names)
+        yield platform.readings.load(WantedHistory(asset, begin, as_of, names))

@@ -3,7 +3,7 @@ that were sent with the question, checked as a whole against their asset. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,6 +37,7 @@ from alerting.ports import (
     Readings,
     Record,
     Wanted,
+    WantedHistory,
 )
 from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
@@ -329,22 +330,14 @@ class SentReadings(Readings):
     def _readings_for(self, asset: str) -> Readings:
         return self._sent if asset in self._assets else self._stored
 
-    def load(
-        self,
-        asset: Asset,
-        start: datetime | None,
-        end: datetime | None,
-        variables: Iterable[str] | None = None,
-        events_since: datetime | None = None,
-        with_events: bool = True,
-    ) -> History:
-        if asset.name not in self._assets:
-            return self._stored.load(asset, start, end, variables, events_since, with_events)
-        history = self._sent.load(asset, start, end, variables, with_events=False)
-        if not with_events:
+    def load(self, request: WantedHistory) -> History:
+        if request.asset.name not in self._assets:
+            return self._stored.load(request)
+        history = self._sent.load(replace(request, with_events=False))
+        if not request.with_events:
             return history
         # of no reading, but of the events up to the end
-        stored = self._stored.load(asset, end, end, (), events_since)
+        stored = self._stored.load(replace(request, start=request.end, variables=()))
         return replace(history, events=stored.events, event_types=stored.event_types)
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:

@@ -9,7 +9,7 @@ from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.episodes.remaining_life import RemainingLife
 from alerting.learning.features.lives import find_lives
 from alerting.learning.models.life_model import STATED
-from alerting.ports import EvaluationPorts, ReportPorts
+from alerting.ports import EvaluationPorts, ReportPorts, WantedHistory
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import to_millis
 
@@ -41,7 +41,7 @@ def describe_lives(
     given_away: list[float] = []
     planned = failures = 0
     for asset in matching_assets(definition, platform.assets.all()):
-        lives = find_lives(ends, platform.readings.load(asset, start, end, []))
+        lives = find_lives(ends, platform.readings.load(WantedHistory(asset, start, end, [])))
         span = platform.readings.span(asset.name)
         begin = start if span is None else max(start, span[0])  # before, no part was in service
         ended = lives.failed[lives.end > to_millis(begin)]

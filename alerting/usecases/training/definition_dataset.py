@@ -23,7 +23,7 @@ from alerting.learning.data.row_labels import FeedbackLabel, collect_feedback_la
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.selection.choice import LEAST_PROBLEMS
-from alerting.ports import Episodes, LabelPorts, TrainingPorts
+from alerting.ports import Episodes, LabelPorts, TrainingPorts, WantedHistory
 from alerting.readings.history import BoolArray, History, from_millis
 from alerting.usecases.definitions.revisions_and_evaluation_plan import sync
 from alerting.usecases.definitions.versions import require_revision, stored_features
@@ -111,7 +111,10 @@ def histories_at(
     values that were labelled bad by then."""
     end = min(as_of, definition.periods.last or as_of)
     readings = without_bad_values(platform, as_of).readings
-    return [readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
+    return [
+        readings.load(WantedHistory(a, None, end))
+        for a in matching_assets(definition, platform.assets.all())
+    ]
 
 
 _NONE = timedelta(0)

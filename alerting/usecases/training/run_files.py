@@ -42,6 +42,7 @@ from alerting.ports import (
     Readings,
     TrainingPorts,
     TrainingRuns,
+    WantedHistory,
 )
 from alerting.readings.history import (
     MOST_MEASURED,
@@ -322,13 +323,13 @@ def _load(
         begin = start
         until = min(end, last_known)
         while until - begin > at_once:
-            history = known_by(readings.load(asset, begin, begin + at_once, names))
+            history = known_by(readings.load(WantedHistory(asset, begin, begin + at_once, names)))
             yield name, history
             begin += at_once
             at_once = max(
                 _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(history.readings.size, 1)))
             )
-        yield name, known_by(readings.load(asset, begin, until, names))
+        yield name, known_by(readings.load(WantedHistory(asset, begin, until, names)))
 
 
 def _require_memory(

@@ -9,6 +9,7 @@ import pytest
 from fastapi import HTTPException
 
 from alerting.console.api import ingest_api
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import LONGEST_LINE
 from tests.builders import at
@@ -40,7 +41,7 @@ def test_readings_are_stored_and_a_second_time_nothing_changes(client, platform)
     asset = platform.assets.get("oven-9")
     declared = {name: (one.type, one.source) for name, one in asset.variables.items()}
     assert declared == {"zone_2": ("number", None), "recipe": ("category", None)}
-    assert len(platform.readings.load(asset, None, None).readings) == 2
+    assert len(platform.readings.load(WantedHistory(asset, None, None)).readings) == 2
 
 
 def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
@@ -162,7 +163,7 @@ def test_events_are_stored_and_merged_with_their_end(client, platform):
     event = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "type": "stop", "end": None}
     assert send(client, event, path="events").json()["new"] == 1
     assert send(client, {**event, "end": "2026-01-05T12:30:00Z"}, path="events").json()["new"] == 1
-    events = platform.readings.load(platform.assets.get("oven-9"), None, None).events
+    events = platform.readings.load(WantedHistory(platform.assets.get("oven-9"), None, None)).events
     assert [e.end.isoformat()[:16] for e in events.itertuples()] == ["2026-01-05T12:30"]
 
 

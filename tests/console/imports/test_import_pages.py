@@ -23,7 +23,7 @@ from alerting.console.plant import import_jobs as module
 from alerting.console.plant.import_jobs import Choices, Imports, file_name
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.ports import AuditFilter
+from alerting.ports import AuditFilter, WantedHistory
 from tests.builders import at
 from tests.helpers.console.pages import csrf_of, lacks, text_of
 from tests.helpers.console.uploads import (
@@ -285,7 +285,9 @@ def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     assert platform.assets.event_types() == []
     assert "2 rows are stored" in text_of(act(browser, page, "write"))
     oven = platform.assets.get("oven-1")
-    events = platform.readings.load(oven, at(600), at(600), (), events_since=at(0)).events
+    events = platform.readings.load(
+        WantedHistory(oven, at(600), at(600), (), events_since=at(0))
+    ).events
     assert list(events["type"]) == ["stop", "stop"]
 
 

@@ -16,7 +16,7 @@ from pymongo.errors import ConnectionFailure
 from alerting.console import gate
 from alerting.console.api import predict_api
 from alerting.console.api.predict_api import Predictor
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, WantedHistory
 from tests import small_models
 from tests.helpers.console.api import SENDER, VIEWER, expect_problem
 from tests.helpers.refusals import lacking
@@ -60,7 +60,7 @@ def test_an_instant_of_the_past_and_sent_rows_are_scored(client, platform):
     span = (platform.assets.get("oven-1"), at - timedelta(hours=6), at)
     rows = [
         {"ts": ts.isoformat(), "values": row.dropna().to_dict()}
-        for ts, row in platform.readings.load(*span).readings.iterrows()
+        for ts, row in platform.readings.load(WantedHistory(*span)).readings.iterrows()
     ]
     assert ask(client, ASKED | {"rows": rows}).json() == stored
     rows[-1] = {"ts": at.isoformat(), "values": {"humidity": 20.0}}

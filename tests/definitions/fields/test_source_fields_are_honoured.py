@@ -17,6 +17,7 @@ from alerting.definitions.source_fields import (
     MqttSource,
 )
 from alerting.definitions.sources import FilesSource, HttpSource, SqlSource, parse_source
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES, source_statuses
 from alerting.usecases.sources.store_rows import deliver, require_active
@@ -40,7 +41,7 @@ def contents(platform, name="s"):
     source."""
     found = []
     for asset in platform.assets.all():
-        history = platform.readings.load(asset, None, None)
+        history = platform.readings.load(WantedHistory(asset, None, None))
         latencies = {name: asset.latency(name, timedelta(0)) for name in asset.variables}
         stored = history.readings.to_json(), history.events.to_json(), str(history.doubts)
         found.append((asset.model_dump_json(), *stored, str(latencies)))

@@ -27,7 +27,7 @@ from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection.life_training import LifeExperiment, rows_of_lives, train_life
-from alerting.ports import EventRow
+from alerting.ports import EventRow, WantedHistory
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
@@ -347,7 +347,9 @@ def test_an_estimate_is_the_same_by_each_way_out(tmp_path):
     assert explained.verdict == "unknown"
     assert [newest.sentence in fact for fact in explained.facts if "lasts" in fact] == [True]
     models = ModelCache(platform)
-    readings = platform.readings.load(platform.assets.get("oven-1"), None, end).readings
+    readings = platform.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), None, end)
+    ).readings
     rows = [{"ts": ts.isoformat(), "values": dict(row)} for ts, row in readings.iterrows()]
     sent = sent_readings(platform, "oven-1", rows)
     predicted = predict(platform, models, NAME, "oven-1", newest.at, sent)

@@ -14,6 +14,7 @@ from alerting.kinds.forecast.result_folds import forecast_folds
 from alerting.kinds.forecast.training import TRAINING
 from alerting.learning.features.point_in_time import build_features
 from alerting.learning.selection.candidates import candidate_from_files
+from alerting.ports import WantedHistory
 from alerting.ports.plant import ReadingRow
 from alerting.readings.history import to_millis
 from alerting.usecases.explain import why
@@ -204,10 +205,12 @@ def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
     trained_at(platform, "quality", TRAINED)
     plan = load_model(platform, platform.definitions.newest_revision("quality").definition, 1).plan
     asset = platform.assets.get("line-1")
-    whole = platform.readings.load(asset, None, at(29 * DAY))
+    whole = platform.readings.load(WantedHistory(asset, None, at(29 * DAY)))
     for minute in (TRAINED, TRAINED + 59, TRAINED + 60, TRAINED + 615):
         instant = np.array([to_millis(at(minute)) // plan.stride_ms * plan.stride_ms])
-        slice_of = platform.readings.load(asset, at(minute) - plan.lookback, at(minute))
+        slice_of = platform.readings.load(
+            WantedHistory(asset, at(minute) - plan.lookback, at(minute))
+        )
         late = whole.readings.index > at(minute) - timedelta(minutes=DELAY)
         readings = whole.readings.assign(quality=whole.readings["quality"].where(~late, 1e6))
         expected = build_features(plan, whole, instant)

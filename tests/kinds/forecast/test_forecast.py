@@ -15,6 +15,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
 from alerting.learning.selection.decision import decide
+from alerting.ports import WantedHistory
 from alerting.readings.history import to_millis
 from alerting.reporting.variable_charts import episode_plots
 from alerting.usecases.definitions.faults_and_platform_alerts import MISCALIBRATED
@@ -216,7 +217,7 @@ def compared(monkeypatch, platform):
         wanted = definition.promotion.model_copy(update={"confidence": confidence})
         definition = definition.model_copy(update={"promotion": wanted})
         asset = platform.assets.all()[0]
-        history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
+        history = platform.readings.load(WantedHistory(asset, at(TRAINED - 3 * DAY), at(END)))
         return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
 
     return compare

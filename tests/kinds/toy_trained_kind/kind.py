@@ -8,7 +8,7 @@ from alerting.detection.evaluation_results_and_texts import Evaluation, StatusIn
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.protocol import Charted, Inputs, Raise, RaiseEvidence, ScoredRows
 from alerting.learning.features.point_in_time import build_features, grid
-from alerting.ports import ModelUnavailable
+from alerting.ports import ModelUnavailable, WantedHistory
 from alerting.readings.history import from_millis, to_millis
 
 from .model import from_files
@@ -37,7 +37,7 @@ class UnlikeKind:
             return replace(before, unreadable=str(unavailable))
         stride = timedelta(milliseconds=model.plan.stride_ms)
         history = sources.platform.readings.load(
-            sources.asset, part.start - model.plan.lookback - stride, part.end
+            WantedHistory(sources.asset, part.start - model.plan.lookback - stride, part.end)
         )
         at = grid(to_millis(part.start - stride), to_millis(part.end), model.plan.stride_ms)
         score = model.score(build_features(model.plan, history, at)).copy()

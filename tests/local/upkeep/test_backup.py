@@ -16,6 +16,7 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.local.backup import restore_backup, save_backup
 from alerting.local.prepare import prepare
+from alerting.ports import WantedHistory
 from alerting.settings.environment import Settings
 from alerting.settings.home_folder import database_of
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -85,7 +86,7 @@ def contents_of(platform):
             platform, platform.definitions.newest_revision(NAME).definition, 1
         ).hash,
         "scores": [*platform.scores.for_interval(NAME, at(0), END)],
-        "readings": len(platform.readings.load(humid_oven(), None, None).readings),
+        "readings": len(platform.readings.load(WantedHistory(humid_oven(), None, None)).readings),
     }
 
 

@@ -12,7 +12,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.alert_definition import SHARDS
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.ports import ReadingRow
+from alerting.ports import ReadingRow, WantedHistory
 from alerting.stores.database.documents import to_document
 from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions import revisions_and_evaluation_plan
@@ -170,7 +170,7 @@ def goes_on(platform, minute):
     deliver_due(platform, at(minute))
     maintain(platform, at(minute))
     due_reports(platform, at(minute))
-    platform.readings.load(oven(), None, at(minute))
+    platform.readings.load(WantedHistory(oven(), None, at(minute)))
     return {revision.name for revision in platform.definitions.latest_revisions()}
 
 

@@ -1,6 +1,7 @@
 """Port `Readings`: readings and events."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from unittest.mock import ANY
 
@@ -29,7 +30,7 @@ def event(type_, start, end=None, asset="oven-1", **attributes):
 
 
 def frame_of(stores, start=None, end=None, variables=None, asset=None):
-    return stores.readings.load(asset or oven(), start, end, variables).readings
+    return stores.readings.load(WantedHistory(asset or oven(), start, end, variables)).readings
 
 
 def values(stores, *given, **named):
@@ -307,7 +308,7 @@ def test_a_history_has_the_conventions_of_the_core(stores):
         row(0, temperature=7, recipe="rye", running=True),
     ]
     add_readings(stores, rows, LATER)
-    history = stores.readings.load(asset, None, None)
+    history = stores.readings.load(WantedHistory(asset, None, None))
     nothing = [None] * 3
     expected = pd.DataFrame(
         {
@@ -340,21 +341,20 @@ def test_histories_of_many_assets_are_those_of_each(stores):
     assets = [oven().model_copy(update={"name": name}) for name in names]
     assets[2] = oven(over=over).model_copy(update={"name": "oven-3"})
     wanted = [
-        WantedHistory(assets[0], at(3), ("temperature", "moisture")),
-        WantedHistory(assets[1], at(3), ("moisture",)),
-        WantedHistory(assets[2], at(5), ("over",)),
-        WantedHistory(assets[3], at(3), ("temperature",)),
+        WantedHistory(assets[0], at(3), at(8), ("temperature", "moisture"), at(3)),
+        WantedHistory(assets[1], at(3), at(8), ("moisture",), at(3)),
+        WantedHistory(assets[2], at(5), at(8), ("over",), at(5)),
+        WantedHistory(assets[3], at(3), at(8), ("temperature",), at(3)),
     ]
-    wanted.append(WantedHistory(assets[1], at(3), ("moisture",), with_events=False))
-    found = stores.readings.load_histories(wanted[:4], at(8))
+    wanted.append(replace(wanted[1], with_events=False))
+    found = stores.readings.load_histories(wanted[:4])
     assert {"oven-1", "oven-2"} <= found.keys() <= {"oven-1", "oven-2", "oven-3"}
     pairs = [(found.get(one.asset.name), one) for one in wanted[:4]]
-    without = stores.readings.load_histories([wanted[0], wanted[4]], at(8))
+    without = stores.readings.load_histories([wanted[0], wanted[4]])
     pairs.append((without["oven-2"], wanted[4]))
-    for history, (asset, start, names, with_events) in pairs:
+    for history, request in pairs:
         if history is not None:
-            options = {"events_since": start, "with_events": with_events}
-            alone = stores.readings.load(asset, start, at(8), names, **options)
+            alone = stores.readings.load(request)
             pd.testing.assert_frame_equal(history.readings, alone.readings)
             pd.testing.assert_frame_equal(history.events, alone.events)
             assert history.event_types == alone.event_types
@@ -376,7 +376,7 @@ def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
         ],
         LATER,
     )
-    history = stores.readings.load(oven(), at(50), at(60))
+    history = stores.readings.load(WantedHistory(oven(), at(50), at(60)))
     assert list(history.events.columns) == list(EVENT_COLUMNS)
     assert history.events["type"].tolist() == ["failure", "failure", "stop"]
     assert history.events["start"].tolist() == [pd.Timestamp(at(minute)) for minute in (-900, 3, 5)]
@@ -389,7 +389,7 @@ def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
 def test_a_long_history_is_loaded_in_order_across_chunks(real):
     rows = [row(minute, temperature=float(minute)) for minute in range(12_345)]
     assert add_readings(real, rows, LATER) == 12_345
-    frame = real.readings.load(oven(), None, None).readings
+    frame = real.readings.load(WantedHistory(oven(), None, None)).readings
     assert frame.index.is_monotonic_increasing
     np.testing.assert_array_equal(frame["temperature"], np.arange(12_345.0))
     assert frame.index[0] == pd.Timestamp(T0)

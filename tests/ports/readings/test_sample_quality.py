@@ -6,7 +6,7 @@ from unittest.mock import ANY
 import numpy as np
 
 from alerting.definitions.asset_documents import Variable
-from alerting.ports import LatePart, ReadingRow, Wanted
+from alerting.ports import LatePart, ReadingRow, Wanted, WantedHistory
 from alerting.readings.history import to_millis
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven
@@ -21,7 +21,7 @@ def row(minute, quality=None, **values):
 
 
 def load(stores):
-    return stores.readings.load(ASSET, None, None)
+    return stores.readings.load(WantedHistory(ASSET, None, None))
 
 
 def told(doubted):
@@ -31,7 +31,7 @@ def told(doubted):
 def doubts(stores, variables=None):
     """What is told of loaded samples: bad ones, uncertain ones, and the instants without a
     temperature."""
-    history = stores.readings.load(ASSET, None, None, variables)
+    history = stores.readings.load(WantedHistory(ASSET, None, None, variables))
     known = history.readings.get("temperature", history.readings["moisture"]).notna().tolist()
     return told(history.doubts.bad), told(history.doubts.uncertain), known
 

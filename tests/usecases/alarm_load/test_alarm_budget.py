@@ -41,10 +41,11 @@ class Spikes(OneByOne):
         minutes = (self.index - at(0)) // pd.Timedelta("1min")
         self.values = np.where((minutes // every) % 2, 230.0, 200.0)
 
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
-        inside = (self.index > start) & (self.index <= end)
+    def load(self, request):
+        inside = (self.index > request.start) & (self.index <= request.end)
         return History(
-            asset, pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside])
+            request.asset,
+            pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside]),
         )
 
     def newest_readings(self, until=None, assets=None):

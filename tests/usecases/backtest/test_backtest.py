@@ -13,7 +13,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import language
 from alerting.learning.score_metrics import EventMetrics
-from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
+from alerting.ports import NoDocuments, ReadingRow, SandboxPorts, WantedHistory
 from alerting.readings.history import to_millis
 from alerting.reporting.episode_details import Cost
 from alerting.usecases.backtest.backtest import (
@@ -130,7 +130,7 @@ def test_training_comes_at_the_start_and_then_at_every_tick():
 def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     platform = plant()
     sandbox = Sandbox(platform, revision(classifier())).training(at(100))
-    readings = sandbox.readings.load(oven(), None, at(500)).readings
+    readings = sandbox.readings.load(WantedHistory(oven(), None, at(500))).readings
     assert readings.index[-1] <= at(100)
     assert platform.readings.asked_until == at(100)
     assert sandbox.readings.span("oven-1")[1] == readings.index[-1]

@@ -161,9 +161,9 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self._live, name)
 
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
-        self.loads.append((start, end))
-        return self._live.load(asset, start, end, variables, events_since, with_events)
+    def load(self, request):
+        self.loads.append((request.start, request.end))
+        return self._live.load(request)
 
 
 @pytest.fixture

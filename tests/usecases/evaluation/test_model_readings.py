@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import EventType
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import VersionInterval
 from alerting.learning.features.point_in_time import build_features
-from alerting.ports import EventRow
+from alerting.ports import EventRow, WantedHistory
 from alerting.readings.history import millis
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
@@ -44,8 +44,8 @@ class OldReading:
     def __init__(self, stored):
         self._stored = stored
 
-    def load(self, asset, start, end, variables=None, events_since=None, with_events=True):
-        return self._stored.load(asset, start, end)
+    def load(self, request):
+        return self._stored.load(WantedHistory(request.asset, request.start, request.end))
 
     def newest_values(self, *arguments):
         return self._stored.newest_values(*arguments)

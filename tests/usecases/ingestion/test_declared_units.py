@@ -9,6 +9,7 @@ from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.file_form import FileForm
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.usecases.ingestion.tables import check_readings
 from alerting.usecases.sources.store_rows import deliver
 from tests.helpers.tables import NOW, SIX, Importer
@@ -140,7 +141,7 @@ def sent(values, **source):
     document = parse_source({"name": "s", "kind": "http", "asset": "a", **source})
     rows = [{"ts": (SIX + timedelta(minutes=i)).isoformat(), **v} for i, v in enumerate(values)]
     delivery = deliver(platform, document, rows, NOW, by=None)
-    stored = platform.readings.load(platform.assets.get("a"), None, None).readings
+    stored = platform.readings.load(WantedHistory(platform.assets.get("a"), None, None)).readings
     return stored.get("mass", []), [row.reason for row in delivery.refused]
 
 

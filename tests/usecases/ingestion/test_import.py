@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerting.ports import WantedHistory
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 START = datetime(2025, 10, 25, 23, 30, tzinfo=UTC)
@@ -82,7 +83,7 @@ def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(command):
     assert (code, bool(written)) == (0, True)
     assert [part for part in UNDERSTOOD if part not in understood] == []
     asset = command.stores.assets.get("oven-1")
-    readings = command.stores.readings.load(asset, None, None).readings
+    readings = command.stores.readings.load(WantedHistory(asset, None, None)).readings
     assert [*readings.index] == [START + timedelta(hours=hour) for hour in range(4)]
     assert readings.iloc[2].to_dict() == {
         "Temperatur_Zone_1": 202.125,
@@ -182,7 +183,7 @@ def test_events_and_assets_go_the_same_way(command):
     assert command("assets", "assets.yaml")[0] == 0
     asset = command.stores.assets.get("oven-1")
     assert (asset.attributes, asset.variables["x"].delay) == ({"age": 3.0}, timedelta(hours=1))
-    events = command.stores.readings.load(asset, None, None).events
+    events = command.stores.readings.load(WantedHistory(asset, None, None)).events
     assert (events.end - events.start).tolist() == [timedelta(minutes=10)]
 
 

@@ -3,6 +3,7 @@ values count as missing, and its record says so."""
 
 import pytest
 
+from alerting.ports import WantedHistory
 from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -125,7 +126,9 @@ def test_the_past_of_a_backtest_knows_the_labels_of_today(platform):
     mark(platform, "not_to_learn_from", TO, TO + 100)
     revision = require_revision(platform.definitions, "too-moist")
     past = Sandbox(platform, revision).training(at(TO + 500))
-    history = past.readings.load(platform.assets.get("oven-1"), at(FROM), at(TO - 1), ["moisture"])
+    history = past.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), at(FROM), at(TO - 1), ["moisture"])
+    )
     assert history.readings["moisture"].isna().all()
     found = labelled_times(past, revision.definition, at(TO + 500))
     assert (found.left_out, found.bad) == (1, 1)

@@ -9,7 +9,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Computed, Variable
 from alerting.definitions.faults import Conflicting, NotFound
-from alerting.ports import AuditFilter, ReadingRow, Wanted
+from alerting.ports import AuditFilter, ReadingRow, Wanted, WantedHistory
 from alerting.readings.history import to_millis
 from alerting.usecases import time_labels as marking
 from alerting.usecases.data_upkeep import roll_up
@@ -116,7 +116,9 @@ def test_the_marks_of_an_asset_are_bounded(platform, monkeypatch):
 
 def missing(platform, *names, when=None):
     """Return the minutes in which a variable is missing, of each of these variables."""
-    history = without_bad_values(platform, when).readings.load(OVEN, None, at(180), list(names))
+    history = without_bad_values(platform, when).readings.load(
+        WantedHistory(OVEN, None, at(180), list(names))
+    )
     return [np.flatnonzero(history.readings[name].isna()).tolist() for name in names]
 
 
@@ -125,9 +127,9 @@ def test_values_of_the_interval_are_missing_and_of_bad_quality_and_no_others(pla
     hidden = list(range(10, 20))
     found = dict(zip(OVEN.variables, missing(platform, *OVEN.variables), strict=True))
     assert found == {"a": hidden, "b": [], "recipe": [], "more": hidden}, "more is a - b"
-    history = without_bad_values(platform).readings.load(OVEN, None, at(180))
+    history = without_bad_values(platform).readings.load(WantedHistory(OVEN, None, at(180)))
     assert history.doubts.bad["a"].tolist() == [to_millis(at(n)) for n in hidden]
-    assert platform.readings.load(OVEN, None, at(180)).readings["a"].notna().all()
+    assert platform.readings.load(WantedHistory(OVEN, None, at(180))).readings["a"].notna().all()
 
 
 def test_a_label_without_variables_is_on_all_of_the_asset_and_one_of_learning_changes_no_value(

@@ -15,7 +15,7 @@ from alerting.definitions.faults import NotFound
 from alerting.definitions.file_form import FileForm
 from alerting.episodes.advice import split_reasons
 from alerting.kinds.protocol import ScoredRows
-from alerting.ports import FixedClock
+from alerting.ports import FixedClock, WantedHistory
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
@@ -47,7 +47,7 @@ def of_asset(platform, asset, start, end):
             "values": {name: value for name, value in row.items() if not pd.isna(value)},
         }
         for ts, row in platform.readings.load(
-            platform.assets.get(asset), start, end
+            WantedHistory(platform.assets.get(asset), start, end)
         ).readings.iterrows()
     ]
 
@@ -95,7 +95,9 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     served, ending, tmp_path, monkeypatch
 ):
     _, platform, name, asset, stored = served
-    readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
+    readings = platform.readings.load(
+        WantedHistory(platform.assets.get(asset), at(0), at(100 * DAY))
+    ).readings
     path = tmp_path / f"readings.{ending}"
     out = tmp_path / f"scores.{ending}"
     shuffled = readings.reset_index().sample(frac=1.0, random_state=1)
@@ -121,7 +123,9 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
 
 def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(served, tmp_path):
     _, platform, name, asset, _ = served
-    readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
+    readings = platform.readings.load(
+        WantedHistory(platform.assets.get(asset), at(0), at(100 * DAY))
+    ).readings
     path = tmp_path / "readings.csv"
     out = tmp_path / "scores.csv"
     readings.iloc[:, :1].to_csv(path)

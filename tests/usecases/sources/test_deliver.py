@@ -10,6 +10,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.status import SOURCES, source_statuses
 from alerting.usecases.sources.store_rows import deliver, fit
 from tests.builders import at, oven
@@ -33,7 +34,7 @@ def readings(records, zone=UTC, platform=None, **fields):
 
 def stored(platform, asset="oven-1"):
     """Return the values of an asset by instant."""
-    history = platform.readings.load(platform.assets.get(asset), None, None)
+    history = platform.readings.load(WantedHistory(platform.assets.get(asset), None, None))
     return {ts.to_pydatetime(): row.dropna().to_dict() for ts, row in history.readings.iterrows()}
 
 
@@ -218,7 +219,7 @@ def test_an_event_gets_its_end_when_it_is_sent_again_with_it():
     deliver(platform, source, [row], at(0), by="gate")
     deliver(platform, source, [{**row, "end": "2026-01-05T12:30Z"}], at(1), by="gate")
     deliver(platform, source, [{**row, "type": "tap", "end": None}], at(2), by="gate")
-    events = platform.readings.load(platform.assets.get("oven-1"), None, None).events
+    events = platform.readings.load(WantedHistory(platform.assets.get("oven-1"), None, None)).events
     assert [
         (e.type, e.end.isoformat()[:16]) for e in events.itertuples() if e.type == "m-stop"
     ] == [("m-stop", "2026-01-05T12:30")]

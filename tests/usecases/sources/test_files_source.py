@@ -9,6 +9,7 @@ from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -71,7 +72,9 @@ def names(folder):
 
 
 def stored(platform):
-    frame = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    frame = platform.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), None, None)
+    ).readings
     return {ts.strftime("%H:%M"): value for ts, value in frame["zone_2"].dropna().items()}
 
 

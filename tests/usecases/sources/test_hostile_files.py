@@ -14,6 +14,7 @@ from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -82,7 +83,9 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
         _age(folder / "in" / f"good-{number}.csv", 10_000 - FIRST - number * 5)
     SOURCES.apply(platform, [document(folder)], "ada", at(0))
     found = poll(platform, READERS, "lab", at(1))
-    readings = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    readings = platform.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), None, None)
+    ).readings
     assert [readings[f"good_{n}"].dropna().tolist() for n in range(GOOD_FILES)] == [
         [float(n)] for n in range(GOOD_FILES)
     ]

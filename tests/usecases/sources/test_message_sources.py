@@ -11,6 +11,7 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 from pymongo.errors import AutoReconnect
 
+from alerting.ports import WantedHistory
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -100,7 +101,7 @@ class Line:
         found = self.platform.assets.get(asset)
         if found is None:
             return {}
-        frame = self.platform.readings.load(found, None, None).readings
+        frame = self.platform.readings.load(WantedHistory(found, None, None)).readings
         return {
             int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()
         }

@@ -4,6 +4,7 @@ breaks."""
 import pytest
 
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
@@ -25,7 +26,9 @@ def test_the_levels_of_a_topic_name_asset_and_variable_of_one_value():
         message(b"\xff", "line-3/oven-1/x"),
     ]
     assert store_messages(platform, parse_source(VALUES), found, at(0)).dead == 1
-    frame = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    frame = platform.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), None, None)
+    ).readings
     assert frame.to_dict("records") == [{"zone_2": 201.5, "recipe": "A"}]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from alerting.adapters.sources.brokers import look_at
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import try_messages
@@ -114,7 +115,7 @@ class Reader:
         found = self.platform.assets.get("oven-1")
         if found is None:
             return {}
-        frame = self.platform.readings.load(found, None, None).readings
+        frame = self.platform.readings.load(WantedHistory(found, None, None)).readings
         return {
             int((ts - self._begin).total_seconds()): row.dropna().to_dict()
             for ts, row in frame.iterrows()

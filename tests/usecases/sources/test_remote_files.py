@@ -12,6 +12,7 @@ from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import SourceFiles, object_store
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -102,7 +103,9 @@ def readers(server):
 
 
 def stored(platform):
-    frame = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
+    frame = platform.readings.load(
+        WantedHistory(platform.assets.get("oven-1"), None, None)
+    ).readings
     return {ts.strftime("%H:%M"): value for ts, value in frame["t"].items()}
 
 

@@ -14,6 +14,7 @@ from alerting.learning.features.point_in_time import build_features
 from alerting.learning.selection.choice import find_present
 from alerting.learning.selection.decision import threshold_alert
 from alerting.learning.selection.decision_rules import explain
+from alerting.ports import WantedHistory
 from alerting.readings.history import to_millis
 from alerting.reporting.definition.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -170,7 +171,7 @@ def test_its_episodes_are_explained_by_the_last_value_alone_and_the_advice_agree
     assert (counts.unknown, counts.unreadable) == ({}, {})
     episode = platform.episodes.find("too-moist")[-1]
     model = load_model(platform, classifier(), 1).serving(episode.raised_at)
-    history = platform.readings.load(platform.assets.all()[0], None, at(END))
+    history = platform.readings.load(WantedHistory(platform.assets.all()[0], None, at(END)))
     row = build_features(model.plan, history, np.array([to_millis(episode.raised_at)]))
     score = pytest.approx(model.score(row)[0])
     advice = episode.recommendation

@@ -12,6 +12,7 @@ from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source
+from alerting.ports import WantedHistory
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -60,7 +61,9 @@ def hardness(platform):
     """Return the stored values of hardness by machine and minute."""
     found = {}
     for asset in platform.assets.all():
-        frame = platform.readings.load(asset, None, None).readings["hardness"].dropna()
+        frame = (
+            platform.readings.load(WantedHistory(asset, None, None)).readings["hardness"].dropna()
+        )
         found |= {
             (asset.name, int((ts - NOON).total_seconds() // 60)): value
             for ts, value in frame.items()
