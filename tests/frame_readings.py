@@ -40,7 +40,9 @@ class FrameReadings(OneByOne):
         self.asked_until = None
 
     def load(self, request):
-        asset, start, end = request.asset, request.start, request.end
+        asset = request.asset
+        start = request.start
+        end = request.end
         self.asked_until = end if self.asked_until is None else max(end, self.asked_until)
         whole = self._by_asset.get(asset.name, History(asset))
         ts = millis(whole.readings.index)

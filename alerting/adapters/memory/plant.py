@@ -267,12 +267,12 @@ class MemoryReadings(Readings):
 
     def _find_events(self, request: WantedHistory, instant: Collection[str]) -> list[Document]:
         """Return the requested events; `instant`: types of events without length."""
-        end, since = request.end, request.events_since
+        since = request.events_since
         events = sorted(
             map(vars, self._events.get(request.asset.name, {}).values()),
             key=lambda event: (event["start"], event["type"]),
         )
-        events = [event for event in events if end is None or event["start"] <= end]
+        events = [e for e in events if request.end is None or e["start"] <= request.end]
         if since is None:
             return events
         last = {event["type"]: event for event in events if event["start"] <= since}

@@ -82,12 +82,12 @@ class MongoReadings:
 
     @repeated
     def load(self, request: WantedHistory) -> History:
-        asset, end = request.asset, request.end
+        asset = request.asset
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             types = types_of(asset, names)
             query: Document = {"asset": asset.name}
-            within = without_none({"$gt": since, "$lte": end})
+            within = without_none({"$gt": since, "$lte": request.end})
             if within:
                 query["ts"] = within
             return joined_frame(list(read_pieces(self._readings, asset.name, query, types)), types)
@@ -96,7 +96,9 @@ class MongoReadings:
         readings, doubts = read_computed(asset, request.names, request.start, read)
         if not request.with_events:
             return History(asset, readings, doubts=doubts)
-        events = load_events(self._events, asset.name, event_types, end, request.events_since)
+        events = load_events(
+            self._events, asset.name, event_types, request.end, request.events_since
+        )
         return History(asset, readings, events, event_types, doubts)
 
     @repeated

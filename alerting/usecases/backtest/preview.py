@@ -478,12 +478,14 @@ class CachedReadings(Readings):
         self._steps = max(series, 1)
 
     def load(self, request: WantedHistory) -> History:
-        asset, start, end, names = request.asset, request.start, request.end, request.names
+        start = request.start
+        end = request.end
+        names = request.names
         if start is None or end is None:
             return self._load_counted(request)
-        series = self._find_used(asset, start, end, names)
+        series = self._find_used(request.asset, start, end, names)
         if series is None and names and end - start >= self._least:
-            series = self.hold(asset, start, end, names)
+            series = self.hold(request.asset, start, end, names)
         if series is None:
             return self._load_counted(request)
         history = series.part(start, end, names)
