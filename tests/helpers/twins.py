@@ -16,7 +16,7 @@ class Notifications(MemoryNotifications):
     """Notifications that are delivered, too."""
 
     def due(self, now, limit):
-        due = self._chosen(lambda n: n.next_attempt_at is not None and n.next_attempt_at <= now)
+        due = self.select(lambda n: n.next_attempt_at is not None and n.next_attempt_at <= now)
         due.sort(key=lambda n: n.transition, reverse=True)  # the raise before its end
         return sorted(due, key=lambda n: n.next_attempt_at)[:limit]
 
@@ -27,31 +27,32 @@ class Notifications(MemoryNotifications):
             for n in due
             if n.next_attempt_at <= now
         ]
-        self._rows |= {n.key: n for n in claimed}
+        for notification in claimed:
+            self.put(notification)
         return claimed
 
     def get(self, keys):
-        return [self._rows[key] for key in keys if key in self._rows]
+        return [*self.get_many(keys).values()]
 
     def waiting(self, limit=None):
-        return self._chosen(lambda n: n.next_attempt_at is not None)[:limit]
+        return self.select(lambda n: n.next_attempt_at is not None)[:limit]
 
     def dead(self):
-        return self._chosen(lambda n: n.status == "dead")
+        return self.select(lambda n: n.status == "dead")
 
     def sent_since(self, since):
-        return self._chosen(
+        return self.select(
             lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since
         )
 
     def undelivered_episodes(self, severity, since):
-        failed = self._chosen(lambda n: n.failed_at is not None and n.failed_at > since)
-        raised = self._chosen(lambda n: n.transition == "raised" and n.severity == severity)
+        failed = self.select(lambda n: n.failed_at is not None and n.failed_at > since)
+        raised = self.select(lambda n: n.transition == "raised" and n.severity == severity)
         told = {n.episode for n in raised if n.status == "sent" and n.channel != "log"}
         return {n.episode for n in failed if n.severity == severity} - told - {None}
 
     def channel_facts(self, recent):
-        failed = self._chosen(lambda n: n.failed_at is not None)
+        failed = self.select(lambda n: n.failed_at is not None)
         return [
             self._facts_of(name, [n for n in failed if n.channel == name], recent)
             for name in sorted({n.channel for n in failed})
@@ -68,14 +69,10 @@ class Notifications(MemoryNotifications):
         )
 
     def forget(self, before, episodes, keys, *, dry=False):
-        finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
+        finished = self.select(lambda n: n.created_at < before and n.next_attempt_at is None)
         gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
         if not dry:
-            self._rows = {key: n for key, n in self._rows.items() if key not in gone}
-            self._keys = {
-                episode: dict.fromkeys(key for key in keys if key in self._rows)
-                for episode, keys in self._keys.items()
-            }
+            self.rows = {key: n for key, n in self.rows.items() if key not in gone}
         return len(gone)
 
 
@@ -101,9 +98,9 @@ class Arrivals(MemoryArrivals):
         return self
 
     def forget(self, before):
-        old = [a.id for a in self._sorted() if a.arrived_at < before and a.routed_at is not None]
-        for id in old:
-            del self._arrivals[id]
+        old = self.select(lambda a: a.arrived_at < before and a.routed_at is not None)
+        for arrival in old:
+            self.remove(arrival.id)
         return len(old)
 
 
@@ -111,19 +108,12 @@ class Labels(MemoryLabels):
     """Labels that people undo and look at, too."""
 
     def store_undone(self, label):
-        stored = self._labels.get(label.id)
-        if stored is None or stored.undone_at is not None:
-            return False
-        self._labels[label.id] = label
-        return True
-
-    def get(self, id):
-        return self._labels.get(id)
+        return self.exchange(label, lambda stored: stored.undone_at is None)
 
     def newest_labels(self, asset, limit, before=None):
         found = [
             one
-            for one in self._labels.values()
+            for one in self.rows.values()
             if one.asset == asset and (before is None or (one.made_at, one.id) < before)
         ]
         return sorted(found, key=lambda one: (one.made_at, one.id), reverse=True)[:limit]

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
-from alerting.adapters.memory.episodes import MemoryDocumentStore, MemoryRevisions
+from alerting.adapters.memory.table import Table
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import AssetIndex, Revision
 from alerting.definitions.asset_documents import (
@@ -23,6 +24,7 @@ from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import (
     BatchMatch,
     Document,
+    DocumentRevision,
     EventRow,
     FaultyDocument,
     NewestReading,
@@ -53,6 +55,51 @@ from alerting.stores.readings.columns import (
     readings_frame,
     sample_fields,
 )
+
+N = TypeVar("N", Revision, DocumentRevision)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a store gives it back: lists, plain numbers, texts as keys."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+class MemoryRevisions(Generic[N]):
+    """Documents by name, with their revisions by number."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Document] = {}
+        self._revisions: dict[str, dict[int, N]] = {}
+
+    def add_revision(self, revision: N) -> bool:
+        numbered = self._revisions.setdefault(revision.name, {})
+        return numbered.setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[N]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
+
+    def last_number(self, name: str) -> int:
+        return max(self._revisions.get(name, ()), default=0)
+
+
+class MemoryDocumentStore(MemoryRevisions[DocumentRevision]):
+    """Port `DocumentStore`."""
+
+    def documents(self) -> list[Document]:
+        return deepcopy([self._documents[name] for name in sorted(self._documents)])
+
+    def find(self, name: str) -> Document | None:
+        return deepcopy(self._documents.get(name))
+
+    def store_document(self, document: Document) -> None:
+        self._documents[document["name"]] = deepcopy(document)
+
+    def remove(self, name: str) -> bool:
+        return self._documents.pop(name, None) is not None
 
 
 class MemoryDefinitions(MemoryRevisions[Revision]):
@@ -322,15 +369,11 @@ class MemoryReadings(Readings):
         return instants[first], instants[-1]
 
 
-class MemoryLabels:
+class MemoryLabels(Table[IntervalLabel]):
     """Port `IntervalLabels`."""
 
     def __init__(self) -> None:
-        self._labels: dict[str, IntervalLabel] = {}
-
-    def insert(self, label: IntervalLabel) -> bool:
-        return self._labels.setdefault(label.id, label) is label
+        super().__init__(lambda label: label.id, lambda label: (label.start, label.id))
 
     def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
-        labels = [o for o in self._labels.values() if o.asset in assets and o.in_force(at)]
-        return sorted(labels, key=lambda label: (label.start, label.id))
+        return self.select(lambda label: label.asset in assets and label.in_force(at))

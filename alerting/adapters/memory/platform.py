@@ -15,21 +15,22 @@ from typing import Any
 
 from alerting.adapters.memory.episodes import (
     MemoryAudit,
-    MemoryDocumentStore,
     MemoryEpisodes,
     MemoryMisses,
     MemoryMutes,
     MemoryNotifications,
     MemoryPlatformAlerts,
-    plain,
 )
 from alerting.adapters.memory.plant import (
     MemoryAssets,
     MemoryDefinitions,
     MemoryDerivedFeatures,
+    MemoryDocumentStore,
     MemoryLabels,
     MemoryReadings,
+    plain,
 )
+from alerting.adapters.memory.table import Table
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
@@ -206,61 +207,43 @@ class MemoryCheckpoints:
         unit: Unit,  # noqa: ARG002
     ) -> None:
         for key, start in refuted.items():
-            self._states[key] = self._split(key, start)[0]
+            self._states[key] = self._before(key, start)
         for checkpoint in checkpoints:
             key = (checkpoint.definition, checkpoint.asset)
-            new = checkpoint.state
-            others = (
-                state for state in self._states.get(key, ()) if state.watermark != new.watermark
-            )
-            states = sorted([*others, new], key=_watermark)
-            needed = next(
-                (
-                    i
-                    for i, later in enumerate(states[1:])
-                    if later.watermark >= checkpoint.needed_from
-                ),
-                len(states) - 1,
-            )
-            self._states[key] = states[needed:]
+            by_watermark = {state.watermark: state for state in self._states.get(key, ())}
+            by_watermark[checkpoint.state.watermark] = checkpoint.state
+            instants = sorted(by_watermark)
+            first = max(bisect_left(instants, checkpoint.needed_from) - 1, 0)
+            self._states[key] = [by_watermark[instant] for instant in instants[first:]]
 
     def states_before(
         self, instants: Mapping[TargetKey, datetime]
     ) -> dict[TargetKey, ConditionState]:
-        before = {key: self._split(key, instant)[0][-1:] for key, instant in instants.items()}
-        return {key: states[0] for key, states in before.items() if states}
+        before = {key: self._before(key, instant) for key, instant in instants.items()}
+        return {key: states[-1] for key, states in before.items() if states}
 
     def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
-        return next(iter(self._split((definition, asset), instant)[1]), None)
+        states = self._states.get((definition, asset), ())
+        return next((state for state in states if state.watermark >= instant), None)
 
-    def _split(
-        self, key: TargetKey, instant: datetime
-    ) -> tuple[list[ConditionState], list[ConditionState]]:
-        """Return a target's states before an instant, and its states from the instant on, oldest
-        first."""
-        states = self._states.get(key, [])
-        first = bisect_left(states, instant, key=_watermark)
-        return states[:first], states[first:]
+    def _before(self, key: TargetKey, instant: datetime) -> list[ConditionState]:
+        return [state for state in self._states.get(key, ()) if state.watermark < instant]
 
 
-def _watermark(state: ConditionState) -> datetime:
-    return state.watermark
-
-
-class MemoryArrivals:
+class MemoryArrivals(Table[Arrival]):
     """Port `Arrivals`."""
 
     def __init__(self) -> None:
-        self._arrivals: dict[str, Arrival] = {}
+        super().__init__(lambda arrival: arrival.id, lambda arrival: arrival.arrived_at)
         self._requests: dict[TargetKey, dict[int, datetime]] = {}
         self._evaluated_until: datetime | None = None
         self._numbers = itertools.count()
 
     def store_arrival(self, arrival: Arrival) -> None:
-        self._arrivals[arrival.id] = arrival
+        self.put(arrival)
 
     def remove(self, id: str) -> None:
-        del self._arrivals[id]
+        del self.rows[id]
 
     def evaluated_until(self) -> datetime | None:
         return self._evaluated_until
@@ -277,18 +260,15 @@ class MemoryArrivals:
             self._evaluated_until = up_to
 
     def unfinished(self) -> Unfinished:
-        return Unfinished([a for a in self._sorted() if a.routed_at is None], bool(self._requests))
+        return Unfinished(self.select(lambda a: a.routed_at is None), bool(self._requests))
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         for arrival, too_late in routed:
-            if self._arrivals[arrival.id].written == arrival.written:
-                self._arrivals[arrival.id] = replace(arrival, routed_at=at, too_late=too_late)
+            if self.rows[arrival.id].written == arrival.written:
+                self.put(replace(arrival, routed_at=at, too_late=too_late))
 
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
-        return [arrival for arrival in self._sorted() if arrival.arrived_at >= arrived_from]
-
-    def _sorted(self) -> list[Arrival]:
-        return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
+        return self.select(lambda arrival: arrival.arrived_at >= arrived_from)
 
     def request_reprocessing(
         self,
@@ -298,7 +278,7 @@ class MemoryArrivals:
         for starts in shards:
             for key, start in starts.items():
                 self._requests.setdefault(key, {})[next(self._numbers)] = start
-        self._remove(instead_of)
+        self.remove_requests(instead_of, Unit())
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         chosen = set(definitions)
@@ -309,9 +289,6 @@ class MemoryArrivals:
         }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
-        self._remove(requests)
-
-    def _remove(self, requests: Sequence[ReprocessingRequest]) -> None:
         for done in requests:
             key = done.definition, done.asset
             starts = self._requests.pop(key, {})
@@ -320,16 +297,18 @@ class MemoryArrivals:
                 self._requests[key] = remaining
 
 
-class MemoryScores:
-    """Port `Scores`."""
+class MemoryScores(Table[tuple[str, str, Score]]):
+    """Port `Scores`: a definition, an asset and a score."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[tuple[datetime, str, int], Document]] = {}
+        super().__init__(
+            lambda row: (*row[:2], row[2].ts, row[2].model_version),
+            lambda row: (row[2].ts, row[1], row[2].model_version),
+        )
 
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
-        stored = self._rows.setdefault(definition, {})
         for row in rows:
-            stored.setdefault((row.ts, asset, row.model_version), {"asset": asset, **row.document})
+            self.insert((definition, asset, row))
 
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         for target in targets:
@@ -338,28 +317,28 @@ class MemoryScores:
     def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
-        stored = self._rows.get(definition, {})
-        yield from (
-            dict(stored[key])
-            for key in sorted(stored)
-            if start <= key[0] < end and asset in (None, key[1])
-        )
+        for _, of_asset, score in self.select(
+            lambda row: (
+                row[0] == definition and start <= row[2].ts < end and asset in (None, row[1])
+            )
+        ):
+            yield {"asset": of_asset, **score.document}
 
 
-class MemoryPastEvaluations:
+class MemoryPastEvaluations(Table[PastEvaluation]):
     """Port `PastEvaluations`."""
 
     def __init__(self) -> None:
-        self._evaluations: list[PastEvaluation] = []
+        super().__init__(id, lambda evaluation: evaluation.at)
 
     def add(self, evaluation: PastEvaluation) -> None:
-        self._evaluations = sorted([*self._evaluations, evaluation], key=lambda e: e.at)
+        self.put(evaluation)
 
     def for_definition(self, definition: str) -> list[PastEvaluation]:
-        return [e for e in self._evaluations if e.definition == definition]
+        return self.select(lambda e: e.definition == definition)
 
     def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
-        return [e for e in self._evaluations if e.start < end and e.end > start]
+        return self.select(lambda e: e.start < end and e.end > start)
 
 
 class MemoryDecisions:
@@ -419,27 +398,20 @@ class MemoryDecisions:
         return list(self._tries.get((definition, self._run_of.get((definition, version), "")), ()))
 
 
-class MemoryTrainings:
+class MemoryTrainings(Table[Training]):
     """Port `Trainings`."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], Training] = {}
+        super().__init__(lambda t: (t.definition, t.question), lambda t: t.started_at)
 
     def for_definitions(self, definitions: Collection[str]) -> list[Training]:
-        return sorted(
-            (t for t in self._newest.values() if t.definition in definitions),
-            key=lambda t: t.started_at,
-        )
+        return self.select(lambda training: training.definition in definitions)
 
     def begin(self, training: Training) -> None:
-        self._newest[training.definition, training.question] = training
+        self.put(training)
 
     def end(self, training: Training) -> bool:
-        key = training.definition, training.question
-        if self._newest[key].run != training.run:
-            return False
-        self._newest[key] = training
-        return True
+        return self.exchange(training, lambda begun: begun.run == training.run)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerting import wiring
-from alerting.adapters.memory.episodes import MemoryDocumentStore
+from alerting.adapters.memory.plant import MemoryDocumentStore
 from alerting.console.app import create_app
 from alerting.definitions.faults import DocumentRefused, Fault
 from alerting.usecases.document_kinds import KINDS

@@ -3,7 +3,8 @@ and audited."""
 
 import pytest
 
-from alerting.adapters.memory.episodes import MemoryAudit, MemoryDocumentStore
+from alerting.adapters.memory.episodes import MemoryAudit
+from alerting.adapters.memory.plant import MemoryDocumentStore
 from alerting.definitions.faults import UserError
 from alerting.ports import RoutePorts
 from alerting.usecases.notification.routing import ROUTES
