@@ -374,7 +374,9 @@ def start_mute(
     platform.audit.add(
         actor.name, BEGUN, audit_subject(made), now, before, _audited_mute(longer), made.reason
     )
-    record_mutes(platform, mutes_at(platform, now), now)
+    in_force = [mute for mute in running if mute is not same] + [longer]
+    still_open = platform.episodes.find(open_only=True)
+    record_mutes(platform, still_open, {}, MutesInForce(in_force, platform.assets), now)
     return longer
 
 
