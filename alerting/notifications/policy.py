@@ -5,11 +5,11 @@ is or, without such a route, all channels."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from alerting.definitions.alert_definition import SEVERITIES, Definition, Severity
 from alerting.definitions.fields.names_and_times import end_of, is_within
@@ -144,15 +144,13 @@ class Decision:
 
 def record_delivery(s: Situation) -> Decision | None:
     """A notification that its channel has delivered is sent."""
-    return Decision("", status="sent") if s.cause == "delivered" else None
+    return Decision(s.reason, status="sent")
 
 
 def retry(s: Situation) -> Decision | None:
     """Try a notification again that its channel did not deliver, or give it up: at once if another
     attempt is useless, or after enough of them. An attempt that was skipped does not count."""
-    n = s.waiting
-    if n is None or s.cause not in ("failed", "refused", "skipped"):
-        return None
+    n = s.notification
     if s.cause == "skipped":
         return Decision("", None, None, s.now + retry_delay(n.attempts + 1, n.key), status=n.status)
     if s.cause == "refused" or n.attempts >= GIVE_UP_AFTER:
@@ -163,50 +161,37 @@ def retry(s: Situation) -> Decision | None:
 
 def deliver_message(s: Situation) -> Decision | None:
     """Deliver a message that belongs to no episode, and none of an episode that is not stored."""
-    if s.about is not None or s.waiting is None:
+    if s.about is not None:
         return None
-    if s.waiting.episode is None:
+    if s.notification.episode is None:
         return Decision("", status="claimed")
     return Decision("its episode is not stored any more", status="muted")
 
 
-def skip_muted(s: Situation) -> Decision | None:
-    """Notify of a muted episode only at its end, and only recipients that got the raise. Its
-    waiting notifications are muted, except the end for such a recipient."""
-    n = s.waiting
-    if n is None:
-        is_muted = s.muted is not None or s.episode.muted_by is not None
-        return Decision("muted") if is_muted and s.cause not in ("closed", "unmuted") else None
-    if s.muted is None or (
-        n.transition == "closed"
-        and not any(
-            o.transition != "closed" and (o.is_waiting or o.status == "muted")
-            for o in s.of_recipient
-        )
-    ):
-        return None
-    return Decision(s.muted, status="muted")
+def mute_waiting(s: Situation) -> Decision | None:
+    """Mute the notifications of a muted episode that wait, except the end for a recipient that got
+    the raise."""
+    is_end = s.notification.transition == "closed" and not any(
+        n.transition != "closed" and (n.is_waiting or n.status == "muted") for n in s.of_recipient
+    )
+    return None if s.muted is None or is_end else Decision(s.muted, status="muted")
 
 
 def drop_overtaken(s: Situation) -> Decision | None:
     """Drop a notification that quiet hours held back if the episode is over, or a higher severity
     was notified."""
-    n = s.waiting
-    if n is None or (n.status, n.postponed_by, n.attempts) != ("pending", "quiet", 0):
+    n = s.notification
+    if (n.status, n.postponed_by, n.attempts) != ("pending", "quiet", 0):
         return None
     is_worse = any(o.transition == "severity_rose" for o in s.of_recipient)
     is_overtaken = s.episode.condition == "closed" or is_worse
     return Decision(_OVERTAKEN, status="dropped") if is_overtaken else None
 
 
-def group_with_others(s: Situation) -> Decision | None:
-    """Deliver what a flood or an outage held back in one message with others."""
-    return Decision("", status="grouped") if s.waiting and s.waiting.waits_for_others else None
-
-
 def deliver_due(s: Situation) -> Decision | None:
-    """Deliver a notification whose time has come."""
-    return Decision("", status="claimed") if s.cause == "due" else None
+    """Deliver a notification whose time has come; what a flood or an outage held back in one
+    message with others."""
+    return Decision("", status="grouped" if s.notification.waits_for_others else "claimed")
 
 
 def skip_backfilled(s: Situation) -> Decision | None:
@@ -214,17 +199,23 @@ def skip_backfilled(s: Situation) -> Decision | None:
     return Decision("found in past times") if s.episode.backfilled or s.episode.withdrawn else None
 
 
+def skip_muted(s: Situation) -> Decision | None:
+    """No notification of a muted episode, except its end."""
+    is_muted = s.muted is not None or s.episode.muted_by is not None
+    return Decision("muted") if is_muted else None
+
+
 def skip_notified(s: Situation) -> Decision | None:
     """Notify each recipient of the raise once."""
     is_raised = any(n.transition == "raised" for n in s.of_recipient)
-    return Decision("notified already") if s.cause == "raised" and is_raised else None
+    return Decision("notified already") if is_raised else None
 
 
 def digest_if_over(s: Situation) -> Decision | None:
     """Put an episode that had ended before it was found (after an outage, or in late data) into a
     digest."""
     ended = s.episode.closed_at
-    if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
+    if ended is None or s.now - ended <= s.soon:
         return None
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
     return Decision(joined("; ", s.reason, _OVER_BEFORE), "raised", "digest", until)
@@ -232,8 +223,6 @@ def digest_if_over(s: Situation) -> Decision | None:
 
 def notify_of_raise(s: Situation) -> Decision | None:
     """Notify of the raise: now, after the quiet hours, or together with many others."""
-    if s.cause != "raised":
-        return None
     if s.recipient.quiet_until is not None:
         return _after_quiet_hours(s, "raised", reason=joined("; ", s.reason, _QUIET))
     flood = s.recipient.flood
@@ -247,8 +236,6 @@ def notify_of_raise(s: Situation) -> Decision | None:
 
 def notify_of_end(s: Situation) -> Decision | None:
     """Notify of the end the recipients that got the raise."""
-    if s.cause != "closed":
-        return None
     if not s.notify_resolved:
         return Decision("the definition sends no notification of the end")
     if all(n.transition == "closed" for n in s.received):
@@ -259,8 +246,6 @@ def notify_of_end(s: Situation) -> Decision | None:
 def notify_of_happening(s: Situation) -> Decision | None:
     """Notify the recipients of the raise that its problem came, even if that is known late or was a
     mistake."""
-    if s.cause not in ("happening", "corrected"):
-        return None
     if all(n.transition == "closed" for n in s.received):
         return Decision("got no notification of the raise")
     times = sum(t.kind == "happening" for t in s.episode.transitions)
@@ -271,8 +256,6 @@ def notify_of_happening(s: Situation) -> Decision | None:
 
 def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode when late data reopened it."""
-    if s.cause != "reopened":
-        return None
     in_digest = any(n.postponed_by == "digest" for n in s.of_recipient)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("got no notification of its end")
@@ -282,8 +265,6 @@ def notify_of_reopening(s: Situation) -> Decision | None:
 def redirect(s: Situation) -> Decision | None:
     """Notify a further channel of a critical alarm once every channel that reaches people failed,
     unless a person knows of it."""
-    if s.cause != "undelivered":
-        return None
     critical = [
         n
         for n in s.notifications
@@ -312,16 +293,12 @@ def skip_over(s: Situation) -> Decision | None:
 def notify_of_unmuting(s: Situation) -> Decision | None:
     """Notify of an episode that is still open after a mute or suppression, each once: now, or after
     the quiet hours."""
-    if s.cause != "unmuted":
-        return None
     return _after_quiet_hours(s, "unmuted", key_part=f"unmuted-{s.episode.muted_by}")
 
 
 def notify_of_renewal(s: Situation) -> Decision | None:
     """Notify of another condition that keeps the episode open, once each; not beside a message of
     the same instant or one that waits, which says it."""
-    if s.cause != "renewed":
-        return None
     if not s.notifications or any(
         (n.postponed_by is not None and n.is_waiting) or n.created_at == s.now
         for n in s.of_recipient
@@ -339,7 +316,6 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity worse than the severity that the recipient got, or that is held back for
     later."""
-    no_rise = Decision("not above the notified severity") if s.cause == "worse" else None
     earlier = [
         n.severity
         for n in s.notifications
@@ -351,11 +327,11 @@ def notify_of_worse(s: Situation) -> Decision | None:
         or not earlier
         or any(n.transition == "severity_rose" and n.severity == severity for n in s.received)
     ):
-        return no_rise
+        return None
     received = [n.severity for n in s.received if n.severity is not None]
     before = max(received or earlier, key=SEVERITIES.index)
     if SEVERITIES.index(severity) <= SEVERITIES.index(before):
-        return no_rise
+        return None
     reason = f"severity rose from {before} to {severity}"
     return Decision(reason, "severity_rose", key_part=f"severity_rose-{severity}")
 
@@ -401,38 +377,38 @@ def repeat(s: Situation) -> Decision | None:
     return Decision(reason, "repeated", number=number)
 
 
-STAGES: tuple[Callable[[Situation], Decision | None], ...] = (
-    record_delivery,
-    retry,
-    deliver_message,
-    skip_muted,
-    drop_overtaken,
-    group_with_others,
-    deliver_due,
-    skip_backfilled,
-    skip_notified,
-    digest_if_over,
-    notify_of_raise,
-    notify_of_happening,
-    notify_of_end,
-    notify_of_reopening,
-    redirect,
-    skip_over,
-    notify_of_unmuting,
-    notify_of_renewal,
-    skip_in_quiet_hours,
-    notify_of_worse,
-    skip_acknowledged,
-    escalate,
-    repeat,
-)
+STAGES: Mapping[Callable[[Situation], Decision | None], Collection[str]] = {
+    record_delivery: ("delivered",),
+    retry: ("failed", "refused", "skipped"),
+    deliver_message: ("due",),
+    mute_waiting: ("due",),
+    drop_overtaken: ("due",),
+    deliver_due: ("due",),
+    skip_backfilled: get_args(Cause),
+    skip_muted: {*get_args(Cause)} - {"closed", "unmuted"},
+    skip_notified: ("raised",),
+    digest_if_over: ("raised",),
+    notify_of_raise: ("raised",),
+    notify_of_happening: ("happening", "corrected"),
+    notify_of_end: ("closed",),
+    notify_of_reopening: ("reopened",),
+    redirect: ("undelivered",),
+    skip_over: get_args(Cause),
+    notify_of_unmuting: ("unmuted",),
+    notify_of_renewal: ("renewed",),
+    skip_in_quiet_hours: ("worse", "time"),
+    notify_of_worse: ("worse", "time"),
+    skip_acknowledged: ("time",),
+    escalate: ("time",),
+    repeat: ("time",),
+}
+"""The stages in the order in which they are asked, and the causes of which each is asked."""
 
 
 def decide(situation: Situation) -> Decision:
     """Return the decision of the first stage that makes one."""
-    for stage in STAGES:
-        decision = stage(situation)
-        if decision is not None:
+    for stage, causes in STAGES.items():
+        if situation.cause in causes and (decision := stage(situation)) is not None:
             return decision
     return Decision("no change")
 
