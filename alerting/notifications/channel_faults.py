@@ -1,23 +1,12 @@
-"""Decides which channels do not deliver, and to which other channels a critical alarm then goes."""
+"""Decides which channels do not deliver."""
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.definitions.wording.language import (
-    Value,
-    join_first,
-    translatable,
-    translatable_count,
-)
-from alerting.episodes.episode import Episode
-from alerting.notifications.notification import Notification
-from alerting.notifications.policy import LOG, TOP
+from alerting.definitions.wording.language import Value, translatable_count
+from alerting.notifications.notification import UNDELIVERED_FOR
 
-UNDELIVERED_FOR = timedelta(minutes=15)
-"""Time without a delivery after which a channel with waiting messages has failed."""
 _ABANDONED_AFTER = timedelta(days=1)  # after the last message to a channel without settings
-_NO_ALARM = ("closed", "corrected", "muted")  # messages that announce no alarm
 _ANSWER_LENGTH = 300
 
 
@@ -90,11 +79,13 @@ def why_failing(
 
 def _is_after(refusal: datetime, facts: ChannelFacts, now: datetime) -> bool:
     """Return whether a channel has delivered nothing since a refusal, or refuses by turns."""
-    if facts.delivered_at is None or facts.delivered_at < refusal:
-        return True
     before = facts.delivered_before
     by_turns = before is not None and refusal - before < UNDELIVERED_FOR
-    return by_turns and now - refusal < UNDELIVERED_FOR
+    return (
+        facts.delivered_at is None
+        or facts.delivered_at < refusal
+        or (by_turns and now - refusal < UNDELIVERED_FOR)
+    )
 
 
 def _values(facts: ChannelFacts, undelivered: Undelivered) -> dict[str, Value]:
@@ -104,54 +95,3 @@ def _values(facts: ChannelFacts, undelivered: Undelivered) -> dict[str, Value]:
         "answer": answer if len(answer) <= _ANSWER_LENGTH else f"{answer[:_ANSWER_LENGTH]}…",
         "test": f"alerting try {facts.name}",
     }
-
-
-def has_failed(notification: Notification, now: datetime) -> bool:
-    """Return whether a notification is given up, or could not be delivered for long."""
-    since = notification.failing_since
-    return notification.status == "dead" or (
-        notification.is_waiting and since is not None and now - since >= UNDELIVERED_FOR
-    )
-
-
-def redirected(
-    episode: Episode,
-    notifications: Iterable[Notification],
-    channels: Collection[str],
-    now: datetime,
-) -> tuple[Notification, ...]:
-    """Return the notifications of a critical alarm to all other channels, once every channel that
-    reaches people failed; none if a person knows of it, or must not be told.
-
-    `notifications`: all of the episode so far.
-    """
-    if episode.acknowledged or episode.muted_by or episode.backfilled or episode.withdrawn:
-        return ()
-    critical = [
-        n
-        for n in notifications
-        if n.severity == TOP
-        and n.transition not in _NO_ALARM
-        and n.status not in ("muted", "dropped")
-    ]
-    to_people = [n for n in critical if n.channel != LOG] or critical
-    if not to_people or not all(has_failed(n, now) for n in to_people):
-        return ()
-    failed = sorted({n.channel for n in to_people})
-    reason = translatable(
-        "no channel of this alarm delivered it ({names})", names=join_first(failed, 3)
-    )
-    return tuple(
-        Notification(
-            key=f"{episode.id}:redirected:{channel}",
-            channel=channel,
-            transition="raised",
-            reason=reason,
-            created_at=now,
-            next_attempt_at=now,
-            severity=TOP,
-            episode=episode.id,
-            asset=episode.asset,
-        )
-        for channel in sorted({*channels} - {n.channel for n in critical})
-    )

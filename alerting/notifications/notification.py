@@ -1,10 +1,9 @@
-"""The notification: one message to one recipient, a document with a state; when a failed delivery
-is attempted again, and after how many attempts it is given up; and signed links, each of which lets
-a recipient give one answer to an episode for a short time."""
+"""The notification: one message to one recipient, a document with a state; the pause before
+a failed delivery is attempted again, and the number of attempts; and signed links, each of which
+lets a recipient give one answer to an episode for a short time."""
 
 import hashlib
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
@@ -73,6 +72,11 @@ class Notification:
         """Return whether the notification is still to be delivered."""
         return self.status in WAITING
 
+    @property
+    def waits_for_others(self) -> bool:
+        """Return whether the notification is delivered only together with others."""
+        return self.postponed_by in ("flood", "digest")
+
 
 def new_message(
     key: str,
@@ -89,6 +93,8 @@ def new_message(
 
 
 GIVE_UP_AFTER = 60  # attempts, about ten hours
+UNDELIVERED_FOR = timedelta(minutes=15)
+"""Time without a delivery after which a channel with waiting messages has failed."""
 
 
 def retry_delay(attempts: int, key: str) -> timedelta:
@@ -100,25 +106,15 @@ def retry_delay(attempts: int, key: str) -> timedelta:
     """
     pause = min(timedelta(seconds=5) * 2 ** min(attempts - 1, 20), timedelta(minutes=10))
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
-    spread: timedelta = pause * (0.75 + share / 2)
-    return spread
+    return cast(timedelta, pause * (0.75 + share / 2))
 
 
-def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return the state after a failure: `dead` if another attempt is useless or there were enough,
-    else `failed`."""
-    return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"
-
-
-def delivered(notification: Notification, now: datetime) -> Notification:
-    """Return a notification that its channel has delivered."""
-    sent = replace(notification, status="sent", delivered_at=now, next_attempt_at=None)
-    return replace(sent, error=None, failed_at=None, failing_since=None)
-
-
-def failed_once_more(notification: Notification, now: datetime) -> Notification:
-    """Return a notification that its channel did not deliver now."""
-    return replace(notification, failed_at=now, failing_since=notification.failing_since or now)
+def has_failed(notification: Notification, now: datetime) -> bool:
+    """Return whether a notification is given up, or could not be delivered for long."""
+    since = notification.failing_since
+    return notification.status == "dead" or (
+        notification.is_waiting and since is not None and now - since >= UNDELIVERED_FOR
+    )
 
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]
@@ -163,8 +159,16 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
     try:
         if len(token) > LONGEST_TOKEN:
             raise BadData("too long")
-        grant = _grant(_serializer(key).loads(token))
-    except (BadData, UnicodeError):
+        match _serializer(key).loads(token):
+            case [str(episode), str(recipient), purpose, int(made), int(expires)] if (
+                purpose in get_args(Purpose)
+            ):
+                grant = Grant(
+                    *(episode, recipient, purpose), from_millis(made), from_millis(expires)
+                )
+            case _:  # sealed with this key by another version
+                raise BadData("no fields of a link of this version")
+    except (BadData, UnicodeError, ValueError, OverflowError):
         raise LinkRefused(
             translatable("this link is not a link of this platform, or a part of it is missing")
         ) from None
@@ -173,20 +177,6 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
             translatable("this link has expired; answer on the page of the alarm instead")
         )
     return grant
-
-
-def _grant(fields: object) -> Grant:
-    """Return the grant of sealed fields. Raises BadData for fields that this version does not know,
-    because another version may have sealed them with this key."""
-    match fields:
-        case [str(episode), str(recipient), purpose, int(made), int(expires)]:
-            if purpose in get_args(Purpose):
-                with suppress(ValueError, OverflowError):
-                    checked = cast(Purpose, purpose)
-                    return Grant(
-                        episode, recipient, checked, from_millis(made), from_millis(expires)
-                    )
-    raise BadData("no fields of a link of this version")
 
 
 def _serializer(key: bytes) -> URLSafeSerializer:

@@ -1,43 +1,84 @@
-"""Decides which recipients are notified of an episode, and why, by stages that are asked in order;
-and by which channels: those of routes whose shift it is or, without such a route, all channels."""
+"""Decides by stages, which are asked in order, who is notified of an episode and what becomes of a
+notification that waits, each with its reason; and by which channels: those of routes whose shift it
+is or, without such a route, all channels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
-from alerting.definitions.alert_definition import Definition, Severity
+from alerting.definitions.alert_definition import SEVERITIES, Definition, Severity
 from alerting.definitions.fields.names_and_times import end_of, is_within
 from alerting.definitions.routes_and_sinks import Flood, Route, is_for
-from alerting.definitions.wording.language import joined, spoken_duration, translatable
+from alerting.definitions.wording.language import (
+    join_first,
+    joined,
+    spoken_duration,
+    translatable,
+)
 from alerting.episodes.episode import Episode, TransitionKind
-from alerting.notifications.notification import Notification, PostponedBy
+from alerting.notifications.notification import (
+    GIVE_UP_AFTER,
+    DeliveryStatus,
+    Notification,
+    PostponedBy,
+    has_failed,
+    retry_delay,
+)
 
-_RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
 Cause = Literal[
-    "raised", "worse", "renewed", "happening", "closed", "corrected", "reopened", "time"
+    "raised", "worse", "renewed", "happening", "closed", "corrected", "reopened", "unmuted",
+    "undelivered", "time", "due", "delivered", "failed", "refused", "skipped",
 ]  # fmt: skip
 SOON = timedelta(minutes=10)
 DIGEST_AFTER = timedelta(minutes=5)
+TOP: Severity = "critical"
+LOG = "log"
+"""The channel that reaches no person by itself."""
+_NO_ALARM = ("closed", "corrected", "muted")  # messages that announce no alarm
 _OVER_BEFORE = translatable("over before the platform knew of it")
 _QUIET = translatable("delayed by quiet hours")
 _ONE_OF_MANY = translatable("one of many")
+_OVERTAKEN = "over, or of a higher severity, before the quiet hours ended"
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One channel that may be notified, and its rules.
+
+    `escalates_after`: the recipient is notified only if the episode is not acknowledged for this
+    time. `quiet_until`: until then the recipient is notified of the worst severity only.
+    """
+
+    channel: str
+    route: str | None = None
+    quiet_until: datetime | None = None
+    repeat: timedelta | None = None
+    flood: Flood | None = None
+    escalates_after: timedelta | None = None
 
 
 @dataclass(frozen=True)
 class Situation:
-    """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity
-    rose; `renewed`: another condition keeps it open; `time`: only time passed.
+    """One recipient's view of an episode at `now`, or that of one notification which waits for it.
 
-    `notifications`: all notifications of the episode so far. `recent_alerts`: how many alerts of
-    this asset the recipient got within the time of its flood rule. `soon`: an episode that ended
-    longer ago than this when it is found goes into a digest.
+    `about`: None for a message that belongs to no episode, or whose episode is not stored.
+    `cause`: what happened; `worse`: its severity rose; `renewed`: another condition keeps it open;
+    `undelivered`: a message of it may have reached no channel; `time`: only time passed. Of a
+    notification that is `waiting`: it is `due`, was `delivered`, `failed`, was `refused` for ever,
+    or `skipped`, because its channel had just failed.
+
+    `notifications`: all notifications of the episode so far. `reason`: of the message, or of the
+    failure. `recent_alerts`: how many alerts of this asset the recipient got within the time of its
+    flood rule. `soon`: an episode that ended longer ago than this when it is found goes into a
+    digest. `muted`: why the episode is muted now.
     """
 
-    episode: Episode
+    about: Episode | None
     recipient: Recipient
     cause: Cause
     now: datetime
@@ -46,13 +87,32 @@ class Situation:
     notify_resolved: bool = True
     recent_alerts: int = 0
     soon: timedelta = SOON
+    muted: str | None = None
+    waiting: Notification | None = None
+
+    @property
+    def episode(self) -> Episode:
+        """Return the episode. Raises LookupError without one."""
+        if self.about is None:
+            raise LookupError("the message belongs to no stored episode")
+        return self.about
+
+    @property
+    def notification(self) -> Notification:
+        """Return the waiting notification. Raises LookupError without one."""
+        if self.waiting is None:
+            raise LookupError("no notification waits")
+        return self.waiting
+
+    @property
+    def of_recipient(self) -> tuple[Notification, ...]:
+        """Return the notifications of the episode to this recipient."""
+        return tuple(n for n in self.notifications if n.channel == self.recipient.channel)
 
     @property
     def received(self) -> tuple[Notification, ...]:
         """Return the notifications of the episode that this recipient got or will get soon."""
-        return tuple(
-            n for n in self.notifications if n.channel == self.recipient.channel and _counts(n)
-        )
+        return tuple(n for n in self.of_recipient if _counts(n))
 
     @property
     def unacknowledged_since(self) -> datetime | None:
@@ -67,14 +127,71 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision and its reason. `transition`: None for no notification; `number`: which repeat it
-    is."""
+    """A decision and its reason. `transition`: that of a new notification, None for none; `number`:
+    which repeat it is; `key_part`: the transition in its key, where that is another word.
+
+    `status`: the next state of a notification that waits, `claimed` if it is to be delivered.
+    """
 
     reason: str
     transition: TransitionKind | None = None
     postponed_by: PostponedBy | None = None
     waiting_until: datetime | None = None
     number: int | None = None
+    key_part: str | None = None
+    status: DeliveryStatus | None = None
+
+
+def record_delivery(s: Situation) -> Decision | None:
+    """A notification that its channel has delivered is sent."""
+    return Decision(s.reason, status="sent")
+
+
+def retry(s: Situation) -> Decision | None:
+    """Try a notification again that its channel did not deliver, or give it up: at once if another
+    attempt is useless, or after enough of them. An attempt that was skipped does not count."""
+    n = s.notification
+    if s.cause == "skipped":
+        return Decision("", None, None, s.now + retry_delay(n.attempts + 1, n.key), status=n.status)
+    if s.cause == "refused" or n.attempts >= GIVE_UP_AFTER:
+        return Decision(s.reason, status="dead")
+    until = s.now + retry_delay(n.attempts, n.key)
+    return Decision(s.reason, waiting_until=until, status="failed")
+
+
+def deliver_message(s: Situation) -> Decision | None:
+    """Deliver a message that belongs to no episode, and none of an episode that is not stored."""
+    if s.about is not None:
+        return None
+    if s.notification.episode is None:
+        return Decision("", status="claimed")
+    return Decision("its episode is not stored any more", status="muted")
+
+
+def mute_waiting(s: Situation) -> Decision | None:
+    """Mute the notifications of a muted episode that wait, except the end for a recipient that got
+    the raise."""
+    is_end = s.notification.transition == "closed" and not any(
+        n.transition != "closed" and (n.is_waiting or n.status == "muted") for n in s.of_recipient
+    )
+    return None if s.muted is None or is_end else Decision(s.muted, status="muted")
+
+
+def drop_overtaken(s: Situation) -> Decision | None:
+    """Drop a notification that quiet hours held back if the episode is over, or a higher severity
+    was notified."""
+    n = s.notification
+    if (n.status, n.postponed_by, n.attempts) != ("pending", "quiet", 0):
+        return None
+    is_worse = any(o.transition == "severity_rose" for o in s.of_recipient)
+    is_overtaken = s.episode.condition == "closed" or is_worse
+    return Decision(_OVERTAKEN, status="dropped") if is_overtaken else None
+
+
+def deliver_due(s: Situation) -> Decision | None:
+    """Deliver a notification whose time has come; what a flood or an outage held back in one
+    message with others."""
+    return Decision("", status="grouped" if s.notification.waits_for_others else "claimed")
 
 
 def skip_backfilled(s: Situation) -> Decision | None:
@@ -83,31 +200,31 @@ def skip_backfilled(s: Situation) -> Decision | None:
 
 
 def skip_muted(s: Situation) -> Decision | None:
-    """Notify of a muted episode only at its end, and only recipients that got the raise."""
-    return Decision("muted") if s.episode.muted_by is not None and s.cause != "closed" else None
+    """No notification of a muted episode, except its end."""
+    is_muted = s.muted is not None or s.episode.muted_by is not None
+    return Decision("muted") if is_muted else None
+
+
+def skip_notified(s: Situation) -> Decision | None:
+    """Notify each recipient of the raise once."""
+    is_raised = any(n.transition == "raised" for n in s.of_recipient)
+    return Decision("notified already") if is_raised else None
 
 
 def digest_if_over(s: Situation) -> Decision | None:
     """Put an episode that had ended before it was found (after an outage, or in late data) into a
     digest."""
     ended = s.episode.closed_at
-    if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
+    if ended is None or s.now - ended <= s.soon:
         return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
-        return Decision("notified already")
     until = max(s.now + DIGEST_AFTER, s.recipient.quiet_until or s.now)
     return Decision(joined("; ", s.reason, _OVER_BEFORE), "raised", "digest", until)
 
 
 def notify_of_raise(s: Situation) -> Decision | None:
     """Notify of the raise: now, after the quiet hours, or together with many others."""
-    if s.cause != "raised":
-        return None
-    if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
-        return Decision("notified already")
-    quiet_until = s.recipient.quiet_until
-    if quiet_until is not None:
-        return Decision(joined("; ", s.reason, _QUIET), "raised", "quiet", quiet_until)
+    if s.recipient.quiet_until is not None:
+        return _after_quiet_hours(s, "raised", reason=joined("; ", s.reason, _QUIET))
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
         # the next multiple of this length since 1970: the same for all alerts of a slot
@@ -119,69 +236,76 @@ def notify_of_raise(s: Situation) -> Decision | None:
 
 def notify_of_end(s: Situation) -> Decision | None:
     """Notify of the end the recipients that got the raise."""
-    if s.cause != "closed":
-        return None
     if not s.notify_resolved:
         return Decision("the definition sends no notification of the end")
-    return (
-        Decision(s.reason, "closed", number=_times_reopened(s.episode))
-        if any(n.transition != "closed" for n in s.received)
-        else Decision("got no notification of the raise")
-    )
+    if all(n.transition == "closed" for n in s.received):
+        return Decision("got no notification of the raise")
+    return Decision(s.reason, "closed", number=_times_reopened(s.episode))
 
 
 def notify_of_happening(s: Situation) -> Decision | None:
     """Notify the recipients of the raise that its problem came, even if that is known late or was a
     mistake."""
-    if s.cause not in ("happening", "corrected"):
-        return None
-    if not any(n.transition != "closed" for n in s.received):
+    if all(n.transition == "closed" for n in s.received):
         return Decision("got no notification of the raise")
-    times = sum(t.kind == "happening" for t in s.episode.transitions) - (
-        s.episode.condition == "open"
-    )
-    return Decision(
-        s.reason,
-        "happening" if s.cause == "happening" else "corrected",
-        number=max(times, 0) or None,
-    )
+    times = sum(t.kind == "happening" for t in s.episode.transitions)
+    times -= s.episode.condition == "open"
+    transition: TransitionKind = "happening" if s.cause == "happening" else "corrected"
+    return Decision(s.reason, transition, number=max(times, 0) or None)
 
 
 def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode when late data reopened it."""
-    if s.cause != "reopened":
-        return None
-    in_digest = any(
-        n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.notifications
-    )
+    in_digest = any(n.postponed_by == "digest" for n in s.of_recipient)
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("got no notification of its end")
-    postponed_by: PostponedBy | None = "quiet" if s.recipient.quiet_until is not None else None
-    return Decision(
-        s.reason, "reopened", postponed_by, s.recipient.quiet_until, _times_reopened(s.episode)
-    )
+    return _after_quiet_hours(s, "reopened", _times_reopened(s.episode))
+
+
+def redirect(s: Situation) -> Decision | None:
+    """Notify a further channel of a critical alarm once every channel that reaches people failed,
+    unless a person knows of it."""
+    critical = [
+        n
+        for n in s.notifications
+        if n.severity == TOP
+        and n.transition not in _NO_ALARM
+        and n.status not in ("muted", "dropped")
+    ]
+    to_people = [n for n in critical if n.channel != LOG] or critical
+    if (
+        s.episode.acknowledged is not None
+        or any(n.channel == s.recipient.channel for n in critical)
+        or not to_people
+        or not all(has_failed(n, s.now) for n in to_people)
+    ):
+        return Decision("a person knows of it, or a channel delivers it")
+    failed = join_first(sorted({n.channel for n in to_people}), 3)
+    reason = translatable("no channel of this alarm delivered it ({names})", names=failed)
+    return Decision(reason, "raised", key_part="redirected")
 
 
 def skip_over(s: Situation) -> Decision | None:
-    """As time passes, no notification of an episode that is over."""
+    """As time passes, and after a mute, no notification of an episode that is over."""
     return Decision("over") if s.episode.condition == "closed" else None
+
+
+def notify_of_unmuting(s: Situation) -> Decision | None:
+    """Notify of an episode that is still open after a mute or suppression, each once: now, or after
+    the quiet hours."""
+    return _after_quiet_hours(s, "unmuted", key_part=f"unmuted-{s.episode.muted_by}")
 
 
 def notify_of_renewal(s: Situation) -> Decision | None:
     """Notify of another condition that keeps the episode open, once each; not beside a message of
     the same instant or one that waits, which says it."""
-    if s.cause != "renewed":
-        return None
     if not s.notifications or any(
-        n.channel == s.recipient.channel
-        and ((n.postponed_by is not None and n.is_waiting) or n.created_at == s.now)
-        for n in s.notifications
+        (n.postponed_by is not None and n.is_waiting) or n.created_at == s.now
+        for n in s.of_recipient
     ):
         return Decision("another message says it")
-    quiet_until = s.recipient.quiet_until
     number = sum(t.kind == "renewed" for t in s.episode.transitions)
-    postponed_by: PostponedBy | None = "quiet" if quiet_until is not None else None
-    return Decision(s.reason, "renewed", postponed_by, quiet_until, number)
+    return _after_quiet_hours(s, "renewed", number)
 
 
 def skip_in_quiet_hours(s: Situation) -> Decision | None:
@@ -192,28 +316,24 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 def notify_of_worse(s: Situation) -> Decision | None:
     """Notify of a severity worse than the severity that the recipient got, or that is held back for
     later."""
-    return _worse(s) or (
-        Decision("not above the notified severity") if s.cause == "worse" else None
-    )
-
-
-def _worse(s: Situation) -> Decision | None:
-    if s.recipient.escalates_after is not None:
-        return None
     earlier = [
         n.severity
         for n in s.notifications
         if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped", "dead"))
     ]
-    if not earlier or any(
-        n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received
+    severity = s.episode.severity
+    if (
+        s.recipient.escalates_after is not None
+        or not earlier
+        or any(n.transition == "severity_rose" and n.severity == severity for n in s.received)
     ):
         return None
     received = [n.severity for n in s.received if n.severity is not None]
-    before = max(received or earlier, key=_RANKS.__getitem__)
-    if _RANKS[s.episode.severity] <= _RANKS[before]:
+    before = max(received or earlier, key=SEVERITIES.index)
+    if SEVERITIES.index(severity) <= SEVERITIES.index(before):
         return None
-    return Decision(f"severity rose from {before} to {s.episode.severity}", "severity_rose")
+    reason = f"severity rose from {before} to {severity}"
+    return Decision(reason, "severity_rose", key_part=f"severity_rose-{severity}")
 
 
 def skip_acknowledged(s: Situation) -> Decision | None:
@@ -224,9 +344,9 @@ def skip_acknowledged(s: Situation) -> Decision | None:
 def escalate(s: Situation) -> Decision | None:
     """Notify the next recipient, once, of an episode that is not acknowledged in time."""
     after = s.recipient.escalates_after
-    since = s.unacknowledged_since
     if after is None:
         return None
+    since = s.unacknowledged_since
     if since is None or s.now < since + after:
         return Decision("escalation is not due")
     if any(n.transition == "escalated" for n in s.received):
@@ -241,7 +361,7 @@ def repeat(s: Situation) -> Decision | None:
     No repeat follows another message of the episode within half the repeat interval, because that
     message has just reminded the recipient.
     """
-    notified = [n for n in s.notifications if n.channel == s.recipient.channel and _is_notified(n)]
+    notified = [n for n in s.of_recipient if _is_notified(n)]
     if s.recipient.repeat is None or not notified:
         return None
     others = [_notified_at(n) for n in notified if n.transition != "repeated"]
@@ -253,36 +373,42 @@ def repeat(s: Situation) -> Decision | None:
         n.transition == "repeated" and n.number is not None and n.number >= number for n in notified
     ):
         return None
-    return Decision(
-        f"still open and not acknowledged after {spoken_duration(s.now - since)}",
-        "repeated",
-        number=number,
-    )
+    reason = f"still open and not acknowledged after {spoken_duration(s.now - since)}"
+    return Decision(reason, "repeated", number=number)
 
 
-STAGES: tuple[Callable[[Situation], Decision | None], ...] = (
-    skip_backfilled,
-    skip_muted,
-    digest_if_over,
-    notify_of_raise,
-    notify_of_happening,
-    notify_of_end,
-    notify_of_reopening,
-    skip_over,
-    notify_of_renewal,
-    skip_in_quiet_hours,
-    notify_of_worse,
-    skip_acknowledged,
-    escalate,
-    repeat,
-)
+STAGES: Mapping[Callable[[Situation], Decision | None], Collection[str]] = {
+    record_delivery: ("delivered",),
+    retry: ("failed", "refused", "skipped"),
+    deliver_message: ("due",),
+    mute_waiting: ("due",),
+    drop_overtaken: ("due",),
+    deliver_due: ("due",),
+    skip_backfilled: get_args(Cause),
+    skip_muted: {*get_args(Cause)} - {"closed", "unmuted"},
+    skip_notified: ("raised",),
+    digest_if_over: ("raised",),
+    notify_of_raise: ("raised",),
+    notify_of_happening: ("happening", "corrected"),
+    notify_of_end: ("closed",),
+    notify_of_reopening: ("reopened",),
+    redirect: ("undelivered",),
+    skip_over: get_args(Cause),
+    notify_of_unmuting: ("unmuted",),
+    notify_of_renewal: ("renewed",),
+    skip_in_quiet_hours: ("worse", "time"),
+    notify_of_worse: ("worse", "time"),
+    skip_acknowledged: ("time",),
+    escalate: ("time",),
+    repeat: ("time",),
+}
+"""The stages in the order in which they are asked, and the causes of which each is asked."""
 
 
 def decide(situation: Situation) -> Decision:
     """Return the decision of the first stage that makes one."""
-    for stage in STAGES:
-        decision = stage(situation)
-        if decision is not None:
+    for stage, causes in STAGES.items():
+        if situation.cause in causes and (decision := stage(situation)) is not None:
             return decision
     return Decision("no change")
 
@@ -290,98 +416,58 @@ def decide(situation: Situation) -> Decision:
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
     """Return the new notifications of these situations, without those whose key the episode has
     already."""
-    decided = ((s, decide(s)) for s in situations)
-    notifications = (
-        (s, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None
-    )
-    return tuple(
-        n for s, n in notifications if all(n.key != existing.key for existing in s.notifications)
-    )
+    added = []
+    for s in situations:
+        d = decide(s)
+        if d.transition is None:
+            continue
+        suffix = "" if d.number is None else f":{d.number}"
+        key = f"{s.episode.id}:{d.key_part or d.transition}:{s.recipient.channel}{suffix}"
+        if all(n.key != key for n in s.notifications):
+            added.append(
+                Notification(
+                    key=key,
+                    channel=s.recipient.channel,
+                    transition=d.transition,
+                    reason=d.reason,
+                    created_at=s.now,
+                    next_attempt_at=d.waiting_until or s.now,
+                    route=s.recipient.route,
+                    severity=s.episode.severity,
+                    postponed_by=d.postponed_by,
+                    number=d.number,
+                    episode=s.episode.id,
+                    asset=s.episode.asset,
+                )
+            )
+    return tuple(added)
 
 
-def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
-    part = f"{transition}-{s.episode.severity}" if transition == "severity_rose" else transition
-    suffix = "" if decision.number is None else f":{decision.number}"
-    return Notification(
-        key=f"{s.episode.id}:{part}:{s.recipient.channel}{suffix}",
-        channel=s.recipient.channel,
-        transition=transition,
-        reason=decision.reason,
-        created_at=s.now,
-        next_attempt_at=decision.waiting_until or s.now,
-        route=s.recipient.route,
-        severity=s.episode.severity,
-        postponed_by=decision.postponed_by,
-        number=decision.number,
-        episode=s.episode.id,
-        asset=s.episode.asset,
-    )
+def next_state(s: Situation) -> Notification:
+    """Return the waiting notification of a situation after the decision on it; one that is to be
+    delivered is `claimed`. Raises LookupError without a waiting notification."""
+    n = s.notification
+    d = decide(s)
+    after = replace(n, status=d.status or n.status, next_attempt_at=d.waiting_until)
+    if after.status in ("sent", "grouped"):
+        return replace(after, delivered_at=s.now, error=None, failed_at=None, failing_since=None)
+    after = replace(after, error=d.reason or n.error)
+    if s.cause == "due":
+        return after
+    return replace(after, failed_at=s.now, failing_since=n.failing_since or s.now)
 
 
-def still_open(
-    episode: Episode, mute_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
-) -> tuple[Notification, ...]:
-    """Return the notifications of an open episode after a mute or suppression ends, each once: now,
-    or after the quiet hours of its recipient."""
-    if episode.backfilled or episode.condition != "open":
-        return ()
-    return tuple(
-        Notification(
-            key=f"{episode.id}:unmuted-{mute_id}:{r.channel}",
-            channel=r.channel,
-            transition="unmuted",
-            reason=reason,
-            created_at=at,
-            next_attempt_at=r.quiet_until or at,
-            route=r.route,
-            severity=episode.severity,
-            postponed_by="quiet" if r.quiet_until else None,
-            episode=episode.id,
-            asset=episode.asset,
-        )
-        for r in recipients
-    )
-
-
-def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:
-    """Return whether a waiting notification of a muted episode is muted too: all are, except the
-    end for a recipient that got the raise.
-
-    `others`: the notifications of the episode.
-    """
-    return notification.transition != "closed" or any(
-        n.channel == notification.channel
-        and n.transition != "closed"
-        and (n.is_waiting or n.status == "muted")
-        for n in others
-    )
-
-
-def is_overtaken(
-    notification: Notification, episode: Episode, others: Iterable[Notification]
-) -> bool:
-    """Return whether a notification held back by quiet hours is dropped: the episode is over, or a
-    higher severity was notified.
-
-    `others`: the notifications of the episode.
-    """
-    waits = (
-        notification.status == "pending"
-        and notification.postponed_by == "quiet"
-        and notification.attempts == 0
-    )
-    return waits and (
-        episode.condition == "closed"
-        or any(
-            n.channel == notification.channel and n.transition == "severity_rose" for n in others
-        )
-    )
-
-
-def dropped(notification: Notification) -> Notification:
-    """Return a notification after it was dropped."""
-    reason = "over, or of a higher severity, before the quiet hours ended"
-    return replace(notification, status="dropped", next_attempt_at=None, error=reason)
+def _after_quiet_hours(
+    s: Situation,
+    transition: TransitionKind,
+    number: int | None = None,
+    key_part: str | None = None,
+    reason: str | None = None,
+) -> Decision:
+    """Return a notification that is due after the quiet hours of its recipient, or now."""
+    until = s.recipient.quiet_until
+    postponed_by: PostponedBy | None = None if until is None else "quiet"
+    return Decision(reason or s.reason, transition, postponed_by, until, number, key_part)
 
 
 def _times_reopened(episode: Episode) -> int | None:
@@ -411,25 +497,20 @@ def _notified_at(notification: Notification) -> datetime:
     )
 
 
-TOP: Severity = "critical"
-LOG = "log"
-"""The channel that reaches no person by itself."""
-
-
-@dataclass(frozen=True)
-class Recipient:
-    """One channel that may be notified, and its rules.
-
-    `escalates_after`: the recipient is notified only if the episode is not acknowledged for this
-    time. `quiet_until`: until then the recipient is notified of the worst severity only.
-    """
-
-    channel: str
-    route: str | None = None
-    quiet_until: datetime | None = None
-    repeat: timedelta | None = None
-    flood: Flood | None = None
-    escalates_after: timedelta | None = None
+def due_groups(waiting: Iterable[Situation], now: datetime) -> list[list[Situation]]:
+    """Return the notifications that are delivered in one message: of a flood those of one asset,
+    channel and slot; of a digest all of a channel, as soon as the first has waited long enough.
+    Raises LookupError without a waiting notification."""
+    groups: defaultdict[tuple[object, ...], list[Situation]] = defaultdict(list)
+    for s in waiting:
+        n = s.notification
+        slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
+        groups[n.postponed_by, n.channel, *slot].append(s)
+    return [
+        group
+        for group in groups.values()
+        if min(s.notification.next_attempt_at or now for s in group) <= now
+    ]
 
 
 def recipients(
@@ -444,28 +525,23 @@ def recipients(
     each channel once.
 
     A definition that names channels notifies these and no others. All other definitions follow the
-    routes; if no matching route is in force, further channels are notified (`_without_route`), so
-    that no alert is lost between two shifts or because of a faulty route.
+    routes. If no matching route is in force, every channel is notified except those that routes use
+    only for other assets, and every one if none of the rest reaches a person, so that no alert is
+    lost between two shifts or because of a faulty route.
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
     candidates = [
-        Recipient(
-            channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
-        )
-        for route in _in_force(definition, asset, severity, routes, now)
+        Recipient(channel, route.name, quiet_until, route.repeat, route.flood)
+        for route, quiet_until in _in_force(definition, asset, severity, routes, now)
         for channel in route.channels
     ]
     # a route that may notify a channel now comes before one in quiet hours, then the order of names
     by_channel: dict[str, Recipient] = {}
     for recipient in sorted(candidates, key=lambda r: (r.quiet_until is not None, r.route or "")):
         by_channel.setdefault(recipient.channel, recipient)
-    return list(by_channel.values()) or _without_route(asset, routes, channels)
-
-
-def _without_route(asset: str, routes: Sequence[Route], channels: Sequence[str]) -> list[Recipient]:
-    """Return the recipients of an alert that no route in force matches: every channel except those
-    that routes use only for other assets; every channel if none of the rest reaches a person."""
+    if by_channel:
+        return [*by_channel.values()]
     of_asset = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
     foreign = {c for route in routes for c in channels_of(route)} - of_asset
     usable = [channel for channel in channels if channel not in foreign]
@@ -484,25 +560,12 @@ def escalations(
     if definition.notify.channels is not None:
         return []
     steps = [
-        Recipient(
-            channel, route.name, _quiet_until(route, severity, now), escalates_after=step.after
-        )
-        for route in _in_force(definition, asset, severity, routes, now)
+        Recipient(channel, route.name, quiet_until, escalates_after=step.after)
+        for route, quiet_until in _in_force(definition, asset, severity, routes, now)
         for step in route.escalation
         for channel in step.channels
     ]
     return sorted(steps, key=lambda r: (r.escalates_after or timedelta(0), r.channel))
-
-
-def matches(route: Route, definition: Definition, asset: str, severity: Severity) -> bool:
-    """Return whether an alert fits everything that a route selects by."""
-    match = route.match
-    return (
-        (match.severity is None or severity in match.severity)
-        and is_for(route, asset)
-        and any(fnmatchcase(definition.name, p) for p in match.definitions)
-        and (not match.tags or not set(match.tags).isdisjoint(definition.tags))
-    )
 
 
 def _in_force(
@@ -511,11 +574,17 @@ def _in_force(
     severity: Severity,
     routes: Sequence[Route],
     now: datetime,
-) -> list[Route]:
+) -> list[tuple[Route, datetime | None]]:
+    """Return the routes that an alert fits and whose shift it is, each with the end of its quiet
+    hours, which do not hold back the worst severity."""
     return [
-        route
+        (route, None if severity == TOP else end_of(route.quiet, route.zone, now))
         for route in routes
-        if matches(route, definition, asset, severity) and is_on_shift(route, now)
+        if (route.match.severity is None or severity in route.match.severity)
+        and is_for(route, asset)
+        and any(fnmatchcase(definition.name, pattern) for pattern in route.match.definitions)
+        and (not route.match.tags or not set(route.match.tags).isdisjoint(definition.tags))
+        and is_on_shift(route, now)
     ]
 
 
@@ -531,7 +600,3 @@ def channels_of(route: Route) -> tuple[str, ...]:
             [*route.channels, *(channel for step in route.escalation for channel in step.channels)]
         )
     )
-
-
-def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | None:
-    return None if severity == TOP else end_of(route.quiet, route.zone, now)

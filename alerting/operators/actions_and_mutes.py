@@ -318,7 +318,7 @@ def find_mutes(
     matching = [
         mute
         for mute in mutes
-        if mute.phase(at) == "present" and mute.covers(definition, line, severity)
+        if mute.since <= at < mute.end and mute.covers(definition, line, severity)
     ]
     return sorted(matching, key=lambda mute: (mute.kind == "maintenance", mute.end), reverse=True)
 

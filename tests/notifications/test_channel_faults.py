@@ -7,12 +7,8 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.wording.language import ENGLISH
-from alerting.notifications.channel_faults import (
-    ChannelFacts,
-    Undelivered,
-    redirected,
-    why_failing,
-)
+from alerting.notifications.channel_faults import ChannelFacts, Undelivered, why_failing
+from alerting.notifications.policy import Recipient, Situation, announcements
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
@@ -154,14 +150,23 @@ SENT_TO = {
 }
 
 
+def redirected(episode, sent, channels):
+    """Return what is added once a message may have reached no channel."""
+    return announcements(
+        Situation(episode, Recipient(channel), "undelivered", NOW, tuple(sent))
+        for channel in channels
+    )
+
+
 @pytest.mark.parametrize("case", SENT_TO)
 def test_a_critical_alarm_that_no_channel_delivered_goes_to_all_others_once(case):
     sent, wanted = SENT_TO[case]
-    made = redirected(OPEN, sent, ALL, NOW)
+    made = redirected(OPEN, sent, ALL)
     assert [n.channel for n in made] == wanted
     assert {n.key for n in made} == {f"e:redirected:{channel}" for channel in wanted}
-    assert redirected(OPEN, [*sent, *made], ALL, NOW) == ()
-    assert redirected(OPEN, [*sent, *(replace(n, status="dead") for n in made)], ALL, NOW) == ()
+    assert {(n.transition, n.severity) for n in made} <= {("raised", "critical")}
+    assert redirected(OPEN, [*sent, *made], ALL) == ()
+    assert redirected(OPEN, [*sent, *(replace(n, status="dead") for n in made)], ALL) == ()
 
 
 @pytest.mark.parametrize(
@@ -174,5 +179,5 @@ def test_a_critical_alarm_that_no_channel_delivered_goes_to_all_others_once(case
     ],
 )
 def test_an_alarm_that_is_known_muted_or_of_the_past_goes_nowhere_else(changes):
-    assert redirected(OPEN, [alarm("chat")], ALL, NOW)
-    assert redirected(replace(OPEN, **changes), [alarm("chat")], ALL, NOW) == ()
+    assert redirected(OPEN, [alarm("chat")], ALL)
+    assert redirected(replace(OPEN, **changes), [alarm("chat")], ALL) == ()

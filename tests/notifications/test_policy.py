@@ -12,15 +12,16 @@ from alerting.definitions.routes_and_sinks import Flood, parse_route
 from alerting.definitions.wording.language import language, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
-from alerting.notifications.notification import after_failure, retry_delay
+from alerting.notifications.notification import GIVE_UP_AFTER, Content, retry_delay
 from alerting.notifications.policy import (
     STAGES,
     Recipient,
     Situation,
     announcements,
     decide,
+    due_groups,
     escalations,
-    is_overtaken,
+    next_state,
     recipients,
 )
 from tests.builders import at, threshold
@@ -38,6 +39,12 @@ def situation(episode=EPISODE, recipient=PAGER, cause="raised", minute=0, sent=(
     return Situation(episode, recipient, cause, at(minute), sent, "first notification", **more)
 
 
+def waiting(notification, episode=EPISODE, cause="due", minute=90, sent=(), **more):
+    """Return the situation of a stored notification whose time has come, or that was tried."""
+    recipient = Recipient(notification.channel)
+    return Situation(episode, recipient, cause, at(minute), sent, waiting=notification, **more)
+
+
 def told(recipient=PAGER):
     """Return the notifications of a recipient after the raise was delivered."""
     notices = announcements([situation(recipient=recipient)])
@@ -50,14 +57,23 @@ def over(episode):
 
 def test_the_stages_read_aloud():
     assert [stage.__name__ for stage in STAGES] == [
+        "record_delivery",
+        "retry",
+        "deliver_message",
+        "mute_waiting",
+        "drop_overtaken",
+        "deliver_due",
         "skip_backfilled",
         "skip_muted",
+        "skip_notified",
         "digest_if_over",
         "notify_of_raise",
         "notify_of_happening",
         "notify_of_end",
         "notify_of_reopening",
+        "redirect",
         "skip_over",
+        "notify_of_unmuting",
         "notify_of_renewal",
         "skip_in_quiet_hours",
         "notify_of_worse",
@@ -283,11 +299,12 @@ def test_what_is_held_back_waits_for_its_time_and_the_top_severity_for_nothing()
     ]
     assert (held.next_attempt_at, decided[1].waiting_until) == (at(60), at(10))
     overtaken = [
-        is_overtaken(held, OVER, HELD),
-        is_overtaken(held, EPISODE, HELD),
-        is_overtaken(replace(held, status="claimed"), OVER, HELD),
+        next_state(waiting(held, OVER, sent=HELD)).status,
+        next_state(waiting(held, EPISODE, sent=HELD)).status,
+        next_state(waiting(replace(held, status="claimed"), OVER, sent=HELD)).status,
+        next_state(waiting(held, EPISODE, sent=(*HELD, ROSE))).status,
     ]
-    assert overtaken == [True, False, False]
+    assert overtaken == ["dropped", "claimed", "claimed", "dropped"]
     night = [{"from": "00:00", "to": "24:00"}]
     route = parse_route({"name": "r", "channels": ["pager"], "quiet": night})
     quiet = [
@@ -375,10 +392,106 @@ def test_many_deliveries_that_failed_together_do_not_come_back_together():
 
 
 def test_deliveries_are_given_up_after_hours_or_at_once_where_it_is_useless():
-    assert after_failure(1, permanent=True) == "dead"
+    [n] = of_status(RAISED, "claimed")
+    refused = next_state(waiting(n, None, "refused", reason="no such room"))
+    assert (refused.status, refused.error, refused.next_attempt_at) == (
+        "dead",
+        "no such room",
+        None,
+    )
     lasted = timedelta(0)
     attempts = 1
-    while after_failure(attempts, permanent=False) == "failed":
-        lasted = lasted + retry_delay(attempts, "k")
+    while True:
+        after = next_state(waiting(replace(n, attempts=attempts), None, "failed", reason="busy"))
+        if after.status == "dead":
+            break
+        assert (after.status, after.error) == ("failed", "busy")
+        assert after.next_attempt_at == at(90) + retry_delay(attempts, n.key)
+        lasted = lasted + retry_delay(attempts, n.key)
         attempts = attempts + 1
+    assert (attempts, after.next_attempt_at) == (GIVE_UP_AFTER, None)
     assert lasted > timedelta(hours=8)
+
+
+def test_a_failure_is_counted_from_the_first_one_until_a_delivery():
+    [n] = of_status(RAISED, "claimed")
+    first = next_state(waiting(replace(n, attempts=1), None, "failed", reason="busy"))
+    again = next_state(waiting(first, None, "failed", minute=95, reason="still busy"))
+    assert (again.failing_since, again.failed_at, again.error) == (at(90), at(95), "still busy")
+    skipped = next_state(waiting(first, None, "skipped", minute=97))
+    assert (skipped.status, skipped.attempts, skipped.error) == ("failed", 1, "busy")
+    assert (skipped.failing_since, skipped.failed_at) == (at(90), at(97))
+    assert skipped.next_attempt_at == at(97) + retry_delay(2, n.key)
+    sent = next_state(waiting(again, None, "delivered", minute=99))
+    assert sent == replace(n, status="sent", attempts=1, delivered_at=at(99), next_attempt_at=None)
+
+
+def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
+    def notice(channel, kind, status):
+        key = f"e:{kind}:{channel}"
+        return replace(RAISED[0], key=key, channel=channel, transition=kind, status=status)
+
+    notifications = (
+        notice("mail", "raised", "sent"),
+        notice("mail", "closed", "pending"),
+        notice("pager", "raised", "pending"),
+        notice("pager", "closed", "pending"),
+    )
+    after = [
+        next_state(waiting(n, sent=notifications, muted="muted by otto"))
+        for n in notifications
+        if n.is_waiting
+    ]
+    assert [(n.channel, n.status, n.error) for n in after] == [
+        ("mail", "claimed", None),
+        ("pager", "muted", "muted by otto"),
+        ("pager", "muted", "muted by otto"),
+    ]
+
+
+def test_a_message_is_delivered_but_not_of_an_episode_that_is_gone():
+    [n] = RAISED
+    gone = next_state(waiting(n, None))
+    assert (gone.status, gone.error) == ("muted", "its episode is not stored any more")
+    beat = replace(n, episode=None, content=Content("Alerting is running", ""))
+    assert next_state(waiting(beat, None, muted=None)).status == "claimed"
+
+
+def test_after_a_mute_an_open_alarm_is_told_once_and_after_the_quiet_hours():
+    muted = replace(EPISODE, muted_by="m1")
+    [now] = announcements([situation(muted, cause="unmuted", minute=9)])
+    [later] = announcements([situation(muted, ASLEEP, "unmuted", 9)])
+    assert [now.key, later.key] == ["e1:unmuted-m1:pager"] * 2
+    assert (now.postponed_by, later.postponed_by) == (None, "quiet")
+    assert (now.next_attempt_at, later.next_attempt_at) == (at(9), at(60))
+    ended = [replace(over(EPISODE), muted_by="m1"), replace(muted, backfilled=True)]
+    assert announcements([situation(one, cause="unmuted", minute=9) for one in ended]) == ()
+    assert announcements([situation(muted, cause="unmuted", minute=9, sent=(now,))]) == ()
+
+
+def test_a_flood_is_one_message_for_each_asset_and_slot_and_a_digest_one_for_each_channel():
+    def held(key, by, until, channel="pager", asset="oven-1"):
+        return replace(
+            RAISED[0],
+            key=key,
+            postponed_by=by,
+            channel=channel,
+            asset=asset,
+            next_attempt_at=at(until),
+        )
+
+    held_back = [
+        held("a", "flood", 80),
+        held("b", "flood", 80),
+        held("next slot", "flood", 100),
+        held("other asset", "flood", 80, asset="oven-2"),
+        held("c", "digest", 80, asset="oven-3"),
+        held("d", "digest", 100),
+        held("not yet", "digest", 100, "mail"),
+    ]
+    found = [waiting(n) for n in held_back]
+    groups = [[s.notification.key for s in group] for group in due_groups(found, at(90))]
+    assert groups == [["a", "b"], ["other asset"], ["c", "d"]]
+    after = next_state(found[0])
+    assert (after.status, after.delivered_at, after.next_attempt_at) == ("grouped", at(90), None)
+    assert next_state(replace(found[0], muted="muted by otto")).status == "muted"

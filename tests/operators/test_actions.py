@@ -7,8 +7,6 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import first_out
-from alerting.notifications.notification import Notification
-from alerting.notifications.policy import is_muted_with
 from alerting.operators.actions_and_mutes import (
     ROLES,
     RULES,
@@ -20,7 +18,6 @@ from alerting.operators.actions_and_mutes import (
     permit,
     refusal,
 )
-from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.refusals import refusal_of
 from tools.pages.alarm_life_cycle import life_cycle_page
@@ -101,28 +98,6 @@ def test_only_a_large_enough_role_may_act_and_nobody_may_act_for_the_platform():
 
 def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == life_cycle_page(), "run: make docs"
-
-
-# --- mutes
-# --------------------------------------------------------------------------------------------------
-
-
-def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
-    def notice(channel, kind, status):
-        return Notification(f"e:{kind}:{channel}", channel, kind, "", at(0), at(0), status)
-
-    notifications = (
-        notice("mail", "raised", "sent"),
-        notice("mail", "closed", "pending"),
-        notice("pager", "raised", "pending"),
-        notice("pager", "closed", "pending"),
-    )
-    waiting = [n for n in notifications if n.is_waiting]
-    assert [(n.channel, is_muted_with(n, notifications)) for n in waiting] == [
-        ("mail", False),
-        ("pager", True),
-        ("pager", True),
-    ]
 
 
 # --- first-out

@@ -19,7 +19,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.notifications.notification import Notification
-from alerting.notifications.policy import dropped, is_overtaken
+from alerting.notifications.policy import Recipient, Situation, next_state
 from alerting.ports import (
     Assets,
     Conflict,
@@ -207,9 +207,11 @@ class EpisodeChanges:
         A delivery that begins meanwhile is a conflict: its recipient is notified of the end, too.
         """
         sent = self.of_episode(episode.id)
-        self._dropped |= {
-            n.key: (n, dropped(n)) for n in self._sent[episode.id] if is_overtaken(n, episode, sent)
-        }
+        for n in self._sent[episode.id]:
+            due = Situation(episode, Recipient(n.channel), "due", n.created_at, sent, waiting=n)
+            after = next_state(due)
+            if after.status == "dropped":
+                self._dropped[n.key] = (n, after)
 
     def write(self, unit: Unit) -> None:
         """Write episodes and notifications in a unit of work. Raises Conflict if another process

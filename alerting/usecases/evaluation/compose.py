@@ -29,8 +29,7 @@ from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.notification.muting_and_summaries import as_muted, why_muted_at_raise
 from alerting.usecases.notification.routing import (
     change_notifications,
-    raise_notifications,
-    worse_notifications,
+    route_notifications,
 )
 
 
@@ -139,16 +138,17 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
         reason = joined("; ", reason, caught_up)
     why = why_muted_at_raise(target.platform, target.definition, episode, as_of)
     target.changes.add(episode if why is None else as_muted(episode, why, as_of))
-    if why is None:
-        added = raise_notifications(
-            target.platform,
-            target.changes,
-            target.definition,
-            episode,
-            reason,
-            as_of,
-        )
-        target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
+    added = route_notifications(
+        target.platform,
+        target.changes,
+        target.definition,
+        episode,
+        "raised",
+        reason,
+        as_of,
+        muted=None if why is None else why.reason,
+    )
+    target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
 
 def _continue_episode(
@@ -215,8 +215,14 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
     """Add the notifications of a severity that has risen, or, for a `reason`, of another condition
     that keeps an episode open."""
     target.changes.notify(
-        worse_notifications(
-            target.platform, target.changes, target.definition, episode, reason, target.as_of
+        route_notifications(
+            target.platform,
+            target.changes,
+            target.definition,
+            episode,
+            "renewed" if reason else "worse",
+            reason,
+            target.as_of,
         )
     )
 

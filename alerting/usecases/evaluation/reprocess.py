@@ -59,7 +59,7 @@ from alerting.usecases.evaluation.compose import (
 )
 from alerting.usecases.evaluation.target import Batch, EvaluationRun
 from alerting.usecases.ingestion.arrived_rows import LateCounts, route_arrivals
-from alerting.usecases.notification.routing import change_notifications, raise_notifications
+from alerting.usecases.notification.routing import change_notifications, route_notifications
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
@@ -443,11 +443,12 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
             change_notifications(target.changes, definition, after, "reopened", reason, as_of)
         )
         target.changes.notify(
-            raise_notifications(
+            route_notifications(
                 target.platform,
                 target.changes,
                 definition,
                 after,
+                "raised",
                 reason,
                 as_of,
             )

@@ -26,11 +26,8 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.episodes.evaluation_plan import EvaluationTarget
-from alerting.notifications.channel_faults import (
-    UNDELIVERED_FOR,
-    ChannelFacts,
-    why_failing,
-)
+from alerting.notifications.channel_faults import ChannelFacts, why_failing
+from alerting.notifications.notification import UNDELIVERED_FOR
 from alerting.ports import (
     ClockDifference,
     DecisionRecord,

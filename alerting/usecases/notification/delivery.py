@@ -12,42 +12,44 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, shown
 from alerting.definitions.fields.names_and_times import end_of
 from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import Language, template, translatable, with_command
+from alerting.definitions.wording.language import template, translatable, with_command
 from alerting.episodes.episode import Episode
-from alerting.notifications.notification import (
-    Notification,
-    after_failure,
-    delivered,
-    failed_once_more,
-    new_message,
-    retry_delay,
+from alerting.notifications.notification import Notification, new_message
+from alerting.notifications.policy import (
+    Cause,
+    Recipient,
+    Situation,
+    announcements,
+    channels_of,
+    escalations,
+    is_on_shift,
+    next_state,
+    recipients,
 )
-from alerting.notifications.policy import channels_of, is_on_shift
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.usecases.definitions.faults_and_platform_alerts import record_document_faults
+from alerting.usecases.episodes.mutes_and_suppression import mutes_at
 from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import opposite_open
 from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
 from alerting.usecases.notification.message_texts import content_message, is_later, message
 from alerting.usecases.notification.muting_and_summaries import (
-    record_suppression,
+    due_situations,
+    record_mutes,
     summarise,
     tend_mutes,
-    waits_for_others,
-    withhold,
 )
 from alerting.usecases.notification.routing import (
     ROUTES,
     language_of,
     platform_notifications,
     redirect_critical,
-    timed_notifications,
+    situations,
 )
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -56,10 +58,13 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = ROUTES.read(platform)
-    notifications = _find_timed(platform, routes, now) + platform_notifications(
-        platform, routes, now
+    added = platform.notifications.add(
+        [
+            *_find_timed(platform, routes, now),
+            *platform_notifications(platform, routes, now),
+            *_heartbeats(platform, routes, now),
+        ]
     )
-    added = platform.notifications.add(notifications + _heartbeats(platform, routes, now))
     return added + redirect_critical(platform, now)
 
 
@@ -73,22 +78,21 @@ def _find_timed(
         return []
     sent = platform.notifications.of_episodes({e.id for e in open_episodes})
     newest = {
-        name: platform.definitions.newest_revision(name)
+        name: revision.definition
         for name in {e.definition for e in open_episodes}
+        if (revision := platform.definitions.newest_revision(name)) is not None
     }
-    notifications: list[Notification] = []
-    for episode in open_episodes:
-        revision = newest[episode.definition]
-        if revision is not None:
-            notifications += timed_notifications(
-                platform.channels,
-                revision.definition,
-                record_suppression(platform, revision.definition, episode, now),
-                sent[episode.id],
-                routes,
-                now,
+    due: list[Notification] = []
+    present = mutes_at(platform, now)
+    for episode in record_mutes(platform, open_episodes, newest, present, now).values():
+        if (definition := newest.get(episode.definition)) is not None:
+            about = (definition, episode.asset, episode.severity, routes)
+            to_notify = recipients(*about, sorted(platform.channels), now)
+            to_notify += escalations(*about, now)
+            due += announcements(
+                situations(definition, episode, sent[episode.id], to_notify, "time", "", now)
             )
-    return notifications
+    return due
 
 
 def _heartbeats(
@@ -112,17 +116,19 @@ def _heartbeats(
         return []
     still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
     dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
-    messages = []
     by_name = {route.name: route for route in routes}
+    messages = []
     for key, (name, channel, every) in beats.items():
-        open_ = sum(is_for(by_name[name], asset) for asset in still_open)
-        dead = sum(is_for(by_name[name], asset) for asset in dead_letters)
+        counts = {
+            "open": sum(is_for(by_name[name], asset) for asset in still_open),
+            "dead_letters": sum(is_for(by_name[name], asset) for asset in dead_letters),
+        }
         reads = language_of(platform, by_name[name], now)
         text = reads.say(
             "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
             when=now,
-            open=open_,
-            dead=dead,
+            open=counts["open"],
+            dead=counts["dead_letters"],
         )
         following = reads.say(
             "The next such message comes in {duration} (route {route}); if it does not, check the "
@@ -130,17 +136,9 @@ def _heartbeats(
             duration=reads.duration(every),
             route=name,
         )
-        counts = {"open": open_, "dead_letters": dead}
+        subject = reads.say("Alerting is running")
         messages.append(
-            new_message(
-                key,
-                channel,
-                reads.say("Alerting is running"),
-                f"{text}\n{following}",
-                now,
-                name,
-                **counts,
-            )
+            new_message(key, channel, subject, f"{text}\n{following}", now, name, **counts)
         )
     return messages
 
@@ -185,32 +183,16 @@ class _Round:
     failures: Counter[str] = field(default_factory=Counter)
 
     @cached_property
-    def acknowledging(self) -> frozenset[str]:
-        """Return the routes whose messages may acknowledge by a link; none without links."""
-        routes = self.routes.values() if self.platform.links else ()
-        return frozenset(route.name for route in routes if route.acknowledge_by_link)
-
-    @cached_property
     def routes(self) -> dict[str, Route]:
         """Return the valid routes by name."""
         return {route.name: route for route in ROUTES.read(self.platform)[0]}
 
-    @cached_property
-    def asset_titles(self) -> dict[str, str]:
-        """Return the titles of all assets by name."""
-        return asset_titles(self.platform.assets.all())
-
-    def language_of(self, notification: Notification, at: datetime) -> Language:
-        """Return the language of a message, by its route."""
-        return language_of(self.platform, self.routes.get(notification.route or ""), at)
-
-    def record_answer(self, channel: str, answered: bool) -> None:
-        """Record whether a channel answered."""
-        self.failures[channel] = 0 if answered else self.failures[channel] + 1
-
-    def is_silent(self, channel: str) -> bool:
-        """Return whether a channel is skipped for the rest of this round."""
-        return self.failures[channel] >= SILENT_AFTER
+    def record(self, notification: Notification, cause: Cause, reason: str = "") -> Notification:
+        """Return a notification after an attempt."""
+        recipient = Recipient(notification.channel)
+        return next_state(
+            Situation(None, recipient, cause, self.now, reason=reason, waiting=notification)
+        )
 
 
 @log_run()
@@ -219,75 +201,70 @@ def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
     edited = ("mutes", "routes")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
     tend_mutes(platform, now)
-    return _deliver_pages(
-        _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
-    )
+    return _deliver_pages(platform, now, announce_due(platform, now))
 
 
 @log_run()
 def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
     """Try every due notification once, such as the notifications that an evaluation has just
     added."""
-    return _deliver_pages(_Round(platform, now, DeliveryCounts()))
+    return _deliver_pages(platform, now, 0)
 
 
-def _deliver_pages(current_round: _Round) -> DeliveryCounts:
+def _deliver_pages(platform: DeliveryPorts, now: datetime, announced: int) -> DeliveryCounts:
     """Deliver due notifications, page by page. After a page, none of its notifications is due, or
     it belongs to the next page."""
-    platform = current_round.platform
-    now = current_round.now
+    current_round = _Round(platform, now, DeliveryCounts(announced=announced))
     limit = SMALL_PAGE
     is_more = True
     while is_more:
-        due = platform.notifications.due(now, limit)
-        summaries = summarise(platform, now) if any(map(waits_for_others, due)) else 0
+        page = platform.notifications.due(now, limit)
+        is_full = len(page) == limit
+        if any(n.waits_for_others for n in page):
+            page = [n for n in page if not n.waits_for_others]
+            page += [n for n in platform.notifications.waiting() if n.waits_for_others]
+        planned = [(s, next_state(s)) for s in due_situations(platform, page, now)]
+        held = [(s.waiting, n) for s, n in planned if n.status in ("muted", "dropped")]
+        platform.notifications.change(held)
+        current_round.counts.dropped += sum(n.status == "dropped" for _, n in held)
+        grouped = [s for s, n in planned if n.status == "grouped"]
+        summaries = summarise(platform, grouped, now) if grouped else 0
         current_round.counts.announced += summaries
-        released = _deliver_page(current_round, [n for n in due if not waits_for_others(n)])
-        is_more = released > 0 or summaries > 0 or len(due) == limit
+        ready = [s for s, n in planned if n.status == "claimed"]
+        released = _deliver_page(current_round, ready) if ready else 0
+        is_more = released > 0 or summaries > 0 or is_full
         limit = SMALL_PAGE if released else min(2 * limit, PAGE)
     return current_round.counts
 
 
-def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
+def _deliver_page(current_round: _Round, ready: Sequence[Situation]) -> int:
     """Deliver one page. Return how many were released, because the claim on them lasted too
     long."""
-    if not due:
-        return 0
     platform = current_round.platform
-    now = current_round.now
-    ids = {n.episode for n in due if n.episode}
-    episodes = platform.episodes.get_many(ids) if ids else {}
-    ready, dropped = withhold(platform, due, episodes, now)
-    current_round.counts.dropped += dropped
-    ready.sort(key=lambda n: episodes[n.episode].raised_at if n.episode else n.created_at)
-    before = {n.key: n for n in ready}
-    began = max(now, platform.clock.now())  # a round may take long
-    claimed = platform.notifications.claim(ready, now, began + CLAIM) if ready else []
+    episodes = {s.notification.key: s.about for s in ready}
+    waiting = [s.notification for s in ready]
+    waiting.sort(key=lambda n: episode.raised_at if (episode := episodes[n.key]) else n.created_at)
+    before = {n.key: n for n in waiting}
+    began = max(current_round.now, platform.clock.now())  # a round may take long
+    claimed = platform.notifications.claim(waiting, current_round.now, began + CLAIM)
     changes: list[Change] = []
     at = began
     released = 0
     try:
         for rank, n in enumerate(claimed):
             at = platform.clock.now() if rank and not released else at
-            if current_round.is_silent(n.channel):
-                changes.append((n, _postpone(current_round, before[n.key])))
+            if current_round.failures[n.channel] >= SILENT_AFTER:
+                # it was not tried, so no attempt is counted
+                changes.append((n, current_round.record(before[n.key], "skipped")))
+                current_round.counts.postponed += 1
             elif at > began + timedelta(seconds=1):  # a killed process repeats few
                 changes.append((n, before[n.key]))
                 released += 1
             else:
-                changes.append(_deliver(current_round, n, episodes.get(n.episode or ""), at))
+                changes.append(_deliver(current_round, n, episodes[n.key], at))
     finally:
         platform.notifications.change(changes)
     return released
-
-
-def _postpone(current_round: _Round, notification: Notification) -> Notification:
-    """Return a notification whose channel is silent with a later next attempt. It was not tried, so
-    no attempt is counted."""
-    current_round.counts.postponed += 1
-    pause = retry_delay(notification.attempts + 1, notification.key)
-    now = current_round.now
-    return replace(failed_once_more(notification, now), next_attempt_at=now + pause)
 
 
 def _deliver(
@@ -304,72 +281,72 @@ def _deliver(
         claimed.channel,
         lambda: _compose_message(current_round, claimed, episode, at),
     )
-    current_round.record_answer(claimed.channel, failure is None or failure.permanent)
+    if failure is None or failure.permanent:  # it answered
+        current_round.failures[claimed.channel] = 0
+    else:
+        current_round.failures[claimed.channel] += 1
     ids: dict[str, Any] = {"notification": claimed.key, "channel": claimed.channel}
     if episode is not None:
         ids |= {"definition": episode.definition, "asset": episode.asset, "episode": episode.id}
     if failure is None:
         counts.sent += 1
         _log.info("notification sent: %s", claimed.transition, **ids)
-        return None, delivered(claimed, current_round.now)
-    status = after_failure(claimed.attempts, failure.permanent)
+        return None, current_round.record(claimed, "delivered")
+    cause: Cause = "refused" if failure.permanent else "failed"
+    after = current_round.record(claimed, cause, failure.reason)
     counts.failed += 1
-    counts.dead += status == "dead"
-    _log.warning(f"notification {_FAILED[status == 'dead']}: %s", claimed.transition, **ids)
-    again = (
-        None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
-    )
-    failed = failed_once_more(claimed, current_round.now)
-    return claimed, replace(failed, status=status, error=failure.reason, next_attempt_at=again)
+    counts.dead += after.status == "dead"
+    _log.warning(f"notification {_FAILED[after.status == 'dead']}: %s", claimed.transition, **ids)
+    return claimed, after
 
 
 def _compose_message(
     current_round: _Round, notification: Notification, episode: Episode | None, at: datetime
 ) -> Message:
     platform = current_round.platform
-    reads = current_round.language_of(notification, at)
+    route = current_round.routes.get(notification.route or "")
+    reads = language_of(platform, route, at)
     zone = platform.zone
     if episode is not None:
-        later = is_later(episode, notification)
         block = touched_by(platform, episode, at)
+        asset = platform.assets.get(episode.asset)
         plain = message(
             episode,
             notification,
-            platform.links,
-            current_round.acknowledging,
+            reads,
             at,
             zone,
-            opposite_open(platform.episodes, episode),
-            reads,
-            current_round.asset_titles.get(episode.asset, episode.asset),
-            present_value(platform, episode, at, reads) if later else None,
-            block.message if block else None,
+            asset=asset.title if asset else None,
+            conflicts=opposite_open(platform.episodes, episode),
+            present=present_value(platform, episode, at, reads)
+            if is_later(episode, notification)
+            else None,
+            block=block.message if block else None,
+            links=platform.links,
+            acknowledge=route is not None and route.acknowledge_by_link,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)
         )
     plain = content_message(notification, reads)
-    if "page" in plain.payload and platform.links:
-        page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
-        return replace(plain, links=(page,))
-    return _add_report(platform, plain, reads) if "report" in plain.payload else plain
-
-
-def _add_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
-    id = str(plain.payload["report"])
-    links = (
-        (platform.links.page(f"/reports/{id}", reads.say("Open the report")),)
-        if platform.links
-        else ()
-    )
-    return replace(plain, links=links, draw=lambda: draw_report(platform.reports, id, reads))
+    page = plain.payload.get("page")
+    report = plain.payload.get("report")
+    if page is not None and platform.links:
+        return replace(plain, links=(platform.links.page(str(page), reads.say("Open the page")),))
+    if report is None or page is not None:
+        return plain
+    id = str(report)
+    if platform.links:
+        link = platform.links.page(f"/reports/{id}", reads.say("Open the report"))
+        plain = replace(plain, links=(link,))
+    return replace(plain, draw=lambda: draw_report(platform.reports, id, reads))
 
 
 def _attempt(
-    channels: Mapping[str, Channel], name: str, composed: Callable[[], Message]
+    channels: Mapping[str, Channel], name: str, compose: Callable[[], Message]
 ) -> DeliveryFailed | None:
-    """Compose one message, clean its texts, and send it by its channel. Return the failure, None
-    without one.
+    """Compose one message, and send it by its channel without control characters and direction
+    marks in texts from documents. Return the failure, None without one.
 
     A fault of a document, a channel or a library concerns this message only and never stops the
     others.
@@ -379,7 +356,13 @@ def _attempt(
         missing = translatable("channel {name} is not configured", name=shown(name))
         return DeliveryFailed(missing, permanent=True)
     try:
-        channel.deliver(_clean_message(composed()))
+        made = compose()
+        links = tuple(replace(link, label=clean_line(link.label)) for link in made.links)
+        subject = clean_line(made.subject)
+        text = clean_text(made.text)
+        channel.deliver(
+            replace(made, subject=subject, text=text, payload=clean(made.payload), links=links)
+        )
     except DeliveryFailed as failure:
         return failure
     except Exception as fault:
@@ -392,18 +375,6 @@ def _attempt(
             )
         )
     return None
-
-
-def _clean_message(original: Message) -> Message:
-    """Return the message for any channel: without control characters and direction marks in texts
-    from documents."""
-    return replace(
-        original,
-        subject=clean_line(original.subject),
-        text=clean_text(original.text),
-        payload=clean(original.payload),
-        links=tuple(replace(link, label=clean_line(link.label)) for link in original.links),
-    )
 
 
 def retry(platform: DeliveryPorts, id: str, actor: str, now: datetime) -> int:
@@ -466,7 +437,8 @@ def _send_test(
     stored = new_message(
         test_message.key, channel, test_message.subject, test_message.text, now, route_name
     )
-    platform.notifications.add([delivered(replace(stored, attempts=1), now)])
+    sent = replace(stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None)
+    platform.notifications.add([sent])
     return "sent"
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
-from alerting.definitions.alert_definition import Definition, Severity
+from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import Fault, name_hint, shown
 from alerting.definitions.fields.names_and_times import end_of
 from alerting.definitions.routes_and_sinks import Route, in_zone, parse_route, route_document
@@ -21,7 +21,6 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
-from alerting.notifications.channel_faults import redirected
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import (
     LOG,
@@ -31,7 +30,6 @@ from alerting.notifications.policy import (
     Recipient,
     Situation,
     announcements,
-    escalations,
     is_on_shift,
     recipients,
 )
@@ -88,47 +86,41 @@ def language_of(platform: RoutePorts, route: Route | None, now: datetime) -> Lan
     return language(code).with_clock(platform.zone, now, dated=True)
 
 
-def recipients_now(
-    platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
-) -> list[Recipient]:
-    """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    routes = ROUTES.read(platform)[0]
-    return recipients(definition, asset, severity, routes, sorted(platform.channels), now)
-
-
-def raise_notifications(
+def route_notifications(
     platform: RoutePorts,
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
+    cause: Literal["raised", "worse", "renewed", "unmuted"],
     reason: str,
     now: datetime,
+    muted: str | None = None,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a new episode. They state the highest severity so far, even if it
-    has fallen since.
+    """Return the notifications of an episode to the recipients for its severity: of its raise, a
+    severity that has just risen, another condition that keeps it open, or the end of a mute.
 
-    `existing`: the stored notifications, whose raises on the asset count towards a flood.
+    Those of the raise state the highest severity so far, even if it has fallen since. `existing`:
+    the stored notifications, whose raises on the asset count towards a flood. `muted`: why the
+    episode is muted from its raise on.
     """
-    worst = replace(episode, severity=episode.severity_peak or episode.severity)
-    to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
+    if cause == "raised":
+        episode = replace(episode, severity=episode.severity_peak or episode.severity)
+    routes, _ = ROUTES.read(platform)
+    channels = sorted(platform.channels)
+    to_notify = recipients(definition, episode.asset, episode.severity, routes, channels, now)
+    recent = {
+        r.channel: sum(
+            n.channel == r.channel
+            for n in existing.raised_since(episode.asset, now - r.flood.within)
+        )
+        for r in to_notify
+        if cause == "raised" and r.flood is not None
+    }
     sent = existing.of_episode(episode.id)
-    return _compose_by_route(definition, worst, sent, to_notify, "raised", reason, now, existing)
-
-
-def worse_notifications(
-    platform: RoutePorts,
-    existing: EpisodeChanges,
-    definition: Definition,
-    episode: Episode,
-    reason: str,
-    now: datetime,
-) -> tuple[Notification, ...]:
-    """Return the notifications of a severity that has just risen, or, for a `reason`, of another
-    condition that keeps an episode open, to the recipients for its severity."""
-    to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    cause: Cause = "renewed" if reason else "worse"
-    sent = existing.of_episode(episode.id)
-    return _compose_by_route(definition, episode, sent, to_notify, cause, reason, now)
+    return announcements(
+        replace(s, recent_alerts=recent.get(s.recipient.channel, 0), muted=muted)
+        for s in situations(definition, episode, sent, to_notify, cause, reason, now)
+    )
 
 
 def change_notifications(
@@ -149,27 +141,10 @@ def change_notifications(
     to_notify = [
         Recipient(channel, routes.get(channel)) for channel in sorted({n.channel for n in sent})
     ]
-    return _compose_by_route(definition, episode, sent, to_notify, cause, reason, now)
+    return announcements(situations(definition, episode, sent, to_notify, cause, reason, now))
 
 
-def timed_notifications(
-    channels: Mapping[str, Channel],
-    definition: Definition,
-    episode: Episode,
-    sent: tuple[Notification, ...],
-    routes: Sequence[Route],
-    now: datetime,
-) -> tuple[Notification, ...]:
-    """Return the notifications that time makes due: of a risen severity, escalations, repeats.
-    `sent`: earlier notifications of the episode."""
-    to_notify = recipients(
-        definition, episode.asset, episode.severity, routes, sorted(channels), now
-    )
-    to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _compose_by_route(definition, episode, sent, to_notify, "time", "", now)
-
-
-def _compose_by_route(
+def situations(
     definition: Definition,
     episode: Episode,
     sent: tuple[Notification, ...],
@@ -177,32 +152,11 @@ def _compose_by_route(
     cause: Cause,
     reason: str,
     now: datetime,
-    existing: EpisodeChanges | None = None,
-) -> tuple[Notification, ...]:
-    """Return the notifications of an episode to these recipients; each recipient has its route."""
-    return announcements(
-        Situation(
-            episode,
-            r,
-            cause,
-            now,
-            sent,
-            reason,
-            definition.notify.resolved,
-            0 if existing is None else _count_recent_alerts(existing, episode, r, now),
-            max(SOON, 2 * definition.schedule.every),
-        )
-        for r in to_notify
-    )
-
-
-def _count_recent_alerts(
-    existing: EpisodeChanges, episode: Episode, recipient: Recipient, now: datetime
-) -> int:
-    if recipient.flood is None:
-        return 0
-    recent = existing.raised_since(episode.asset, now - recipient.flood.within)
-    return sum(n.channel == recipient.channel for n in recent)
+) -> list[Situation]:
+    """Return each recipient's view of an episode. `sent`: its notifications so far."""
+    soon = max(SOON, 2 * definition.schedule.every)
+    resolved = definition.notify.resolved
+    return [Situation(episode, r, cause, now, sent, reason, resolved, soon=soon) for r in to_notify]
 
 
 def correct_if_known_late(
@@ -218,13 +172,13 @@ def correct_if_known_late(
     ):
         return
     at = episode.outcome_record.problem_at
-    if at is None:
-        reason = translatable("it came after all; that was known only after the predicted time")
-    else:
-        reason = translatable(
-            "it came after all, {when}; that was known only after the predicted time",
-            when=at,
+    reason = (
+        translatable("it came after all; that was known only after the predicted time")
+        if at is None
+        else translatable(
+            "it came after all, {when}; that was known only after the predicted time", when=at
         )
+    )
     changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))
 
 
@@ -239,9 +193,9 @@ def platform_notifications(
     recipients."""
     still_open = platform.platform_alerts.open()
     in_force = _in_force(platform, routes, now) if still_open else []
-    working = _working(platform)
+    working = _working(platform.channels, still_open)
     opening = [
-        _opening_message(alert, channel, route, now, platform.zone)
+        _fault_message(alert, channel, route, now, platform.zone)
         for alert in still_open
         for channel, route in fault_recipients(
             in_force,
@@ -251,13 +205,22 @@ def platform_notifications(
         )
     ]
     # of two days, in case no process ran before
-    ended = platform.platform_alerts.resolved_since(now - timedelta(days=2))
-    return opening + _end_messages(platform, ended, now)
+    ended = {
+        _key("platform", alert, channel): alert
+        for alert in platform.platform_alerts.resolved_since(now - timedelta(days=2))
+        for channel in platform.channels
+    }
+    stored = platform.notifications.get(ended) if ended else []
+    return opening + [
+        _fault_message(ended[n.key], n.channel, n.route, now, platform.zone, is_over=True)
+        for n in sorted(stored, key=lambda n: n.key)
+        if n.is_waiting or n.status == "sent"
+    ]
 
 
 def outage_message(alert: PlatformAlert, channel: str, now: datetime, zone: tzinfo) -> Message:
     """Return the message on a fault that cannot be stored because the database does not answer."""
-    return content_message(_opening_message(alert, channel, None, now, zone))
+    return content_message(_fault_message(alert, channel, None, now, zone))
 
 
 def record_outage(
@@ -268,14 +231,18 @@ def record_outage(
 ) -> None:
     """Store an outage of the database that is over, with the messages that were sent; their
     recipients are notified of its end."""
-    opened = [
-        _opening_message(alert, channel, route, now, platform.zone) for channel, route in notified
-    ]
-    sent = [
-        replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now)
-        for n in opened
-    ]
-    platform.notifications.add(sent)
+    platform.notifications.add(
+        [
+            replace(
+                _fault_message(alert, channel, route, now, platform.zone),
+                status="sent",
+                next_attempt_at=None,
+                attempts=1,
+                delivered_at=now,
+            )
+            for channel, route in notified
+        ]
+    )
     platform.platform_alerts.report(alert.kind, alert.subject, alert.reason, alert.opened_at)
     platform.platform_alerts.resolve(alert.kind, alert.subject, now)
 
@@ -292,21 +259,22 @@ def delivered_message(
 ) -> DeliveredMessage | None:
     """Return the delivery since which people know all these faults; None while a fault has no
     delivered message. The log does not count."""
-    people = [name for name in platform.channels if name != LOG]
-    keys = [{_key("platform", alert, channel) for channel in people} for alert in alerts]
+    keys = [
+        {_key("platform", alert, channel) for channel in platform.channels if channel != LOG}
+        for alert in alerts
+    ]
+    asked = set[str]().union(*keys)
     sent = {
         n.key: DeliveredMessage(n.channel, n.delivered_at)
-        for n in (platform.notifications.get(set().union(*keys)) if people and keys else ())
+        for n in (platform.notifications.get(asked) if asked else ())
         if n.delivered_at is not None
     }
+    if not keys or not all(of_one & sent.keys() for of_one in keys):
+        return None
     firsts = [
-        min((sent[key] for key in of_one if key in sent), key=lambda d: d.at, default=None)
-        for of_one in keys
+        min((sent[key] for key in of_one & sent.keys()), key=lambda d: d.at) for of_one in keys
     ]
-    delivered = [first for first in firsts if first is not None]
-    return (
-        max(delivered, key=lambda d: d.at) if delivered and len(delivered) == len(firsts) else None
-    )
+    return max(firsts, key=lambda d: d.at)
 
 
 def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlerts) -> list[str]:
@@ -326,7 +294,8 @@ def platform_recipients(
 ) -> list[_ByRoute]:
     """Return the channels to notify, with their routes; if none of them delivers, the others as
     well. Routes in quiet hours or off shift notify later."""
-    return fault_recipients(_in_force(platform, routes, now), _working(platform))
+    working = _working(platform.channels, platform.platform_alerts.open())
+    return fault_recipients(_in_force(platform, routes, now), working)
 
 
 def fault_recipients(
@@ -348,9 +317,9 @@ def fault_recipients(
     return [*in_force] if reached or is_known else [*in_force, *others]
 
 
-def _working(platform: DeliveryPorts) -> set[str]:
-    failing = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == FAILING}
-    return {channel for channel in platform.channels if channel_subject(channel) not in failing}
+def _working(channels: Iterable[str], still_open: Iterable[PlatformAlert]) -> set[str]:
+    failing = {alert.subject for alert in still_open if alert.kind == FAILING}
+    return {channel for channel in channels if channel_subject(channel) not in failing}
 
 
 def _in_force(platform: RoutePorts, routes: Sequence[Route], now: datetime) -> list[_ByRoute]:
@@ -374,9 +343,14 @@ def redirect_critical(platform: DeliveryPorts, now: datetime) -> int:
     if not ids:
         return 0
     sent = platform.notifications.of_episodes(ids)
-    episodes = platform.episodes.get_many(ids).values()
     return platform.notifications.add(
-        [n for e in episodes for n in redirected(e, sent[e.id], platform.channels.keys(), now)]
+        announcements(
+            Situation(
+                replace(episode, severity=TOP), Recipient(channel), "undelivered", now, sent[id]
+            )
+            for id, episode in platform.episodes.get_many(ids).items()
+            for channel in sorted(platform.channels)
+        )
     )
 
 
@@ -384,61 +358,30 @@ def _key(event: str, alert: PlatformAlert, channel: str) -> str:
     return f"{event}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"  # noqa: E501
 
 
-def _opening_message(
-    alert: PlatformAlert, channel: str, route: str | None, now: datetime, zone: tzinfo
-) -> Notification:
-    subject = f"Platform: {alert.kind}: {alert.subject}"
-    text = in_english("Since {at}: {reason}", at=alert.opened_at, reason=alert.reason)
-    key = _key("platform", alert, channel)
-    return _platform_message(key, alert, (channel, route), subject, text, now, zone)
-
-
-def _platform_message(
-    key: str,
+def _fault_message(
     alert: PlatformAlert,
-    recipient: _ByRoute,
-    subject: str,
-    text: str,
+    channel: str,
+    route: str | None,
     now: datetime,
     zone: tzinfo,
+    is_over: bool = False,
 ) -> Notification:
+    """Return the message on a fault that is open, or over."""
+    event = "platform"
+    subject = f"Platform: {alert.kind}: {alert.subject}"
+    text = in_english("Since {at}: {reason}", at=alert.opened_at, reason=alert.reason)
+    if is_over:
+        event = "platform-over"
+        subject = f"Over: platform: {alert.kind}: {alert.subject}"
+        period = Interval(alert.opened_at, alert.resolved_at or now)
+        text = in_english("From {period}: {reason}", period=period, reason=alert.reason)
     finished = ENGLISH.with_clock(zone, now, dated=True).translate(text)
-    channel, route = recipient
     return new_message(
-        key, channel, subject, f"{subject}\n{finished}", now, route, **_payload(alert)
+        *(_key(event, alert, channel), channel, subject, f"{subject}\n{finished}", now, route),
+        platform=alert.kind,
+        page="/platform",
+        definition=alert.subject,
+        reason=alert.reason,
+        opened_at=alert.opened_at.isoformat(),
+        resolved_at=alert.resolved_at.isoformat() if alert.resolved_at else None,
     )
-
-
-def _end_messages(
-    platform: DeliveryPorts, ended: Sequence[PlatformAlert], now: datetime
-) -> list[Notification]:
-    opened = {
-        _key("platform", alert, channel): alert for alert in ended for channel in platform.channels
-    }
-    stored = platform.notifications.get(opened) if opened else []
-    return [
-        _end_message(opened[n.key], n.channel, n.route, now, platform.zone)
-        for n in sorted(stored, key=lambda n: n.key)
-        if n.is_waiting or n.status == "sent"
-    ]
-
-
-def _end_message(
-    alert: PlatformAlert, channel: str, route: str | None, now: datetime, zone: tzinfo
-) -> Notification:
-    subject = f"Over: platform: {alert.kind}: {alert.subject}"
-    period = Interval(alert.opened_at, alert.resolved_at or now)
-    text = in_english("From {period}: {reason}", period=period, reason=alert.reason)
-    key = _key("platform-over", alert, channel)
-    return _platform_message(key, alert, (channel, route), subject, text, now, zone)
-
-
-def _payload(alert: PlatformAlert) -> dict[str, str | None]:
-    return {
-        "platform": alert.kind,
-        "page": "/platform",
-        "definition": alert.subject,
-        "reason": alert.reason,
-        "opened_at": alert.opened_at.isoformat(),
-        "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
-    }

@@ -5,11 +5,11 @@ Feedback ("right", "wrong", "I acted on it") is stored for ever, and updates the
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.definitions.alert_definition import Severity, matching_assets
+from alerting.definitions.alert_definition import Severity, matching_assets, names_asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
 from alerting.definitions.wording.language import (
     in_english,
@@ -374,7 +374,9 @@ def start_mute(
     platform.audit.add(
         actor.name, BEGUN, audit_subject(made), now, before, _audited_mute(longer), made.reason
     )
-    record_mutes(platform, mutes_at(platform, now), now)
+    in_force = [mute for mute in running if mute is not same] + [longer]
+    still_open = platform.episodes.find(open_only=True)
+    record_mutes(platform, still_open, {}, MutesInForce(in_force, platform.assets), now)
     return longer
 
 
@@ -478,8 +480,18 @@ def _require_known(
         if name and platform.assets.get(name) is None:
             raise NotFound(translatable("there is no asset “{name}”", name=name))
     if matcher.definition:
-        _require_definition(platform, matcher.definition, matcher.asset)
-    types = [event_type.name for event_type in platform.assets.event_types()]
+        revision = newest_of_target(platform.definitions, matcher.definition) or require_revision(
+            platform.definitions, matcher.definition
+        )
+        definition = revision.definition
+        asset = matcher.asset and platform.assets.get(matcher.asset)
+        if matcher.asset and not (asset and names_asset(definition, matcher.asset)):
+            names = [a.name for a in matching_assets(definition, platform.assets.all())]
+            raise NotFound(
+                f"{matcher.definition!r} does not apply to {matcher.asset!r}; it applies to "
+                f"{', '.join(names) or 'no known asset'}"
+            )
+    types = [] if event is None else [known.name for known in platform.assets.event_types()]
     if event is not None and event.type not in types:
         raise NotFound(
             translatable(
@@ -492,36 +504,14 @@ def _require_known(
         raise NotFound(translatable("there is no channel “{name}”", name=name))
 
 
-def _require_definition(platform: MutingPorts, name: str, asset: str | None) -> None:
-    revision = newest_of_target(platform.definitions, name) or require_revision(
-        platform.definitions, name
-    )
-    if asset is None:
-        return
-    assets = [
-        matched.name for matched in matching_assets(revision.definition, platform.assets.all())
-    ]
-    if asset not in assets:
-        raise NotFound(
-            f"{name!r} does not apply to {asset!r}; it applies to "
-            f"{', '.join(assets) or 'no known asset'}"
-        )
+_AUDITED = (
+    "kind", "part", "asset", "definition", "up_to", "since", "until", "event", "event_asset",
+    "notified",
+)  # fmt: skip
 
 
 def _audited_mute(mute: Mute) -> dict[str, Any]:
-    names = (
-        "kind",
-        "part",
-        "asset",
-        "definition",
-        "up_to",
-        "since",
-        "until",
-        "event",
-        "event_asset",
-    )
-    document = asdict(mute)
-    return {name: document[name] for name in (*names, "notified") if document[name]}
+    return {name: value for name in _AUDITED if (value := getattr(mute, name))}
 
 
 def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = None) -> Episode:
