@@ -23,7 +23,7 @@ from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
 from alerting.kinds.registry import parse_definition
-from alerting.ports import PastEvaluation, Platform, ReadingRow, Score
+from alerting.ports import PastEvaluation, Platform, ReadingRow, Score, TargetScores
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.episode_details import tables
@@ -110,7 +110,9 @@ def _fill(stores: MongoStores) -> None:
             PastEvaluation(definition.name, asset_of(number), BEFORE, END, 1, model, BEFORE)
         )
         if model:
-            stores.scores.add(definition.name, asset_of(number), list(made_scores(rng)))
+            stores.scores.add_many(
+                [TargetScores(definition.name, asset_of(number), list(made_scores(rng)))]
+            )
     made = [_episode(n) for n in range(EPISODES_MADE)]
     for first in range(0, EPISODES_MADE, BATCH):
         stores.database[EPISODES].insert_many(

@@ -166,9 +166,6 @@ class Scores(Protocol):
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         """Store scores of several targets with one write; stored ones do not change. Idempotent."""
 
-    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
-        """Store scores; stored ones do not change. Idempotent."""
-
     def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:

@@ -52,12 +52,13 @@ class TrainingRuns(Protocol):
     ) -> str:
         """Open a run (a child of `parent`) and return its id."""
 
-    def describe(self, definition: str, text: str, main_metric: str) -> None:
+    def describe(self, definition: str, text: str, main_metric: str) -> None:  # noqa: ARG002 - of those with pages
         """Store a text, and the name of the most important metric (more is better), for the page
-        that lists the runs of a definition. Idempotent.
+        that lists the runs of a definition. Idempotent. A registry without pages stores nothing.
 
         A text that a person has written instead stays.
         """
+        return
 
     def open_runs(self, definition: str) -> list[RunState]:
         """Return the unfinished trainings of a definition, newest first."""
@@ -78,18 +79,25 @@ class TrainingRuns(Protocol):
     ) -> None: ...
 
     def log_dataset(
-        self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
+        self,
+        run_id: str,  # noqa: ARG002 - of those with pages
+        name: str,  # noqa: ARG002
+        profile: Mapping[str, Any],  # noqa: ARG002
+        inputs: Mapping[str, str],  # noqa: ARG002
     ) -> None:
-        """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each
-        column, as in `register`."""
+        """Log the dataset of a run for people. `profile`: JSON-able, with its `hash`; `inputs`:
+        type of each column, as in `register`."""
+        return
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
 
-    def page(self, run_id: str) -> str | None:
+    def page(self, run_id: str) -> str | None:  # noqa: ARG002
         """Return the address of a run's page; None for a registry without pages."""
+        return None
 
-    def runs_page(self, definition: str) -> str | None:
+    def runs_page(self, definition: str) -> str | None:  # noqa: ARG002
         """Return the address of the page of a definition's runs; None without pages or runs."""
+        return None
 
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 

@@ -39,7 +39,6 @@ from alerting.ports import (
     WORSE_FORECASTS,
     DecisionRecord,
     PastEvaluation,
-    Score,
     TargetScores,
     Training,
 )
@@ -310,10 +309,6 @@ class MongoScores:
 
     def __init__(self, database: MongoDatabase) -> None:
         self._scores = database[SCORES]
-
-    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
-        """Store scores; scores that are stored already do not change. Idempotent."""
-        self.add_many([TargetScores(definition, asset, rows)])
 
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         """Store scores of several targets; scores that are stored already do not change.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerting.ports import Platform, ReadingRow, Score
+from alerting.ports import Platform, ReadingRow, Score, TargetScores
 from alerting.stream import threads as stream_sinks
 from alerting.stream.threads import SinkService
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply as apply_definitions
@@ -109,7 +109,7 @@ def test_a_receiver_that_was_away_gets_everything_afterwards_in_order_and_once(p
         wait_until(receiver.contents)
         proxy.cut()
         close(plant, one, 2)
-        plant.scores.add("moist", "oven-1", scores(range(30)))
+        plant.scores.add_many([TargetScores("moist", "oven-1", scores(range(30)))])
         fault = wait_until(lambda: progress(plant).fault)
         assert len(set(receiver.keys())) == 1, fault
         proxy.join()
@@ -130,7 +130,7 @@ def test_a_new_sink_gets_what_is_happening_but_nothing_that_ended_or_was_scored_
     yesterday = (datetime.now(UTC) - at(0)) // timedelta(minutes=1) - 18 * 60
     happening = store(plant, raised(yesterday, asset="oven-2"))
     close(plant, store(plant, raised(yesterday)), yesterday + 5)
-    plant.scores.add("moist", "oven-1", scores([yesterday]))
+    plant.scores.add_many([TargetScores("moist", "oven-1", scores([yesterday]))])
     with service(plant, web.address(web.port)):
         apply(plant, web)
         new = store(plant, raised(yesterday + 10, asset="oven-3"))
@@ -145,7 +145,7 @@ def changes_before_the_first_success(plant, minute):
     close(plant, ended, minute + 1)
     goes_on = store(plant, raised(minute + 2, asset=f"oven-2{minute}"))
     found = scores(range(minute, minute + 3))
-    plant.scores.add("moist", "oven-1", found)
+    plant.scores.add_many([TargetScores("moist", "oven-1", found)])
     stamps = [f"{one.ts:%Y-%m-%dT%H:%M:%S}.000Z" for one in found]
     return {
         f"mes:{ended.id}:1",
@@ -213,7 +213,7 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, w
         one = store(plant, raised(1))
         wait_until(lambda: progress(plant).sent == 1)
     missed = store(plant, raised(2, asset="oven-3"))
-    plant.scores.add("moist", "oven-1", scores(range(5)))
+    plant.scores.add_many([TargetScores("moist", "oven-1", scores(range(5)))])
     plant.clock.instant += timedelta(minutes=5)  # as long as the sink was away
     # a young server keeps its whole oplog: no position of it is lost, so this one is none
     lost = {"$set": {"position": "8200000001"}}

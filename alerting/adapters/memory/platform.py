@@ -50,6 +50,7 @@ from alerting.ports import (
     Document,
     Files,
     FixedClock,
+    ModelRegistry,
     ModelUnavailable,
     PastEvaluation,
     ReprocessingRequest,
@@ -149,7 +150,7 @@ class MemoryStates:
 
 
 class MemoryEvaluationPlans:
-    """Port `EvaluationPlans`: one plan at a time."""
+    """Port `EvaluationPlans`: one plan at a time, each made of all definitions."""
 
     def __init__(
         self, definitions: MemoryDefinitions, assets: MemoryAssets, decisions: MemoryDecisions
@@ -187,7 +188,7 @@ class MemoryEvaluationPlans:
         self._plan = hash_to_store(source_hash, evaluation_plan), evaluation_plan
 
     def find_edits(self, source_hash: str) -> PlanEdits | None:  # noqa: ARG002 - the port has it
-        return None  # the next plan is made of all definitions
+        return None
 
 
 def _hash_of(sources: Iterable[object]) -> str:
@@ -306,13 +307,10 @@ class MemoryScores(Table[tuple[str, str, Score]]):
             lambda row: (row[2].ts, row[1], row[2].model_version),
         )
 
-    def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
-        for row in rows:
-            self.insert((definition, asset, row))
-
     def add_many(self, targets: Sequence[TargetScores]) -> None:
-        for target in targets:
-            self.add(*target)
+        for definition, asset, scores in targets:
+            for score in scores:
+                self.insert((definition, asset, score))
 
     def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
@@ -437,8 +435,9 @@ class Version:
     tags: dict[str, str]
 
 
-class MemoryModels:
-    """Ports `TrainingRuns` and `Models`. A run's id is its name below its parent's."""
+class MemoryModels(ModelRegistry):
+    """Ports `TrainingRuns` and `Models`, without pages for people. A run's id is its name below its
+    parent's."""
 
     shown = False
 
@@ -446,7 +445,6 @@ class MemoryModels:
         self.runs: dict[str, MemoryRun] = {}
         self.registered: dict[str, list[Version]] = {}
         self.aliases: dict[tuple[str, str], int | None] = {}
-        self.descriptions: dict[str, str] = {}
 
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
@@ -457,9 +455,6 @@ class MemoryModels:
         id = f"{id}~{before + 1}" if before else id
         self.runs[id] = MemoryRun(definition, parent, dict(tags), datetime.now(UTC))
         return id
-
-    def describe(self, definition: str, text: str, main_metric: str) -> None:  # noqa: ARG002 - no page shows it
-        self.descriptions[definition] = text
 
     def open_runs(self, definition: str) -> list[RunState]:
         trainings = [
@@ -490,19 +485,8 @@ class MemoryModels:
         run.tags.update(tags or {})
         run.files.setdefault(folder, {}).update(files or {})
 
-    def log_dataset(
-        self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
-    ) -> None:
-        """Write nothing: the dataset of a run is for people."""
-
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
         return dict(self.runs[run_id].files.get(folder, {})) if run_id in self.runs else {}
-
-    def page(self, run_id: str) -> str | None:  # noqa: ARG002
-        return None
-
-    def runs_page(self, definition: str) -> str | None:  # noqa: ARG002
-        return None
 
     def finish(self, run_id: str, failed: bool = False) -> None:  # noqa: ARG002
         self.runs[run_id].ended_at = datetime.now(UTC)

@@ -39,6 +39,7 @@ from alerting.ports import (
     RegistryPorts,
     SandboxPorts,
     Score,
+    TargetScores,
     TrainingRuns,
     Wanted,
     WantedHistory,
@@ -382,8 +383,12 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
             memory.decisions.add(decision)
         states = point.states
         sandbox.stored = sandbox.stored | {e.id: e for e in point.episodes}
-        for asset, score in _unpack_scores(files["scores.npz"]):
-            memory.scores.add(name, asset, [score])
+        memory.scores.add_many(
+            [
+                TargetScores(name, asset, [score])
+                for asset, score in _unpack_scores(files["scores.npz"])
+            ]
+        )
         _restore_models(memory, name, point, files)
     for episode in sandbox.stored.values():
         memory.episodes.insert(episode)

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Variable
 from alerting.episodes.episode import Contribution
-from alerting.ports import ReadingRow, Score
+from alerting.ports import ReadingRow, Score, TargetScores
 from alerting.reporting.variable_charts import describe
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
@@ -99,8 +99,10 @@ def test_of_a_risk_its_scores_with_threshold_and_variable_of_the_problem_with_it
         Score(raised + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version)
         for m in range(-30, 41, 5)
     ]
-    platform.scores.add("too-moist", "oven-1", rows)
-    platform.scores.add("too-moist", "oven-2", [Score(raised, 0.99, 0.31, risky.model_version)])
+    platform.scores.add_many([TargetScores("too-moist", "oven-1", rows)])
+    platform.scores.add_many(
+        [TargetScores("too-moist", "oven-2", [Score(raised, 0.99, 0.31, risky.model_version)])]
+    )
     chart = chart_of(platform, risky, raised + timedelta(minutes=40))
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [
         ("Risk", [risky.evaluation.threshold]),

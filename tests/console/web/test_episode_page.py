@@ -22,7 +22,7 @@ from alerting.episodes.episode import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.ports import Score
+from alerting.ports import Score, TargetScores
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.message_texts import message
@@ -97,7 +97,7 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
     one = risky(platform)
     read(platform, {m: 3.0 + max(0, m - 540) / 50 for m in range(400, 551)}, "moisture")
     scores = [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)]
-    platform.scores.add("too-moist", "oven-1", scores)
+    platform.scores.add_many([TargetScores("too-moist", "oven-1", scores)])
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     words = ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time")
@@ -482,7 +482,7 @@ def test_page_message_api_and_definition_say_how_long_the_part_lasts_and_not_to_
     store_worn_asset(platform)
     apply(platform, [DOCUMENT], "engineer", at(0), "test")
     score = Score(at(540), 0.1, 0.5, 3, life=life)
-    platform.scores.add("too-moist", "oven-1", [score])
+    platform.scores.add_many([TargetScores("too-moist", "oven-1", [score])])
     page = text_of(browser.get("/definitions/too-moist").text)
     assert lacks(page, "Remaining life", *wanted) == []
     assert replace(alarm, happening_at=at(550)).life_message == ""

@@ -23,6 +23,7 @@ from alerting.ports import (
     PastEvaluation,
     ReadingRow,
     Score,
+    TargetScores,
     Training,
 )
 from alerting.readings.interval_labels import IntervalLabel
@@ -200,7 +201,9 @@ def _add_operations(made, line, oven):
     write_note(made, chosen, f"note on {line}", Actor(line, "operator"), at(NOW - 600))
     span = (at(0), at(1440), 1, None, at(2000))
     made.past_evaluations.add(PastEvaluation(f"{line}-hot", oven, *span))
-    made.scores.add(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])
+    made.scores.add_many(
+        [TargetScores(f"{line}-moist", oven, [Score(at(60 * n), 0.5, 0.7, 1) for n in range(9)])]
+    )
     part = LatePart(oven, at(0), at(10), 3, ("temperature",))
     made.arrivals.store_arrival(Arrival(f"{line}-a", at(NOW - 20), True, (part,), None, 2))
     for by in ("2026-W02", None):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.platform_limits import Retention
-from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
+from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score, TargetScores
 from alerting.usecases.data_upkeep import retain
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
@@ -115,7 +115,7 @@ def fill(platform):
         )
         platform.decisions.add(DecisionRecord("too-moist", then, 1, *promoted))
     scores = [Score(at(day * DAY), 0.1, 0.5, 1) for day in range(DAYS)]
-    platform.scores.add("too-moist", "oven-1", scores)
+    platform.scores.add_many([TargetScores("too-moist", "oven-1", scores)])
 
 
 def test_of_each_kind_what_is_old_goes_once_and_what_is_open_or_served_needs_stays(real):
