@@ -114,16 +114,6 @@ class Situation:
         """Return the notifications of the episode that this recipient got or will get soon."""
         return tuple(n for n in self.of_recipient if _counts(n))
 
-    @property
-    def unacknowledged_since(self) -> datetime | None:
-        """Return when the first recipient was notified, or should have been; None before."""
-        raises = (
-            n
-            for n in self.notifications
-            if n.transition in ("raised", "unmuted") and _is_notified(n)
-        )
-        return min((_notified_at(n) for n in raises), default=None)
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -346,8 +336,9 @@ def escalate(s: Situation) -> Decision | None:
     after = s.recipient.escalates_after
     if after is None:
         return None
-    since = s.unacknowledged_since
-    if since is None or s.now < since + after:
+    raises = (n for n in s.notifications if n.transition in ("raised", "unmuted"))
+    notified_at = [_notified_at(n) for n in raises if _is_notified(n)]
+    if not notified_at or s.now < min(notified_at) + after:
         return Decision("escalation is not due")
     if any(n.transition == "escalated" for n in s.received):
         return Decision("escalated already")

@@ -159,7 +159,14 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         e
         for e in counted
         if not suppression
-        or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
+        or not never_notified(
+            suppression,
+            s.suppressed.get(e.asset, ()),
+            e.raised_at,
+            e.closed_at,
+            e.severity_peak or e.severity,
+            s.as_of,
+        )
     ]
     notified = {e.id for e in episodes}
     touched = (touched_by(s.platform, e, s.as_of, None) for e in episodes if e.raised_at >= start)

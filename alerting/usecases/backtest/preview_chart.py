@@ -107,7 +107,14 @@ class FoundAlarms:
             if alarm.raised_at < end
             and not (
                 suppression
-                and never_notified(suppression, suppressed.get(alarm.asset, ()), alarm, end)
+                and never_notified(
+                    suppression,
+                    suppressed.get(alarm.asset, ()),
+                    alarm.raised_at,
+                    alarm.closed_at,
+                    alarm.severity_peak,
+                    end,
+                )
             )
         ]
         last = max(self.evaluated.values())

@@ -5,9 +5,14 @@ alarms that they cover."""
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from alerting.definitions.alert_definition import AssetIndex, Definition, Severity, matching_assets
+from alerting.definitions.alert_definition import (
+    AssetIndex,
+    Definition,
+    Severity,
+    matching_assets,
+    names_asset,
+)
 from alerting.definitions.asset_documents import Asset, event_titles
 from alerting.definitions.fields.shared_fields import Suppression
 from alerting.definitions.wording.language import translatable
@@ -29,24 +34,10 @@ from alerting.ports import (
     EpisodePorts,
     Episodes,
     MutePorts,
-    Readings,
     WantedHistory,
 )
 from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.usecases.definitions.versions import newest_of_target, require_revision
-
-
-class RaisedAlarm(Protocol):
-    """An alarm, or an episode: when it was raised and closed, and how severe it was."""
-
-    @property
-    def raised_at(self) -> datetime: ...
-    @property
-    def closed_at(self) -> datetime | None: ...
-    @property
-    def severity(self) -> Severity: ...
-    @property
-    def severity_peak(self) -> Severity | None: ...
 
 
 @dataclass(frozen=True)
@@ -75,27 +66,26 @@ class SuppressionList:
 
 
 def line_condition(
-    platform: EpisodePorts, definition: Definition, asset: str, now: datetime
+    platform: EpisodePorts,
+    definition: Definition | None,
+    asset: str,
+    now: datetime,
+    severity: Severity | None = None,
 ) -> LineCondition:
-    """Return the suppression of a target at an instant; not suppressed if the definition has no
-    suppression."""
-    if definition.suppression is None:
+    """Return the suppression of a target at an instant; not suppressed without a definition, if it
+    has no suppression, or if that does not apply to this severity."""
+    suppression = definition.suppression if definition else None
+    if suppression is None or severity in suppression.still_notify:
         return LineCondition(suppressed=False, reason="")
-    return line_condition_at(
-        definition.suppression,
-        _chain(platform.assets, platform.readings, definition.suppression, asset, now, now),
-        now,
-        _find_inhibited(platform, definition.suppression, asset, now, now),
-    )
+    chain, inhibited = _read_line(platform, suppression, asset, now, now)
+    return line_condition_at(suppression, chain, now, inhibited)
 
 
 def suppression_now(
     platform: EpisodePorts, definition: Definition, episode: Episode, now: datetime
 ) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
-    if definition.suppression is None or episode.severity in definition.suppression.still_notify:
-        return None
-    condition = line_condition(platform, definition, episode.asset, now)
+    condition = line_condition(platform, definition, episode.asset, now, episode.severity)
     return condition.reason if condition.suppressed else None
 
 
@@ -107,24 +97,28 @@ def suppressed_all_along(
     suppression = definition.suppression
     if suppression is None:
         return None
-    end = episode.closed_at or until
-    intervals = suppressed_between(platform, suppression, episode.asset, episode.raised_at, end)
-    return never_notified(suppression, intervals, episode, end)
+    raised = episode.raised_at
+    end = episode.closed_at
+    intervals = suppressed_between(platform, suppression, episode.asset, raised, end or until)
+    worst = episode.severity_peak or episode.severity
+    return never_notified(suppression, intervals, raised, end, worst, until)
 
 
 def never_notified(
     suppression: Suppression,
     intervals: Sequence[SuppressedInterval],
-    episode: RaisedAlarm,
+    raised_at: datetime,
+    closed_at: datetime | None,
+    severity: Severity,
     until: datetime,
 ) -> str | None:
-    """Return the result of `suppressed_all_along`, from suppressed intervals that are read
-    already."""
-    at_raise = [s for s in intervals if s.start <= episode.raised_at < s.end]
-    if not at_raise or (episode.severity_peak or episode.severity) in suppression.still_notify:
+    """Return the reason why an alarm was suppressed from its raise to its end (or `until`), None if
+    it was not. `intervals`: suppressed ones of its asset; `severity`: its worst one."""
+    at_raise = [s for s in intervals if s.start <= raised_at < s.end]
+    if not at_raise or severity in suppression.still_notify:
         return None
-    free = first_free(intervals, episode.raised_at)
-    was_free = free < episode.closed_at if episode.closed_at is not None else free <= until
+    free = first_free(intervals, raised_at)
+    was_free = free < closed_at if closed_at is not None else free <= until
     return None if was_free else describe_reasons(at_raise)
 
 
@@ -154,10 +148,8 @@ def suppressed_between(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
-    chain = _chain(platform.assets, platform.readings, suppression, asset, start, end)
-    return suppressed_intervals(
-        suppression, chain, start, end, _find_inhibited(platform, suppression, asset, start, end)
-    )
+    chain, inhibited = _read_line(platform, suppression, asset, start, end)
+    return suppressed_intervals(suppression, chain, start, end, inhibited)
 
 
 def list_suppressed(
@@ -165,7 +157,16 @@ def list_suppressed(
 ) -> SuppressionList:
     """Return the suppression of targets at `now`, of all active definitions or of one, and the
     suppressed episodes `since`."""
-    definitions = _suppressible(platform.definitions, name)
+    definitions = (
+        [require_revision(platform.definitions, name).definition]
+        if name is not None
+        else [
+            revision.definition
+            for revision in platform.definitions.latest_revisions("suppression")
+            if revision.definition.state == "active"
+        ]
+    )
+    definitions = [definition for definition in definitions if definition.suppression is not None]
     assets = AssetIndex(platform.assets.all())
     # many definitions of one asset share a suppression
     conditions: dict[tuple[str, Suppression | None], LineCondition] = {}
@@ -175,22 +176,14 @@ def list_suppressed(
             key = (asset.name, definition.suppression)
             if key not in conditions:
                 conditions[key] = line_condition(platform, definition, asset.name, now)
-            condition = conditions[key]
+            line = conditions[key]
             targets.append(
                 SuppressedTarget(
-                    definition.name,
-                    asset.name,
-                    condition.suppressed,
-                    condition.reason,
-                    condition.unknown,
+                    definition.name, asset.name, line.suppressed, line.reason, line.unknown
                 )
             )
-    return SuppressionList(
-        now,
-        since,
-        tuple(targets),
-        tuple(find_not_notified(platform.episodes, {d.name for d in definitions}, since, now)),
-    )
+    silent = find_not_notified(platform.episodes, {d.name for d in definitions}, since, now)
+    return SuppressionList(now, since, tuple(targets), tuple(silent))
 
 
 def find_not_notified(
@@ -204,40 +197,17 @@ def find_not_notified(
     return [by_id[id] for id in reversed(ids) if id in by_id]
 
 
-def _suppressible(definitions: Definitions, name: str | None) -> list[Definition]:
-    if name is None:
-        return [
-            r.definition
-            for r in definitions.latest_revisions("suppression")
-            if r.definition.state == "active"
-        ]
-    definition = require_revision(definitions, name).definition
-    return [definition] if definition.suppression is not None else []
-
-
-def _chain(
-    assets: Assets,
-    readings: Readings,
-    suppression: Suppression,
-    asset: str,
-    start: datetime,
-    end: datetime,
-) -> list[History]:
-    declared = assets.get(asset)
-    if declared is None or not suppression.when:
-        return []
-    variables = [s.variable for s in suppression.when if s.variable is not None]
-    return [
-        readings.load(WantedHistory(a, start - lookback(suppression), end, variables))
-        for a in assets_upwards(assets, declared)
-    ]
-
-
-def _find_inhibited(
+def _read_line(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
-) -> list[SuppressedInterval]:
-    """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an
-    asset."""
+) -> tuple[list[History], list[SuppressedInterval]]:
+    """Return the readings of an asset and its ancestors that a suppression looks at, and the
+    intervals that meet [start, end] in which episodes of other alerts inhibit on the asset."""
+    declared = platform.assets.get(asset) if suppression.when else None
+    variables = [s.variable for s in suppression.when if s.variable is not None]
+    chain = [
+        platform.readings.load(WantedHistory(a, start - lookback(suppression), end, variables))
+        for a in (assets_upwards(platform.assets, declared) if declared else ())
+    ]
     others = platform.inhibiting or platform
     intervals = []
     for inhibitor in suppression.inhibited:
@@ -249,7 +219,7 @@ def _find_inhibited(
                 intervals.append(
                     inhibited_interval(inhibitor.definition, asset, episode.raised_at, over)
                 )
-    return intervals
+    return chain, intervals
 
 
 def _find_out_of_force(
@@ -261,13 +231,10 @@ def _find_out_of_force(
     Such an episode stays open without a meaning.
     """
     revision = newest_of_target(definitions, episode.definition)
-    asset = assets.get(episode.asset)
-    if revision is None or asset is None:
+    if revision is None or assets.get(episode.asset) is None:
         return None
-    is_evaluated = revision.definition.state == "active" and matching_assets(
-        revision.definition, [asset]
-    )
-    return None if is_evaluated else revision.at
+    is_named = names_asset(revision.definition, episode.asset)
+    return None if revision.definition.state == "active" and is_named else revision.at
 
 
 @dataclass(frozen=True)
@@ -353,11 +320,13 @@ def maintenance_intervals(
     ]
     times: dict[str, list[SuppressedInterval]] = {}
     for asset in assets if maintenance else ():
-        line = in_force.line(asset.name)
-        for mute in maintenance:
-            if mute.covers(definition.name, line, definition.severity):
-                interval = SuppressedInterval(mute.since, mute.end, describe_mute(mute))
-                times.setdefault(asset.name, []).append(interval)
+        covering = [
+            SuppressedInterval(mute.since, mute.end, describe_mute(mute))
+            for mute in maintenance
+            if mute.covers(definition.name, in_force.line(asset.name), definition.severity)
+        ]
+        if covering:
+            times[asset.name] = covering
     return times
 
 

@@ -6,7 +6,7 @@ the test of a route.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -225,7 +225,8 @@ def _deliver_pages(platform: DeliveryPorts, now: datetime, announced: int) -> De
             page += [n for n in platform.notifications.waiting() if n.waits_for_others]
         planned = [(s, next_state(s)) for s in due_situations(platform, page, now)]
         held = [(s.waiting, n) for s, n in planned if n.status in ("muted", "dropped")]
-        platform.notifications.change(held)
+        if held:
+            platform.notifications.change(held)
         current_round.counts.dropped += sum(n.status == "dropped" for _, n in held)
         grouped = [s for s, n in planned if n.status == "grouped"]
         summaries = summarise(platform, grouped, now) if grouped else 0
@@ -497,13 +498,28 @@ def routes_overview(platform: DeliveryPorts, now: datetime) -> RoutesOverview:
     waiting = platform.notifications.waiting(_SHOWN + 1)
     dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
+    last = _latest_sent(sent)
+    waits = Counter(message.channel for message in waiting)
+    given_up = Counter(letter.channel for letter in dead)
     named = {channel for route in routes for channel in channels_of(route)}
     return RoutesOverview(
         now,
         since,
-        tuple(_route_status(route, sent, now) for route in routes),
+        tuple(
+            RouteStatus(
+                route,
+                is_on_shift(route, now),
+                end_of(route.quiet, route.zone, now),
+                channels_of(route),
+                _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:")),
+            )
+            for route in routes
+        ),
         faulty,
-        _channels(platform.channels, named, _latest_sent(sent), waiting, dead),
+        tuple(
+            ChannelStatus(c, c in platform.channels, last.get(c), waits[c], given_up[c])
+            for c in sorted({*platform.channels, *named, *waits, *given_up})
+        ),
         tuple(waiting[:_SHOWN]),
         len(waiting) > _SHOWN,
         tuple(dead),
@@ -523,31 +539,6 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     return send_test(platform, name, actor, now)
 
 
-def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
-    return RouteStatus(
-        route,
-        is_on_shift(route, now),
-        end_of(route.quiet, route.zone, now),
-        channels_of(route),
-        _latest_sent(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:")),
-    )
-
-
 def _latest_sent(sent: Iterable[Notification]) -> dict[str, datetime]:
     by_time = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
     return {channel: at for at, channel in by_time}
-
-
-def _channels(
-    configured: Collection[str],
-    named: Collection[str],
-    sent: Mapping[str, datetime],
-    waiting: Iterable[Notification],
-    dead: Iterable[Notification],
-) -> tuple[ChannelStatus, ...]:
-    waits = Counter(message.channel for message in waiting)
-    given_up = Counter(letter.channel for letter in dead)
-    names = sorted({*configured, *named, *waits, *given_up})
-    return tuple(
-        ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names
-    )

@@ -5,7 +5,7 @@ limits."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
@@ -15,7 +15,7 @@ from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import ENGLISH, Language, Value, translatable
+from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
@@ -23,7 +23,6 @@ from alerting.kinds.protocol import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted, WantedHistory
 from alerting.readings.history import Floats, Millis, millis, to_millis
-from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
 from alerting.reporting.sentences import advice_shown, reasons
 from alerting.reporting.variable_charts import (
@@ -98,7 +97,11 @@ def chart_of(
         return None
     definition = revision.definition
     span = platform.readings.span(asset.name, now)
-    stop = max(episode.raised_at, min(now, _find_end(episode) or now, span[1] if span else now))
+    end = now
+    if episode.closed_at is not None:  # after which nothing more can belong to it
+        predicted_until = episode.valid_until if episode.is_prediction else None
+        end = max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
+    stop = max(episode.raised_at, min(now, end, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
     start, cut = _start(
         platform.readings, asset, charted.variable, episode.raised_at, stop, language
@@ -109,9 +112,9 @@ def chart_of(
     cut = "; ".join(filter(None, (cut, language.translate(missing))))
     panels = []
     if charted.scored:
-        panels.append(_risk(platform, episode, start, stop))
+        panels.append(_score_panel(platform, episode, start, stop))
     if charted.statistic is not None:
-        panels.append(_statistic(platform, episode, start, stop, charted.statistic))
+        panels.append(_score_panel(platform, episode, start, stop, charted.statistic))
     panels += [
         _make_panel(platform.readings, asset, name, start, stop, shown, moving.get(name, ()))
         for shown in (charted, *charted.others)
@@ -139,15 +142,6 @@ def _find_advised(episode: Episode) -> dict[str, float]:
         if advice is not None and advice.changes:
             return {c.variable: c.after for c in advice.changes if not isinstance(c.after, str)}
     return {}
-
-
-def _find_end(episode: Episode) -> datetime | None:
-    """Return the instant after which nothing more can belong to the episode; None while the episode
-    is open."""
-    if episode.closed_at is None:
-        return None
-    predicted_until = episode.valid_until if episode.is_prediction else None
-    return max(episode.closed_at, predicted_until or episode.closed_at) + _AFTER
 
 
 def _start(
@@ -232,67 +226,37 @@ def _make_panel(
     )
 
 
-def _statistic(
-    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic
+def _score_panel(
+    platform: ChartPorts,
+    episode: Episode,
+    start: datetime,
+    stop: datetime,
+    statistic: Statistic | None = None,
 ) -> Panel | None:
-    scores = _scores(platform, episode, start, stop)
-    if scores is None:
-        return None
-    at, values, interval = scores
-    return new_panel(
-        Panel(
-            statistic.name,
-            statistic.unit,
-            at,
-            values,
-            statistic.levels,
-            hold=10 * interval,
-            is_control=any(level.label == "UCL" for level in statistic.levels),
-        )
-    )
-
-
-def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
-    scores = _scores(platform, episode, start, stop)
-    if scores is None:
-        return None
-    at, values, stride = scores
-    levels = (
-        ()
-        if episode.evaluation.threshold is None
-        else (ChartLevel(episode.evaluation.threshold, translatable("alarm at")),)
-    )
-    return new_panel(
-        Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride)
-    )
-
-
-def _scores(
-    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime
-) -> tuple[Millis, Numbers, timedelta] | None:
-    """Return the instants (ms) of the scores, the scores, and the usual time between two; None
-    without any."""
-    scores = platform.scores.for_interval(
+    """Return the scores of an episode's definition, as its risk or as a statistic; None without
+    any."""
+    stored = platform.scores.for_interval(
         episode.definition, start, stop + timedelta(milliseconds=1), episode.asset
     )
-    rows = list(islice(scores, _MOST_READINGS))
-    chosen = {
-        to_millis(row["ts"]): row["score"]
-        for row in rows
-        if row["model_version"] == episode.model_version
-    }
-    score_at = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
-    if not score_at and episode.evaluation.value is not None:
-        score_at = {to_millis(episode.raised_at): episode.evaluation.value}
+    rows = list(islice(stored, _MOST_READINGS))
+    rows.sort(key=lambda row: row["model_version"] == episode.model_version)  # the last one counts
+    score_at = {to_millis(row["ts"]): row["score"] for row in rows}
+    evaluation = episode.evaluation
+    if not score_at and evaluation.value is not None:
+        score_at = {to_millis(episode.raised_at): evaluation.value}
     if not score_at:
         return None
     at = np.array(sorted(score_at), np.int64)
     values = np.array([score_at[t] for t in at.tolist()], np.float64)
-    return (
-        at,
-        values,
-        timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0],
-    )
+    usual = timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
+    if statistic is not None:
+        is_control = any(level.label == "UCL" for level in statistic.levels)
+        chart = Panel(statistic.name, statistic.unit, at, values, statistic.levels)
+        return new_panel(replace(chart, hold=10 * usual, is_control=is_control))
+    limit = evaluation.threshold
+    levels = () if limit is None else (ChartLevel(limit, translatable("alarm at")),)
+    risk = Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * usual)
+    return new_panel(risk)
 
 
 _BACK = timedelta(hours=1)
@@ -325,7 +289,11 @@ def present_values(
         variable, levels = variable_and_levels
         if asset.is_computed(variable):
             continue
-        is_alone = _subject(definitions[episode.definition], asset) == {variable}
+        definition = definitions[episode.definition]
+        named = definition.variables_evaluated(asset)
+        if definition.problem is not None:  # what the sentence on an alarm names
+            named = frozenset(definition.problem.variables)
+        is_alone = named == {variable}
         charted[episode.id] = (asset.name, variable, levels, is_alone)
         names.setdefault(asset.name, set()).add(variable)
         start = now - _back(asset, variable)
@@ -393,42 +361,31 @@ def _last_values(
     for name, variable in sorted(silent):
         variables.setdefault(name, []).append(variable)
     newest = readings.newest_readings(now, list(variables))
-    newest_at = {name: newest[name].ts for name in variables if name in newest}
     requests = [
         Wanted(
             name,
             types_of(assets[name], variables[name]),
-            at - max(_back(assets[name], variable) for variable in variables[name]),
+            newest[name].ts - max(_back(assets[name], variable) for variable in variables[name]),
         )
-        for name, at in newest_at.items()
-        if at > since
+        for name in variables
+        if name in newest and newest[name].ts > since
     ]
     loaded = readings.load_many(requests, now) if requests else {}
     last = {}
-    for name in loaded:
-        others = []
+    for name, columns in loaded.items():
+        others = {}
         for variable in variables[name]:
-            at, numbers = _numbers(loaded[name], variable)
+            at, numbers = _numbers(columns, variable)
             if len(at):  # the whole asset is silent
                 last[name, variable] = at[-1:], numbers[-1:]
-            else:
-                others.append(variable)
-        if others:
-            last |= _last_of_going_asset(readings, assets[name], others, since, now)
-    return last
-
-
-def _last_of_going_asset(
-    readings: Readings, asset: Asset, variables: Sequence[str], since: datetime, now: datetime
-) -> dict[tuple[str, str], tuple[Millis, Floats]]:
-    """Return the last number of variables of an asset whose other variables have newer ones."""
-    newest = readings.newest_values(asset, dict.fromkeys(variables, since), now)
-    last = {}
-    for variable in variables:
-        if variable in newest and newest[variable].dtype.kind in "fiub":
-            values = newest[variable].dropna()[-1:]
-            at = np.array([to_millis(instant) for instant in values.index], np.int64)
-            last[asset.name, variable] = at, values.to_numpy(np.float64)
+            else:  # its other variables have newer values
+                others[variable] = since
+        found = readings.newest_values(assets[name], others, now) if others else {}
+        for variable in others:
+            if variable in found and found[variable].dtype.kind in "fiub":
+                values = found[variable].dropna()[-1:]
+                at = np.array([to_millis(instant) for instant in values.index], np.int64)
+                last[name, variable] = at, values.to_numpy(np.float64)
     return last
 
 
@@ -454,33 +411,32 @@ def present_value(
     why its alert is not evaluated now, by the reader's clock; None without any."""
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
-    sentences = [_describe_last_value(platform, episode, now, language)]
+    revision = platform.definitions.newest_revision(episode.definition)
+    asset = platform.assets.get(episode.asset)
+    sentences = []
+    if revision is not None and asset is not None:
+        definitions = {episode.definition: revision.definition}
+        lines = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
+        line = lines.get(episode.id)
+        if line is not None:
+            value = line.describe(language)
+            limit = line.describe_limit(language)
+            sentences.append(
+                language.say("Last value ({when}): {value}.", when=line.when, value=value)
+                if limit is None
+                else language.say(
+                    "Last value ({when}): {value}; {limit}.",
+                    when=line.when,
+                    value=value,
+                    limit=limit,
+                )
+            )
+            if line.is_old:
+                sentences.append(language.say("No value has come since."))
     if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
         reason = language.translate(unknown)
         sentences.append(language.say("Not evaluated now: {reason}.", reason=reason))
-    return " ".join(filter(None, sentences)) or None
-
-
-def _describe_last_value(
-    platform: ChartPorts, episode: Episode, now: datetime, language: Language
-) -> str | None:
-    revision = platform.definitions.newest_revision(episode.definition)
-    asset = platform.assets.get(episode.asset)
-    if revision is None or asset is None:
-        return None
-    definitions = {episode.definition: revision.definition}
-    lines = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
-    line = lines.get(episode.id)
-    if line is None:
-        return None
-    values: dict[str, Value] = {"when": line.when, "value": line.describe(language)}
-    limit = line.describe_limit(language)
-    text = (
-        language.say("Last value ({when}): {value}.", **values)
-        if limit is None
-        else language.say("Last value ({when}): {value}; {limit}.", **values, limit=limit)
-    )
-    return f"{text} {language.say('No value has come since.')}" if line.is_old else text
+    return " ".join(sentences) or None
 
 
 def _find_charted(
@@ -499,13 +455,6 @@ def _find_charted(
         return None
     levels = tuple(level for level in charted.levels if level.label == episode.severity)
     return charted.variable, levels or charted.levels
-
-
-def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
-    """Return the variables that the sentence on an alarm names."""
-    if definition.problem is not None:
-        return frozenset(definition.problem.variables)
-    return definition.variables_evaluated(asset)
 
 
 def _back(asset: Asset, variable: str) -> timedelta:

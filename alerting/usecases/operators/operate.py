@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.definitions.alert_definition import Severity, matching_assets, names_asset
+from alerting.definitions.alert_definition import matching_assets, names_asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError, close_names
 from alerting.definitions.wording.language import (
     in_english,
@@ -17,7 +17,6 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.detection.suppressed_intervals import LineCondition
 from alerting.episodes.episode import (
     TOGETHER,
     ActorStamp,
@@ -44,7 +43,7 @@ from alerting.operators.actions_and_mutes import (
     permit,
     require_length,
 )
-from alerting.ports import EpisodePorts, EvaluationPorts, MutingPorts, OperatorPorts, Unit
+from alerting.ports import EvaluationPorts, MutingPorts, OperatorPorts, Unit
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.phrases import TAKEN_NAMES, VERDICT_NAMES
 from alerting.stores.operators import FeedbackLog
@@ -251,24 +250,14 @@ def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> Op
         for e in platform.episodes.find(asset=episode.asset, start=start, end=end)
         if e.backfilled == episode.backfilled
     ]
-    line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
+    revision = newest_of_target(platform.definitions, episode.definition)
+    definition = revision.definition if revision else None
+    line = line_condition(platform, definition, episode.asset, now, episode.severity)
     flags = current_flags(episode, mutes, line.suppressed)
     suppressed_because = line.reason if line.suppressed else None
     return OperatorState(
         flags, isa_state(flags), mutes, first_out(episode, near), suppressed_because, line.unknown
     )
-
-
-def _read_line_condition(
-    platform: EpisodePorts, name: str, asset: str, severity: Severity | None, now: datetime
-) -> LineCondition:
-    """Return the suppression by the newest revision. A severity in `still_notify` is not
-    suppressed."""
-    revision = newest_of_target(platform.definitions, name)
-    suppression = revision.definition.suppression if revision else None
-    if revision is None or suppression is None or severity in suppression.still_notify:
-        return LineCondition(suppressed=False, reason="")
-    return line_condition(platform, revision.definition, asset, now)
 
 
 def _act(
