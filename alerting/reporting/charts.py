@@ -5,6 +5,7 @@ and trainings as PNG. Axes have round ticks, limits are always drawn, the legend
 drawn, and a script of the pages reads the same numbers out.
 """
 
+import gc
 import io
 import json
 import math
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from textwrap import shorten
-from typing import Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from markupsafe import Markup
 
@@ -20,6 +21,9 @@ from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
 from alerting.reporting.picture_texts import drawable, fonts
 from alerting.reporting.templates import environment
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 COLOURS = {
     "ink": "#1c2733",
@@ -536,6 +540,20 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
 
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
+    # a figure holds itself: of the youngest generation it goes at once, else with a full collection
+    gc.disable()
+    try:
+        picture = _draw_picture(plots, width)
+    finally:
+        gc.enable()
+    gc.collect(1)
+    out = io.BytesIO()
+    picture.quantize(32).save(out, "png", optimize=True)
+    return out.getvalue()
+
+
+def _draw_picture(plots: Sequence[Plot], width: float) -> "Image":
+    """Return plots as a picture in RGB."""
     from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -550,10 +568,8 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
         _draw(axis, plot)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    out = io.BytesIO()
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    picture.convert("RGB").quantize(32).save(out, "png", optimize=True)
-    return out.getvalue()
+    return picture.convert("RGB")
 
 
 def _draw(axis: Any, plot: Plot) -> None:

@@ -57,6 +57,12 @@ def test_times_are_said_in_the_language():
         "heute 14:20",
         "aujourd\u2019hui 14:20",
     ]
+    evening = datetime(2026, 1, 11, 23, 50, tzinfo=UTC)
+    in_berlin = ENGLISH.with_clock(ZoneInfo("Europe/Berlin"), now)
+    said = [one.with_clock(UTC, now).instant(evening) for one in (ENGLISH, GERMAN, FRENCH)]
+    assert said == ["yesterday 23:50", "gestern 23:50", "hier 23:50"]
+    assert in_berlin.instant(evening) == "today 00:50"
+    assert ENGLISH.with_clock(UTC, evening).instant(now) == "tomorrow 14:20"
     friday = datetime(2026, 1, 9, 6, 5, tzinfo=UTC)
     assert [one.with_clock(UTC, now).instant(friday) for one in (ENGLISH, GERMAN)] == [
         "Fri 9 Jan 06:05",

@@ -286,22 +286,23 @@ def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, file
     assert ["is damaged" in shown["unreadable"] for _, shown in told] == [True] * len(rubbish)
 
 
-def test_a_decision_keeps_the_templates_of_its_texts_however_it_is_read(platform, files):
+def test_a_decision_keeps_the_templates_of_its_texts_however_it_is_read(platform, real, files):
     reason = explain("worse_than_last", reason=explain("no_mature_label", start=at(0)))
     details = in_english("Since {start}.", start=at(60))
     worse = {"worse_than_last": {"worse": "as an earlier version recorded it"}}
     texts = {"reason": reason, "details": details, "evidence": {**worse, "events": 3}}
-    promote_run(platform, proposed(platform, files, None, **texts))
     berlin = ENGLISH.with_clock(ZoneInfo("Europe/Berlin"))
-    stored = platform.decisions
-    (newest,) = stored.newest_decisions([NAME], 1)[NAME]
-    (listed,) = stored.histories([NAME])[NAME]
-    (whole,) = stored.for_definition(NAME)
-    assert newest.evidence == listed.evidence == worse
-    assert "worse than the last known value" in describe_worse_forecasts([listed], 1)
-    for decision in (newest, listed, whole):
-        assert "2026-01-05 01:00 CET" in berlin.translate(decision.reason)
-        assert berlin.translate(decision.details) == "Since 2026-01-05 02:00 CET."
+    for one in (platform, plant(real)):
+        promote_run(one, proposed(one, files, None, **texts))
+        (newest,) = one.decisions.newest_decisions([NAME], 1)[NAME]
+        (listed,) = one.decisions.histories([NAME])[NAME]
+        (whole,) = one.decisions.for_definition(NAME)
+        assert newest == listed == replace(whole, evidence=worse)
+        assert set(whole.evidence) > set(worse)
+        assert "worse than the last known value" in describe_worse_forecasts([listed], 1)
+        for decision in (newest, listed, whole):
+            assert "2026-01-05 01:00 CET" in berlin.translate(decision.reason)
+            assert berlin.translate(decision.details) == "Since 2026-01-05 02:00 CET."
 
 
 @pytest.mark.parametrize("reason", ["It was worded by an older version.", explain("moved")])

@@ -15,7 +15,7 @@ from alerting.kinds.anomaly.comparison import AnomalyEvidence, describe_comparis
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.forecast.result_folds import without_threshold
 from alerting.kinds.registry import parse_definition
-from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.choice import ChanceTest, ValidationChance
 from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.decision_rules import explain
 from alerting.learning.selection.operating_point import VALIDATION
@@ -96,11 +96,14 @@ def estimated(sentence, objection="first_values"):
 
 
 def test_a_training_without_a_challenger_promotes_nothing_whatever_its_tests_say():
-    passed = ChanceTest(0.5, 0.4, trials=5, problems=1_000)
-    assert passed.passed
-    for values in (None, FEW_VALUES, VALUES):
-        decision = refuse(passed, values)
-        assert (decision.verdict, decision.promote) == ("no_challenger", False)
+    above = ChanceTest(0.5, 0.4, trials=5, problems=1_000)
+    confirming = ValidationChance(9, 10, alarms=4, share=0.001)
+    together = ChanceTest(0.5, 0.3, 16, problems=20, share=0.02, validation=confirming)
+    assert above.passed and together.is_confirmed
+    for passed in (above, together):
+        for values in (None, FEW_VALUES, VALUES):
+            decision = refuse(passed, values)
+            assert (decision.verdict, decision.promote) == ("no_challenger", False)
 
 
 def test_too_few_problems_to_tell_have_both_remedies():
