@@ -182,17 +182,18 @@ class MongoReadings:
             return {
                 asset: join_columns(pieces, asset_types, sum(len(piece.ts) for piece in pieces))
             }
-        query: Document = {"asset": {"$in": list(types)}, "ts": within}
-        cursor = (
-            self._readings.find(query, _fields("asset ts", names))
-            .sort([("asset", 1), ("ts", 1)])
-            .batch_size(CHUNK)
-        )
-        by_asset = groupby(_documents(cursor), key=itemgetter("asset"))
-        read = {name: readings_columns(name, group, types[name]) for name, group in by_asset}
+        pieces_of: dict[str, list[ReadingColumns]] = {name: [] for name in types}
+        selection = {"asset": {"$in": list(types)}, "ts": within}
+        for batch in _read_batches(self._readings, selection, _fields("asset ts", names)):
+            bounds = document_bounds(batch)
+            for name, of_asset in groupby(bounds, key=lambda bound: _asset_of(batch, *bound)):
+                begin, last = collapse_bounds(of_asset)
+                pieces_of[name].append(_columns(name, batch[begin:last], types[name]))
         return {
-            name: read[name] if name in read else readings_columns(name, iter(()), types[name])
-            for name in types
+            name: pieces[0]
+            if len(pieces) == 1
+            else join_columns(pieces, types[name], sum(len(piece.ts) for piece in pieces))
+            for name, pieces in pieces_of.items()
         }
 
     @repeated
