@@ -204,19 +204,13 @@ def ending_message(
         strict=True,
     )
     return [
-        None if status == NO_DATA_ALERT else _ending(ends, title, stale)
-        for status, ends, title, stale in rows
-    ]
-
-
-def _ending(ends: int, title: str, stale_after: int) -> str | None:
-    if ends == SOUND:
-        return None
-    return (
-        waiting_message(title)
+        None
+        if status == NO_DATA_ALERT or ends == SOUND
+        else waiting_message(title)
         if ends == WAITING
         else stale_message(title, timedelta(milliseconds=stale_after))
-    )
+        for status, ends, title, stale_after in rows
+    ]
 
 
 def _by_value(

@@ -174,26 +174,21 @@ class MongoReadings:
         self, requests: Sequence[Wanted], start: datetime, end: datetime
     ) -> dict[str, ReadingColumns]:
         types = {w.asset: w.types for w in requests}
-        names = {name for of_asset in types.values() for name in of_asset}
-        within = {"$gt": start, "$lte": end}
+        selection = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
+        pieces_of: dict[str, list[ReadingColumns]] = {asset: [] for asset in types}
         if len(types) == 1:
             ((asset, asset_types),) = types.items()
-            selection: Document = {"asset": asset, "ts": within}
-            pieces = list(read_pieces(self._readings, asset, selection, asset_types))
-            return {
-                asset: join_columns(pieces, asset_types, sum(len(piece.ts) for piece in pieces))
-            }
-        selection = {"asset": {"$in": list(types)}, "ts": within}
-        batches: Any = self._readings.find_raw_batches(
-            selection,
-            _fields("asset ts", names),
-            sort=[("asset", 1), ("ts", 1)],
-            batch_size=CHUNK,
-        )
-        pieces_of: dict[str, list[ReadingColumns]] = {name: [] for name in types}
-        for batch in batches:
-            for asset, documents in _split_by_asset(batch):
-                pieces_of[asset].append(_columns(asset, documents, types[asset]))
+            pieces_of[asset] += read_pieces(self._readings, asset, selection, asset_types)
+        else:
+            batches: Any = self._readings.find_raw_batches(
+                selection,
+                _fields("asset ts", {name for of_asset in types.values() for name in of_asset}),
+                sort=[("asset", 1), ("ts", 1)],
+                batch_size=CHUNK,
+            )
+            for batch in batches:
+                for asset, documents in _split_by_asset(batch):
+                    pieces_of[asset].append(_columns(asset, documents, types[asset]))
         return {
             asset: pieces[0]
             if len(pieces) == 1
