@@ -48,11 +48,9 @@ _SINGLE = ("above", "below", "clear_above_at", "clear_below_at")
 
 def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
     """Return every given limit with its path: a number, a text, true or false, or FromAttribute."""
-    yield from (
-        (name, limit)
-        for name in (*_SINGLE, "equals")
-        if (limit := getattr(definition, name)) is not None
-    )
+    for name in (*_SINGLE, "equals"):
+        if (limit := getattr(definition, name)) is not None:
+            yield name, limit
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         if (band := getattr(definition, name)) is not None:
             yield f"{name}.low", band.low

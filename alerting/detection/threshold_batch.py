@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
@@ -76,11 +77,11 @@ def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     equals = levels[0].equals
     if isinstance(equals, str):
         return None
-    above = min((x.above for x in levels if x.above is not None), default=np.inf)
-    below = max((x.below for x in levels if x.below is not None), default=-np.inf)
+    above = min([inf, *[x.above for x in levels if x.above is not None]])
+    below = max([-inf, *[x.below for x in levels if x.below is not None]])
     clear_above = levels[0].clear_above_at
     clear_below = levels[0].clear_below_at
-    inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
+    inside = levels[0].inside or ((inf, -inf) if equals is None else (equals, equals))
     leave = levels[0].leave or inside
     ignore = definition.no_data == "ignore"
     low = None if variable is None or ignore else variable.low
@@ -94,8 +95,8 @@ def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
         inside_high=inside[1],
         leave_low=leave[0],
         leave_high=leave[1],
-        low=-np.inf if low is None else low,
-        high=np.inf if high is None else high,
+        low=-inf if low is None else low,
+        high=inf if high is None else high,
         stale_after=FAR_FUTURE if ignore else duration_millis(definition.stale_after),
         frozen_after=FAR_FUTURE
         if definition.frozen_after is None
@@ -203,19 +204,13 @@ def ending_message(
         strict=True,
     )
     return [
-        None if status == NO_DATA_ALERT else _ending(ends, title, stale)
-        for status, ends, title, stale in rows
-    ]
-
-
-def _ending(ends: int, title: str, stale_after: int) -> str | None:
-    if ends == SOUND:
-        return None
-    return (
-        waiting_message(title)
+        None
+        if status == NO_DATA_ALERT or ends == SOUND
+        else waiting_message(title)
         if ends == WAITING
         else stale_message(title, timedelta(milliseconds=stale_after))
-    )
+        for status, ends, title, stale_after in rows
+    ]
 
 
 def _by_value(

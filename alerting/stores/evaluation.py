@@ -66,7 +66,7 @@ from alerting.stores.database.documents import (
     upsert,
 )
 
-_PLAN_FORMAT = 18  # increase it with every change of a plan's sources or layout
+_PLAN_FORMAT = 19  # increase it with every change of a plan's sources or layout
 _PART = 20_000
 _HASH = 16  # bytes
 _MOST_NUMBERS = 200_000  # definitions of which hash and revision fit into one document of 16 MB
@@ -271,28 +271,34 @@ def _warn_of_fault(error: Exception) -> None:
 
 
 def _plan_columns(targets: Sequence[EvaluationTarget]) -> Document:
-    columns: Document = {
-        name: [target[field] for target in targets]
-        for field, name in enumerate(EvaluationTarget._fields)
-    }
-    limits = np.array([limits or _NO_LIMITS for limits in columns["limits"]], np.float64).tobytes()
-    return {**columns, "limits": limits}
+    """Return targets as columns: each value of a field once, and its number in every row."""
+    columns: Document = {}
+    for field, name in enumerate(EvaluationTarget._fields):
+        column = [target[field] for target in targets]
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(column))}
+        rows = np.array([numbers[value] for value in column], "<i4").tobytes()
+        columns[name] = {"values": list(numbers), "rows": rows}
+    limits = [limits or _NO_LIMITS for limits in columns["limits"]["values"]]
+    columns["limits"]["values"] = np.array(limits, np.float64).tobytes()
+    return columns
 
 
 def _read_targets(part: Document, is_wanted: _IsWanted | None) -> Iterator[EvaluationTarget]:
-    limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
-    columns = part | {
-        name: map(tuple, part[name]) for name in ("severities", "also_reads", "events", "above")
-    }
-    columns["limits"] = (
+    stored = {name: part[name]["values"] for name in EvaluationTarget._fields}
+    limits = np.frombuffer(stored["limits"], np.float64).reshape(-1, len(BatchLimits._fields))
+    stored["limits"] = [
         None if math.isnan(row[0]) else BatchLimits._make(row) for row in limits.tolist()
-    )
-    rows: Iterable[tuple[Any, ...]] = zip(
-        *(columns[name] for name in EvaluationTarget._fields), strict=True
-    )
+    ]
+    for name in ("severities", "also_reads", "events", "above"):
+        stored[name] = [*map(tuple, stored[name])]
+    columns = {
+        name: [values[row] for row in np.frombuffer(part[name]["rows"], "<i4").tolist()]
+        for name, values in stored.items()
+    }
+    rows: Iterable[tuple[Any, ...]] = zip(*columns.values(), strict=True)
     if is_wanted is not None:
-        of_name = {name: is_wanted(name) for name in set(part["definition"])}
-        rows = compress(rows, [of_name[name] for name in part["definition"]])
+        of_name = {name: is_wanted(name) for name in stored["definition"]}
+        rows = compress(rows, [of_name[name] for name in columns["definition"]])
     return map(EvaluationTarget._make, rows)
 
 

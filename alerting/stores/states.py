@@ -30,7 +30,7 @@ from alerting.episodes.evaluation_plan import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Checkpoint, Conflict, Unit
-from alerting.readings.history import NO_TIME, Millis, to_millis
+from alerting.readings.history import NO_TIME, to_millis
 from alerting.stores.database.documents import (
     CHECKPOINTS,
     STATES,
@@ -233,7 +233,8 @@ def _join_tables(first: ConditionTable, second: ConditionTable) -> ConditionTabl
 def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> ConditionTable:
     """Return the stored shard with `after` in its rows. Raises Conflict for another watermark."""
     stored_rows = _find_rows(stored, before.keys)
-    if (_watermarks(stored, stored_rows) != before.watermark).any():
+    watermarks = [NO_TIME if row is None else stored.watermark[row] for row in stored_rows]
+    if (np.array(watermarks, np.int64) != before.watermark).any():
         raise Conflict("another evaluator has advanced some of these targets")
     new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None]
     table = _join_tables(stored, after.take(new))
@@ -246,19 +247,17 @@ def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable)
     return table
 
 
-def _watermarks(table: ConditionTable, rows: Sequence[int | None]) -> Millis:
-    return np.array([NO_TIME if row is None else table.watermark[row] for row in rows], np.int64)
-
-
 def to_shard(table: ConditionTable) -> Document:
     """Return a table as the columns of a shard."""
+    earlier = table.earlier
+    numbers = [earlier.watermark, earlier.at, earlier.value.view(np.int64), earlier.since]
     return {
         "definition": [definition for definition, _ in table.keys],
         "asset": [asset for _, asset in table.keys],
         **{name: getattr(table, name).astype("<i8").tobytes() for name in _INTEGERS},
         "value": table.value.astype("<f8").tobytes(),
         **{name: _to_texts(getattr(table, name)) for name in _TEXTS},
-        "earlier": _to_bytes(table.earlier),
+        "earlier": np.array(numbers).tobytes(),
         "earlier_conditions": {
             str(row): _sparse(c)
             for row, c in enumerate(table.earlier_conditions.tolist())
@@ -278,7 +277,8 @@ def from_shard(document: Document) -> ConditionTable:
         setattr(table, name, _from_texts(document[name]))
     for row, condition in document["conditions"].items():
         table.conditions[int(row)] = from_document(LastingCondition, condition)
-    table.earlier = _from_bytes(document["earlier"])
+    watermark, at, value, since = np.frombuffer(document["earlier"], np.int64).reshape(4, -1).copy()
+    table.earlier = CarriedState(watermark, at, value.view(np.float64), since)
     for row, condition in document["earlier_conditions"].items():
         table.earlier_conditions[int(row)] = from_document(LastingCondition, condition)
     return table
@@ -308,17 +308,6 @@ def _from_texts(column: Document) -> Objects:
             texts[int(number)] = read_template(template, texts[int(number)])
     values: Objects = texts[np.frombuffer(column["rows"], "<i4")]
     return values
-
-
-def _to_bytes(carried: CarriedState) -> bytes:
-    return np.array(
-        [carried.watermark, carried.at, carried.value.view(np.int64), carried.since]
-    ).tobytes()
-
-
-def _from_bytes(data: bytes) -> CarriedState:
-    watermark, at, value, since = np.frombuffer(data, np.int64).reshape(4, -1).copy()
-    return CarriedState(watermark, at, value.view(np.float64), since)
 
 
 def _sparse(condition: LastingCondition) -> Document:

@@ -91,12 +91,13 @@ def _count_faults(definition: Condition) -> Iterable[Fault]:
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
-    ways = {"above or below": definition.above is not None or definition.below is not None}
-    ways |= {
-        name: getattr(definition, name) is not None
+    single = definition.above is not None or definition.below is not None
+    stated = ["above or below"] if single else []
+    stated += [
+        name
         for name in ("outside", "inside", "equals", "levels")
-    }
-    stated = [name for name, is_stated in ways.items() if is_stated]
+        if getattr(definition, name) is not None
+    ]
     if not stated:
         yield Fault("above", "a limit is missing", "add above: or below:")
     if len(stated) > 1:

@@ -284,7 +284,8 @@ def _take_documents(
         faulty[name] = [str(fault) for fault in faults]
         if faulty[name] and inhibitors_of(definition):
             waiting[name] = definition
-        elif not faulty[name] and (name not in latest or latest[name].definition != definition):
+        # equal ones are mostly one object
+        elif not faulty[name] and before is not definition and before != definition:
             DEFINITION_DOCUMENTS.record_edit(platform, definition, at)
             revision = require_revision(platform.definitions, name)
             new.append(revision)
