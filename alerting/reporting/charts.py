@@ -318,8 +318,14 @@ class Plot:
 
     def path(self, shape: Shape) -> str:
         """Return the points of a shape as path data in a square that is 1000 wide."""
-        points = ((1000 * self.share_across(x), self.pixels_down(y)) for x, y in shape.points)
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        left, bottom = self.x[0], self.y[0]
+        wide = 1000 / ((self.x[1] - left) or 1.0)
+        tall = self.height / ((self.y[1] - bottom) or 1.0)
+        return "M" + "L".join(
+            f"{min(max(wide * (x - left), 0.0), 1000.0):.1f} "
+            f"{self.height - min(max(tall * (y - bottom), 0.0), self.height):.1f}"
+            for x, y in shape.points
+        )
 
     def narrow_parity(self) -> int:
         """Return which ticks, even or odd ones, stay in a narrow column: those with a new date."""

@@ -63,6 +63,7 @@ _EXTRACT = dict.fromkeys(
         "definition",
         "asset",
         "severity",
+        "title",
         "raised_at",
         "closed_at",
         "backfilled",
@@ -234,6 +235,8 @@ def _alarm(document: Document) -> Alarm:
     """Return the alarm in parts of an episode's document. Raises an error if a text field is no
     text."""
     closed = document["closed_at"]
+    is_withdrawn = bool(document.get("withdrawn", False))
+    is_late = document.get("late_data_status") is not None
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
     ]
@@ -245,12 +248,13 @@ def _alarm(document: Document) -> Alarm:
         raised_at=utc(document["raised_at"]),
         closed_at=None if closed is None else utc(closed),
         backfilled=bool(document.get("backfilled", False)),
-        withdrawn=bool(document.get("withdrawn", False))
-        and document.get("late_data_status") is None,
+        withdrawn=is_withdrawn and not is_late,
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
         outcome=_outcome(document.get("outcome_record")),
         in_maintenance=was_in_maintenance(transitions),
+        title=_text(document["title"]),
+        is_refuted=is_withdrawn and is_late,
     )
 
 

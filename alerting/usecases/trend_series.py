@@ -13,7 +13,7 @@ from alerting.definitions.alert_definition import AssetIndex, matching_assets
 from alerting.definitions.asset_documents import Asset, Variable, event_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, name_hint
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Alarm
 from alerting.ports import Definitions, EpisodePorts, PlantPorts, Readings, SeriesPorts
 from alerting.readings.buckets import (
     DAY,
@@ -457,11 +457,11 @@ class EventBand:
 
 @dataclass(frozen=True)
 class Bands:
-    """Events and episodes of a span, oldest first; `cut`: whether only the newest thousand of each
+    """Events and alarms of a span, oldest first; `cut`: whether only the newest thousand of each
     kind are given."""
 
     events: list[EventBand]
-    episodes: list[Episode]
+    alarms: list[Alarm]
     cut: bool
 
 
@@ -485,13 +485,8 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
         )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
-    newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]
-    episodes = platform.episodes.get_many(newest)
-    return Bands(
-        events[-MOST_BANDS:],
-        [episodes[id] for id in newest if id in episodes],
-        max(len(events), len(alarms)) > MOST_BANDS,
-    )
+    is_cut = max(len(events), len(alarms)) > MOST_BANDS
+    return Bands(events[-MOST_BANDS:], alarms[-MOST_BANDS:], is_cut)
 
 
 def _events(

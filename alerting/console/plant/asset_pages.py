@@ -458,9 +458,9 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
                 raised_at=episode.raised_at,
                 closed_at=episode.closed_at,
                 backfilled=episode.backfilled,
-                withdrawn=episode.withdrawn,
+                withdrawn=episode.withdrawn or episode.is_refuted,
             )
-            for episode in bands.episodes
+            for episode in bands.alarms
         ],
         cut=bands.cut,
     )

@@ -409,8 +409,8 @@ def find_marks(
             min(e.closed_at or shown.end, shown.end),
             f"/episodes/{e.id}",
         )
-        for e in reversed(read.episodes)
-        if not e.withdrawn
+        for e in reversed(read.alarms)
+        if not (e.withdrawn or e.is_refuted)
     ]
     events = [
         MarkedTime("event", e.title, max(e.start, shown.start), min(e.end or shown.end, shown.end))

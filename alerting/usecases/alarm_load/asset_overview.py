@@ -227,10 +227,10 @@ def _lanes(bands: Bands) -> list[Lane]:
     for event in bands.events:
         key = event.asset, event.type, event.title
         events.setdefault(key, []).append((event.start, event.end))
-    alarms: dict[str, list[Episode]] = {}
-    for episode in bands.episodes:
-        if not episode.withdrawn:
-            alarms.setdefault(episode.definition, []).append(episode)
+    alarms: dict[str, list[Alarm]] = {}
+    for alarm in bands.alarms:
+        if not (alarm.withdrawn or alarm.is_refuted):
+            alarms.setdefault(alarm.definition, []).append(alarm)
     return [
         *(
             Lane(type_, title, on, True, tuple(sorted(times, key=lambda time: time[0])))
@@ -242,7 +242,7 @@ def _lanes(bands: Bands) -> list[Lane]:
                 made[-1].title,
                 made[-1].asset,
                 False,
-                tuple((episode.raised_at, episode.closed_at) for episode in made),
+                tuple((alarm.raised_at, alarm.closed_at) for alarm in made),
             )
             for definition, made in alarms.items()
         ),
