@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection
 from datetime import datetime
 from itertools import chain
-from threading import Lock
+from threading import RLock
 from time import monotonic
 
 from pymongo.change_stream import CollectionChangeStream
@@ -49,7 +49,7 @@ class RecentEpisodes(MongoEpisodes):
         """`later`: begins work in the background."""
         super().__init__(stored.episodes.database)
         self._later = later
-        self._lock = Lock()
+        self._lock = RLock()
         self._stream: CollectionChangeStream[Document] | None = None
         self._held: dict[str, dict[str, Alarm]] = {}
         self._since: datetime | None = None

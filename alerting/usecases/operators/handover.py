@@ -135,7 +135,7 @@ def choose_shift(
     previous, following = find_neighbours(plans, shift)
     return ChosenShift(
         line or None,
-        plant.assets[line].title if line else "",
+        plant.asset_titles[line] if line else "",
         assets,
         shift,
         previous,
