@@ -457,17 +457,19 @@ class EventBand:
 
 @dataclass(frozen=True)
 class Bands:
-    """Events and episodes of a span, oldest first; `cut`: whether only the newest thousand of each
-    kind are given."""
+    """Events and episodes of a span, oldest first; `cut`: whether only the newest of each kind are
+    given."""
 
     events: list[EventBand]
     episodes: list[Episode]
     cut: bool
 
 
-def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetime) -> Bands:
-    """Return the events and episodes that overlap [start, end). Raises NotFound for an unknown
-    asset, UserError for a wrong span."""
+def find_bands(
+    platform: EpisodePorts, asset: str, start: datetime, end: datetime, most: int = MOST_BANDS
+) -> Bands:
+    """Return the events and episodes that overlap [start, end), at most so many of each. Raises
+    NotFound for an unknown asset, UserError for a wrong span."""
     band_asset = find_asset(platform, asset)
     require_span(start, end)
     titles = event_titles(platform.assets.event_types())
@@ -485,12 +487,12 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
         )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
-    newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]
+    newest = [alarm.id for alarm in alarms[-most:]]
     episodes = platform.episodes.get_many(newest)
     return Bands(
-        events[-MOST_BANDS:],
+        events[-most:],
         [episodes[id] for id in newest if id in episodes],
-        max(len(events), len(alarms)) > MOST_BANDS,
+        max(len(events), len(alarms)) > most,
     )
 
 
