@@ -462,17 +462,19 @@ class EventBand:
 
 @dataclass(frozen=True)
 class Bands:
-    """Events and alarms of a span, oldest first; `cut`: whether only the newest thousand of each
-    kind are given."""
+    """Events and alarms of a span, oldest first; `cut`: whether only the newest of each kind are
+    given."""
 
     events: list[EventBand]
     alarms: list[Alarm]
     cut: bool
 
 
-def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetime) -> Bands:
-    """Return the events and episodes that overlap [start, end). Raises NotFound for an unknown
-    asset, UserError for a wrong span."""
+def find_bands(
+    platform: EpisodePorts, asset: str, start: datetime, end: datetime, most: int = MOST_BANDS
+) -> Bands:
+    """Return the events and episodes that overlap [start, end), at most so many of each. Raises
+    NotFound for an unknown asset, UserError for a wrong span."""
     band_asset = find_asset(platform, asset)
     require_span(start, end)
     titles = event_titles(platform.assets.event_types())
@@ -490,8 +492,8 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
         )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
-    is_cut = max(len(events), len(alarms)) > MOST_BANDS
-    return Bands(events[-MOST_BANDS:], alarms[-MOST_BANDS:], is_cut)
+    is_cut = max(len(events), len(alarms)) > most
+    return Bands(events[-most:], alarms[-most:], is_cut)
 
 
 def _events(
