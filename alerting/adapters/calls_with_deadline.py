@@ -1,14 +1,14 @@
 """Calls of pages to other processes: each ends by a deadline, and takes no turn while it waits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from threading import BoundedSemaphore, Thread
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from alerting.ports import ModelUnavailable
 
@@ -64,22 +64,32 @@ class OtherProcess:
     def call(self, work: Callable[[], T]) -> T:
         """Return the result of `work`, which runs in a thread of its own if a page asks. Raises
         Silent at the deadline; the work then goes on, and its result is lost."""
+        return self.begin(work, _FREE_WITHIN_S)()
+
+    def begin(self, work: Callable[[], T], free_within_s: float) -> Callable[[], T]:
+        """Begin `work` as `call` does, and return the function that waits for its result and raises
+        Silent at the deadline; without a page, `work` itself. Raises Silent if too many calls are
+        under way for so long."""
         page = PAGE.get()
         if page is None:
-            return work()
+            return work
         again = self._is_silent
         within_s = min(page.within_s, _AGAIN_S) if again else page.within_s
         until = monotonic() + within_s
-        self._enter(min(until, monotonic() + _FREE_WITHIN_S), again)
+        self._enter(min(until, monotonic() + free_within_s), again)
         done: Future[T] = Future()
         Thread(target=self._run, args=(work, done, again, until), daemon=True).start()
-        if not _ends(done, min(_QUICK_S, within_s)):
-            with page.turn.given_back() if page.turn else nullcontext():
-                # known to the others before this page waits for its turn
-                self._is_silent = not _ends(done, until - monotonic()) or self._is_silent
-        if not done.done():
-            raise Silent(f"does not answer within {page.within_s:g} s")
-        return done.result()
+
+        def wait() -> T:
+            if not _ends(done, min(_QUICK_S, within_s)):
+                with page.turn.given_back() if page.turn else nullcontext():
+                    # known to the others before this page waits for its turn
+                    self._is_silent = not _ends(done, until - monotonic()) or self._is_silent
+            if not done.done():
+                raise Silent(f"does not answer within {page.within_s:g} s")
+            return done.result()
+
+        return wait
 
     def _enter(self, until: float, again: bool) -> None:
         """Wait until fewer than AT_ONCE calls are under way. Raises Silent if the process is
@@ -147,13 +157,18 @@ class RegistryOfPages:
     def _punctual(self, method: Callable[..., T]) -> Callable[..., T]:
         @wraps(method)
         def call(*args: Any, **named: Any) -> T:
-            try:
+            with _away_if_silent():
                 self._get_ready()
                 return self._process.call(partial(method, *args, **named))
-            except Silent as silent:
-                raise ModelUnavailable(f"MLflow {silent}") from None
 
         return call
+
+    def begin(self, *question: Any) -> Callable[[], Any]:
+        """Begin a call, given by the name of a method and its arguments, if a call may begin now;
+        return the function that waits for its answer. Raises Silent."""
+        self._get_ready()
+        name, *arguments = question
+        return self._process.begin(partial(getattr(self._registry, name), *arguments), 0.0)
 
     def _get_ready(self) -> None:
         """Load the client once MLflow answers. Loading takes seconds, and waits for no other
@@ -162,6 +177,49 @@ class RegistryOfPages:
             self._process.call(self._registry.require_sign_of_life)
             self._registry.load_client()
             self._is_ready = True
+
+
+@contextmanager
+def _away_if_silent() -> Iterator[None]:
+    """Turn Silent into ModelUnavailable."""
+    try:
+        yield
+    except Silent as silent:
+        raise ModelUnavailable(f"MLflow {silent}") from None
+
+
+class _RegistryOfOnePage:
+    """A registry that is asked no question twice. `begun`: waits for the answer of each question
+    that was asked already."""
+
+    def __init__(self, registry: Any, begun: dict[tuple[Any, ...], Callable[[], Any]]) -> None:
+        self._registry = registry
+        self._begun = begun
+        self._answers: dict[tuple[Any, ...], Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._registry, name)
+
+        def answer(*arguments: Any) -> Any:
+            question = name, *arguments
+            if question not in self._answers:
+                wait = self._begun.get(question, partial(attribute, *arguments))
+                with _away_if_silent():
+                    self._answers[question] = wait()
+            return self._answers[question]
+
+        return answer if callable(attribute) else attribute
+
+
+def ask_at_once(registry: T, *questions: tuple[Any, ...]) -> T:
+    """Return a registry for one page that reads, and let these questions be answered at once
+    meanwhile, each the name of a method and its arguments."""
+    begun = {}
+    if isinstance(registry, RegistryOfPages):
+        with suppress(Silent):  # then the questions are asked one after the other
+            for question in questions:
+                begun[question] = registry.begin(*question)
+    return cast(T, _RegistryOfOnePage(registry, begun))
 
 
 def find_silent(others: Mapping[str, tuple[OtherProcess, str]]) -> list[str]:

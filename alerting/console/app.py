@@ -77,6 +77,8 @@ from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
 from alerting.settings.environment import UTC
+from alerting.stores.episodes import MongoEpisodes
+from alerting.stores.recent_alarms import RecentEpisodes
 from alerting.usecases.access.accounts import Passwords, audit_refusals
 from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.operators.known_plant import RecentPlant
@@ -255,12 +257,14 @@ def create_app(
         registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
     }
     platform = replace(platform, runs=registries[platform.runs], models=registries[platform.models])
+    later = ThreadPoolExecutor(1, "later")
+    if isinstance(platform.episodes, MongoEpisodes):
+        platform = replace(platform, episodes=RecentEpisodes(platform.episodes, later.submit))
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     wrong = WrongAttempts(platform.sessions)
     entrance = Entrance(platform, access, hashes, wrong, now, public_url, directory)
     refusals = RefusalLog()
-    later = ThreadPoolExecutor(1, "later")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ import numpy as np
 from fastapi import Request
 from markupsafe import Markup
 
+from alerting.adapters.calls_with_deadline import ask_at_once
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import language_of, zone_of
 from alerting.definitions.alert_definition import (
@@ -56,7 +57,7 @@ from alerting.reporting.variable_charts import Fan, Panel, panel_plot, problem_l
 from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.model_registry import ModelEvidence
+from alerting.usecases.model_registry import EVIDENCE, ModelEvidence
 from alerting.usecases.training.due import TrainingStep, training_steps, training_under_way
 from alerting.usecases.training.training_requests import ModelReport, model_report
 from alerting.usecases.trend_samples import load_served_values
@@ -87,6 +88,7 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
     now = platform.clock.now()
     if not isinstance(definition, ModelDefinition):
         return {"line": None}
+    platform = _asked_at_once(platform, name)
     report = model_report(platform, name)
     history = report.history
     decisions = report.decisions
@@ -154,6 +156,18 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         ],
         "links": _links(request, platform, name),
     }
+
+
+def _asked_at_once(platform: Platform, name: str) -> Platform:
+    """Return the platform with a registry that answers meanwhile what the page will ask."""
+    decided = [d for d in platform.decisions.for_definition(name) if d.run_id is not None]
+    runs: list[tuple[str, ...]] = [("open_runs", name), ("runs_page", name)]
+    if decided:
+        last = str(decided[-1].run_id)
+        runs += [("files", last, folder) for folder in ("decision", EVIDENCE)]
+        runs += [("tags", last), ("searches", last)]
+    models = ask_at_once(platform.models, ("versions", name), ("aliases", name))
+    return replace(platform, runs=ask_at_once(platform.runs, *runs), models=models)
 
 
 def _list_steps(platform: Platform, report: ModelReport, now: datetime) -> list[TrainingStep]:

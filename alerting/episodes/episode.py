@@ -516,14 +516,14 @@ _OF_ITSELF: tuple[TransitionKind, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Extract of an episode.
 
     `silent`: no recipient was notified (see `was_silent`), or the alarm was raised in maintenance.
     `suppressed`: by design, at some time. `in_maintenance`: raised in maintenance, and so counted
     in no metric. `withdrawn`: false if only late data withdrew the episode, because recipients were
-    notified of it. `outcome`: None while it is not determined.
+    notified of it; `is_refuted`: late data did. `outcome`: None while it is not determined.
     """
 
     id: str
@@ -538,6 +538,8 @@ class Alarm:
     suppressed: bool
     outcome: Outcome | None = None
     in_maintenance: bool = False
+    title: str = ""
+    is_refuted: bool = False
 
 
 def alarm_of(episode: Episode | Alarm) -> Alarm:
@@ -558,6 +560,8 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         suppressed=was_suppressed(transitions),
         outcome=episode.outcome_record.outcome if episode.outcome_record else None,
         in_maintenance=was_in_maintenance(transitions),
+        title=episode.title,
+        is_refuted=episode.withdrawn and episode.late_data_status is not None,
     )
 
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from math import inf
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from alerting.definitions.alert_definition import SEVERITIES, Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.names_and_times import Hours, spans
 from alerting.episodes.episode import AT_ONCE, TOGETHER, Episode, Phase
 from alerting.operators.actions_and_mutes import MuteMark
@@ -275,15 +276,6 @@ NOT_MUTED: Mapping[str, MuteMark] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class PlantAsset:
-    """An asset as the front page needs it: `title` for people, `parent`, None for the topmost."""
-
-    name: str
-    title: str
-    parent: str | None
-
-
-@dataclass(frozen=True)
 class Tile:
     """The state of one asset. `alarms`: its alarms that are open, or ended and not acknowledged.
 
@@ -325,24 +317,7 @@ class PartTiles:
         return self.tiles[0] if self.tiles else None
 
 
-@dataclass(frozen=True)
-class TileAssets:
-    """The assets of a plant, and the definitions evaluated on them.
-
-    `definition_counts`: by asset, the number of its definitions; `parts`: by asset, its part of the
-    plant; `evaluated_of_part`, `others_of_part`: by part, the numbers of assets with and without a
-    definition.
-    """
-
-    assets: Mapping[str, PlantAsset]
-    parts: Mapping[str, str]
-    definition_counts: Mapping[str, int]
-    evaluated: frozenset[str]
-    evaluated_of_part: Mapping[str, int]
-    others_of_part: Mapping[str, int]
-
-
-def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
+def chain_above(asset: str, assets: Mapping[str, Asset]) -> list[str]:
     """Return the asset, its parent and so on, as far as known; a circle of parents ends before it
     repeats."""
     chain = [asset]
@@ -353,7 +328,7 @@ def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
     return chain
 
 
-def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
+def find_parts(assets: Mapping[str, Asset]) -> dict[str, str]:
     """Return the part of the plant of each asset, by name: the topmost asset above it. If all
     assets are below one topmost asset, and several of the assets right below that have assets below
     them, parts are these assets instead."""
@@ -368,21 +343,10 @@ def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
     return parts
 
 
-def find_tile_assets(
-    assets: Mapping[str, PlantAsset],
+def make_tiles(
+    assets: Mapping[str, Asset],
     parts: Mapping[str, str],
     definition_counts: Mapping[str, int],
-) -> TileAssets:
-    """Return the assets of a plant with their definitions. `parts`: the part of each asset;
-    `definition_counts`: how many definitions are evaluated on each."""
-    evaluated = frozenset(n for n, number in definition_counts.items() if number and n in assets)
-    by_part = Counter(parts.get(name, name) for name in evaluated)
-    others = Counter(parts.get(name, name) for name in assets if name not in evaluated)
-    return TileAssets(assets, parts, definition_counts, evaluated, by_part, others)
-
-
-def make_tiles(
-    plant: TileAssets,
     still_open: Sequence[Episode],
     unacknowledged: Iterable[Episode],
     unknown: Mapping[str, int],
@@ -390,36 +354,43 @@ def make_tiles(
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
-    `unknown`: by asset, the number of definitions whose state is not known; `muted`: by asset, its
-    mute.
+    `parts`: the part of each asset; `definition_counts`: how many definitions are evaluated on
+    each; `unknown`: by asset, the number of definitions whose state is not known; `muted`: by
+    asset, its mute.
     """
-    assets = plant.assets
+    evaluated = {name for name, number in definition_counts.items() if number and name in assets}
+    normal = Counter(parts.get(name, name) for name in evaluated)
+    without = Counter(parts.get(name, name) for name in assets if name not in evaluated)
     open_on = _by_asset(still_open)
     over_on = _by_asset(unacknowledged)
-    normal = Counter(plant.evaluated_of_part)
-    without = Counter(plant.others_of_part)
     tiles: dict[str, list[Tile]] = {part: [] for part in (*normal, *without)}
     wrong = {*open_on, *over_on, *(name for name in unknown if name in assets)}
     for name in wrong:
-        part = plant.parts.get(name, name)
-        asset = assets.get(name) or PlantAsset(name, name, None)
-        tile = _tile(asset, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
+        part = parts.get(name, name)
+        state = _state_of(open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
         tiles.setdefault(part, []).append(
-            replace(tile, definitions=plant.definition_counts.get(name, 0), muted=muted.get(name))
+            Tile(
+                name,
+                _title_of(name, assets),
+                **state,
+                unknown=unknown.get(name, 0),
+                definitions=definition_counts.get(name, 0),
+                muted=muted.get(name),
+            )
         )
         if name in assets:
-            (normal if name in plant.evaluated else without)[part] -= 1
-    is_small = len(plant.evaluated) <= MOST_NORMAL
-    for name in (plant.evaluated if is_small or muted else frozenset[str]()) - wrong:
-        part = plant.parts.get(name, name)
+            (normal if name in evaluated else without)[part] -= 1
+    is_small = len(evaluated) <= MOST_NORMAL
+    for name in (evaluated if is_small or muted else set[str]()) - wrong:
+        part = parts.get(name, name)
         mark = muted.get(name)
         if is_small or mark != muted.get(part):
-            tiles[part].append(Tile(name, assets[name].title, "normal", muted=mark))
+            tiles[part].append(Tile(name, _title_of(name, assets), "normal", muted=mark))
             normal[part] -= 1
-    parts = [
+    made = [
         PartTiles(
             name,
-            assets[name].title if name in assets else name,
+            _title_of(name, assets),
             tuple(
                 sorted(
                     of_part,
@@ -432,7 +403,11 @@ def make_tiles(
         )
         for name, of_part in tiles.items()
     ]
-    return sorted(parts, key=_part_order)
+    return sorted(made, key=_part_order)
+
+
+def _title_of(name: str, assets: Mapping[str, Asset]) -> str:
+    return (assets[name].title if name in assets else None) or name
 
 
 def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
@@ -457,29 +432,25 @@ def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
     return by_asset
 
 
-def _tile(
-    asset: PlantAsset, still_open: Sequence[Episode], over: Sequence[Episode], unknown: int
-) -> Tile:
+def _state_of(
+    still_open: Sequence[Episode], over: Sequence[Episode], unknown: int
+) -> dict[str, Any]:
+    """Return the state of an asset with its alarms, as fields of its tile."""
     sounding = [e for e in still_open if e.muted_by is None]
-    for state, alarms in (
-        ("happening", [e for e in sounding if e.phase == "happening"]),
-        ("expected", [e for e in sounding if e.phase == "expected"]),
-    ):
-        if alarms:
-            return _alarm_tile(asset, state, alarms, len(sounding), unknown)
-    if unknown:
-        return Tile(asset.name, asset.title, "not evaluated", unknown=unknown)
-    if over:
-        return _alarm_tile(asset, "over", over, len(over), unknown)
-    return _alarm_tile(asset, "muted", still_open, len(still_open), unknown)
-
-
-def _alarm_tile(
-    asset: PlantAsset, state: str, alarms: Sequence[Episode], count: int, unknown: int
-) -> Tile:
+    stated: tuple[tuple[TileState, Sequence[Episode], int], ...] = (
+        ("happening", [e for e in sounding if e.phase == "happening"], len(sounding)),
+        ("expected", [e for e in sounding if e.phase == "expected"], len(sounding)),
+        ("not evaluated", (), unknown),
+        ("over", over, len(over)),
+        ("muted", still_open, len(still_open)),
+    )
+    state, alarms, count = next(
+        one for one in stated if one[1] or (one[0] == "not evaluated" and one[2])
+    )
+    if not alarms:
+        return {"state": state}
     worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
-    tile_state = _RANKS[_RANKS.index(state)]
-    return Tile(asset.name, asset.title, tile_state, worst.severity, count, worst.id, unknown)
+    return {"state": state, "severity": worst.severity, "alarms": count, "episode": worst.id}
 
 
 def _part_order(part: PartTiles) -> tuple[int, int, tuple[str | int, ...], str]:

@@ -265,10 +265,11 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """A person's selection of audit entries; None selects any. Times: start <= at < end."""
+    """A person's selection of audit entries; None selects any. Times: start <= at < end. `subject`:
+    of several, those of any of them."""
 
     actor: str | None = None
-    subject: str | None = None
+    subject: str | Collection[str] | None = None
     what: str | None = None
     start: datetime | None = None
     end: datetime | None = None

@@ -125,9 +125,11 @@ class Models(Protocol):
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]: ...
 
-    def versions(self, definition: str) -> list[int]: ...
+    def versions(self, definition: str) -> dict[int, dict[str, str]]:
+        """Return the tags of all versions by number, oldest first."""
 
-    def alias(self, definition: str, alias: str) -> int | None: ...
+    def aliases(self, definition: str) -> dict[str, int]:
+        """Return the version of each alias that is set."""
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None: ...
 

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from alerting.deferred import np
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
 from alerting.reporting.picture_texts import drawable, fonts
@@ -322,8 +323,25 @@ class Plot:
 
     def path(self, shape: Shape) -> str:
         """Return the points of a shape as path data in a square that is 1000 wide."""
-        points = ((1000 * self.share_across(x), self.pixels_down(y)) for x, y in shape.points)
-        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        low = np.array([self.x[0], self.y[0]])
+        length = np.array([self.x[1] - self.x[0] or 1.0, self.y[1] - self.y[0] or 1.0])
+        shares = np.clip((np.array(shape.points) - low) / length, 0.0, 1.0)
+        shares[:, 1] = 1 - shares[:, 1]
+        pixels = (shares * (1000, self.height)).ravel().tolist()
+        return "M" + "L".join(["%.1f %.1f"] * len(shares)) % tuple(pixels)
+
+    def rectangle(self, shape: Shape) -> Markup:
+        """Return a band or bar as SVG."""
+        begin, end = (self.share_across(shape.points[i][0]) for i in (0, 1))
+        ys = [self.pixels_down(shape.points[i][1]) for i in (0, 2)]
+        look = f' class="{shape.look}"' if shape.look else ""
+        title = f"<title>{escape(shape.text)}</title>" if shape.text else ""
+        opacity = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
+        place = f'x="{100 * begin:.2f}%" width="{100 * max(end - begin, 0.0015):.2f}%"'
+        upright = f'y="{min(ys):.1f}" height="{max(ys) - min(ys):.1f}"'
+        return Markup(  # noqa: S704 - what people wrote is escaped
+            f'<rect{look} {place} {upright} fill="{shape.paint}"{opacity}>{title}</rect>'
+        )
 
     def narrow_parity(self) -> int:
         """Return which ticks, even or odd ones, stay in a narrow column: those with a new date."""
@@ -419,7 +437,7 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    numbers = {
+    head = {
         "x": plots[0].x,
         "zone": str(zone) if zone else "",
         "xUnit": plots[-1].x_unit,
@@ -427,28 +445,10 @@ def figure(
         "language": "en-GB" if language.code == "en" else language.code,
         "none": language.say("no value"),
         "since": language.say("since the mark"),
-        "panels": [
-            {
-                "title": plot.title,
-                "unit": plot.unit,
-                "y": [_short(end) for end in plot.y],
-                "rows": plot.rows,
-                "series": [
-                    {
-                        "name": series.name,
-                        "t": [_short(t - plot.x[0], 9) for t in map(float, series.at)],
-                        "v": [_short(v) for v in map(float, series.values)],
-                        "hold": series.hold,
-                    }
-                    for series in plot.series
-                ],
-            }
-            for plot in plots
-        ],
     }
     hint = language.say("Chart. Arrow keys read the values.")
     saves = (language.say("Save the picture"), language.say("Save the numbers"))
-    read_out = json.dumps(numbers, separators=(",", ":"))
+    read_out = _json_object(head, "panels", map(_read_out, plots))
     return _render(
         "figure", svg(plots, label, hint), legend(plots), read_out, note, attributes, *saves
     )
@@ -460,12 +460,32 @@ def _render(macro: str, *values: object) -> Markup:
     )
 
 
-def _short(value: float, digits: int = 6) -> float | int | None:
-    """Return a number with few digits, None for NaN."""
-    if math.isnan(value):
-        return None
-    rounded = float(f"{value:.{digits}g}")
-    return int(rounded) if rounded == int(rounded) else rounded
+def _read_out(plot: Plot) -> str:
+    """Return what a script reads out of a plot, as JSON."""
+    times: dict[int, str] = {}  # the series of a plot often share theirs
+    series = []
+    for one in plot.series:
+        if id(one.at) not in times:
+            times[id(one.at)] = _json_numbers((t - plot.x[0] for t in map(float, one.at)), 9)
+        named = f'{{"name":{json.dumps(one.name)},"hold":{json.dumps(one.hold)}'
+        series.append(
+            f'{named},"t":{times[id(one.at)]},"v":{_json_numbers(map(float, one.values))}}}'
+        )
+    head = {"title": plot.title, "unit": plot.unit, "rows": plot.rows}
+    return _json_object(head, "series", series, f',"y":{_json_numbers(plot.y)}')
+
+
+def _json_object(fields: Mapping[str, Any], name: str, items: Iterable[str], more: str = "") -> str:
+    """Return an object as JSON. `items`: those of its field `name`, and `more` fields, as JSON."""
+    text = json.dumps(fields, separators=(",", ":"))[:-1]
+    return f'{text}{more},"{name}":[{",".join(items)}]}}'
+
+
+def _json_numbers(values: Iterable[float], digits: int = 6) -> str:
+    """Return numbers as JSON with few digits, null for NaN."""
+    listed = tuple(values)
+    text = ",".join([f"%.{digits}g"] * len(listed)) % listed
+    return f"[{text.replace('nan', 'null')}]"
 
 
 def legend(plots: Sequence[Plot]) -> Markup:

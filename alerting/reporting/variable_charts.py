@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import cycle, pairwise
 from statistics import median
 from typing import Literal, NamedTuple
@@ -542,12 +543,24 @@ def sparkline(
     height = high - low or abs(high) or 1.0
     low -= 0.06 * height
     height *= 1.12
-    plot = Plot((float(at[0]), float(at[-1])), (low, low + height))
+    numbers = values.tolist()
+    direction = _direction(numbers, height)
+    drawn = (
+        _draw_spark(tuple(at.tolist()), tuple(numbers), (low, low + height), limit)
+        if len(at) > 1
+        else Markup()
+    )
+    return Sparkline(drawn, limit, last, unit, int(at[-1]), direction, title)
+
+
+@lru_cache(1_000)  # some 3 MB: the front page shows the same line until a value comes
+def _draw_spark(
+    at: tuple[float, ...], values: tuple[float, ...], y: tuple[float, float], limit: float | None
+) -> Markup:
+    plot = Plot((at[0], at[-1]), y)
     plot.line(at, values)
     plot.levels += [] if limit is None else [LimitLine(limit, "")]
-    direction = _direction(values.tolist(), height)
-    drawn = spark(plot) if len(at) > 1 else Markup()
-    return Sparkline(drawn, limit, last, unit, int(at[-1]), direction, title)
+    return spark(plot)
 
 
 def _direction(values: Sequence[float], height: float) -> Direction | None:

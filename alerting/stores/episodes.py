@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
+from sys import intern
 from typing import Any, TypeVar
 
 import bson
@@ -58,11 +59,12 @@ from alerting.stores.database.transactions_and_leases import conflicts, session_
 T = TypeVar("T")
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]
 _OLDEST_FIRST = [("raised_at", 1), ("_id", 1)]
-_EXTRACT = dict.fromkeys(
+EXTRACT = dict.fromkeys(
     (
         "definition",
         "asset",
         "severity",
+        "title",
         "raised_at",
         "closed_at",
         "backfilled",
@@ -81,10 +83,10 @@ class MongoEpisodes:
     """Port `Episodes`. Open live episodes have `open_key`: an index permits one per target."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._episodes = database[EPISODES]
+        self.episodes = database[EPISODES]
 
     def insert(self, episode: Episode) -> bool:
-        return insert_new(self._episodes, _episode_document(episode))
+        return insert_new(self.episodes, _episode_document(episode))
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
         """Write new episodes and next versions. Open episodes are written last, because only one
@@ -105,7 +107,7 @@ class MongoEpisodes:
             for d in documents
         ]
         with conflicts():
-            done = self._episodes.bulk_write(writes, session=session_of(unit))
+            done = self.episodes.bulk_write(writes, session=session_of(unit))
         if done.matched_count + done.upserted_count < len(writes):
             raise Conflict("another process has changed some of these episodes")
 
@@ -113,11 +115,11 @@ class MongoEpisodes:
         return len(bson.encode(_episode_document(episode)))
 
     def get(self, id: str) -> Episode | None:
-        return next(iter(_episodes(self._episodes.find({"_id": id}))), None)
+        return next(iter(_episodes(self.episodes.find({"_id": id}))), None)
 
     @repeated
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
-        return {e.id: e for e in _episodes(self._episodes.find({"_id": {"$in": list(ids)}}))}
+        return {e.id: e for e in _episodes(self.episodes.find({"_id": {"$in": list(ids)}}))}
 
     @repeated
     def find(
@@ -159,7 +161,7 @@ class MongoEpisodes:
     ) -> list[Episode]:
         query: Document = {"definition": definition, "asset": asset, "raised_at": {"$lte": end}}
         query["$or"] = [{"closed_at": None}, {"closed_at": {"$gt": start}}]
-        return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST))
+        return _episodes(self.episodes.find(query).sort(_NEWEST_FIRST))
 
     def over_unacknowledged(
         self, limit: int, assets: Collection[str] | None = None
@@ -170,7 +172,7 @@ class MongoEpisodes:
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
         """Return episodes, newest first. Episodes that are unchanged since they were last read are
         not parsed again, because pages read the same ones again and again."""
-        batches: Any = self._episodes.find_raw_batches(
+        batches: Any = self.episodes.find_raw_batches(
             query, sort=_NEWEST_FIRST, limit=limit, batch_size=limit, hint=hint
         )
         return good_values(
@@ -200,7 +202,7 @@ class MongoEpisodes:
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
             queries += [ended | chosen, still_open | chosen]
         batches: Iterable[Any] = chain.from_iterable(
-            self._episodes.find_raw_batches(query, _EXTRACT) for query in queries
+            self.episodes.find_raw_batches(query, EXTRACT) for query in queries
         )
         read = (
             _read_alarm(batch[begin:stop])
@@ -211,17 +213,17 @@ class MongoEpisodes:
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
         begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
-        return _episodes(self._episodes.find(begins | _condition_of(assets)).limit(10))
+        return _episodes(self.episodes.find(begins | _condition_of(assets)).limit(10))
 
     @repeated
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
         return _episodes(
-            self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST)
+            self.episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST)
         )
 
     @repeated
     def muted(self) -> list[Episode]:
-        return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
+        return _episodes(self.episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
 
 
 def _condition_of(assets: Collection[str] | None) -> Document:
@@ -230,27 +232,30 @@ def _condition_of(assets: Collection[str] | None) -> Document:
     return {} if assets is None else {"asset": {"$in": sorted(assets)}}
 
 
-def _alarm(document: Document) -> Alarm:
-    """Return the alarm in parts of an episode's document. Raises an error if a text field is no
-    text."""
+def read_extract(document: Document) -> Alarm:
+    """Return the alarm in the fields `EXTRACT` of an episode's document. Raises an error if a text
+    field is no text."""
     closed = document["closed_at"]
+    is_withdrawn = bool(document.get("withdrawn", False))
+    is_late = document.get("late_data_status") is not None
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
     ]
     return Alarm(
         id=_text(document["id"]),
-        definition=_text(document["definition"]),
-        asset=_text(document["asset"]),
+        definition=intern(_text(document["definition"])),  # thousands share one
+        asset=intern(_text(document["asset"])),
         severity=SEVERITIES[SEVERITIES.index(document["severity"])],
         raised_at=utc(document["raised_at"]),
         closed_at=None if closed is None else utc(closed),
         backfilled=bool(document.get("backfilled", False)),
-        withdrawn=bool(document.get("withdrawn", False))
-        and document.get("late_data_status") is None,
+        withdrawn=is_withdrawn and not is_late,
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
         outcome=_outcome(document.get("outcome_record")),
         in_maintenance=was_in_maintenance(transitions),
+        title=intern(_text(document["title"])),
+        is_refuted=is_withdrawn and is_late,
     )
 
 
@@ -287,7 +292,7 @@ def _read_document(document: bytes) -> Read[Episode]:
 
 @lru_cache(5_000)  # some 6 MB; the page of definitions takes 64 % less CPU
 def _read_alarm(document: bytes) -> Read[Alarm]:
-    return _read_bytes(document, _alarm)
+    return _read_bytes(document, read_extract)
 
 
 def _read_bytes(document: bytes, parse: Callable[[Document], T]) -> Read[T]:

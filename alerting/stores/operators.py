@@ -251,6 +251,8 @@ class MongoAudit:
     ) -> list[AuditEntry]:
         exact = {"actor": selected.actor, "subject": selected.subject, "what": selected.what}
         query = without_none(exact)
+        if selected.subject is not None and not isinstance(selected.subject, str):
+            query["subject"] = {"$in": list(selected.subject)}
         within = without_none({"$gte": to_bson(selected.start), "$lt": to_bson(selected.end)})
         if within:
             query["at"] = within

@@ -426,10 +426,9 @@ def _models(
         if isinstance(revision.definition, ModelDefinition):
             name = revision.name
             served = {d.challenger_version for d in decisions.for_definition(name) if d.promoted}
-            aliases = {
-                models.alias(name, alias) for alias in ("champion", "previous", "challenger")
-            }
-            keep = {version for version in served | aliases if version is not None}
+            aliases = models.aliases(name)
+            served |= {aliases.get(alias) for alias in ("champion", "previous", "challenger")}
+            keep = {version for version in served if version is not None}
             yield from models.forget(name, keep, before, dry=dry)
 
 

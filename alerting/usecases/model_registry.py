@@ -404,7 +404,7 @@ def load_evidence(
     which all printed metrics belong. None without a training, and if the registry cannot be
     read."""
     try:
-        tags = models.version_tags(name, version)
+        tags = models.versions(name)[version]
         if "training_run" not in tags:
             return None
         run = search_run(tags)

@@ -9,19 +9,12 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from alerting.deferred import np, pd
-from alerting.definitions.alert_definition import AssetIndex, matching_assets
+from alerting.definitions.alert_definition import AssetIndex, Revision, matching_assets
 from alerting.definitions.asset_documents import Asset, Variable, event_titles
 from alerting.definitions.faults import NotFound, UserError, format_duration, name_hint
 from alerting.definitions.wording.language import translatable
-from alerting.episodes.episode import Episode
-from alerting.ports import (
-    Definitions,
-    EpisodePorts,
-    PlantPorts,
-    Readings,
-    SeriesPorts,
-    WantedHistory,
-)
+from alerting.episodes.episode import Alarm
+from alerting.ports import EpisodePorts, PlantPorts, Readings, SeriesPorts, WantedHistory
 from alerting.readings.buckets import (
     DAY,
     HOUR,
@@ -339,10 +332,15 @@ def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
 
 
 def variable_page(
-    platform: SeriesPorts, asset: str, now: datetime, limit: int, after: str | None = None
+    platform: SeriesPorts,
+    revisions: Iterable[Revision],
+    asset: str,
+    now: datetime,
+    limit: int,
+    after: str | None = None,
 ) -> VariablePage:
-    """Return variables of an asset with names after a given one, with their last day. Raises
-    NotFound for an unknown asset."""
+    """Return variables of an asset with names after a given one, with their last day. `revisions`:
+    the newest of each definition. Raises NotFound for an unknown asset."""
     page_asset = find_asset(platform, asset)
     platform = without_bad_values(platform)
     following = sorted(name for name in page_asset.variables if after is None or name > after)
@@ -351,7 +349,7 @@ def variable_page(
     day = (until - DAY, until)
     samples = read_buckets(platform, page_asset, names, *day, "hours", _MOST_READINGS)
     values = _last_values(platform.readings, page_asset, samples.by_variable)
-    users = _users(platform.definitions, page_asset)
+    users = _users(revisions, page_asset)
     items = [
         VariableLine(
             name,
@@ -438,10 +436,10 @@ def _last_values(
     return values
 
 
-def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
+def _users(revisions: Iterable[Revision], asset: Asset) -> dict[str, list[str]]:
     index = AssetIndex([asset])
     users: dict[str, list[str]] = {}
-    for revision in definitions.latest_revisions():
+    for revision in revisions:
         definition = revision.definition
         if definition.state != "retired" and matching_assets(definition, index):
             for name in asset.with_parts(definition.variables_read(asset)):
@@ -466,17 +464,19 @@ class EventBand:
 
 @dataclass(frozen=True)
 class Bands:
-    """Events and episodes of a span, oldest first; `cut`: whether only the newest thousand of each
-    kind are given."""
+    """Events and alarms of a span, oldest first; `cut`: whether only the newest of each kind are
+    given."""
 
     events: list[EventBand]
-    episodes: list[Episode]
+    alarms: list[Alarm]
     cut: bool
 
 
-def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetime) -> Bands:
-    """Return the events and episodes that overlap [start, end). Raises NotFound for an unknown
-    asset, UserError for a wrong span."""
+def find_bands(
+    platform: EpisodePorts, asset: str, start: datetime, end: datetime, most: int = MOST_BANDS
+) -> Bands:
+    """Return the events and episodes that overlap [start, end), at most so many of each. Raises
+    NotFound for an unknown asset, UserError for a wrong span."""
     band_asset = find_asset(platform, asset)
     require_span(start, end)
     titles = event_titles(platform.assets.event_types())
@@ -494,13 +494,8 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
         )
         if alarm.closed_at is None or alarm.closed_at > start
     ]
-    newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]
-    episodes = platform.episodes.get_many(newest)
-    return Bands(
-        events[-MOST_BANDS:],
-        [episodes[id] for id in newest if id in episodes],
-        max(len(events), len(alarms)) > MOST_BANDS,
-    )
+    is_cut = max(len(events), len(alarms)) > most
+    return Bands(events[-most:], alarms[-most:], is_cut)
 
 
 def _events(

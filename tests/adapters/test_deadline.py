@@ -15,6 +15,7 @@ from alerting.adapters.calls_with_deadline import (
     Page,
     RegistryOfPages,
     Silent,
+    ask_at_once,
 )
 from alerting.ports import ModelUnavailable
 
@@ -124,3 +125,60 @@ def test_files_that_come_late_are_there_for_the_next_page(monkeypatch):
         sleep(WITHIN_S)
         assert registry.model_files("too-moist", 1) == {"model.json": b"{}"}
     assert asked == [1]
+
+
+class Slow:
+    """A registry that takes a moment for each answer, and remembers what it was asked."""
+
+    shown = True
+
+    def __init__(self, takes_s):
+        self.asked = []
+        self._takes_s = takes_s
+
+    def tags(self, run):
+        self.asked.append(run)
+        sleep(self._takes_s)
+        if run == "lost":
+            raise ModelUnavailable("lost")
+        return {"run": run}
+
+
+def test_a_page_asks_a_registry_at_once_and_nothing_twice():
+    slow = Slow(WITHIN_S / 3)
+    with page():
+        registry = ask_at_once(RegistryOfPages(slow), *(("tags", run) for run in "abcdef"))
+        begun = monotonic()
+        answers = [registry.tags(run) for run in "abcdefabcdef"]
+        assert monotonic() - begun < WITHIN_S, "one after the other takes twice as long"
+        with pytest.raises(ModelUnavailable, match="lost"):
+            registry.tags("lost")
+    assert answers == 2 * [{"run": run} for run in "abcdef"]
+    assert sorted(slow.asked) == [*"abcdef", "lost"]
+    assert registry.shown is True
+
+
+def test_what_cannot_be_asked_at_once_is_asked_in_turn():
+    many = [str(run) for run in range(3 * AT_ONCE)]
+    slow = Slow(0.02)
+    with page():
+        registry = ask_at_once(RegistryOfPages(slow), *(("tags", run) for run in many))
+        assert [registry.tags(run)["run"] for run in many] == many
+    assert sorted(slow.asked) == sorted(many)
+    no_page = ask_at_once(slow, ("tags", "a"))
+    assert no_page.tags("a") == no_page.tags("a") == {"run": "a"}
+    assert slow.asked.count("a") == 1
+
+
+def test_a_registry_that_hangs_is_away_by_the_deadline_of_one_call(stopped):
+    class Hung:
+        def tags(self, run):
+            stopped.wait()
+
+    with page():
+        begun = monotonic()
+        registry = ask_at_once(RegistryOfPages(Hung()), *(("tags", run) for run in "abcd"))
+        for run in "abcdef":
+            with pytest.raises(ModelUnavailable, match="MLflow does not answer"):
+                registry.tags(run)
+    assert monotonic() - begun < 2 * WITHIN_S + 1

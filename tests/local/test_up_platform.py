@@ -233,7 +233,7 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_a_person_deci
     assert families == {"persistence", "logistic_regression"}
     (first,) = platform.decisions.for_definition(PUT)
     assert (first.revision, first.promoted, first.provisional) == (1, True, True)
-    assert platform.models.alias(PUT, "champion") == first.challenger_version
+    assert platform.models.aliases(PUT).get("champion") == first.challenger_version
 
     written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
     asked = questions(scheduler, platform, 2)[-1]
@@ -246,7 +246,7 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_a_person_deci
     second = platform.decisions.for_definition(PUT)[-1]
     assert (second.promoted, second.verdict, second.actor) == (False, "rejected", "admin")
     assert "not before the audit" in second.reason
-    assert platform.models.alias(PUT, "champion") == first.challenger_version
+    assert platform.models.aliases(PUT).get("champion") == first.challenger_version
 
     written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
     scheduler.trigger("start_due")

@@ -45,7 +45,7 @@ def register(registry, name, files):
 def stored(registry, name, run, version):
     """Return what the registry has of a version and of its run."""
     files = registry.model_files(name, version)
-    return files, registry.files(run, "curves"), registry.alias(name, "challenger") == version
+    return files, registry.files(run, "curves"), registry.aliases(name).get("challenger") == version
 
 
 def expected(content):
@@ -102,7 +102,7 @@ def test_runs_and_models_are_the_same_with_and_without_the_server(tmp_path):
         assert running_mlflow(settings) is None
         assert stored(models(settings), "made-online", *during) == expected(b"forest")
         assert stored(models(settings), "made-offline", *again) == expected(b"better tree")
-        assert models(settings).versions("made-offline") == [offline[1], again[1]]
+        assert list(models(settings).versions("made-offline")) == [offline[1], again[1]]
 
 
 def test_a_server_without_a_password_ends_by_itself_and_says_why(tmp_path):

@@ -1,10 +1,9 @@
 import pytest
 
+from alerting.definitions.asset_documents import Asset
 from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
-    PlantAsset,
     find_parts,
-    find_tile_assets,
     join_lone_parts,
     make_tiles,
 )
@@ -15,14 +14,15 @@ pytestmark = pytest.mark.fast
 
 
 def plant(*names, parent="line-1"):
-    made = {name: PlantAsset(name, name, parent) for name in names}
-    return {"line-1": PlantAsset("line-1", "Line 1", None), **made}
+    made = {name: Asset(name=name, parent=parent) for name in names}
+    return {"line-1": Asset(name="line-1", title="Line 1"), **made}
 
 
 def tiles_of(assets, still_open=(), over=(), unknown=None, watched=None):
     watched = watched if watched is not None else dict.fromkeys(assets, 1)
-    plant = find_tile_assets(assets, find_parts(assets), watched)
-    found = make_tiles(plant, list(still_open), list(over), unknown or {})
+    found = make_tiles(
+        assets, find_parts(assets), watched, list(still_open), list(over), unknown or {}
+    )
     return {tile.asset: tile for part in found for tile in part.tiles}
 
 
@@ -70,8 +70,8 @@ def test_a_tile_leads_to_the_worst_of_its_alarms_and_counts_them():
 
 def test_of_many_normal_assets_the_number_is_shown():
     assets = plant(*(f"a-{n}" for n in range(100)))
-    all_watched = find_tile_assets(assets, find_parts(assets), dict.fromkeys(assets, 1))
-    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {})
+    all_watched = assets, find_parts(assets), dict.fromkeys(assets, 1)
+    [part] = make_tiles(*all_watched, [episode(1, asset="a-7")], [], {})
     assert [tile.asset for tile in part.tiles] == ["a-7"]
     assert part.normal == 100  # 99, and the line
 
@@ -81,8 +81,8 @@ def test_muted_assets_are_marked_and_shown_unless_all_of_their_part_is_muted(of_
     assets = plant(*(f"a-{n}" for n in range(100)))
     mark = MuteMark("maintenance", is_whole=True)
     muted = dict.fromkeys(assets, mark) if of_all else {"a-7": mark, "a-8": mark}
-    all_watched = find_tile_assets(assets, find_parts(assets), dict.fromkeys(assets, 1))
-    [part] = make_tiles(all_watched, [episode(1, asset="a-7")], [], {}, muted)
+    all_watched = assets, find_parts(assets), dict.fromkeys(assets, 1)
+    [part] = make_tiles(*all_watched, [episode(1, asset="a-7")], [], {}, muted)
     shown = {tile.asset: (tile.state, tile.muted) for tile in part.tiles}
     both = {"a-7": ("happening", mark), "a-8": ("normal", mark)}
     assert shown == ({"a-7": both["a-7"]} if of_all else both)
@@ -91,12 +91,12 @@ def test_muted_assets_are_marked_and_shown_unless_all_of_their_part_is_muted(of_
 
 def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():
     assets = {
-        "plant": PlantAsset("plant", "Plant", None),
-        "line-1": PlantAsset("line-1", "Line 1", "plant"),
-        "line-2": PlantAsset("line-2", "Line 2", "plant"),
-        "oven": PlantAsset("oven", "Oven", "line-1"),
-        "fan": PlantAsset("fan", "Fan", "oven"),
-        "mixer": PlantAsset("mixer", "Mixer", "line-2"),
+        "plant": Asset(name="plant", title="Plant"),
+        "line-1": Asset(name="line-1", title="Line 1", parent="plant"),
+        "line-2": Asset(name="line-2", title="Line 2", parent="plant"),
+        "oven": Asset(name="oven", title="Oven", parent="line-1"),
+        "fan": Asset(name="fan", title="Fan", parent="oven"),
+        "mixer": Asset(name="mixer", title="Mixer", parent="line-2"),
     }
     assert find_parts(assets) == {
         "plant": "plant",
@@ -111,11 +111,9 @@ def test_the_parts_of_a_plant_are_below_its_one_topmost_asset():
 def test_assets_that_are_a_part_by_themselves_are_drawn_together():
     names = ("alone-1", "alone-2", "line-1", "oven", "fan", "idle", "alone-3")
     above = {"oven": "line-1", "fan": "line-1"}
-    assets = {name: PlantAsset(name, name, above.get(name)) for name in names}
+    assets = {name: Asset(name=name, parent=above.get(name)) for name in names}
     counts = dict.fromkeys({*assets} - {"idle"}, 1)
-    parts = make_tiles(
-        find_tile_assets(assets, find_parts(assets), counts), [episode(1, asset="oven")], [], {}
-    )
+    parts = make_tiles(assets, find_parts(assets), counts, [episode(1, asset="oven")], [], {})
     drawn = [(part.title, [t.asset for t in part.tiles]) for part in join_lone_parts(parts)]
     assert drawn == [
         ("line-1", ["oven", "fan", "line-1"]),
@@ -125,5 +123,8 @@ def test_assets_that_are_a_part_by_themselves_are_drawn_together():
 
 
 def test_assets_that_name_each_other_as_parent_end():
-    ring = {"a": PlantAsset("a", "A", "b"), "b": PlantAsset("b", "B", "a")}
+    ring = {
+        "a": Asset(name="a", title="A", parent="b"),
+        "b": Asset(name="b", title="B", parent="a"),
+    }
     assert find_parts(ring).keys() == {"a", "b"}

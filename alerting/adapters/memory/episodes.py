@@ -270,11 +270,13 @@ class MemoryAudit:
     ) -> list[AuditEntry]:
         numbered = enumerate(zip(self.entries, self._origins, strict=True))
         entries = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
-        exact = {"actor": selected.actor, "subject": selected.subject, "what": selected.what}
+        exact = {"actor": selected.actor, "what": selected.what}
+        about = selected.subject
         fits = [
             e
             for e in entries
             if all(value in (None, getattr(e, name)) for name, value in exact.items())
+            and (about is None or e.subject in ((about,) if isinstance(about, str) else about))
             and is_within(e.at, selected.start, selected.end)
             and (older_than is None or (e.at, e.id) < older_than)
         ]

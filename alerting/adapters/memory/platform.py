@@ -444,7 +444,7 @@ class MemoryModels(ModelRegistry):
     def __init__(self) -> None:
         self.runs: dict[str, MemoryRun] = {}
         self.registered: dict[str, list[Version]] = {}
-        self.aliases: dict[tuple[str, str], int | None] = {}
+        self.named: dict[str, dict[str, int | None]] = {}
 
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
@@ -504,7 +504,7 @@ class MemoryModels(ModelRegistry):
             if version.run_id == run_id:
                 return number
         versions.append(Version(run_id, dict(files), dict(tags)))
-        self.aliases[definition, "challenger"] = len(versions)
+        self.set_alias(definition, "challenger", len(versions))
         return len(versions)
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
@@ -518,14 +518,16 @@ class MemoryModels(ModelRegistry):
             raise ModelUnavailable(f"there is no version {version} of {definition!r}")
         return self.registered[definition][version - 1]
 
-    def versions(self, definition: str) -> list[int]:
-        return list(range(1, len(self.registered.get(definition, ())) + 1))
+    def versions(self, definition: str) -> dict[int, dict[str, str]]:
+        registered = self.registered.get(definition, ())
+        return {number: dict(version.tags) for number, version in enumerate(registered, 1)}
 
-    def alias(self, definition: str, alias: str) -> int | None:
-        return self.aliases.get((definition, alias))
+    def aliases(self, definition: str) -> dict[str, int]:
+        named = self.named.get(definition, {})
+        return {alias: number for alias, number in named.items() if number is not None}
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None:
-        self.aliases[definition, alias] = version
+        self.named.setdefault(definition, {})[alias] = version
 
     def forget(
         self,

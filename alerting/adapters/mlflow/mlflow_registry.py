@@ -154,10 +154,15 @@ class MlflowModels:
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
         """Return the files in a folder of a run by name; empty without run or folder."""
-        with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
-            if not _has_files(client, run_id, folder):
-                return {}
-            return read_folder(Path(client.download_artifacts(run_id, folder, local)))
+        with (
+            self._connection.client() as client,
+            tempfile.TemporaryDirectory() as local,
+            _passing("RESOURCE_DOES_NOT_EXIST"),
+        ):
+            place = _artifacts(client.get_run(run_id).info.artifact_uri, self._connection.uri)
+            if place.list_artifacts(folder):
+                return read_folder(Path(place.download_artifacts(folder, local)))
+        return {}
 
     def page(self, run_id: str) -> str | None:
         pages = self._connection.page_address
@@ -226,27 +231,30 @@ class MlflowModels:
         with self._connection.client() as client:
             return dict(client.get_model_version(definition, str(version)).tags)
 
-    def versions(self, definition: str) -> list[int]:
-        """Return the numbers of all versions, oldest first."""
+    def versions(self, definition: str) -> dict[int, dict[str, str]]:
+        """Return the tags of all versions by number, oldest first."""
         with self._connection.client() as client:
             registered = search_all(
                 lambda token: client.search_model_versions(
                     f"name = '{definition}'", page_token=token
                 )
             )
-            return sorted(int(version.version) for version in registered)
+            return dict(
+                sorted((int(version.version), dict(version.tags)) for version in registered)
+            )
 
-    def alias(self, definition: str, alias: str) -> int | None:
-        with self._connection.client() as client:
-            number = _aliases(client, definition).get(alias)
-            return None if number is None else int(number)
+    def aliases(self, definition: str) -> dict[str, int]:
+        with self._connection.client() as client, _passing("RESOURCE_DOES_NOT_EXIST"):
+            registered = client.get_registered_model(definition)
+            return {alias: int(number) for alias, number in registered.aliases.items()}
+        return {}
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None:
         """Move an alias to a version, or remove it with None."""
         with self._connection.client() as client:
             if version is not None:
                 client.set_registered_model_alias(definition, alias, str(version))
-            elif alias in _aliases(client, definition):
+            elif alias in self.aliases(definition):
                 client.delete_registered_model_alias(definition, alias)
 
     def forget(
@@ -315,18 +323,6 @@ def _passing(code: str) -> Iterator[None]:
     except MlflowException as error:
         if error.error_code != code:
             raise
-
-
-def _has_files(client: "MlflowClient", run_id: str, folder: str) -> bool:
-    with _passing("RESOURCE_DOES_NOT_EXIST"):
-        return bool(client.list_artifacts(run_id, folder))
-    return False
-
-
-def _aliases(client: "MlflowClient", definition: str) -> dict[str, str]:
-    with _passing("RESOURCE_DOES_NOT_EXIST"):
-        return dict(client.get_registered_model(definition).aliases)
-    return {}
 
 
 def forget_models(
@@ -457,15 +453,20 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def _list_sizes(uri: str, address: str) -> Iterator[int]:
     """Yield the size of each file and folder under an address, before any of them is fetched."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    artifacts = get_artifact_repository(address, tracking_uri=uri, registry_uri=uri)
+    artifacts = _artifacts(address, uri)
     folders: list[str | None] = [None]
     while folders:
         for file in artifacts.list_artifacts(folders.pop()):
             if file.is_dir:
                 folders.append(file.path)
             yield int(file.file_size or 0)
+
+
+def _artifacts(address: str, uri: str) -> Any:
+    """Return the repository of the artifacts at an address."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(address, tracking_uri=uri, registry_uri=uri)
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from math import floor, log10
 from typing import Any
 
@@ -225,15 +226,20 @@ def _movable_level(
 
 def raises_spark(raises: Sequence[int], language: Language) -> Markup:
     """Return the bars of the raises of each day."""
+    label = language.say_count(
+        "{number} alarm in 28 days", "{number} alarms in 28 days", sum(raises)
+    )
+    return _draw_raises(tuple(raises), label)
+
+
+@lru_cache(1_000)  # some 4 MB: a list shows the same bars until an alarm is raised
+def _draw_raises(raises: tuple[int, ...], label: str) -> Markup:
     most = max(raises, default=0) or 1
     plot = Plot((0, len(raises)), (0, most))
     plot.bar((0, len(raises)), (0, 0.04 * most), "rule")
     for day, count in enumerate(raises):
         if count:
             plot.bar((day, day + 0.8), (0, max(count, 0.1 * most)), "false-alarm")
-    label = language.say_count(
-        "{number} alarm in 28 days", "{number} alarms in 28 days", sum(raises)
-    )
     return spark(plot, label, 112, 28)
 
 

@@ -383,7 +383,8 @@ def _page(
     return render(
         "now/miss.html",
         request,
-        asset=plant.assets[asset],
+        asset=asset,
+        asset_title=plant.asset_titles[asset],
         titles=dict(sorted(titles.items(), key=lambda item: item[1])),
         choices=AGO,
         ago=ago,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
-from alerting.console.access import Served, Viewer
+from alerting.console.access import Served, Viewer, known_plant
 from alerting.console.alarms.alarm_charts import present_mutes, raises_spark
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
@@ -123,7 +123,9 @@ def assets(
     now = platform.clock.now()
     searched = text.strip()
     order = sort if sort.removeprefix("-") in TREE_ORDERS else ""
-    tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN, order)
+    tree = asset_tree(
+        platform, known_plant(request, platform), now, searched, after, ASSETS_SHOWN, order
+    )
     return render(
         "assets/assets.html",
         request,
@@ -154,7 +156,9 @@ def asset(
 ) -> str:
     """Return the page of an asset; with `from` and `to` the difference of two revisions."""
     now = platform.clock.now()
-    overview = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
+    overview = asset_overview(
+        platform, known_plant(request, platform), name, now, VARIABLES_SHOWN, after or None
+    )
     runs = viewer.may("configure")
     stored = ASSETS.show(platform, name, now) if runs else None
     return render(
@@ -375,6 +379,7 @@ def list_assets(platform: Served, _: Viewer) -> list[AssetView]:
 
 @api.get("/assets/{asset}/variables")
 def list_variables(
+    request: Request,
     asset: Id,
     platform: Served,
     _: Viewer,
@@ -382,7 +387,14 @@ def list_variables(
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
     """List the variables of an asset with their samples of the last day, page by page."""
-    page = variable_page(platform, asset, platform.clock.now(), limit, after)
+    page = variable_page(
+        platform,
+        known_plant(request, platform).latest.values(),
+        asset,
+        platform.clock.now(),
+        limit,
+        after,
+    )
     return VariablePageView(
         asset=page.asset,
         since=page.since,
@@ -458,9 +470,9 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
                 raised_at=episode.raised_at,
                 closed_at=episode.closed_at,
                 backfilled=episode.backfilled,
-                withdrawn=episode.withdrawn,
+                withdrawn=episode.withdrawn or episode.is_refuted,
             )
-            for episode in bands.episodes
+            for episode in bands.alarms
         ],
         cut=bands.cut,
     )

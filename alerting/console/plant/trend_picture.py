@@ -400,7 +400,7 @@ def find_marks(
 ) -> dict[str, Any]:
     """Return the alarms, events and labels within a time, the newest hundred of each, as marked
     times; whether there are more; and the labels in force there, newest first."""
-    read = find_bands(platform, asset.name, *shown)
+    read = find_bands(platform, asset.name, *shown, MOST_BANDS)
     alarms = [
         MarkedTime(
             "alarm",
@@ -409,8 +409,8 @@ def find_marks(
             min(e.closed_at or shown.end, shown.end),
             f"/episodes/{e.id}",
         )
-        for e in reversed(read.episodes)
-        if not e.withdrawn
+        for e in reversed(read.alarms)
+        if not (e.withdrawn or e.is_refuted)
     ]
     events = [
         MarkedTime("event", e.title, max(e.start, shown.start), min(e.end or shown.end, shown.end))
@@ -427,8 +427,8 @@ def find_marks(
     )
     marked = [_band(label, shown, language) for label in labels[:MOST_BANDS]]
     return {
-        "bands": [*alarms[:MOST_BANDS], *events[:MOST_BANDS], *marked],
-        "are_cut": read.cut or max(len(alarms), len(events)) > MOST_BANDS,
+        "bands": [*alarms, *events, *marked],
+        "are_cut": read.cut,
         "labels": labels[:MOST_BANDS],
         "labels_cut": len(labels) > MOST_BANDS,
     }

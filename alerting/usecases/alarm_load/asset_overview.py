@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, matching_assets
+from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import Alarm, Episode
 from alerting.learning.score_metrics import poisson_interval
@@ -22,6 +22,7 @@ from alerting.usecases.alarm_load.definition_overview import (
     sort_lines,
 )
 from alerting.usecases.ingestion.asset_import import ASSETS
+from alerting.usecases.operators.known_plant import KnownPlant
 from alerting.usecases.trend_series import (
     Bands,
     VariablePage,
@@ -124,12 +125,18 @@ class AssetOverview:
 
 
 def asset_tree(
-    platform: UpkeepPorts, now: datetime, text: str, after: int, limit: int, order: str = ""
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    now: datetime,
+    text: str,
+    after: int,
+    limit: int,
+    order: str = "",
 ) -> AssetPage:
     """Return a page of the tree of assets, or of those with a text in name or title. `order`: one
     of the `TREE_ORDERS`, in which assets stand below their parent, else by title. Writes nothing.
     """
-    rows = {row.asset.name: row for row in _asset_rows(platform, now)}
+    rows = {row.asset.name: row for row in _asset_rows(platform, plant, now)}
     sorted_rows = sort_lines(rows.values(), "title", TREE_ORDERS)
     if order.removeprefix("-") in TREE_ORDERS:
         sorted_rows = sort_lines(sorted_rows, order, TREE_ORDERS)
@@ -147,16 +154,8 @@ def asset_tree(
     return AssetPage(shown, len(selected), end if len(selected) > end else None)
 
 
-def _asset_rows(platform: UpkeepPorts, now: datetime) -> list[AssetRow]:
+def _asset_rows(platform: UpkeepPorts, plant: KnownPlant, now: datetime) -> list[AssetRow]:
     """Return the rows of all assets, without what depends on their place."""
-    assets = platform.assets.all()
-    index = AssetIndex(assets)
-    watching = Counter(
-        asset.name
-        for revision in platform.definitions.latest_revisions()
-        if revision.definition.state == "active"
-        for asset in matching_assets(revision.definition, index)
-    )
     newest = platform.readings.newest_readings(now)
     opened = Counter(episode.asset for episode in platform.episodes.find(open_only=True))
     alarms: dict[str, list[Alarm]] = {}
@@ -167,22 +166,27 @@ def _asset_rows(platform: UpkeepPorts, now: datetime) -> list[AssetRow]:
         AssetRow(
             asset,
             newest[asset.name].ts if asset.name in newest else None,
-            watching[asset.name],
+            plant.definition_counts.get(asset.name, 0),
             opened[asset.name],
             raises_by_day(alarms.get(asset.name, ()), now),
             alarms[asset.name][-1] if asset.name in alarms else None,
         )
-        for asset in assets
+        for asset in plant.assets.values()
     ]
 
 
 def asset_overview(
-    platform: UpkeepPorts, name: str, now: datetime, limit: int, after: str | None
+    platform: UpkeepPorts,
+    plant: KnownPlant,
+    name: str,
+    now: datetime,
+    limit: int,
+    after: str | None,
 ) -> AssetOverview:
     """Return the overview of an asset, with the page of its variables after a name. Raises NotFound
     for an unknown asset. Writes nothing."""
     asset = ASSETS.find(platform, name)
-    index = AssetIndex(platform.assets.all())
+    index = plant.index
     watching = find_definitions(
         platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS, alarms_on=(name,)
     )
@@ -200,7 +204,7 @@ def asset_overview(
         tuple(index[above] for above in reversed(index.ancestors(asset))),
         tuple(sorted((a for a in index.assets if a.parent == name), key=_order)),
         newest[name].ts if name in newest else None,
-        variable_page(platform, name, now, limit, after),
+        variable_page(platform, plant.latest.values(), name, now, limit, after),
         watching.lines,
         watching.number - len(watching.lines),
         tuple(platform.episodes.find(open_only=True, limit=20, assets=index.at_or_below(name))),
@@ -227,10 +231,10 @@ def _lanes(bands: Bands) -> list[Lane]:
     for event in bands.events:
         key = event.asset, event.type, event.title
         events.setdefault(key, []).append((event.start, event.end))
-    alarms: dict[str, list[Episode]] = {}
-    for episode in bands.episodes:
-        if not episode.withdrawn:
-            alarms.setdefault(episode.definition, []).append(episode)
+    alarms: dict[str, list[Alarm]] = {}
+    for alarm in bands.alarms:
+        if not (alarm.withdrawn or alarm.is_refuted):
+            alarms.setdefault(alarm.definition, []).append(alarm)
     return [
         *(
             Lane(type_, title, on, True, tuple(sorted(times, key=lambda time: time[0])))
@@ -242,7 +246,7 @@ def _lanes(bands: Bands) -> list[Lane]:
                 made[-1].title,
                 made[-1].asset,
                 False,
-                tuple((episode.raised_at, episode.closed_at) for episode in made),
+                tuple((alarm.raised_at, alarm.closed_at) for alarm in made),
             )
             for definition, made in alarms.items()
         ),

@@ -443,7 +443,7 @@ def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
     if not trained:
         return None
     try:
-        models.alias(trained[0], "champion")
+        models.aliases(trained[0])
     except ModelUnavailable as fault:
         return str(fault)
     return None

@@ -135,7 +135,7 @@ def choose_shift(
     previous, following = find_neighbours(plans, shift)
     return ChosenShift(
         line or None,
-        plant.assets[line].title if line else "",
+        plant.asset_titles[line] if line else "",
         assets,
         shift,
         previous,
@@ -164,8 +164,10 @@ def read_shift(
     people = platform.accounts.shown_names()
     alarms = [e for e in episodes if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
     still = [e for e in alarms if e.closed_at is None]
-    over = [e for e in alarms if e.closed_at and (shift.has(e.raised_at) or shift.has(e.closed_at))]
-    unanswered = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
+    ended = [e for e in alarms if e.closed_at is not None]
+    over = [e for e in ended if shift.has(e.raised_at) or shift.has(e.closed_at)]
+    listed_ids = {e.id for e in over}
+    unanswered = [e for e in ended if e.id not in listed_ids and _is_question(e)]
     deeds = sorted(deed for e in alarms for deed in _list_deeds(e, plant, shift, language, people))
     muted = _describe_mutes(platform, plant, chosen, now, language, people)
     total = language.say(
@@ -287,17 +289,12 @@ def _notes(
 ) -> list[Line]:
     """Return the notes of the part and of the whole plant; for the whole plant, the notes of all
     parts."""
-    parts = [None, *([chosen.part] if chosen.part else sorted({*plant.parts.values()}))]
-    entries = [
-        (entry, part)
-        for part in parts
-        for entry in platform.audit.find(
-            AuditFilter(subject=_subject(part, chosen.shift), what=NOTE_WRITTEN), MOST_LISTED
-        )
-    ]
-    entries.sort(key=lambda pair: pair[0].at, reverse=True)
+    parts = (None, *({chosen.part} if chosen.part else {*plant.parts.values()}))
+    part_of = {_subject(part, chosen.shift): part for part in parts}
+    about = AuditFilter(subject=part_of, what=NOTE_WRITTEN)
     lines = []
-    for note, part in entries:
+    for note in platform.audit.find(about, MOST_LISTED * len(parts)):
+        part = part_of[note.subject]
         where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
         at = language.instant(note.at)
         lines.append(Line(f"{at} {people.get(note.actor, note.actor)}{where}: {note.after}"))

@@ -3,6 +3,7 @@ the targets that are not evaluated, with the reason."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,8 +11,8 @@ from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
 from alerting.deferred import np
-from alerting.definitions.alert_definition import Revision
-from alerting.definitions.asset_documents import Asset, AssetTree
+from alerting.definitions.alert_definition import AssetIndex, Definition, Revision
+from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.detection.evaluation_results_and_texts import (
     NO_READING_WITHIN,
@@ -20,7 +21,7 @@ from alerting.detection.evaluation_results_and_texts import (
 )
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.kinds.protocol import NOT_ASKED, WITHOUT_MODEL
-from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
+from alerting.operators.alarm_views import find_parts
 from alerting.ports import EvaluationPlans, EvaluationPorts, Readings, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis
 from alerting.usecases.health.platform_health import read_inventory
@@ -32,22 +33,15 @@ _SOON = timedelta(seconds=0.5)
 
 @dataclass(frozen=True)
 class KnownPlant:
-    """A plant as it is known. `latest`: newest revisions by name; `parts`: the part of each
-    asset; `lines`: parts by name with their titles."""
+    """A plant as it is known. `assets`: by name; `parts`: the part of each; `latest`: newest
+    revisions by name; `targets`: what is evaluated, `definition_counts` of them on each asset."""
 
-    documents: Mapping[str, Asset]
-    assets: Mapping[str, PlantAsset]
+    assets: Mapping[str, Asset]
     parts: Mapping[str, str]
-    positions: Mapping[str, str]
     latest: Mapping[str, Revision]
     targets: tuple[EvaluationTarget, ...]
     definition_counts: Mapping[str, int]
     recent_coverage: RecentCoverage
-
-    @cached_property
-    def tile_assets(self) -> TileAssets:
-        """Return which assets have a definition."""
-        return find_tile_assets(self.assets, self.parts, self.definition_counts)
 
     @cached_property
     def suppressible(self) -> frozenset[str]:
@@ -65,12 +59,22 @@ class KnownPlant:
         names = {name: self.parts[name] for name in self.definition_counts if name in self.parts}
         several = {part for name, part in names.items() if part != name}
         is_whole = len(set(names.values())) == 1
-        return {} if is_whole else {name: self.assets[name].title for name in sorted(several)}
+        return {} if is_whole else {name: self.asset_titles[name] for name in sorted(several)}
 
     @cached_property
     def titles(self) -> dict[str, str]:
         """Return the title of each definition, by name."""
         return {name: revision.definition.title or name for name, revision in self.latest.items()}
+
+    @cached_property
+    def definitions(self) -> dict[str, Definition]:
+        """Return the newest definitions, by name."""
+        return {name: revision.definition for name, revision in self.latest.items()}
+
+    @cached_property
+    def index(self) -> AssetIndex:
+        """Return all assets, to find those below and above one."""
+        return AssetIndex(self.assets.values())
 
     @cached_property
     def leading_definitions(self) -> dict[str, str]:
@@ -82,7 +86,7 @@ class KnownPlant:
     @cached_property
     def asset_titles(self) -> dict[str, str]:
         """Return the title of each asset, by name."""
-        return {name: asset.title for name, asset in self.assets.items()}
+        return asset_titles(self.assets.values())
 
     @cached_property
     def parents(self) -> dict[str, str | None]:
@@ -131,23 +135,13 @@ class RecentPlant:
 def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:
     """Return all assets, definitions and targets. `later`: see `RecentCoverage`."""
     inventory = read_inventory(platform)
-    documents = {asset.name: asset for asset in platform.assets.all()}
-    assets = {
-        asset.name: PlantAsset(asset.name, asset.title or asset.name, asset.parent)
-        for asset in documents.values()
-    }
-    tree = AssetTree(documents.values())
-    definition_counts: dict[str, int] = {}
-    for target in inventory.targets:
-        definition_counts[target.asset] = definition_counts.get(target.asset, 0) + 1
+    assets = {asset.name: asset for asset in platform.assets.all()}
     return KnownPlant(
-        documents,
         assets,
         find_parts(assets),
-        {name: tree.position(asset) for name, asset in documents.items()},
         {r.name: r for r in platform.definitions.latest_revisions()},
         inventory.targets,
-        definition_counts,
+        Counter(target.asset for target in inventory.targets),
         RecentCoverage(later),
     )
 

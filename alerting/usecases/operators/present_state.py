@@ -19,7 +19,6 @@ from alerting.operators.alarm_views import (
     TargetAlarms,
     chain_above,
     find_flood,
-    find_tile_assets,
     group_ended,
     group_open,
     is_of,
@@ -27,11 +26,10 @@ from alerting.operators.alarm_views import (
     make_tiles,
     raised_in,
 )
-from alerting.ports import Definitions, Episodes, UpkeepPorts
+from alerting.ports import Episodes, UpkeepPorts
 from alerting.recommendation.similar_episodes import Experience, find_similar, summarise
 from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.definitions.next_steps import champion_versions
-from alerting.usecases.definitions.versions import newest_of_target
 from alerting.usecases.episodes.mutes_and_suppression import MutesInForce, mutes_at
 from alerting.usecases.notification.episode_values import (
     distances_beyond,
@@ -176,27 +174,18 @@ def read_now(
     grouped = [e for cause in causes if cause.is_group for e in cause.episodes]
     mutes = mutes_at(platform, now)
     leading = [cause.first for cause in causes[:12]]
-    tile_assets = plant.tile_assets
-    if filters.asset is not None or filters.line is not None:
-        assets = {name: a for name, a in plant.assets.items() if is_part(name, filters, plant)}
-        tile_assets = find_tile_assets(assets, plant.parts, plant.definition_counts)
     parts = make_tiles(
-        tile_assets,
+        {name: asset for name, asset in plant.assets.items() if is_part(name, filters, plant)},
+        plant.parts,
+        plant.definition_counts,
         shows,
         shown_over,
         evaluated.unknown_by_asset,
         _find_marks(plant, mutes, now),
     )
-    definitions = find_definitions(
-        platform.definitions, plant, (e.definition for e in (*shows, *shown_over))
-    )
-    of_tiles = _stand_ins(parts, [*shows, *shown_over], definitions, plant, now)
+    of_tiles = _stand_ins(parts, [*shows, *shown_over], plant, now)
     values = present_values(
-        platform.readings,
-        [*leading, *grouped, *of_tiles],
-        {**{n: r.definition for n, r in plant.latest.items()}, **definitions},
-        plant.documents,
-        now,
+        platform.readings, [*leading, *grouped, *of_tiles], plant.definitions, plant.assets, now
     )
     causes = [_with_worst_first(cause, values) if cause.is_group else cause for cause in causes]
     return Now(
@@ -213,7 +202,7 @@ def read_now(
         target_count=len(plant.targets),
         more_open=len(newest) > OPEN_READ,
         more_over=len(over) > OVER_READ,
-        windows=find_windows(shows, definitions, now),
+        windows=find_windows(shows, plant.definitions, now),
         values=values,
         mutes=tuple(
             mute
@@ -229,19 +218,14 @@ def _with_worst_first(group: Cause, values: Mapping[str, Sparkline]) -> Cause:
 
 
 def _stand_ins(
-    parts: Iterable[PartTiles],
-    alarms: Iterable[Episode],
-    definitions: Mapping[str, Definition],
-    plant: KnownPlant,
-    now: datetime,
+    parts: Iterable[PartTiles], alarms: Iterable[Episode], plant: KnownPlant, now: datetime
 ) -> list[Episode]:
     """Return an episode for each tile, whose variable is that of its worst alarm, or of the
     definition that stands for its asset."""
-    by_id = {e.id: definitions.get(e.definition) for e in alarms}
+    by_id = {e.id: plant.definitions.get(e.definition) for e in alarms}
     stand_ins = []
     for tile in [tile for part in parts for tile in part.tiles][:MOST_NORMAL]:
-        leading = plant.latest.get(plant.leading_definitions.get(tile.asset, ""))
-        usual = None if leading is None else leading.definition
+        usual = plant.definitions.get(plant.leading_definitions.get(tile.asset, ""))
         definition = by_id.get(tile.episode or "") or usual
         if definition is not None:
             stand_ins.append(episode_without_alarm(definition, tile.asset, now))
@@ -279,19 +263,6 @@ def read_earlier(
     return Earlier(tuple(episodes), last)
 
 
-def find_definitions(
-    definitions: Definitions, plant: KnownPlant, names: Iterable[str]
-) -> dict[str, Definition]:
-    """Return the newest definition of each name. A definition that a person sees on a single asset
-    only is read by itself."""
-    newest = {}
-    for name in dict.fromkeys(names):
-        revision = plant.latest.get(name) or newest_of_target(definitions, name)
-        if revision is not None:
-            newest[name] = revision.definition
-    return newest
-
-
 def find_windows(
     episodes: Iterable[Episode], definitions: Mapping[str, Definition], now: datetime
 ) -> dict[str, ExpectedWindow]:
@@ -311,14 +282,10 @@ def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[s
     wide = [mute for mute in mutes.mutes if not mute.is_target]
     if not wide:
         return {}
-    lines = {}
-    for name in plant.assets:
-        chain = chain_above(name, plant.assets)
-        has_more = plant.assets[chain[-1]].parent is not None  # above what the person sees
-        lines[name] = (*chain, *(mutes.line(chain[-1]) if has_more else ()))
     definitions: dict[str, set[str]] = {}
     for target in plant.targets:
         definitions.setdefault(target.asset, set()).add(target.definition)
+    lines = {name: tuple(chain_above(name, plant.assets)) for name in plant.assets}
     return find_marks(wide, lines, definitions, now)
 
 

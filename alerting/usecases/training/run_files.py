@@ -176,14 +176,11 @@ def decision_line(decision: DecisionRecord) -> dict[str, Any]:
 
 def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
     """Return the registered versions with their aliases and tags."""
-    aliases: dict[int, list[str]] = {}
-    for alias in ("champion", "previous", "challenger"):
-        version = models.alias(name, alias)
-        if version is not None:
-            aliases.setdefault(version, []).append(alias)
+    named = models.aliases(name)
+    aliases = [alias for alias in ("champion", "previous", "challenger") if alias in named]
     return [
-        {"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)}
-        for v in models.versions(name)
+        {"version": v, "alias": ", ".join(a for a in aliases if named[a] == v), **tags}
+        for v, tags in models.versions(name).items()
     ]
 
 
@@ -194,7 +191,7 @@ def last_training(
     decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = models.versions(name)
-    newest_tags = models.version_tags(name, versions[-1]) if versions else {}
+    newest_tags = versions[max(versions)] if versions else {}
     newest = newest_tags.get("refreshed_by", newest_tags.get("training_run"))
     latest = decided[-1] if decided else None
     run_id = newest if newest is not None and newest not in decided else latest

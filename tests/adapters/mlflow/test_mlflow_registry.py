@@ -71,7 +71,7 @@ def test_children_are_found_under_their_parent_alone(models):
 
 def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
     name = "oven.too-moist"
-    assert (models.versions(name), models.alias(name, "champion")) == ([], None)
+    assert (models.versions(name), models.aliases(name)) == ({}, {})
     runs = [models.start_run(name, run, {}) for run in ("first", "second")]
     inputs = {"moisture__mean": "double", "recipe": "string"}
     first = models.register(name, runs[0], FILES, {"hash": "abc"}, inputs=inputs)
@@ -79,12 +79,12 @@ def test_versions_come_back_as_they_were_registered_once_for_each_run(models):
     assert models.version_tags(name, first) == {"hash": "abc"}
     assert models.register(name, runs[0], FILES, {}) == first
     second = models.register(name, runs[1], FILES, {})
-    assert models.versions(name) == [first, second] == [1, 2]
-    assert models.alias(name, "challenger") == second
+    assert list(models.versions(name).items()) == [(1, {"hash": "abc"}), (2, {})]
+    assert models.aliases(name) == {"challenger": 2}
     champions = []
     for version in (first, second, None, None):
         models.set_alias(name, "champion", version)
-        champions.append(models.alias(name, "champion"))
+        champions.append(models.aliases(name).get("champion"))
     assert champions == [first, second, None, None]
 
 
@@ -151,7 +151,7 @@ def test_a_silent_server_is_given_up_within_seconds():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         models = MlflowModels(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1)
         began = time.monotonic()
-        assert_refused("", models.alias, "any", "champion", fault=ModelUnavailable)
+        assert_refused("", models.aliases, "any", fault=ModelUnavailable)
         assert time.monotonic() - began < 60
 
 

@@ -469,7 +469,7 @@ def test_a_draft_with_a_model_is_trained_on_its_page_and_nothing_of_it_stays():
     for band in ("draft", "problem"):
         assert page.count(f'<rect class="band {band}"') == 2 * 14 + 1, "both plots, and the legend"
     assert platform.definitions.newest_revision("too-moist") is None
-    assert platform.models.versions("too-moist") == []
+    assert platform.models.versions("too-moist") == {}
     refused = send(engineer, NEW, "train", write_yaml_document(too_hot()))
     assert refused.status_code == 422
     assert "is a threshold definition; trained are" in unescape(refused.text)

@@ -46,7 +46,10 @@ def test_its_limits_are_a_registered_model_with_an_account_of_phase_one(platform
         pytest.approx(1, abs=0.05),
     )
     assert fitted.run_length == 7 * DAY / EVERY
-    champions = model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")
+    champions = (
+        model_history(platform, NAME)["champion"],
+        platform.models.aliases(NAME).get("champion"),
+    )
     assert champions == (1, 1)
 
 

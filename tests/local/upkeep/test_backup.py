@@ -81,7 +81,7 @@ def contents_of(platform):
         "notifications": platform.notifications.of_episodes(
             [e.id for e in platform.episodes.find()]
         ),
-        "champion": platform.models.alias(NAME, "champion"),
+        "champion": platform.models.aliases(NAME).get("champion"),
         "model": load_model(
             platform, platform.definitions.newest_revision(NAME).definition, 1
         ).hash,

@@ -83,7 +83,7 @@ def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(
             ("1 days",)
         ]
     assert [log.parent.name for log in task_logs.rglob("*.log")] == ["run_id=1"]
-    assert models.versions("too-moist") == [1]
+    assert list(models.versions("too-moist")) == [1]
     assert models.model_files("too-moist", 1) == {"model.txt": b"tree"}
     assert sum(file.stat().st_size for file in settings.mlflow_artifacts.rglob("*.bin")) == 100_000
 

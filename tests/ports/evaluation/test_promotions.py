@@ -65,7 +65,7 @@ def platform():
 
 
 def aliases(platform):
-    return tuple(platform.models.alias(NAME, alias) for alias in ("champion", "previous"))
+    return tuple(platform.models.aliases(NAME).get(alias) for alias in ("champion", "previous"))
 
 
 def decided(platform):
@@ -140,7 +140,7 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(real, files):
     assert sorted(r.verdict for r in results) == ["promote", "stale"]
     winner = next(r.challenger_version for r in results if r.promote)
     assert champion_at(inner.for_definition(NAME), at(60), None) == winner
-    assert platform.models.alias(NAME, "champion") == winner
+    assert platform.models.aliases(NAME).get("champion") == winner
 
 
 def three_champions(platform, files):
@@ -172,7 +172,7 @@ def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
     with pytest.raises(UserError, match="no champion before it"):
         rollback(platform, NAME, "again", "ann")
     rollback(platform, NAME, "it was the sensor", "ann", to=3)
-    assert platform.models.alias(NAME, "champion") == 3
+    assert platform.models.aliases(NAME).get("champion") == 3
 
 
 def refusal(call, *given, error=UserError, **named):
@@ -196,7 +196,7 @@ def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform,
     refused = {of: refusal(rollback, platform, NAME, of[1], "ann", of[0]) for of in words}
     assert {of for of in words if words[of] not in refused[of]} == set(), refused
     assert len(decided(platform)) == 3
-    assert platform.models.alias(NAME, "champion") == 3
+    assert platform.models.aliases(NAME).get("champion") == 3
 
 
 def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
@@ -211,7 +211,7 @@ def test_a_rejection_needs_a_reason_and_is_recorded(platform, files):
     (decision,) = platform.decisions.for_definition(NAME)
     assert (decision.verdict, decision.promoted, decision.actor) == ("rejected", False, "ann")
     assert decision.reason.startswith("ann rejected it: not before the audit.")
-    assert platform.models.alias(NAME, "champion") is None
+    assert platform.models.aliases(NAME).get("champion") is None
     assert promote_run(platform, run, approved_by="bob").verdict == "rejected"  # it is decided
     assert "ann rejected it" in platform.runs.tags(run)["mlflow.note.content"]
 
@@ -258,7 +258,7 @@ def test_a_model_that_could_not_be_read_again_for_its_size_is_not_registered(pla
     large = {"model.txt": bytes((1 << 30) - 8), "refit-model.txt": bytes(9)}
     words = refusal(register_model, platform, NAME, "run", large, {}, {})
     assert "have 1024 MiB together, 1024 MiB are allowed; set periods.refit: none" in words
-    assert platform.models.versions(NAME) == []
+    assert platform.models.versions(NAME) == {}
 
 
 def test_a_version_is_read_with_the_hash_of_its_registration_alone(platform, files):

@@ -10,6 +10,7 @@ from alerting.ports import EventRow
 from alerting.usecases.alarm_load.asset_overview import asset_overview, asset_tree
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events
+from alerting.usecases.operators.known_plant import read_plant
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform
@@ -27,7 +28,7 @@ def platform():
 
 
 def overview(platform, name):
-    return asset_overview(platform, name, at(30 * DAY), 10, None)
+    return asset_overview(platform, read_plant(platform), name, at(30 * DAY), 10, None)
 
 
 def test_a_line_shows_the_alarms_that_are_open_below_it(platform):
@@ -54,7 +55,7 @@ def test_the_time_between_problems_has_bounds_that_narrow_with_their_number(plat
 def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order(platform):
     presses = [Asset(name=f"p{10 - n}", title=f"Press {n}", parent="line-1") for n in (1, 2, 10)]
     platform.assets.store_assets(presses)
-    rows = asset_tree(platform, at(0), "", 0, 20).rows
+    rows = asset_tree(platform, read_plant(platform), at(0), "", 0, 20).rows
     below = ["Press 1", "Press 2", "Press 10", "oven-1"]
     assert [row.asset.title or row.asset.name for row in rows] == ["line-1", *below]
     assert [one.title or one.name for one in overview(platform, "line-1").below] == below
@@ -74,8 +75,9 @@ def test_assets_are_sorted_below_their_parent(platform):
         "-title": ["p3", "p2", "p1", "tool", "oven-1"],
         "nothing": ["oven-1", "p1", "tool", "p2", "p3"],
     }
+    plant, now = read_plant(platform), at(30 * DAY)
     trees = {
-        order: [row.asset.name for row in asset_tree(platform, at(30 * DAY), "", 0, 20, order).rows]
+        order: [row.asset.name for row in asset_tree(platform, plant, now, "", 0, 20, order).rows]
         for order in tables
     }
     assert trees == {order: ["line-1", *names] for order, names in tables.items()}

@@ -40,7 +40,7 @@ def trained(platform, document, require_time=lambda: None, **bounds):
 
 def stored(platform, name):
     return [
-        platform.models.versions(name),
+        [*platform.models.versions(name)],
         platform.decisions.for_definition(name),
         platform.trainings.for_definitions([name]),
         platform.runs.open_runs(name),

@@ -87,7 +87,7 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
     assert chance["trials"] == 1 + 2 + 2  # persistence, and two families
     assert platform.models.runs[result.run_id].metrics["chance_bound"] == chance["bound"]
     assert result.test["ap"] > 0.6
-    assert platform.models.aliases["too-moist", "champion"] == 1
+    assert platform.models.aliases("too-moist")["champion"] == 1
     assert model_history(platform, "too-moist")["decisions"][0]["reason"] == result.reason
     measured = evidence["importance"]
     assert max(measured["variables"], key=measured["variables"].get) in ("humidity", "moisture")
@@ -133,10 +133,10 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
     result = train_document(platform, document | {"operating_point": {"max_time_in_alarm": 1e-6}})
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
     assert "no threshold finds a problem in the validation period" in result.reason
-    assert platform.models.alias("timid", "champion") is None
+    assert platform.models.aliases("timid").get("champion") is None
     assert not platform.decisions.for_definition("timid")
     assert promote_run(platform, result.run_id, approved_by="ann").promote
-    assert platform.models.alias("timid", "champion") == result.challenger_version
+    assert platform.models.aliases("timid").get("champion") == result.challenger_version
 
 
 def test_a_model_without_a_problem_on_validation_serves_by_a_threshold_of_other_rows():
@@ -265,7 +265,7 @@ def test_what_cannot_be_learned_is_refused_and_leaves_its_reason(platform):
     assert_refused("no two classes to separate", train_document, platform, document)
     (record,) = platform.trainings.for_definitions(["never"])
     assert "no two classes to separate" in record.failure
-    assert platform.models.versions("never") == []
+    assert platform.models.versions("never") == {}
 
 
 AHEAD = too_moist(horizon="1h", learning=LINEAR)

@@ -56,7 +56,7 @@ def test_of_two_people_who_approve_the_second_is_told_who_was_first(platform):
     for _ in range(2):  # sent twice
         assert answer_waiting(platform, NAME, "ann", run=run).promote
         assert is_decided(platform, run)
-    assert platform.models.alias(NAME, "champion") == 1
+    assert platform.models.aliases(NAME).get("champion") == 1
     for reason in (None, "not yet"):
         assert_refused(
             r"ann put version 1 into service at .* already",

@@ -71,7 +71,7 @@ def cutoff(platform, version):
 
 
 def aliases(platform):
-    return tuple(platform.models.alias(NAME, alias) for alias in ("champion", "previous"))
+    return tuple(platform.models.aliases(NAME).get(alias) for alias in ("champion", "previous"))
 
 
 def proposed(platform, as_of):
@@ -214,7 +214,7 @@ def test_a_training_killed_after_the_registration_of_a_refit_registers_it_once()
     platform = plant(promotion=FEW)
     first = proposed(platform, at(9 * DAY))
     assert compare_run(platform, first.run_id) == first
-    assert platform.models.versions(NAME) == [1, 2, 3]
+    assert list(platform.models.versions(NAME)) == [1, 2, 3]
     promote_run(platform, first.run_id)
     promote_run(platform, first.run_id)
     assert [d.verdict for d in platform.decisions.for_definition(NAME)] == [
@@ -229,9 +229,9 @@ def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     apply(platform, [asked], "engineer", at(7 * DAY), "a person decides")
     waiting = train(platform, NAME, at(9 * DAY))
     assert (waiting.verdict, waiting.waiting) == ("refreshed", True)
-    assert platform.models.alias(NAME, "champion") == 1
+    assert platform.models.aliases(NAME).get("champion") == 1
     promote_run(platform, waiting.run_id, approved_by="ann", rejected_reason="not before the audit")
-    assert platform.models.alias(NAME, "champion") == 1
+    assert platform.models.aliases(NAME).get("champion") == 1
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_champion_of_another_question_or_one_that_wants_no_refit_is_not_refitt
     )
     result = train(platform, NAME, at(9 * DAY))
     assert (result.verdict, result.refreshed_version) == (verdict, None)
-    assert platform.models.alias(NAME, "champion") == champion
+    assert platform.models.aliases(NAME).get("champion") == champion
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_n
     assert asked != question_of(first)
     assert platform.decisions.for_definition(NAME)[-1].question == asked
     assert tags(platform, 2)["question"] == asked
-    assert platform.models.alias(NAME, "champion") == 2
+    assert platform.models.aliases(NAME).get("champion") == 2
     assert find_due_trainings(platform, at(8 * DAY)) == []
     platform.clock.instant = at(10 * DAY)
     evaluate(platform, None, at(10 * DAY))
@@ -431,7 +431,7 @@ def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(twin_plant):
     history = model_history(platform, NAME)
     told = (history["champion"], history["by_twin"], history["decisions"][-1]["reason"])
     assert told == (1, True, record.reason)
-    assert [platform.models.alias(NAME, alias) for alias in ("champion", "previous")] == [1, None]
+    assert aliases(platform) == (1, None)
     (why_of_audit,) = [
         entry["why"]
         for entry in audit_entries(platform)

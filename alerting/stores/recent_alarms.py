@@ -1,0 +1,144 @@
+"""Episodes of a process that shows their extracts again and again: those of the last weeks stay in
+memory, and each call first takes over what was committed since."""
+
+import logging
+from collections.abc import Callable, Collection
+from datetime import datetime
+from itertools import chain
+from threading import RLock
+from time import monotonic
+
+from pymongo.change_stream import CollectionChangeStream
+from pymongo.errors import PyMongoError
+
+from alerting.definitions.faults import first_line
+from alerting.episodes.episode import Alarm
+from alerting.readings.history import LAST_INSTANT
+from alerting.stores.database.documents import EPISODES, Document, good
+from alerting.stores.episodes import EXTRACT, MongoEpisodes, read_extract
+
+MOST_HELD = 200_000
+"""Alarms in memory, some 90 MB; of a plant with more, each answer is read from the database."""
+_LONGEST_S = 60.0
+"""After so long without a question all is read again, in the background: the database would take
+longer to look through all that was written meanwhile."""
+_PIPELINE: list[Document] = [
+    {
+        "$project": {
+            "operationType": True,
+            "documentKey": True,
+            **{f"fullDocument.{field}": True for field in ("_id", *EXTRACT)},
+        }
+    }
+]
+_WRITES = frozenset({"insert", "update", "replace", "delete"})
+_log = logging.getLogger(__name__)
+
+
+class RecentEpisodes(MongoEpisodes):
+    """Port `Episodes` with the newest alarms in memory, by definition and id.
+
+    A write that the database has acknowledged, also one of another process, is in the next answer:
+    the change stream is read up to its end before each. Where it breaks, and before alarms are
+    read, answers come from the database.
+    """
+
+    def __init__(
+        self, stored: MongoEpisodes, later: Callable[[Callable[[], None]], object]
+    ) -> None:
+        """`later`: begins work in the background."""
+        super().__init__(stored.episodes.database)
+        self._later = later
+        self._lock = RLock()
+        self._stream: CollectionChangeStream[Document] | None = None
+        self._held: dict[str, dict[str, Alarm]] = {}
+        self._since: datetime | None = None
+        self._asked_s = 0.0
+        self._is_reading = False
+
+    def alarms(
+        self,
+        start: datetime,
+        end: datetime,
+        active_from: datetime | None = None,
+        assets: Collection[str] | None = None,
+        definitions: Collection[str] | None = None,
+    ) -> list[Alarm]:
+        if active_from is None:
+            with self._lock:
+                if self._is_current(start):
+                    names = self._held if definitions is None else definitions
+                    found = [
+                        alarm
+                        for alarm in chain.from_iterable(
+                            self._held[name].values() for name in names if name in self._held
+                        )
+                        if start <= alarm.raised_at < end
+                        and (assets is None or alarm.asset in assets)
+                    ]
+                    return sorted(found, key=lambda alarm: (alarm.raised_at, alarm.id))
+        return super().alarms(start, end, active_from, assets, definitions)
+
+    def _is_current(self, start: datetime) -> bool:
+        """Return whether all alarms since an instant are held, as they are committed now. If not,
+        begin to read them."""
+        idle_s = monotonic() - self._asked_s
+        self._asked_s += idle_s
+        if self._holds(start) and idle_s <= _LONGEST_S and self._take_over():
+            return True
+        if not self._is_reading:
+            self._is_reading = True
+            self._later(lambda: self._read_again(start))
+        return False
+
+    def _holds(self, at: datetime) -> bool:
+        return self._since is not None and self._since <= at
+
+    def _read_again(self, start: datetime) -> None:
+        """Hold all alarms since an instant. Those that are too many are never read again."""
+        try:
+            is_after = {"raised_at": {"$gte": start}}
+            if self.episodes.count_documents(is_after, limit=MOST_HELD + 1) > MOST_HELD:
+                return
+            # what is committed while alarms are read is in the stream, too
+            stream = self.episodes.watch(
+                _PIPELINE, full_document="updateLookup", max_await_time_ms=1
+            )
+            held: dict[str, dict[str, Alarm]] = {}
+            for alarm in super().alarms(start, LAST_INSTANT):
+                held.setdefault(alarm.definition, {})[alarm.id] = alarm
+        except PyMongoError as fault:
+            _log.warning("alarms cannot be read: %s", first_line(fault))
+        else:
+            with self._lock:
+                before, self._stream = self._stream, stream
+                self._held = held
+                self._since = start
+                self._asked_s = monotonic()
+            if before is not None:
+                before.close()
+        self._is_reading = False
+
+    def _take_over(self) -> bool:
+        """Take over what was committed since. Return whether the stream goes on."""
+        try:
+            while self._stream is not None and (event := self._stream.try_next()) is not None:
+                if event["operationType"] not in _WRITES:
+                    raise LookupError(f"{event['operationType']} of all episodes")
+                self._change(event["documentKey"]["_id"], event.get("fullDocument"))
+        except (PyMongoError, LookupError) as fault:
+            _log.warning("alarms are read again: %s", first_line(fault))
+            self._since = None
+        if sum(map(len, self._held.values())) > MOST_HELD:
+            self._since = None
+        return self._since is not None
+
+    def _change(self, id: str, document: Document | None) -> None:
+        """Replace the alarm of this id by its document as it is now, None if it was deleted."""
+        if document is None:
+            for alarms in self._held.values():
+                alarms.pop(id, None)
+            return
+        for alarm in good(EPISODES, [{**document, "id": id}], read_extract):
+            if self._holds(alarm.raised_at):
+                self._held.setdefault(alarm.definition, {})[id] = alarm

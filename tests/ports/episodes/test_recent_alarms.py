@@ -1,0 +1,84 @@
+"""Alarms in memory are as they are committed, whoever has written them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from alerting.adapters.mongo.mongo import MongoStores
+from alerting.episodes.episode import OutcomeRecord
+from alerting.stores import recent_alarms
+from alerting.stores.recent_alarms import RecentEpisodes
+from tests.builders import at
+from tests.helpers.episodes import closed, episode
+
+DAYS = at(0) - timedelta(days=28)
+
+
+def asked(stores, **chosen):
+    """Return an answer of memory, and fail if it is not that of the database."""
+    held = stores.recent.alarms(DAYS, at(100), **chosen)
+    assert stores.recent.answers == "memory"
+    assert held == stores.episodes.alarms(DAYS, at(100), **chosen)
+    return held
+
+
+class Watched(RecentEpisodes):
+    """Alarms in memory that say where the last answer came from."""
+
+    answers = ""
+
+    def _is_current(self, start):
+        is_current = super()._is_current(start)
+        self.answers = "memory" if is_current else "database"
+        return is_current
+
+
+def held_by(real):
+    """Return the stores of a process, and its alarms in memory, already read."""
+    stores = MongoStores(real.database)
+    stores.recent = Watched(stores.episodes, lambda work: work())
+    stores.recent.alarms(DAYS, at(100))
+    return stores
+
+
+def test_what_another_process_has_written_is_in_the_next_answer(real):
+    real.episodes.insert(episode(1, asset="a"))
+    stores = held_by(real)
+    assert [alarm.asset for alarm in asked(stores)] == ["a"]
+    second = episode(2, asset="b")
+    real.episodes.insert(second)
+    assert [alarm.asset for alarm in asked(stores)] == ["a", "b"]
+    over = replace(
+        closed(second),
+        version=2,
+        outcome_record=OutcomeRecord("hit", "r", None, None, False, False, 1),
+    )
+    real.database["episodes"].update_one(
+        {"_id": second.id}, {"$set": {"outcome_record": {"outcome": "hit"}}}
+    )
+    assert asked(stores, assets={"b"})[0].outcome == over.outcome_record.outcome
+    real.database["episodes"].delete_one({"_id": second.id})
+    assert [alarm.asset for alarm in asked(stores)] == ["a"]
+    assert asked(stores, definitions={"another"}) == []
+
+
+def test_a_longer_time_and_a_broken_stream_are_read_from_the_database(real):
+    real.episodes.insert(episode(1))
+    stores = held_by(real)
+    assert len(stores.recent.alarms(DAYS - timedelta(days=1), at(100))) == 1
+    assert stores.recent.answers == "database"
+    assert len(asked(stores)) == 1
+    real.database["episodes"].drop()
+    assert stores.recent.alarms(DAYS, at(100)) == []
+    assert stores.recent.answers == "database"
+
+
+def test_more_alarms_than_may_be_held_are_read_each_time(real, monkeypatch):
+    monkeypatch.setattr(recent_alarms, "MOST_HELD", 1)
+    stores = held_by(real)
+    for minute in (1, 2):
+        real.episodes.insert(episode(minute, asset=f"oven-{minute}"))
+        found = stores.recent.alarms(DAYS, at(100))
+        assert len(found) == minute
+    assert stores.recent.answers == "database"
+    stores.recent.alarms(DAYS, at(100))
+    assert stores.recent.answers == "database"
