@@ -25,9 +25,9 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     current_plan,
     find_current_plan,
 )
+from alerting.usecases.evaluation.inputs import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.rounds import evaluate_targets
-from alerting.usecases.evaluation.target import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.arrived_rows import targets_by_asset, uses
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.sources.status import SOURCES

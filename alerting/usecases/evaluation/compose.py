@@ -1,7 +1,7 @@
 """Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written
 here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import Step
 from alerting.episodes.mode_shares import probable_mode
 from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol import (
@@ -26,6 +26,7 @@ from alerting.ports import EvaluationPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
+from alerting.usecases.evaluation.inputs import EvaluationCounts
 from alerting.usecases.notification.muting_and_summaries import as_muted, why_muted_at_raise
 from alerting.usecases.notification.routing import (
     change_notifications,
@@ -36,7 +37,8 @@ from alerting.usecases.notification.routing import (
 
 @dataclass(frozen=True)
 class Composition:
-    """One target whose episodes are composed, and the changes to which they are added.
+    """One target whose episodes are composed, the changes to which they are added, and the counts
+    of what was raised, closed and withdrawn.
 
     `is_last`: False if later episodes of this catch-up follow in another unit of work, which
     announces the last episode.
@@ -44,29 +46,14 @@ class Composition:
 
     platform: EvaluationPorts
     changes: EpisodeChanges
+    counts: EvaluationCounts
     revision: Revision
     asset: Asset
     as_of: datetime
     is_last: bool = True
 
-    @property
-    def definition(self) -> Definition:
-        return self.revision.definition
 
-
-@dataclass(frozen=True)
-class Composed:
-    """The state to write, and how many episodes were raised, closed or withdrawn. `of_past`: number
-    of episodes of past times, including episodes that were stored before."""
-
-    state: ConditionState
-    raised: int = 0
-    closed: int = 0
-    withdrawn: int = 0
-    of_past: int = 0
-
-
-def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
+def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
     """Add raised episodes, and new steps and advice to open ones.
 
     If several are raised at once after an outage, only the last is announced.
@@ -79,37 +66,31 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
             _move_window(target, raised_at, valid_until)
     for id, steps in _steps_of_earlier(target, evaluation).items():
         _continue_episode(target, id, steps)
-    episodes = [
-        *new_episodes(
+    target.counts.closed += sum(step.kind == "closed" for step, _ in evaluation.steps)
+    add_and_announce(
+        target,
+        new_episodes(
             evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False
-        ).values()
-    ]
-    raised = add_and_announce(target, episodes)
-    return Composed(
-        evaluation.state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps)
+        ).values(),
     )
 
 
-def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
-    """Add new episodes, oldest first, with their notifications. Return how many were added.
+def add_and_announce(target: Composition, episodes: Iterable[Episode]) -> None:
+    """Add new episodes, oldest first, with their notifications, and count them.
 
     The last new episode gets all its notifications; the earlier episodes get only notifications
     that wait for a digest. An episode that an evaluation of past times has stored stays as it is.
     """
-    new = [episode for episode in episodes if target.changes.get(episode.id) is None]
-    for episode in new:
-        last = target.is_last and episode is new[-1]
-        _announce(
-            target, _link_earlier(target.changes, episode), len(new) - 1 if last else 0, not last
-        )
-    return len(new)
-
-
-def _link_earlier(changes: EpisodeChanges, episode: Episode) -> Episode:
-    if episode.continues is None:
-        return episode
-    earlier = changes.find(episode.definition, episode.asset, end=episode.raised_at, limit=20)
-    return link_continuation(episode, earlier)
+    changes = target.changes
+    new = [episode for episode in episodes if changes.get(episode.id) is None]
+    target.counts.raised += len(new)
+    for found in new:
+        last = target.is_last and found is new[-1]
+        earlier: Sequence[Episode] = ()
+        if found.continues is not None:
+            earlier = changes.find(found.definition, found.asset, end=found.raised_at, limit=20)
+        episode = link_continuation(found, earlier)
+        _announce(target, episode, len(new) - 1 if last else 0, not last)
 
 
 def _steps_of_earlier(
@@ -137,13 +118,13 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
             since=spoken_duration(as_of - episode.raised_at),
         )
         reason = joined("; ", reason, caught_up)
-    why = why_muted_at_raise(target.platform, target.definition, episode, as_of)
+    why = why_muted_at_raise(target.platform, target.revision.definition, episode, as_of)
     target.changes.add(episode if why is None else as_muted(episode, why, as_of))
     if why is None:
         added = raise_notifications(
             target.platform,
             target.changes,
-            target.definition,
+            target.revision.definition,
             episode,
             reason,
             as_of,
@@ -171,7 +152,7 @@ def _continue_episode(
                 target.changes.notify(
                     change_notifications(
                         target.changes,
-                        target.definition,
+                        target.revision.definition,
                         episode,
                         "happening",
                         step.reason,
@@ -216,7 +197,12 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
     that keeps an episode open."""
     target.changes.notify(
         worse_notifications(
-            target.platform, target.changes, target.definition, episode, reason, target.as_of
+            target.platform,
+            target.changes,
+            target.revision.definition,
+            episode,
+            reason,
+            target.as_of,
         )
     )
 
@@ -227,7 +213,7 @@ def announce_end(target: Composition, episode: Episode) -> None:
     reason = episode.transitions[-1].reason
     target.changes.notify(
         change_notifications(
-            target.changes, target.definition, episode, "closed", reason, target.as_of
+            target.changes, target.revision.definition, episode, "closed", reason, target.as_of
         )
     )
     target.changes.drop_overtaken(episode)

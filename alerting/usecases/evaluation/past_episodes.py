@@ -16,7 +16,8 @@ from alerting.episodes.reconciliation import EvaluatedEpisode, link_continuation
 from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import Conflict, OutcomePorts
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
-from alerting.usecases.evaluation.compose import Composed, close, new_episodes
+from alerting.usecases.evaluation.compose import close, new_episodes
+from alerting.usecases.evaluation.inputs import EvaluationCounts
 from alerting.usecases.evaluation.reprocess import stored_episodes
 
 _AT_ONCE = 500
@@ -49,7 +50,7 @@ def persist_past(
     evaluation: TargetEvaluation,
     start: datetime,
     end: datetime,
-) -> Composed:
+) -> EvaluationCounts:
     """Write the episodes of a past interval, up to 500 in one unit of work. An episode that
     overlaps a stored one counts as the stored one.
 
@@ -78,14 +79,12 @@ def persist_past(
             continue
         changes.log()
         raised = sum(e.version == 1 for e in written)
-        withdrawn = sum(e.withdrawn for e in written)
         # an episode of the past is written with its end
-        return Composed(
-            evaluation.state,
+        return EvaluationCounts(
             raised=raised,
             closed=raised,
-            withdrawn=withdrawn,
-            of_past=len(past_episodes),
+            withdrawn=sum(e.withdrawn for e in written),
+            found=len(past_episodes),
         )
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
