@@ -69,8 +69,7 @@ def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
             if target.changes_episodes:
                 changed[row] = target
             else:
-                after = target.count_unknown(target.since.state)
-                result.after.write_state(row, after, target.reprocessed.state)
+                result.after.write_state(row, target.since.state, target.reprocessed.state)
                 ready.setdefault(batch.targets[row].shard, []).append(row)
         for shard, of_shard in batch.by_shard(changed).items():
             commit_shard(
@@ -141,6 +140,12 @@ def _evaluate_target(inputs: TargetInputs, row: int) -> EvaluatedTarget:
         # a moment before the first raise too many, so that the next unit of work finds it as new
         until = raises[RAISES_OF_TARGET] - timedelta(milliseconds=1)
         since = _evaluate(inputs, revision, asset, reprocessed.state, until)
+    ended = replace(
+        since.state,
+        unknown_count=state.unknown_count + 1 if since.unknown else 0,
+        unknown_reason=since.unknown,
+    )
+    since = replace(since, state=ended)
     return EvaluatedTarget(revision, asset, state, evaluated_from, reprocessed, since, is_cut)
 
 

@@ -62,7 +62,8 @@ class EvaluatedTarget:
     """Evaluation of one target, reading by reading.
 
     `state`: the stored state. `reprocessed`: evaluation from `evaluated_from` to the watermark;
-    `since`: evaluation from the watermark on. `is_cut`: there were too many raises for one unit of
+    `since`: evaluation from the watermark on, whose state says why its end is unknown, and
+    how many evaluations in a row ended so. `is_cut`: there were too many raises for one unit of
     work, and the evaluation ends before the next raise.
     """
 
@@ -119,16 +120,6 @@ class EvaluatedTarget:
             return True
         return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
 
-    def count_unknown(self, after: ConditionState) -> ConditionState:
-        """Return the state with the reason why its end is unknown, and how many evaluations in a
-        row ended so."""
-        reason = self.since.unknown
-        return replace(
-            after,
-            unknown_count=self.state.unknown_count + 1 if reason else 0,
-            unknown_reason=reason,
-        )
-
 
 def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
     return (
@@ -149,6 +140,9 @@ def compose_target(
     times. Return the state to write. `request`: the reprocessing request that the evaluation has
     answered, if any."""
     changes = target.changes
+    live = evaluated.since
+    if evaluated.is_reprocessed:
+        live = replace(live, refreshes=evaluated.refreshes)
     if evaluated.may_correct:
         compose_reprocessed(
             target,
@@ -157,11 +151,11 @@ def compose_target(
             evaluated.evaluated_from,
             evaluated.state.watermark,
         )
-    compose_live(target, replace(evaluated.since, refreshes=evaluated.refreshes))
+    compose_live(target, live)
     find_again(target, evaluated.since, evaluated.reprocessed.state)
     state = evaluated.since.state
     if not evaluated.is_reprocessed:
-        return evaluated.count_unknown(state)
+        return state
     if request is not None and evaluated.may_change_outcomes:
         make_outcomes_due(
             changes, evaluated.revision, evaluated.asset, request.start, state.watermark
@@ -178,7 +172,7 @@ def compose_target(
         carried = state.carried.after_end(ended_at)
         if carried.is_ended:
             state = replace(state, carried=carried, last_closed_at=ended_at)
-    return evaluated.count_unknown(state)
+    return state
 
 
 @dataclass(frozen=True)

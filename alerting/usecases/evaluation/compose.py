@@ -4,6 +4,8 @@ here."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, Definition, Revision
 from alerting.definitions.asset_documents import Asset
@@ -34,6 +36,8 @@ from alerting.usecases.notification.routing import (
     worse_notifications,
 )
 
+Change = Literal["happening", "closed", "corrected", "reopened"]
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -58,14 +62,22 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
 
     If several are raised at once after an outage, only the last is announced.
     """
+    changes = target.changes
     for raised_at, refresh in evaluation.refreshes.items():
         if raised_at not in evaluation.raises:
             _refresh_episode(target, evaluation, raised_at, refresh)
     for raised_at, valid_until in evaluation.valid_until.items():
-        if raised_at not in evaluation.raises:
-            _move_window(target, raised_at, valid_until)
-    for id, steps in _steps_of_earlier(target, evaluation).items():
-        _continue_episode(target, id, steps)
+        id = None if raised_at in evaluation.raises else _find_open(target, raised_at)
+        if id is not None:
+            changes.update(id, partial(with_window, valid_until=valid_until, at=target.as_of))
+    steps_by_raise: dict[datetime, list[tuple[Step, VersionInterval]]] = {}
+    for step, part in evaluation.steps:
+        if step.kind != "raised" and step.raised_at not in evaluation.raises:
+            steps_by_raise.setdefault(step.raised_at, []).append((step, part))
+    for raised_at, steps in steps_by_raise.items():
+        id = _find_open(target, raised_at)
+        if id is not None:
+            changes.update(id, partial(_add_steps, target=target, steps=steps))
     target.counts.closed += sum(step.kind == "closed" for step, _ in evaluation.steps)
     add_and_announce(
         target,
@@ -91,19 +103,6 @@ def add_and_announce(target: Composition, episodes: Iterable[Episode]) -> None:
             earlier = changes.find(found.definition, found.asset, end=found.raised_at, limit=20)
         episode = link_continuation(found, earlier)
         _announce(target, episode, len(new) - 1 if last else 0, not last)
-
-
-def _steps_of_earlier(
-    target: Composition, evaluation: TargetEvaluation
-) -> dict[str, list[tuple[Step, VersionInterval]]]:
-    """Return, by episode id, the steps of episodes that were raised before this run."""
-    steps_by_id: dict[str, list[tuple[Step, VersionInterval]]] = {}
-    for step, part in evaluation.steps:
-        if step.kind != "raised" and step.raised_at not in evaluation.raises:
-            steps_by_id.setdefault(
-                episode_id(target.revision.name, target.asset.name, step.raised_at), []
-            ).append((step, part))
-    return steps_by_id
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
@@ -132,43 +131,27 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
         target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
 
-def _continue_episode(
-    target: Composition,
-    id: str,
-    steps: Sequence[tuple[Step, VersionInterval]],
-) -> None:
-
-    def add_steps(episode: Episode) -> Episode:
-        was_open = episode.condition == "open"
-        renewed = ""
-        for step, part in steps:
-            before = episode
-            episode = with_step(episode, step, part)
-            if was_open and step.kind == "severity":
-                announce_change(target, episode)
-            if step.kind == "renewed" and episode.transitions != before.transitions:
-                renewed = episode.transitions[-1].reason
-            if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
-                target.changes.notify(
-                    change_notifications(
-                        target.changes,
-                        target.revision.definition,
-                        episode,
-                        "happening",
-                        step.reason,
-                        target.as_of,
-                    )
-                )
-            if was_open and episode.condition == "closed":
-                announce_end(target, episode)
-                return episode
-        if was_open and renewed:  # last, because a message on the severity says it, too
-            announce_change(target, episode, renewed)
-        return episode
-
-    stored_id = _stored_id(target, id)
-    if stored_id is not None:
-        target.changes.update(stored_id, add_steps)
+def _add_steps(
+    episode: Episode, target: Composition, steps: Sequence[tuple[Step, VersionInterval]]
+) -> Episode:
+    """Return an episode after further steps, and add the notifications that they cause."""
+    was_open = episode.condition == "open"
+    renewed = ""
+    for step, part in steps:
+        before = episode
+        episode = with_step(episode, step, part)
+        if was_open and step.kind == "severity":
+            announce_change(target, episode)
+        if step.kind == "renewed" and episode.transitions != before.transitions:
+            renewed = episode.transitions[-1].reason
+        if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
+            notify_change(target, episode, "happening", step.reason)
+        if was_open and episode.condition == "closed":
+            announce_end(target, episode)
+            return episode
+    if was_open and renewed:  # last, because a message on the severity says it, too
+        announce_change(target, episode, renewed)
+    return episode
 
 
 def _refresh_episode(
@@ -183,13 +166,6 @@ def _refresh_episode(
     target.changes.update(
         id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset)
     )
-
-
-def _move_window(target: Composition, raised_at: datetime, valid_until: datetime) -> None:
-    """Move the end of the open episode's prediction window with its last high score."""
-    id = _stored_id(target, episode_id(target.revision.name, target.asset.name, raised_at))
-    if id is not None:
-        target.changes.update(id, lambda e: with_window(e, valid_until, target.as_of))
 
 
 def announce_change(target: Composition, episode: Episode, reason: str = "") -> None:
@@ -210,21 +186,26 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
 def announce_end(target: Composition, episode: Episode) -> None:
     """Add the notifications of an episode's end, and drop notifications that quiet hours hold
     back."""
-    reason = episode.transitions[-1].reason
-    target.changes.notify(
-        change_notifications(
-            target.changes, target.revision.definition, episode, "closed", reason, target.as_of
-        )
-    )
+    notify_change(target, episode, "closed", episode.transitions[-1].reason)
     target.changes.drop_overtaken(episode)
 
 
-def _stored_id(target: Composition, id: str) -> str | None:
-    """Return the id under which an episode is stored, None if it is not stored.
+def notify_change(target: Composition, episode: Episode, change: Change, reason: str) -> None:
+    """Add the notifications of a change of an episode that was announced."""
+    target.changes.notify(
+        change_notifications(
+            target.changes, target.revision.definition, episode, change, reason, target.as_of
+        )
+    )
+
+
+def _find_open(target: Composition, raised_at: datetime) -> str | None:
+    """Return the id under which the episode of a raise is stored, None if it is not stored.
 
     Late data may have moved its raise, which the computed id contains. Only one live episode of a
     target is open at a time.
     """
+    id = episode_id(target.revision.name, target.asset.name, raised_at)
     stored = target.changes.get(id)
     if stored is not None and stored.condition == "open":
         return id

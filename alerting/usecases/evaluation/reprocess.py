@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
@@ -48,10 +47,11 @@ from alerting.usecases.evaluation.compose import (
     announce_change,
     announce_end,
     new_episodes,
+    notify_change,
     with_window,
 )
 from alerting.usecases.ingestion.arrived_rows import LateCounts, route_arrivals
-from alerting.usecases.notification.routing import change_notifications, raise_notifications
+from alerting.usecases.notification.routing import raise_notifications
 
 _MOMENT = timedelta(milliseconds=1)
 _BACK_TO = timedelta(hours=1)
@@ -222,38 +222,31 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
 
 
 def _correct(target: Composition, correction: Correction, valid_until: datetime | None) -> None:
-    definition = target.revision.definition
     as_of = target.as_of
 
     def correct_stored(stored: Episode) -> Episode:
         moved = with_window(stored, valid_until, as_of) if valid_until else stored
         after = correct(moved, correction.evaluated, correction.final, as_of)
         reason = after.transitions[-1].reason if after.transitions else ""
-        if stored.condition == "open" and after.condition == "closed":
-            announce_end(target, after)
-            return after
-        if stored.condition == "open" and after.phase != stored.phase:
-            cause: Literal["happening", "corrected"] = (
-                "happening" if after.phase == "happening" else "corrected"
-            )
-            target.changes.notify(
-                change_notifications(target.changes, definition, after, cause, reason, as_of)
-            )
-            return after
-        if stored.condition == "open" or after.condition == "closed":
-            if stored.condition == "open" and stored.is_new(after.current.cause):
+        if stored.condition == "open":
+            if after.condition == "closed":
+                announce_end(target, after)
+            elif after.phase != stored.phase:
+                is_happening = after.phase == "happening"
+                notify_change(target, after, "happening" if is_happening else "corrected", reason)
+            elif stored.is_new(after.current.cause):
                 announce_change(target, after, reason)
+            return after
+        if after.condition == "closed":
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:
             return stored  # only one may be open, so this one stays closed
-        target.changes.notify(
-            change_notifications(target.changes, definition, after, "reopened", reason, as_of)
-        )
+        notify_change(target, after, "reopened", reason)
         target.changes.notify(
             raise_notifications(
                 target.platform,
                 target.changes,
-                definition,
+                target.revision.definition,
                 after,
                 reason,
                 as_of,

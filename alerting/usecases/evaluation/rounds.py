@@ -427,7 +427,9 @@ def _find_reasons(
     reasons = dict[TargetKey, tuple[Revision | None, str]]()
     for name in {definition for definition, _ in keys}:
         revision = platform.definitions.newest_revision(name)
-        if revision is None and _has_faulty_revision(platform, name):
+        if revision is None and any(
+            faulty.name.startswith(name) for faulty in platform.definitions.load_revisions()({})[1]
+        ):
             continue
         for key in (key for key in keys if key[0] == name):
             asset = key[1]
@@ -437,11 +439,6 @@ def _find_reasons(
             if why is not None:
                 reasons[key] = (revision, why)
     return reasons
-
-
-def _has_faulty_revision(platform: EvaluationPorts, name: str) -> bool:
-    _, faulty = platform.definitions.load_revisions()({})
-    return any(revision.name.startswith(name) for revision in faulty)
 
 
 def _end_episode(
