@@ -146,6 +146,12 @@ class EpisodeChanges:
             self._read[id] = self._stored.get(id)
         return self._read[id]
 
+    def read_many(self, ids: Iterable[str]) -> None:
+        """Read episodes at once that will be asked for one by one."""
+        missing = set(ids) - self._read.keys()
+        if missing:
+            self._read |= dict.fromkeys(missing) | self._stored.get_many(missing)
+
     def find(
         self,
         definition: str,

@@ -13,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
+from alerting.episodes.episode import episode_id
 from alerting.episodes.evaluation_plan import ConditionTable, EvaluationTarget, TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.kinds.protocol import Refresh, TargetEvaluation
@@ -241,8 +243,9 @@ def commit_shard(
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
             continue
-        changes.log()
-        run.counts.add(counts)
+        if composed:
+            changes.log()
+            run.counts.add(counts)
         result.advanced[rows] = True
         for request in late.done:
             run.requests.pop((request.definition, request.asset))
@@ -262,6 +265,12 @@ def _compose(
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into
     `after`. Return their rows."""
     composed: list[int] = []
+    ids = (
+        episode_id(evaluated.revision.name, evaluated.asset.name, step.raised_at)
+        for evaluated in waiting.values()
+        for step, _ in evaluated.since.steps
+    )
+    changes.read_many(islice(ids, _EPISODES))  # of more, those that follow are read one by one
     for row, evaluated in waiting.items():
         target = Composition(
             run.platform,

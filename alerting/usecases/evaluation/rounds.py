@@ -249,11 +249,15 @@ def evaluate_past(
         platform.scores.add_many(scores_of(name, asset, evaluation))
         counts.add(persist_past(platform, latest, asset, evaluation, start, end))
         for part in parts:
-            number = part.revision.number if part.revision else None
-            now = platform.clock.now()
             platform.past_evaluations.add(
                 PastEvaluation(
-                    name, asset.name, part.start, part.end, number, part.model_version, now
+                    name,
+                    asset.name,
+                    part.start,
+                    part.end,
+                    part.revision.number if part.revision else None,
+                    part.model_version,
+                    platform.clock.now(),
                 )
             )
         counts.targets += 1
