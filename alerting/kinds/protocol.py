@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from alerting.deferred import pd
-    from alerting.detection.evaluation_results_and_texts import ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult
@@ -385,8 +384,8 @@ class RaiseEvidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. Only thresholds have `reading`; only kinds with a model
-    have the other fields except `value`.
+    """Values at the instant of a raise. Only kinds with a model have the other fields except
+    `value`, its version and `content`.
 
     `shared`: keeps explanations for other definitions with the same model. `life`: the remaining
     life, where it is estimated. `content`: content of the episode, from kinds that know it when
@@ -395,7 +394,6 @@ class Raise:
     """
 
     value: float | None
-    reading: ReadingInForce | None = None
     row: pd.DataFrame | None = None
     model: TrainedModel | None = None
     model_version: int | None = None
