@@ -44,14 +44,6 @@ class StampRange(NamedTuple):
     first: datetime
     last: datetime
 
-    def with_others(self, others: "StampRange | None") -> "StampRange":
-        """Return the range that covers this range and the other one."""
-        return (
-            self
-            if others is None
-            else StampRange(min(self.first, others.first), max(self.last, others.last))
-        )
-
 
 @dataclass
 class ArrivedRows:
@@ -191,10 +183,13 @@ class PromptEvaluation:
         plan."""
         self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
         for asset, targets in targets_by_asset(plan.targets, parts.keys()).items():
-            stamps = StampRange(parts[asset].first, parts[asset].last)
+            part = parts[asset]
             for target in targets:
-                if uses(target, parts[asset]):
-                    self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
+                if uses(target, part):
+                    first, last = self._waiting.get(target.key, (part.first, part.last))
+                    self._waiting[target.key] = StampRange(
+                        min(first, part.first), max(last, part.last)
+                    )
         keys = {target.key for target in plan.targets}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}

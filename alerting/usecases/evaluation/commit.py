@@ -239,7 +239,14 @@ def commit_shard(
                 return
             # Composed again, and not only written again: what another evaluator or an operator has
             # written meanwhile may be of the same episodes.
-            unmoved = _find_unmoved(run, batch, [*unchanged, *waiting])
+            before = batch.before
+            left = [*unchanged, *waiting]
+            stored = run.platform.states.load_many([before.keys[row] for row in left]).watermark
+            unmoved = {
+                row
+                for row, at in zip(left, stored.tolist(), strict=True)
+                if at == before.watermark[row]
+            }
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
             continue
@@ -316,12 +323,6 @@ def _write(
         platform.arrivals.remove_requests(late.done, unit)
         # last, because other evaluators of the shard conflict with it from here on to the end
         states.advance(before, after, unit, every)
-
-
-def _find_unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
-    before = batch.before.take(rows)
-    unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark
-    return {rows[i] for i in np.flatnonzero(unmoved).tolist()}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from alerting.usecases.evaluation.inputs import EvaluationCounts
 from alerting.usecases.evaluation.reprocess import stored_episodes
 
 _AT_ONCE = 500
+_NOT_FOUND_AGAIN = translatable("not found again when this past period was evaluated again")
 _EVALUATED = (
     "revision",
     "severity",
@@ -123,7 +124,12 @@ def _compose_past(
     for raised_at in sorted(reconciled.new):
         changes.add(link_continuation(by_raise[raised_at], stored))
     for episode, _ in reconciled.withdrawn:
-        changes.update(episode.id, partial(_withdraw_past, at=end))
+        changes.update(
+            episode.id,
+            lambda e: e.with_transition(
+                "corrected", end, _NOT_FOUND_AGAIN, withdrawn=True, outcome_due_at=None
+            ),
+        )
 
 
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
@@ -154,8 +160,3 @@ def _correct_past(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     return updated.with_transition(
         "corrected", at, translatable("this past period was evaluated again")
     )
-
-
-def _withdraw_past(stored: Episode, at: datetime) -> Episode:
-    reason = translatable("not found again when this past period was evaluated again")
-    return stored.with_transition("corrected", at, reason, withdrawn=True, outcome_due_at=None)

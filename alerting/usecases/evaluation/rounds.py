@@ -54,10 +54,10 @@ from alerting.usecases.evaluation.inputs import (
     EvaluationRun,
     ProcessInputs,
     RoundPlan,
+    load_batch,
 )
 from alerting.usecases.evaluation.past_episodes import persist_past
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
-from alerting.usecases.evaluation.start_states import load_batch
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.notification.routing import change_notifications, correct_if_known_late

@@ -97,8 +97,14 @@ def evaluate_parts(
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        is_chosen = named and part.model_version is not None
-        if definition is None or not (is_chosen or _is_in_service(definition, asset, part)):
+        # a revision that answers for a newer one counts, and says what it cannot answer
+        if definition is None or not (
+            (named and part.model_version is not None)
+            or (
+                definition.state == "active"
+                and (part.awaited is not None or names_asset(definition, asset.name))
+            )
+        ):
             result = _skip(result, part, asset)
             continue
         gone = None if part.awaited is None else _why_unanswerable(definition, asset, part)
@@ -109,14 +115,6 @@ def evaluate_parts(
         if result.unreadable:
             break
     return result
-
-
-def _is_in_service(definition: Definition, asset: Asset, part: VersionInterval) -> bool:
-    """Return whether a definition evaluates an asset in a part. A revision that answers for a newer
-    one counts, and says what it cannot answer."""
-    return definition.state == "active" and (
-        part.awaited is not None or names_asset(definition, asset.name)
-    )
 
 
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
