@@ -455,41 +455,47 @@ def _by_word(verdict: Verdict | None) -> tuple[Outcome, str]:
     return "undetermined", translatable("no operator gave a verdict")
 
 
+_UNSURE: tuple[Outcome, str] = (
+    "undetermined",
+    translatable("the problem did not occur, and the operator is unsure"),
+)
+_AVOIDED: tuple[Outcome, str] = (
+    "avoided",
+    translatable("an operator acted, and the problem did not occur"),
+)
+# By whether an operator acted, and the verdict.
+_WITHOUT_PROBLEM: Mapping[tuple[bool, Verdict | None], tuple[Outcome, str]] = {
+    (False, "unsure"): _UNSURE,
+    (True, "unsure"): _UNSURE,
+    (False, "false_alarm"): ("false_alarm", translatable("the operator says it was wrong")),
+    (True, "false_alarm"): ("false_alarm", translatable("the operator acted and found nothing")),
+    (False, "true_alarm"): (
+        "hit",
+        translatable("the operator says it was right; the problem did not occur"),
+    ),
+    (True, "true_alarm"): _AVOIDED,
+    (False, None): ("false_alarm", translatable("the problem did not occur")),
+    (True, None): _AVOIDED,
+}
+
+
 def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
     if observed.occurred == "unknown":
         return "undetermined", observed.reason
-    if observed.occurred != "no":
-        parts = [
-            {
-                "in_time": translatable("the problem occurred"),
-                "during": translatable("the problem was going on"),
-                "too_late": translatable("the problem occurred, too late to act"),
-            }[observed.occurred]
-        ]
-        if acted:
-            parts.append(translatable("an operator acted without preventing it"))
-        if verdict == "false_alarm":
-            parts.append(translatable("conflict: the operator says it was wrong"))
-        return "hit", joined("; ", *parts)
-    return _without_problem(acted, verdict)
-
-
-def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
-    match verdict:
-        case "unsure":
-            return "undetermined", translatable(
-                "the problem did not occur, and the operator is unsure"
-            )
-        case "false_alarm":
-            nothing = translatable("the operator acted and found nothing")
-            return "false_alarm", nothing if acted else translatable(
-                "the operator says it was wrong"
-            )
+    if observed.occurred == "no":
+        return _WITHOUT_PROBLEM[acted, verdict]
+    parts = [
+        {
+            "in_time": translatable("the problem occurred"),
+            "during": translatable("the problem was going on"),
+            "too_late": translatable("the problem occurred, too late to act"),
+        }[observed.occurred]
+    ]
     if acted:
-        return "avoided", translatable("an operator acted, and the problem did not occur")
-    if verdict == "true_alarm":
-        return "hit", translatable("the operator says it was right; the problem did not occur")
-    return "false_alarm", translatable("the problem did not occur")
+        parts.append(translatable("an operator acted without preventing it"))
+    if verdict == "false_alarm":
+        parts.append(translatable("conflict: the operator says it was wrong"))
+    return "hit", joined("; ", *parts)
 
 
 @dataclass(frozen=True)

@@ -133,26 +133,27 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
             since=base.watermark,
         )
     for step in steps:
-        if step.evaluation is not None:
-            evaluated = by_raise[step.raised_at]
-            renewals = (*evaluated.renewals, step.evaluation)
-            by_raise[step.raised_at] = replace(evaluated, cause=step.cause, renewals=renewals)
         if step.kind == "raised":
             by_raise[step.at] = EvaluatedEpisode(
                 step.at, severity=step.severity, peak=step.severity, cause=step.cause
             )
-        elif step.kind == "happening":
-            come = replace(by_raise[step.raised_at], happening_at=step.at, reason=step.reason)
-            by_raise[step.raised_at] = replace(come, prediction_ended_at=step.prediction_ended_at)
-        elif step.kind == "closed":
-            ended = by_raise[step.raised_at].prediction_ended_at or step.prediction_ended_at
-            by_raise[step.raised_at] = replace(
-                by_raise[step.raised_at], closed_at=step.at, prediction_ended_at=ended
+            continue
+        evaluated = by_raise[step.raised_at]
+        ended = step.prediction_ended_at
+        if step.evaluation is not None:
+            renewals = (*evaluated.renewals, step.evaluation)
+            evaluated = replace(evaluated, cause=step.cause, renewals=renewals)
+        if step.kind == "happening":
+            evaluated = replace(
+                evaluated, happening_at=step.at, reason=step.reason, prediction_ended_at=ended
             )
+        elif step.kind == "closed":
+            ended = evaluated.prediction_ended_at or ended
+            evaluated = replace(evaluated, closed_at=step.at, prediction_ended_at=ended)
         elif step.kind == "severity" and step.severity is not None:
-            evaluated = by_raise[step.raised_at]
             peak = worse(evaluated.peak, step.severity) if evaluated.peak else None
-            by_raise[step.raised_at] = replace(evaluated, severity=step.severity, peak=peak)
+            evaluated = replace(evaluated, severity=step.severity, peak=peak)
+        by_raise[step.raised_at] = evaluated
     return list(by_raise.values())
 
 

@@ -29,17 +29,16 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import TrainedModel
-from alerting.ports import Files, KindPorts, ModelUnavailable
+from alerting.ports import Files, KindPorts, ModelUnavailable, WantedHistory
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import History, Millis, from_millis
-from alerting.readings.variable_series import Series
+from alerting.readings.variable_series import Series, series_of
 from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel, Panel
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from alerting.deferred import pd
-    from alerting.detection.evaluation_results_and_texts import ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult
@@ -305,8 +304,9 @@ class GraphKind(Protocol):
         Raises UserError if there is no such part or graph."""
 
 
-# Reads the readings of a condition's variable after one instant and up to another.
-Read = Callable[[Condition, datetime, datetime], Series]
+# Returns readings of a condition's variable on an asset, after one instant and up to another, that
+# were read already; None if they were not.
+FindSeries = Callable[[Asset, Condition, datetime, datetime], Series | None]
 
 
 class LoadedModels(Protocol):
@@ -337,8 +337,7 @@ class VersionInterval:
 
 @dataclass(frozen=True)
 class EvaluationSources:
-    """Sources of an evaluation on one asset. `read`: returns readings of one variable, which may
-    have been fetched already.
+    """Sources of an evaluation on one asset. `fetched`: readings that were read already.
 
     `shared`: readings and results of models, kept for the next model on the same asset.
     `suppressed`: returns the intervals between two instants in which a definition is suppressed by
@@ -348,11 +347,22 @@ class EvaluationSources:
     platform: KindPorts
     models: LoadedModels
     asset: Asset
-    read: Read
+    fetched: FindSeries | None
     shared: SharedInputs
     suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = (
         lambda *_: ()
     )
+
+    def read(self, condition: Condition, start: datetime, end: datetime) -> Series:
+        """Return readings of a condition's variable in (start, end]. Raises UserError for a stored
+        value that is not of its variable's type."""
+        series = self.fetched and self.fetched(self.asset, condition, start, end)
+        return series or series_of(
+            condition,
+            self.platform.readings.load(
+                WantedHistory(self.asset, start, end, [condition.variable], with_events=False)
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -374,8 +384,8 @@ class RaiseEvidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. Only thresholds have `reading`; only kinds with a model
-    have the other fields except `value`.
+    """Values at the instant of a raise. Only kinds with a model have the other fields except
+    `value`, its version and `content`.
 
     `shared`: keeps explanations for other definitions with the same model. `life`: the remaining
     life, where it is estimated. `content`: content of the episode, from kinds that know it when
@@ -384,7 +394,6 @@ class Raise:
     """
 
     value: float | None
-    reading: ReadingInForce | None = None
     row: pd.DataFrame | None = None
     model: TrainedModel | None = None
     model_version: int | None = None

@@ -137,12 +137,12 @@ class Evaluator:
     def evaluate(self) -> None:
         """Evaluate the targets that are due, then pause."""
         self._took = 0.0
-        if self._arrived.stamps or self._evaluation.waits:
+        if self._arrived.by_asset or self._evaluation.waits:
             self._evaluate(self.stored_until or self._platform.clock.now() - _UNDER_WAY)
         self._stopped.wait(self._pause())
 
     def _evaluate(self, as_of: datetime) -> None:
-        if self._arrived.stamps or self._evaluation.is_due(as_of):
+        if self._arrived.by_asset or self._evaluation.is_due(as_of):
             with self._lock:
                 arrived = self._arrived
                 self._arrived = ArrivedRows()

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import (
-    Condition,
     Definition,
     ModelDefinition,
     TrainedDefinition,
@@ -50,7 +49,6 @@ from alerting.readings.buckets import (
 )
 from alerting.readings.history import from_millis, millis, no_instants
 from alerting.readings.interval_labels import bad_intervals
-from alerting.readings.variable_series import Series, series_of
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 from alerting.usecases.definitions.versions import segments
 
@@ -216,15 +214,9 @@ def levels_in_force(
     if kind is None or start >= end:
         return NO_MOVING_LEVELS
 
-    def read(condition: Condition, since: datetime, until: datetime) -> Series:
-        return series_of(
-            condition,
-            platform.readings.load(WantedHistory(asset, since, until, [condition.variable])),
-        )
-
     revisions = platform.definitions.revisions(definition.name)
     decisions = platform.decisions.for_definition(definition.name)
-    sources = EvaluationSources(platform, models, asset, read, SharedInputs(platform.readings))
+    sources = EvaluationSources(platform, models, asset, None, SharedInputs(platform.readings))
     try:
         return LevelsInForce(
             kind.moving_levels(definition, sources, segments(revisions, decisions, start, end))

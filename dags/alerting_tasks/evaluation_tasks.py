@@ -14,7 +14,7 @@ from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform
-    from alerting.usecases.evaluation.target import EvaluationCounts, RoundPlan
+    from alerting.usecases.evaluation.inputs import EvaluationCounts, RoundPlan
 
 SLOTS = read_settings(os.environ).evaluation_slots
 

@@ -259,14 +259,24 @@ def evaluate_threshold_interval(
     )
     for step in steps:
         reading = evaluated.reading_at(step.at)
-        if step.kind == "raised":
-            result.raises[step.at] = Raise(
-                reading.evaluated if reading else None, reading, model_version=part.model_version
-            )
         in_force = reading or ReadingInForce(step.at, None, None, "no_limit")
         reason, limit = limit_message(
             definition, asset, in_force, step.severity, lasted=step.kind != "renewed"
         )
+        if step.kind == "raised":
+            version = part.model_version
+            content = RaiseEvidence(
+                Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
+            )
+            if reading is not None:
+                value = reading.evaluated if definition.count_within else reading.value
+                content = RaiseEvidence(
+                    Evaluation(step.at, "triggered", reason, reading.evaluated, limit, version),
+                    inputs={definition.variable or definition.event or "": value},
+                )
+            result.raises[step.at] = Raise(
+                content.evaluation.value, content=content, model_version=version
+            )
         result.add_step(step, part, reason, None if in_force.fact else in_force.evaluated, limit)
     last = evaluated.intervals[-1]
     return replace(
@@ -459,23 +469,8 @@ class ThresholdKind:
         at_raise: Raise,
         history: History | None,
     ) -> RaiseEvidence:
-        """Return the content of a new episode: the limit that the value left, and the value."""
-        reading = at_raise.reading
-        if at_raise.content is not None:
-            return at_raise.content
-        if reading is None:
-            return RaiseEvidence(
-                Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
-            )
-        reason, limit = limit_message(definition, asset, reading, step.severity)
-        return RaiseEvidence(
-            Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version),
-            inputs={
-                definition.variable or definition.event or "": reading.evaluated
-                if definition.count_within
-                else reading.value
-            },
-        )
+        """Return the content of a new episode, which its evaluation knew."""
+        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
         return "onset"

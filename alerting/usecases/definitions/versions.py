@@ -117,8 +117,8 @@ def answer_at(
     definition, oldest first.
     """
     current = in_force(revisions, at)
-    if current is None:
-        return AnsweringVersion(None, None)
+    if current is None or not decisions:
+        return AnsweringVersion(current, None)
     version = champion_at(decisions, at, question_of(current))
     if version is not None or not _is_trained(current):
         return AnsweringVersion(current, version)

@@ -194,7 +194,11 @@ def _outcome_record(
         default=platform.latency,
     )
     mature_at = window.end + problem.hold + delay + latency
-    observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
+    start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
+    history = platform.readings.load(
+        WantedHistory(asset, start, min(as_of, mature_at + _BEYOND))
+    )
+    observed = _observe(definition, problem, history, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict)
     if observed.occurred == "unknown" and as_of < mature_at:
@@ -202,10 +206,6 @@ def _outcome_record(
     modes = definition.mode_problems if isinstance(definition, TrainedDefinition) else {}
     if not modes or observed.problem_at is None:
         return record, _next_try(observed, mature_at, as_of)
-    before = problem.hold + problem_lookback(problem) + timedelta(days=1)
-    history = platform.readings.load(
-        WantedHistory(asset, window.start - before, min(as_of, mature_at + _BEYOND))
-    )
     ends = np.array([to_millis(window.start), to_millis(window.end)])
     question = kind_of(definition).outcome(definition, asset)
     [came] = label_modes(modes, definition.is_of_unit, question, history, ends[:1], ends[1:])
@@ -241,16 +241,13 @@ def _next_try(observed: Observed, mature_at: datetime, as_of: datetime) -> datet
 
 
 def _observe(
-    readings: Readings,
-    asset: Asset,
     definition: Definition,
     problem: Problem,
+    history: History,
     window: _OutcomeWindow,
     mature_at: datetime,
     as_of: datetime,
 ) -> Observed:
-    start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
-    history = readings.load(WantedHistory(asset, start, min(as_of, mature_at + _BEYOND)))
     problems = find_problems(problem, history)
     problems_known = problems[(millis(problems["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])
@@ -258,7 +255,7 @@ def _observe(
         begun = _going_on_at(problems_known, window.raised)
         if begun is not None:
             return Observed("during", begun)
-    if kind_of(definition).outcome(definition, asset) == "state":
+    if kind_of(definition).outcome(definition, history.asset) == "state":
         starts = _states(problem, history, problems_known, window, as_of)
     inside = starts[(starts > to_millis(window.start)) & (starts <= to_millis(window.end))]
     if len(inside):

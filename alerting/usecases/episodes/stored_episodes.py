@@ -146,6 +146,12 @@ class EpisodeChanges:
             self._read[id] = self._stored.get(id)
         return self._read[id]
 
+    def read_many(self, ids: Iterable[str]) -> None:
+        """Read episodes at once that will be asked for one by one."""
+        missing = set(ids) - self._read.keys()
+        if missing:
+            self._read |= dict.fromkeys(missing) | self._stored.get_many(missing)
+
     def find(
         self,
         definition: str,
@@ -155,30 +161,40 @@ class EpisodeChanges:
         limit: int | None = None,
     ) -> list[Episode]:
         """Return the episodes of a target raised in [start, end), newest first."""
-        by_id = {e.id: e for e in self._stored.find(definition, asset, start, end, limit=limit)}
+        found = self._with_changes(
+            self._stored.find(definition, asset, start, end, limit=limit), definition, asset
+        )
+        inside = [
+            e
+            for e in found
+            if (start is None or e.raised_at >= start) and (end is None or e.raised_at < end)
+        ]
+        return sorted(inside, key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
+
+    def live_open(self, definition: str, asset: str) -> Episode | None:
+        """Return the open live episode of a target; None without one."""
+        stored = self._stored.find(definition, asset, open_only=True)
+        return next(
+            (
+                e
+                for e in self._with_changes(stored, definition, asset)
+                if e.condition == "open" and not e.backfilled
+            ),
+            None,
+        )
+
+    def _with_changes(
+        self, stored: Iterable[Episode], definition: str, asset: str
+    ) -> Iterable[Episode]:
+        """Return stored episodes of a target as they are changed, and all others that are."""
+        by_id = {e.id: e for e in stored}
         self._read |= {id: e for id, e in by_id.items() if id not in self._changed}
         by_id |= {
             id: e
             for id, e in self._changed.items()
             if (e.definition, e.asset) == (definition, asset)
-            and (start is None or e.raised_at >= start)
-            and (end is None or e.raised_at < end)
         }
-        return sorted(by_id.values(), key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
-
-    def live_open(self, definition: str, asset: str) -> Episode | None:
-        """Return the open live episode of a target; None without one."""
-        open_ones = {e.id: e for e in self._stored.find(definition, asset, open_only=True)}
-        self._read |= {id: e for id, e in open_ones.items() if id not in self._changed}
-        changed = {
-            id: e
-            for id, e in self._changed.items()
-            if (e.definition, e.asset) == (definition, asset)
-        }
-        live = (
-            e for e in (open_ones | changed).values() if e.condition == "open" and not e.backfilled
-        )
-        return next(live, None)
+        return by_id.values()
 
     def of_episode(self, id: str) -> tuple[Notification, ...]:
         """Return the notifications of an episode."""

@@ -25,9 +25,9 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     current_plan,
     find_current_plan,
 )
+from alerting.usecases.evaluation.inputs import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.rounds import evaluate_targets
-from alerting.usecases.evaluation.target import EvaluationCounts, ProcessInputs, RoundPlan
 from alerting.usecases.ingestion.arrived_rows import targets_by_asset, uses
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.sources.status import SOURCES
@@ -44,23 +44,12 @@ class StampRange(NamedTuple):
     first: datetime
     last: datetime
 
-    def with_others(self, others: "StampRange | None") -> "StampRange":
-        """Return the range that covers this range and the other one."""
-        return (
-            self
-            if others is None
-            else StampRange(min(self.first, others.first), max(self.last, others.last))
-        )
-
 
 @dataclass
 class ArrivedRows:
-    """Rows that were stored and not evaluated yet, however many: the range of their instants, their
-    variables and their types of events, by asset."""
+    """Rows that were stored and not evaluated yet, however many, as one part for each asset."""
 
-    stamps: dict[str, StampRange] = field(default_factory=dict)
-    variables: dict[str, set[str]] = field(default_factory=dict)
-    events: dict[str, set[str]] = field(default_factory=dict)
+    by_asset: dict[str, LatePart] = field(default_factory=dict)
 
     def add(self, rows: Sequence[ReadingRow | EventRow]) -> None:
         """Add stored rows. An event changes conditions at its start and at its end."""
@@ -77,35 +66,27 @@ class ArrivedRows:
             names = set[str]().union(
                 *(row.values for row in readings), *(row.quality for row in readings if row.quality)
             )
-            self._add(
-                asset,
-                StampRange(min(instants), max(instants)),
-                names,
-                {row.type for row in events},
+            types = {row.type for row in events}
+            self.add_parts(
+                [LatePart(asset, min(instants), max(instants), 0, tuple(names), tuple(types))]
             )
 
     def add_parts(self, parts: Iterable[LatePart]) -> None:
         """Add rows by the parts of their arrival record."""
         for part in parts:
-            self._add(part.asset, StampRange(part.first, part.last), part.variables, part.events)
+            before = self.by_asset.get(part.asset, part)
+            self.by_asset[part.asset] = LatePart(
+                part.asset,
+                min(before.first, part.first),
+                max(before.last, part.last),
+                0,
+                tuple({*before.variables, *part.variables}),
+                tuple({*before.events, *part.events}),
+            )
 
     def join(self, others: "ArrivedRows") -> None:
         """Add the rows of another object."""
-        self.add_parts(others.parts())
-
-    def _add(
-        self, asset: str, stamps: StampRange, variables: Iterable[str], events: Iterable[str]
-    ) -> None:
-        self.stamps[asset] = stamps.with_others(self.stamps.get(asset))
-        self.variables.setdefault(asset, set()).update(variables)
-        self.events.setdefault(asset, set()).update(events)
-
-    def parts(self) -> list[LatePart]:
-        """Return the rows as parts, one for each asset."""
-        return [
-            LatePart(asset, *stamps, 0, tuple(self.variables[asset]), tuple(self.events[asset]))
-            for asset, stamps in self.stamps.items()
-        ]
+        self.add_parts(others.by_asset.values())
 
 
 class PromptEvaluation:
@@ -155,7 +136,7 @@ class PromptEvaluation:
         the same targets are evaluated again.
         """
         plan = current_plan(self._platform)
-        self._wait(plan, arrived.parts())
+        self._wait(plan, arrived.by_asset)
         due = [target for target in plan.targets if self._is_due(target, as_of)]
         without = [target for target in due if not target.needs_model]
         portions = _portions([target for target in due if target.needs_model], self._waiting)
@@ -197,16 +178,18 @@ class PromptEvaluation:
                 self._forget(target, as_of)
         return counts
 
-    def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
+    def _wait(self, plan: EvaluationPlan, parts: Mapping[str, LatePart]) -> None:
         """Add the targets that read the arrived rows, and remove targets that are no longer in the
         plan."""
-        parts = {part.asset: part for part in arrived}
         self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
         for asset, targets in targets_by_asset(plan.targets, parts.keys()).items():
-            stamps = StampRange(parts[asset].first, parts[asset].last)
+            part = parts[asset]
             for target in targets:
-                if uses(target, parts[asset]):
-                    self._waiting[target.key] = stamps.with_others(self._waiting.get(target.key))
+                if uses(target, part):
+                    first, last = self._waiting.get(target.key, (part.first, part.last))
+                    self._waiting[target.key] = StampRange(
+                        min(first, part.first), max(last, part.last)
+                    )
         keys = {target.key for target in plan.targets}
         self._waiting = {key: stamps for key, stamps in self._waiting.items() if key in keys}
         self._strides = {key: stride for key, stride in self._strides.items() if key in keys}

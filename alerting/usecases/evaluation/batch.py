@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
-from alerting.definitions.asset_documents import Asset, VariableType
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.detection.threshold_batch import LimitColumns, ending_message, evaluate_unchanged
 from alerting.episodes.evaluation_plan import (
@@ -21,26 +21,23 @@ from alerting.episodes.evaluation_plan import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation
-from alerting.ports import Wanted
 from alerting.readings.history import NO_TIME, from_millis, to_millis
-from alerting.readings.variable_series import Flags, Positions, RaggedReadings, summarise_windows
+from alerting.readings.variable_series import Positions, RaggedReadings, summarise_windows
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,
     BatchResult,
     EvaluatedTarget,
-    by_shard,
     commit_shard,
+    store_scores,
 )
-from alerting.usecases.evaluation.target import (
+from alerting.usecases.evaluation.inputs import (
     Batch,
-    BatchInputs,
     BatchReadings,
-    EvaluationCounts,
     EvaluationRun,
-    evaluate_parts,
-    scores_of,
+    TargetInputs,
 )
+from alerting.usecases.evaluation.target import evaluate_parts
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000
@@ -52,65 +49,53 @@ def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
     Return the targets that had too many raises for one unit of work, to be evaluated further from
     their present state; None if there is no such target.
     """
-    readings = _fetch(run, batch)
-    result = BatchResult(
-        batch.before.take(range(len(batch.before))), np.zeros(len(batch.before), np.bool_)
-    )
-    staying = advance_unchanged(run.as_of, batch, readings, result.after)
-    others = sorted(set(range(len(batch.before))) - set(staying))
-    inputs = run.load_inputs([batch.targets[row] for row in others], readings)
-    others = [row for row in others if batch.targets[row].definition in inputs.versions]
-    ready = by_shard(batch, staying)
+    readings = BatchReadings(run.platform.readings, batch, run.as_of)
+    rows = range(len(batch.targets))
+    result = BatchResult(batch.before.take(rows), np.zeros(len(rows), np.bool_))
+    ready = batch.by_shard(advance_unchanged(run.as_of, batch, readings, result.after))
+    others = sorted(set(rows).difference(*ready.values()))
     cut: list[int] = []
-    for evaluated in _portions(run, inputs, batch, others):
-        cut += [row for row, evaluation in evaluated.items() if evaluation.is_cut]
-        for row, evaluation in evaluated.items():
-            result.reprocessed[row] = (
-                evaluation.reprocessed.state if evaluation.is_reprocessed else None
-            )
-            if not evaluation.changes_episodes:
-                result.after.write_state(
-                    row,
-                    evaluation.count_unknown(evaluation.since.state),
-                    evaluation.reprocessed.state,
-                )
+    for evaluated in _portions(run, batch, others, readings) if others else ():
+        store_scores(run.platform.scores, evaluated.values())
+        cut += [row for row, target in evaluated.items() if target.is_cut]
+        changed: dict[int, EvaluatedTarget] = {}
+        for row, target in evaluated.items():
+            if target.since.unreadable:
+                run.counts.unreadable[target.revision.name] = target.since.unreadable
+            if batch.reprocessed[row] and not target.is_reprocessed:
+                # its request stays stored for the next round
+                run.requests.pop(batch.targets[row].key)
+            result.reprocessed[row] = target.reprocessed.state if target.is_reprocessed else None
+            if target.changes_episodes:
+                changed[row] = target
+            else:
+                result.after.write_state(row, target.since.state, target.reprocessed.state)
                 ready.setdefault(batch.targets[row].shard, []).append(row)
-        changed = {
-            row: evaluation for row, evaluation in evaluated.items() if evaluation.changes_episodes
-        }
-        for shard, of_shard in by_shard(batch, changed).items():
+        for shard, of_shard in batch.by_shard(changed).items():
             commit_shard(
                 run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, [])
             )
     for of_shard in ready.values():
         commit_shard(run, batch, result, {}, of_shard)
     going_on = [row for row in cut if result.advanced[row]]
-    _count(run.counts, batch, result, len(going_on))
+    run.counts.targets += int(result.advanced.sum()) - len(going_on)
+    run.counts.elsewhere += int((~result.advanced).sum())
+    for one, reason in zip(batch.targets, result.after.unknown_reason, strict=True):
+        if reason is not None:
+            run.counts.unknown[f"{one.definition} on {one.asset}"] = reason
     return batch.go_on(going_on, result.after) if going_on else None
 
 
-def _fetch(run: EvaluationRun, batch: Batch) -> BatchReadings:
-    """Fetch the readings of every asset and variable of a threshold, from the earliest instant that
-    a threshold needs."""
-    types: dict[str, dict[str, VariableType]] = {}
-    starts: dict[str, int] = {}
-    for target, start in zip(batch.targets, batch.evaluated_from.tolist(), strict=True):
-        if target.variable is not None:
-            types.setdefault(target.asset, {})[target.variable] = target.type
-            starts[target.asset] = min(start - target.lookback, starts.get(target.asset, start))
-    fetched = [Wanted(name, types[name], from_millis(starts[name])) for name in types]
-    return BatchReadings(run.platform.readings, fetched, run.as_of)
-
-
 def _portions(
-    run: EvaluationRun, inputs: BatchInputs, batch: Batch, rows: Sequence[int]
+    run: EvaluationRun, batch: Batch, rows: Sequence[int], readings: BatchReadings
 ) -> Iterator[dict[int, EvaluatedTarget]]:
     """Evaluate rows, and yield portions to write together. A portion has as many rows as fit in
-    memory with their histories."""
+    memory with their histories. Targets of definitions without a revision are left out."""
+    inputs = run.load_inputs(batch, rows, readings)
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
-    for row in rows:
-        evaluated = _evaluate_target(run, inputs, batch, row)
+    for row in (row for row in rows if batch.targets[row].definition in inputs.versions):
+        evaluated = _evaluate_target(inputs, row)
         portion[row] = evaluated
         values += sum(
             0 if e.history is None else e.history.readings.size
@@ -124,61 +109,48 @@ def _portions(
         yield portion
 
 
-def _evaluate_target(
-    run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
-) -> EvaluatedTarget:
+def _evaluate_target(inputs: TargetInputs, row: int) -> EvaluatedTarget:
+    """Evaluate a target: first again up to its watermark, if it is reprocessed, then from there."""
+    batch = inputs.batch
     target = batch.targets[row]
     # the newest, or an older one while the newest has no champion yet
     revisions, decisions = inputs.versions[target.definition]
-    answer = answer_at(revisions, decisions, run.as_of).revision if decisions else None
+    answer = answer_at(revisions, decisions, inputs.as_of).revision if decisions else None
     revision = answer or revisions[-1]
     asset = inputs.assets[target.asset]
-    end = batch.evaluation_end(row, run.as_of)
+    end = inputs.as_of - timedelta(milliseconds=target.latency)
     start = from_millis(batch.starts[row])
     state = batch.before.state(row) or ConditionState(watermark=start)
     if state.watermark > end:  # evaluated beyond now: all of it is evaluated again
         start = end
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
-    reprocessed = _evaluate(run, inputs, revision, asset, evaluated_from, start)
+    reprocessed = _evaluate(inputs, revision, asset, evaluated_from, start)
     if reprocessed.state.watermark < start:
-        # A model or value cannot be read. The stored request stays for the next round; without it
-        # here this round evaluates the new times alone, from the state that is stored.
-        run.requests.pop(target.key)
-        reprocessed = TargetEvaluation(state)
+        # A model or value cannot be read: this round evaluates the new times alone, from the state
+        # that is stored.
+        reprocessed = TargetEvaluation(state, scores=reprocessed.scores)
         evaluated_from = state
     if evaluated_from is not state:  # why it ended unknown is carried to the next stride
         ended = replace(reprocessed.state, unknown_reason=reprocessed.unknown)
         reprocessed = replace(reprocessed, state=ended)
-    since = _evaluate(run, inputs, revision, asset, reprocessed.state, end)
-    until = _find_cut(since)
-    if until is not None:
-        since = _evaluate(run, inputs, revision, asset, reprocessed.state, until)
-    if since.unreadable:
-        run.counts.unreadable[revision.name] = since.unreadable
-    return EvaluatedTarget(
-        revision, asset, state, evaluated_from, reprocessed, since, until is not None
+    since = _evaluate(inputs, revision, asset, reprocessed.state, end)
+    raises = [step.at for step, _ in since.steps if step.kind == "raised"]
+    is_cut = len(raises) > RAISES_OF_TARGET
+    if is_cut:
+        # a moment before the first raise too many, so that the next unit of work finds it as new
+        until = raises[RAISES_OF_TARGET] - timedelta(milliseconds=1)
+        since = _evaluate(inputs, revision, asset, reprocessed.state, until)
+    ended = replace(
+        since.state,
+        unknown_count=state.unknown_count + 1 if since.unknown else 0,
+        unknown_reason=since.unknown,
     )
-
-
-def _find_cut(evaluation: TargetEvaluation) -> datetime | None:
-    """Return the instant up to which an evaluation fits into one unit of work; None if all of it
-    fits."""
-    raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
-    # a moment before the first raise too many, so that the next unit of work finds it as new
-    return (
-        raises[RAISES_OF_TARGET] - timedelta(milliseconds=1)
-        if len(raises) > RAISES_OF_TARGET
-        else None
-    )
+    since = replace(since, state=ended)
+    return EvaluatedTarget(revision, asset, state, evaluated_from, reprocessed, since, is_cut)
 
 
 def _evaluate(
-    run: EvaluationRun,
-    inputs: BatchInputs,
-    revision: Revision,
-    asset: Asset,
-    state: ConditionState,
-    until: datetime,
+    inputs: TargetInputs, revision: Revision, asset: Asset, state: ConditionState, until: datetime
 ) -> TargetEvaluation:
     """Evaluate a target by the revisions and champions in force.
 
@@ -189,30 +161,17 @@ def _evaluate(
         return TargetEvaluation(state)
     parts = segments(*inputs.versions[revision.name], state.watermark, until)
     try:
-        result = evaluate_parts(
-            run.platform,
-            run.models,
+        return evaluate_parts(
+            inputs.platform,
+            inputs.models,
             asset,
             state,
             parts,
-            read=inputs.readings.reader_for(asset),
+            fetched=inputs.readings.find,
             shared=inputs.shared,
         )
     except UserError as refusal:
         return TargetEvaluation(state, unknown=refusal.message)
-    run.add_scores(scores_of(revision.name, asset, result))
-    return result
-
-
-def _count(counts: EvaluationCounts, batch: Batch, result: BatchResult, going_on: int) -> None:
-    counts.targets += int(result.advanced.sum()) - going_on
-    counts.elsewhere += int((~result.advanced).sum())
-    counts.raised += sum(composed.raised for composed in result.composed.values())
-    counts.closed += sum(composed.closed for composed in result.composed.values())
-    counts.withdrawn += sum(composed.withdrawn for composed in result.composed.values())
-    for target, reason in zip(batch.targets, result.after.unknown_reason, strict=True):
-        if reason is not None:
-            counts.unknown[f"{target.definition} on {target.asset}"] = reason
 
 
 def advance_unchanged(
@@ -221,7 +180,15 @@ def advance_unchanged(
     """Advance the targets whose condition does not change, and write their new states into `after`.
     Return their rows."""
     series_values, index = readings.pack_series()
-    rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
+    base = batch.base
+    columns = batch.reprocessed, base.watermark, base.at, base.variable
+    rows = [
+        row
+        for row, values in enumerate(
+            zip(batch.targets, *(column.tolist() for column in columns), strict=True)
+        )
+        if _is_simple(*values) and values[0].series in index
+    ]
     if not rows:
         return []
     targets = [batch.targets[row] for row in rows]
@@ -242,26 +209,24 @@ def advance_unchanged(
     unchanged = find_unchanged(states, severities, evaluation)
     reprocessed = np.flatnonzero(unchanged & batch.reprocessed[rows]).tolist()
     if reprocessed:
-        unchanged[reprocessed] = _needs_no_write(batch, [rows[i] for i in reprocessed])
+        again = [rows[i] for i in reprocessed]
+        before = batch.before
+        # the earlier evaluation agrees if the condition is the same at both ends, because every
+        # step changes it
+        unchanged[reprocessed] = [
+            before.conditions[row] == base.conditions[row]
+            and before.variable[row] == base.variable[row]
+            for row in again
+        ]
         advanced.earlier.write_rows(
             reprocessed,
             _carried_at_watermarks(
-                batch,
-                [rows[i] for i in reprocessed],
-                states.take(reprocessed),
-                series_values,
-                series[reprocessed],
+                batch, again, states.take(reprocessed), series_values, series[reprocessed]
             ),
         )
     staying = np.flatnonzero(unchanged).tolist()
     after.put_rows([rows[i] for i in staying], advanced.take(staying))
     return [rows[i] for i in staying]
-
-
-def _simple_rows(batch: Batch) -> list[int]:
-    columns = batch.reprocessed, batch.base.watermark, batch.base.at, batch.base.variable
-    rows = zip(batch.targets, *(column.tolist() for column in columns), strict=True)
-    return [row for row, values in enumerate(rows) if _is_simple(*values)]
 
 
 def _is_simple(
@@ -297,23 +262,6 @@ def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
     for i in np.flatnonzero(new).tolist():
         states.variable[i] = batch.targets[rows[i]].variable
     return states
-
-
-def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
-    """Return which reprocessed targets need no write, because reprocessing did not change their
-    condition.
-
-    The earlier evaluation agrees if the condition is the same at both ends, because every step
-    changes it.
-    """
-    before = batch.before
-    base = batch.base
-    same = [
-        before.conditions[row] == base.conditions[row]
-        and before.variable[row] == base.variable[row]
-        for row in rows
-    ]
-    return np.array(same, np.bool_)
 
 
 def _carried_at_watermarks(

@@ -12,27 +12,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
-from alerting.episodes.evaluation_plan import ConditionTable
+from alerting.episodes.episode import episode_id
+from alerting.episodes.evaluation_plan import ConditionTable, EvaluationTarget, TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.kinds.protocol import Refresh, TargetEvaluation
-from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
+from alerting.ports import (
+    Checkpoint,
+    Conflict,
+    ReprocessingRequest,
+    Scores,
+    TargetScores,
+)
 from alerting.ports.use_cases import id_logger
+from alerting.readings.history import Millis, from_millis
 from alerting.readings.variable_series import Flags
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
-from alerting.usecases.evaluation.compose import Composed, Composition, compose_live
+from alerting.usecases.evaluation.compose import Composition, compose_live
+from alerting.usecases.evaluation.inputs import Batch, EvaluationCounts, EvaluationRun
 from alerting.usecases.evaluation.reprocess import (
-    LateUpdates,
     compose_reprocessed,
     find_again,
-    late_updates,
     make_outcomes_due,
 )
-from alerting.usecases.evaluation.target import Batch, EvaluationRun
+from alerting.usecases.evaluation.target import scores_of
 
 RAISES_OF_TARGET = 500
 # A unit of work is full from here on; the last target may double it.
@@ -43,6 +51,11 @@ _BYTES = 4_000_000
 _TARGETS = 5_000
 # Their pauses take 9 s altogether: nearly as long as a transaction of a dead process lasts.
 _ATTEMPTS = 10
+_SCORES = 20_000  # that are stored together
+_CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
+_SHORTEST = 60_000  # ms
+_TURNS = 2**32
+_MOMENT = timedelta(milliseconds=1)
 _log = id_logger(__name__)
 
 
@@ -51,7 +64,8 @@ class EvaluatedTarget:
     """Evaluation of one target, reading by reading.
 
     `state`: the stored state. `reprocessed`: evaluation from `evaluated_from` to the watermark;
-    `since`: evaluation from the watermark on. `is_cut`: there were too many raises for one unit of
+    `since`: evaluation from the watermark on, whose state says why its end is unknown, and
+    how many evaluations in a row ended so. `is_cut`: there were too many raises for one unit of
     work, and the evaluation ends before the next raise.
     """
 
@@ -108,16 +122,6 @@ class EvaluatedTarget:
             return True
         return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
 
-    def count_unknown(self, after: ConditionState) -> ConditionState:
-        """Return the state with the reason why its end is unknown, and how many evaluations in a
-        row ended so."""
-        reason = self.since.unknown
-        return replace(
-            after,
-            unknown_count=self.state.unknown_count + 1 if reason else 0,
-            unknown_reason=reason,
-        )
-
 
 def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
     return (
@@ -132,58 +136,50 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
 
 
 def compose_target(
-    platform: EvaluationPorts,
-    changes: EpisodeChanges,
-    evaluated: EvaluatedTarget,
-    request: ReprocessingRequest | None,
-    as_of: datetime,
-) -> Composed:
-    """Add the changed episodes of a target to `changes`: corrected episodes, then episodes of new
-    times. `request`: the reprocessing request that the evaluation has answered, if any."""
-    target = Composition(
-        platform, changes, evaluated.revision, evaluated.asset, as_of, not evaluated.is_cut
-    )
-    corrected = Composed(evaluated.reprocessed.state)
+    target: Composition, evaluated: EvaluatedTarget, request: ReprocessingRequest | None
+) -> ConditionState:
+    """Add the changed episodes of a target to its changes: corrected episodes, then episodes of new
+    times. Return the state to write. `request`: the reprocessing request that the evaluation has
+    answered, if any."""
+    changes = target.changes
+    live = evaluated.since
+    if evaluated.is_reprocessed:
+        live = replace(live, refreshes=evaluated.refreshes)
     if evaluated.may_correct:
-        corrected = compose_reprocessed(
+        compose_reprocessed(
             target,
             evaluated.reprocessed,
             evaluated.since,
             evaluated.evaluated_from,
             evaluated.state.watermark,
         )
-    live = compose_live(target, replace(evaluated.since, refreshes=evaluated.refreshes))
+    compose_live(target, live)
     find_again(target, evaluated.since, evaluated.reprocessed.state)
+    state = evaluated.since.state
+    if not evaluated.is_reprocessed:
+        return state
     if request is not None and evaluated.may_change_outcomes:
         make_outcomes_due(
-            changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
+            changes, evaluated.revision, evaluated.asset, request.start, state.watermark
         )
-    state = live.state
     if (
-        evaluated.is_reprocessed
-        and state.raised_at is not None
+        state.raised_at is not None
         and state.happening_since is None
         and changes.live_open(evaluated.revision.name, evaluated.asset.name) is None
     ):
         state = without_episode(state, state.watermark)  # a person has ended it
     before = evaluated.state
-    if evaluated.is_reprocessed and state.carried and before.carried and before.carried.is_ended:
+    if state.carried and before.carried and before.carried.is_ended:
         ended_at = before.last_closed_at or before.watermark
         carried = state.carried.after_end(ended_at)
         if carried.is_ended:
             state = replace(state, carried=carried, last_closed_at=ended_at)
-    return Composed(
-        evaluated.count_unknown(state),
-        live.raised + corrected.raised,
-        live.closed,
-        corrected.withdrawn,
-    )
+    return state
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Result of a batch so far: the states after it, which of them are written, and the composed
-    episodes of the written ones.
+    """Result of a batch so far: the states after it, and which of them are written.
 
     `reprocessed`: the corrected states at the old watermarks, of targets that were evaluated one by
     one; None for a target that was not reprocessed.
@@ -192,15 +188,20 @@ class BatchResult:
     after: ConditionTable
     advanced: Flags
     reprocessed: dict[int, ConditionState | None] = field(default_factory=dict)
-    composed: dict[int, Composed] = field(default_factory=dict)
 
 
-def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[int]]:
-    """Return rows by the shard that stores their states."""
-    rows_by_shard: dict[tuple[int, int], list[int]] = {}
-    for row in rows:
-        rows_by_shard.setdefault(batch.targets[row].shard, []).append(row)
-    return rows_by_shard
+def store_scores(scores: Scores, targets: Iterable[EvaluatedTarget]) -> None:
+    """Store the scores of models that these evaluations have computed, before their states: nothing
+    computes them again afterwards. Idempotent."""
+    waiting: list[TargetScores] = []
+    for target in targets:
+        for evaluation in (target.reprocessed, target.since):
+            waiting += scores_of(target.revision.name, target.asset, evaluation)
+        if sum(len(some.rows) for some in waiting) > _SCORES:
+            scores.add_many(waiting)
+            waiting = []
+    if waiting:
+        scores.add_many(waiting)
 
 
 def commit_shard(
@@ -214,19 +215,19 @@ def commit_shard(
     `result` are final.
 
     Many changed episodes take several units of work, each with the states of its own targets.
-    Targets that another process advances, or blocks for long, are left out. Scores are stored
-    first, because nothing computes them again after the states.
+    Targets that another process advances, or blocks for long, are left out.
     """
-    run.store_scores()
     waiting = dict(changed)
     unchanged = list(others)
     attempts = 0
     while waiting or unchanged:
-        changes, composed = _compose(run, result.after, waiting)
+        changes = EpisodeChanges(run.platform)
+        counts = EvaluationCounts()
+        composed = _compose(run, changes, counts, result.after, waiting)
         rows = [*unchanged[:_TARGETS], *composed]
-        late = late_updates(run, batch, result.after, rows, result.reprocessed)
+        late = late_updates(run, batch, result, rows)
         try:
-            _write(run, batch, rows, result.after.take(rows), changes, late, attempts)
+            _write(run, batch, rows, result.after, changes, late, attempts)
         except Conflict as conflict:
             attempts += 1
             if attempts == _ATTEMPTS:
@@ -238,61 +239,165 @@ def commit_shard(
                 return
             # Composed again, and not only written again: what another evaluator or an operator has
             # written meanwhile may be of the same episodes.
-            unmoved = _find_unmoved(run, batch, [*unchanged, *waiting])
+            before = batch.before
+            left = [*unchanged, *waiting]
+            stored = run.platform.states.load_many([before.keys[row] for row in left]).watermark
+            unmoved = {
+                row
+                for row, at in zip(left, stored.tolist(), strict=True)
+                if at == before.watermark[row]
+            }
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
             continue
-        changes.log()
+        if composed:
+            changes.log()
+            run.counts.add(counts)
         result.advanced[rows] = True
-        result.composed.update(composed)
         for request in late.done:
             run.requests.pop((request.definition, request.asset))
-        waiting = {row: evaluated for row, evaluated in waiting.items() if row not in composed}
+        for row in composed:
+            del waiting[row]
         unchanged = unchanged[_TARGETS:]
         attempts = 0
 
 
 def _compose(
-    run: EvaluationRun, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
-) -> tuple[EpisodeChanges, dict[int, Composed]]:
+    run: EvaluationRun,
+    changes: EpisodeChanges,
+    counts: EvaluationCounts,
+    after: ConditionTable,
+    waiting: Mapping[int, EvaluatedTarget],
+) -> list[int]:
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into
-    `after`."""
-    changes = EpisodeChanges(run.platform)
-    composed = dict[int, Composed]()
+    `after`. Return their rows."""
+    composed: list[int] = []
+    ids = (
+        episode_id(evaluated.revision.name, evaluated.asset.name, step.raised_at)
+        for evaluated in waiting.values()
+        for step, _ in evaluated.since.steps
+    )
+    changes.read_many(islice(ids, _EPISODES))  # of more, those that follow are read one by one
     for row, evaluated in waiting.items():
+        target = Composition(
+            run.platform,
+            changes,
+            counts,
+            evaluated.revision,
+            evaluated.asset,
+            run.as_of,
+            not evaluated.is_cut,
+        )
         request = run.requests.get((evaluated.revision.name, evaluated.asset.name))
-        composed[row] = compose_target(run.platform, changes, evaluated, request, run.as_of)
-        after.write_state(row, composed[row].state, evaluated.reprocessed.state)
+        state = compose_target(target, evaluated, request)
+        after.write_state(row, state, evaluated.reprocessed.state)
+        composed.append(row)
         if len(changes.episodes) >= _EPISODES or changes.size() >= _BYTES:
             break
-    return changes, composed
+    return composed
 
 
 def _write(
     run: EvaluationRun,
     batch: Batch,
     rows: Sequence[int],
-    after: ConditionTable,
+    states_after: ConditionTable,
     changes: EpisodeChanges,
     late: LateUpdates,
     attempt: int,
 ) -> None:
     """Write everything in one unit of work, states last. States alone need no unit of work: they
     are written by compare-and-set."""
-    states = run.platform.states
+    platform = run.platform
+    states = platform.states
     before = batch.before.take(rows)
+    after = states_after.take(rows)
     every = batch.targets[rows[0]].every
-    if not (changes.episodes or late or states.moves(before.keys, every)):
+    has_others = changes.episodes or late.checkpoints or late.refuted or late.done
+    if not (has_others or states.moves(before.keys, every)):
         states.advance(before, after, every=every)  # of one document: it needs no transaction
         return
-    with run.platform.unit_of_work.begin(attempt) as unit:
+    with platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
-        late.write(run.platform, unit)
+        platform.checkpoints.write(late.refuted, late.checkpoints, unit)
+        platform.arrivals.remove_requests(late.done, unit)
         # last, because other evaluators of the shard conflict with it from here on to the end
         states.advance(before, after, unit, every)
 
 
-def _find_unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
-    before = batch.before.take(rows)
-    unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark
-    return {rows[i] for i in np.flatnonzero(unmoved).tolist()}
+@dataclass(frozen=True)
+class LateUpdates:
+    """Writes of a unit of work that make later reprocessing possible, beside states and episodes.
+
+    `refuted`: by target, the instant from which its checkpoints are wrong. `done`: requests that
+    the unit completes.
+    """
+
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    refuted: dict[TargetKey, datetime] = field(default_factory=dict)
+    done: list[ReprocessingRequest] = field(default_factory=list)
+
+
+def late_updates(
+    run: EvaluationRun, batch: Batch, result: BatchResult, rows: Sequence[int]
+) -> LateUpdates:
+    """Return the updates that are written with the new states of these rows.
+
+    Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between
+    a target's state of one step earlier and its watermark.
+    """
+    updates = LateUpdates()
+    at = np.asarray(rows, np.int64)
+    targets = [batch.targets[row] for row in rows]
+    evaluated_from = batch.evaluated_from[at]
+    start = batch.starts[at]
+    watermark = result.after.watermark[at]
+    again = batch.reprocessed[at]
+    for i, row in enumerate(rows if result.reprocessed else ()):
+        if row in result.reprocessed:
+            again[i] = result.reprocessed[row] is not None
+    is_due = checkpoints_due(
+        targets, np.where(again, evaluated_from, start), np.where(again, start, watermark)
+    )
+    requested = np.array(
+        [target.key in run.requests for target in targets] if run.requests else False
+    )
+    for i in np.flatnonzero((watermark > start) & (is_due | again | requested)).tolist():
+        key = targets[i].key
+        if is_due[i]:
+            state = _state_at_start(batch, result, rows[i], bool(again[i]))
+            needed_from = from_millis(int(watermark[i]) - targets[i].allowed_lateness)
+            updates.checkpoints.append(Checkpoint(*key, state, needed_from))
+        # the state of one step earlier has no checkpoint behind it that could be wrong
+        if again[i] and evaluated_from[i] != batch.before.earlier.watermark[rows[i]]:
+            updates.refuted[key] = from_millis(int(evaluated_from[i])) + _MOMENT
+        if key in run.requests:
+            updates.done.append(run.requests[key])
+    return updates
+
+
+def checkpoints_due(targets: Sequence[EvaluationTarget], before: Millis, after: Millis) -> Flags:
+    """Return, per target, whether to store a checkpoint when its evaluation advances from one
+    instant to another (ms).
+
+    One checkpoint is due for each forty-eighth of the allowed lateness; targets take turns.
+    """
+    lateness = np.array([target.allowed_lateness for target in targets], np.int64)
+    step = np.maximum(lateness // _CHECKPOINTS, _SHORTEST)
+    offset = np.array([target.turn for target in targets], np.int64) * step // _TURNS
+    is_due: Flags = (lateness > 0) & ((before + offset) // step != (after + offset) // step)
+    return is_due
+
+
+def _state_at_start(
+    batch: Batch, result: BatchResult, row: int, is_reprocessed: bool
+) -> ConditionState:
+    """Return the corrected state of a target at its old watermark."""
+    state = result.reprocessed.get(row)
+    if state is None and is_reprocessed:  # its condition has not changed in the whole interval
+        earlier = result.after.take([row])
+        earlier.restore_earlier([0])
+        state = earlier.state(0)
+    elif state is None:
+        state = batch.before.state(row)
+    return state or ConditionState(from_millis(batch.starts[row]))

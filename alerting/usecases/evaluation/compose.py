@@ -1,16 +1,18 @@
 """Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written
 here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, Definition, Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import Step
 from alerting.episodes.mode_shares import probable_mode
 from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol import (
@@ -26,16 +28,20 @@ from alerting.ports import EvaluationPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
+from alerting.usecases.evaluation.inputs import EvaluationCounts
 from alerting.usecases.notification.muting_and_summaries import as_muted, why_muted_at_raise
 from alerting.usecases.notification.routing import (
     change_notifications,
     route_notifications,
 )
 
+Change = Literal["happening", "closed", "corrected", "reopened"]
+
 
 @dataclass(frozen=True)
 class Composition:
-    """One target whose episodes are composed, and the changes to which they are added.
+    """One target whose episodes are composed, the changes to which they are added, and the counts
+    of what was raised, closed and withdrawn.
 
     `is_last`: False if later episodes of this catch-up follow in another unit of work, which
     announces the last episode.
@@ -43,85 +49,59 @@ class Composition:
 
     platform: EvaluationPorts
     changes: EpisodeChanges
+    counts: EvaluationCounts
     revision: Revision
     asset: Asset
     as_of: datetime
     is_last: bool = True
 
-    @property
-    def definition(self) -> Definition:
-        return self.revision.definition
 
-
-@dataclass(frozen=True)
-class Composed:
-    """The state to write, and how many episodes were raised, closed or withdrawn. `of_past`: number
-    of episodes of past times, including episodes that were stored before."""
-
-    state: ConditionState
-    raised: int = 0
-    closed: int = 0
-    withdrawn: int = 0
-    of_past: int = 0
-
-
-def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
+def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
     """Add raised episodes, and new steps and advice to open ones.
 
     If several are raised at once after an outage, only the last is announced.
     """
+    changes = target.changes
     for raised_at, refresh in evaluation.refreshes.items():
         if raised_at not in evaluation.raises:
             _refresh_episode(target, evaluation, raised_at, refresh)
     for raised_at, valid_until in evaluation.valid_until.items():
-        if raised_at not in evaluation.raises:
-            _move_window(target, raised_at, valid_until)
-    for id, steps in _steps_of_earlier(target, evaluation).items():
-        _continue_episode(target, id, steps)
-    episodes = [
-        *new_episodes(
+        id = None if raised_at in evaluation.raises else _find_open(target, raised_at)
+        if id is not None:
+            changes.update(id, partial(with_window, valid_until=valid_until, at=target.as_of))
+    steps_by_raise: dict[datetime, list[tuple[Step, VersionInterval]]] = {}
+    for step, part in evaluation.steps:
+        if step.kind != "raised" and step.raised_at not in evaluation.raises:
+            steps_by_raise.setdefault(step.raised_at, []).append((step, part))
+    for raised_at, steps in steps_by_raise.items():
+        id = _find_open(target, raised_at)
+        if id is not None:
+            changes.update(id, partial(_add_steps, target=target, steps=steps))
+    target.counts.closed += sum(step.kind == "closed" for step, _ in evaluation.steps)
+    add_and_announce(
+        target,
+        new_episodes(
             evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False
-        ).values()
-    ]
-    raised = add_and_announce(target, episodes)
-    return Composed(
-        evaluation.state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps)
+        ).values(),
     )
 
 
-def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
-    """Add new episodes, oldest first, with their notifications. Return how many were added.
+def add_and_announce(target: Composition, episodes: Iterable[Episode]) -> None:
+    """Add new episodes, oldest first, with their notifications, and count them.
 
     The last new episode gets all its notifications; the earlier episodes get only notifications
     that wait for a digest. An episode that an evaluation of past times has stored stays as it is.
     """
-    new = [episode for episode in episodes if target.changes.get(episode.id) is None]
-    for episode in new:
-        last = target.is_last and episode is new[-1]
-        _announce(
-            target, _link_earlier(target.changes, episode), len(new) - 1 if last else 0, not last
-        )
-    return len(new)
-
-
-def _link_earlier(changes: EpisodeChanges, episode: Episode) -> Episode:
-    if episode.continues is None:
-        return episode
-    earlier = changes.find(episode.definition, episode.asset, end=episode.raised_at, limit=20)
-    return link_continuation(episode, earlier)
-
-
-def _steps_of_earlier(
-    target: Composition, evaluation: TargetEvaluation
-) -> dict[str, list[tuple[Step, VersionInterval]]]:
-    """Return, by episode id, the steps of episodes that were raised before this run."""
-    steps_by_id: dict[str, list[tuple[Step, VersionInterval]]] = {}
-    for step, part in evaluation.steps:
-        if step.kind != "raised" and step.raised_at not in evaluation.raises:
-            steps_by_id.setdefault(
-                episode_id(target.revision.name, target.asset.name, step.raised_at), []
-            ).append((step, part))
-    return steps_by_id
+    changes = target.changes
+    new = [episode for episode in episodes if changes.get(episode.id) is None]
+    target.counts.raised += len(new)
+    for found in new:
+        last = target.is_last and found is new[-1]
+        earlier: Sequence[Episode] = ()
+        if found.continues is not None:
+            earlier = changes.find(found.definition, found.asset, end=found.raised_at, limit=20)
+        episode = link_continuation(found, earlier)
+        _announce(target, episode, len(new) - 1 if last else 0, not last)
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
@@ -136,12 +116,12 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
             since=spoken_duration(as_of - episode.raised_at),
         )
         reason = joined("; ", reason, caught_up)
-    why = why_muted_at_raise(target.platform, target.definition, episode, as_of)
+    why = why_muted_at_raise(target.platform, target.revision.definition, episode, as_of)
     target.changes.add(episode if why is None else as_muted(episode, why, as_of))
     added = route_notifications(
         target.platform,
         target.changes,
-        target.definition,
+        target.revision.definition,
         episode,
         "raised",
         reason,
@@ -151,43 +131,27 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
 
-def _continue_episode(
-    target: Composition,
-    id: str,
-    steps: Sequence[tuple[Step, VersionInterval]],
-) -> None:
-
-    def add_steps(episode: Episode) -> Episode:
-        was_open = episode.condition == "open"
-        renewed = ""
-        for step, part in steps:
-            before = episode
-            episode = with_step(episode, step, part)
-            if was_open and step.kind == "severity":
-                announce_change(target, episode)
-            if step.kind == "renewed" and episode.transitions != before.transitions:
-                renewed = episode.transitions[-1].reason
-            if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
-                target.changes.notify(
-                    change_notifications(
-                        target.changes,
-                        target.definition,
-                        episode,
-                        "happening",
-                        step.reason,
-                        target.as_of,
-                    )
-                )
-            if was_open and episode.condition == "closed":
-                announce_end(target, episode)
-                return episode
-        if was_open and renewed:  # last, because a message on the severity says it, too
-            announce_change(target, episode, renewed)
-        return episode
-
-    stored_id = _stored_id(target, id)
-    if stored_id is not None:
-        target.changes.update(stored_id, add_steps)
+def _add_steps(
+    episode: Episode, target: Composition, steps: Sequence[tuple[Step, VersionInterval]]
+) -> Episode:
+    """Return an episode after further steps, and add the notifications that they cause."""
+    was_open = episode.condition == "open"
+    renewed = ""
+    for step, part in steps:
+        before = episode
+        episode = with_step(episode, step, part)
+        if was_open and step.kind == "severity":
+            announce_change(target, episode)
+        if step.kind == "renewed" and episode.transitions != before.transitions:
+            renewed = episode.transitions[-1].reason
+        if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
+            notify_change(target, episode, "happening", step.reason)
+        if was_open and episode.condition == "closed":
+            announce_end(target, episode)
+            return episode
+    if was_open and renewed:  # last, because a message on the severity says it, too
+        announce_change(target, episode, renewed)
+    return episode
 
 
 def _refresh_episode(
@@ -204,13 +168,6 @@ def _refresh_episode(
     )
 
 
-def _move_window(target: Composition, raised_at: datetime, valid_until: datetime) -> None:
-    """Move the end of the open episode's prediction window with its last high score."""
-    id = _stored_id(target, episode_id(target.revision.name, target.asset.name, raised_at))
-    if id is not None:
-        target.changes.update(id, lambda e: with_window(e, valid_until, target.as_of))
-
-
 def announce_change(target: Composition, episode: Episode, reason: str = "") -> None:
     """Add the notifications of a severity that has risen, or, for a `reason`, of another condition
     that keeps an episode open."""
@@ -218,7 +175,7 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
         route_notifications(
             target.platform,
             target.changes,
-            target.definition,
+            target.revision.definition,
             episode,
             "renewed" if reason else "worse",
             reason,
@@ -230,21 +187,26 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
 def announce_end(target: Composition, episode: Episode) -> None:
     """Add the notifications of an episode's end, and drop notifications that quiet hours hold
     back."""
-    reason = episode.transitions[-1].reason
-    target.changes.notify(
-        change_notifications(
-            target.changes, target.definition, episode, "closed", reason, target.as_of
-        )
-    )
+    notify_change(target, episode, "closed", episode.transitions[-1].reason)
     target.changes.drop_overtaken(episode)
 
 
-def _stored_id(target: Composition, id: str) -> str | None:
-    """Return the id under which an episode is stored, None if it is not stored.
+def notify_change(target: Composition, episode: Episode, change: Change, reason: str) -> None:
+    """Add the notifications of a change of an episode that was announced."""
+    target.changes.notify(
+        change_notifications(
+            target.changes, target.revision.definition, episode, change, reason, target.as_of
+        )
+    )
+
+
+def _find_open(target: Composition, raised_at: datetime) -> str | None:
+    """Return the id under which the episode of a raise is stored, None if it is not stored.
 
     Late data may have moved its raise, which the computed id contains. Only one live episode of a
     target is open at a time.
     """
+    id = episode_id(target.revision.name, target.asset.name, raised_at)
     stored = target.changes.get(id)
     if stored is not None and stored.condition == "open":
         return id

@@ -16,10 +16,12 @@ from alerting.episodes.reconciliation import EvaluatedEpisode, link_continuation
 from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import Conflict, OutcomePorts
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
-from alerting.usecases.evaluation.compose import Composed, close, new_episodes
+from alerting.usecases.evaluation.compose import close, new_episodes
+from alerting.usecases.evaluation.inputs import EvaluationCounts
 from alerting.usecases.evaluation.reprocess import stored_episodes
 
 _AT_ONCE = 500
+_NOT_FOUND_AGAIN = translatable("not found again when this past period was evaluated again")
 _EVALUATED = (
     "revision",
     "severity",
@@ -49,7 +51,7 @@ def persist_past(
     evaluation: TargetEvaluation,
     start: datetime,
     end: datetime,
-) -> Composed:
+) -> EvaluationCounts:
     """Write the episodes of a past interval, up to 500 in one unit of work. An episode that
     overlaps a stored one counts as the stored one.
 
@@ -78,14 +80,12 @@ def persist_past(
             continue
         changes.log()
         raised = sum(e.version == 1 for e in written)
-        withdrawn = sum(e.withdrawn for e in written)
         # an episode of the past is written with its end
-        return Composed(
-            evaluation.state,
+        return EvaluationCounts(
             raised=raised,
             closed=raised,
-            withdrawn=withdrawn,
-            of_past=len(past_episodes),
+            withdrawn=sum(e.withdrawn for e in written),
+            found=len(past_episodes),
         )
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
@@ -124,7 +124,12 @@ def _compose_past(
     for raised_at in sorted(reconciled.new):
         changes.add(link_continuation(by_raise[raised_at], stored))
     for episode, _ in reconciled.withdrawn:
-        changes.update(episode.id, partial(_withdraw_past, at=end))
+        changes.update(
+            episode.id,
+            lambda e: e.with_transition(
+                "corrected", end, _NOT_FOUND_AGAIN, withdrawn=True, outcome_due_at=None
+            ),
+        )
 
 
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
@@ -155,8 +160,3 @@ def _correct_past(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     return updated.with_transition(
         "corrected", at, translatable("this past period was evaluated again")
     )
-
-
-def _withdraw_past(stored: Episode, at: datetime) -> Episode:
-    reason = translatable("not found again when this past period was evaluated again")
-    return stored.with_transition("corrected", at, reason, withdrawn=True, outcome_due_at=None)

@@ -48,23 +48,17 @@ from alerting.usecases.episodes.stored_episodes import (
     without_asset,
 )
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.future_watermarks import go_back
-from alerting.usecases.evaluation.past_episodes import persist_past
-from alerting.usecases.evaluation.reprocess import (
-    base_states,
-    begin_round,
-    plan_of_round,
-)
-from alerting.usecases.evaluation.target import (
+from alerting.usecases.evaluation.inputs import (
     Batch,
     EvaluationCounts,
     EvaluationRun,
     ProcessInputs,
     RoundPlan,
-    evaluate_parts,
-    scores_of,
-    starts_of,
+    load_batch,
 )
+from alerting.usecases.evaluation.past_episodes import persist_past
+from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
+from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.notification.routing import change_notifications, correct_if_known_late
 
@@ -159,15 +153,11 @@ def evaluate_targets(
     run = EvaluationRun(
         platform,
         from_millis(to_millis(as_of)),
-        process.models if process else ModelCache(platform),
+        process or ProcessInputs(ModelCache(platform)),
         EvaluationCounts(),
         platform.arrivals.requests(evaluation_plan.names) if has_requests else {},
-        process.spans if process else {},
     )
-    states = platform.states.load_many([target.key for target in targets])
-    starts = starts_of(run, targets, states)
-    go_back(run, targets, states, starts)
-    full_batch = Batch(targets, states, starts, base_states(run, targets, states, starts))
+    full_batch = load_batch(run, targets)
     run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
@@ -257,20 +247,20 @@ def evaluate_past(
             platform, models, asset, ConditionState(watermark=start), parts, named=True
         )
         platform.scores.add_many(scores_of(name, asset, evaluation))
-        persisted = persist_past(platform, latest, asset, evaluation, start, end)
+        counts.add(persist_past(platform, latest, asset, evaluation, start, end))
         for part in parts:
-            number = part.revision.number if part.revision else None
-            now = platform.clock.now()
             platform.past_evaluations.add(
                 PastEvaluation(
-                    name, asset.name, part.start, part.end, number, part.model_version, now
+                    name,
+                    asset.name,
+                    part.start,
+                    part.end,
+                    part.revision.number if part.revision else None,
+                    part.model_version,
+                    platform.clock.now(),
                 )
             )
         counts.targets += 1
-        counts.raised += persisted.raised
-        counts.closed += persisted.closed
-        counts.found += persisted.of_past
-        counts.withdrawn += persisted.withdrawn
         if evaluation.unknown:
             counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown
     counts.determined = determine_due_outcomes(
@@ -441,7 +431,9 @@ def _find_reasons(
     reasons = dict[TargetKey, tuple[Revision | None, str]]()
     for name in {definition for definition, _ in keys}:
         revision = platform.definitions.newest_revision(name)
-        if revision is None and _has_faulty_revision(platform, name):
+        if revision is None and any(
+            faulty.name.startswith(name) for faulty in platform.definitions.load_revisions()({})[1]
+        ):
             continue
         for key in (key for key in keys if key[0] == name):
             asset = key[1]
@@ -451,11 +443,6 @@ def _find_reasons(
             if why is not None:
                 reasons[key] = (revision, why)
     return reasons
-
-
-def _has_faulty_revision(platform: EvaluationPorts, name: str) -> bool:
-    _, faulty = platform.definitions.load_revisions()({})
-    return any(revision.name.startswith(name) for revision in faulty)
 
 
 def _end_episode(
