@@ -263,10 +263,10 @@ def delivered_message(
         {_key("platform", alert, channel) for channel in platform.channels if channel != LOG}
         for alert in alerts
     ]
-    asked = set[str]().union(*keys)
+    all_keys = set[str]().union(*keys)
     sent = {
         n.key: DeliveredMessage(n.channel, n.delivered_at)
-        for n in (platform.notifications.get(asked) if asked else ())
+        for n in (platform.notifications.get(all_keys) if all_keys else ())
         if n.delivered_at is not None
     }
     if not keys or not all(of_one & sent.keys() for of_one in keys):
