@@ -334,7 +334,7 @@ def _compose_message(
     report = plain.payload.get("report")
     if page is not None and platform.links:
         return replace(plain, links=(platform.links.page(str(page), reads.say("Open the page")),))
-    if report is None or page is not None:
+    if report is None:
         return plain
     id = str(report)
     if platform.links:

@@ -377,7 +377,12 @@ def _fault_message(
         text = in_english("From {period}: {reason}", period=period, reason=alert.reason)
     finished = ENGLISH.with_clock(zone, now, dated=True).translate(text)
     return new_message(
-        *(_key(event, alert, channel), channel, subject, f"{subject}\n{finished}", now, route),
+        _key(event, alert, channel),
+        channel,
+        subject,
+        f"{subject}\n{finished}",
+        now,
+        route,
         platform=alert.kind,
         page="/platform",
         definition=alert.subject,
