@@ -163,9 +163,7 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
             case [str(episode), str(recipient), purpose, int(made), int(expires)] if (
                 purpose in get_args(Purpose)
             ):
-                grant = Grant(
-                    *(episode, recipient, purpose), from_millis(made), from_millis(expires)
-                )
+                grant = Grant(episode, recipient, purpose, from_millis(made), from_millis(expires))
             case _:  # sealed with this key by another version
                 raise BadData("no fields of a link of this version")
     except (BadData, UnicodeError, ValueError, OverflowError):

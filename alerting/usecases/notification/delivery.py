@@ -33,7 +33,7 @@ from alerting.notifications.policy import (
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.usecases.definitions.faults_and_platform_alerts import record_document_faults
-from alerting.usecases.episodes.mutes_and_suppression import mutes_at
+from alerting.usecases.episodes.mutes_and_suppression import MutesInForce
 from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import opposite_open
 from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
@@ -83,8 +83,8 @@ def _find_timed(
         if (revision := platform.definitions.newest_revision(name)) is not None
     }
     due: list[Notification] = []
-    present = mutes_at(platform, now)
-    for episode in record_mutes(platform, open_episodes, newest, present, now).values():
+    no_mutes = MutesInForce((), platform.assets)  # those in force have been recorded
+    for episode in record_mutes(platform, open_episodes, newest, no_mutes, now).values():
         if (definition := newest.get(episode.definition)) is not None:
             about = (definition, episode.asset, episode.severity, routes)
             to_notify = recipients(*about, sorted(platform.channels), now)
@@ -224,10 +224,10 @@ def _deliver_pages(platform: DeliveryPorts, now: datetime, announced: int) -> De
             page = [n for n in page if not n.waits_for_others]
             page += [n for n in platform.notifications.waiting() if n.waits_for_others]
         planned = [(s, next_state(s)) for s in due_situations(platform, page, now)]
-        held = [(s.waiting, n) for s, n in planned if n.status in ("muted", "dropped")]
-        if held:
-            platform.notifications.change(held)
-        current_round.counts.dropped += sum(n.status == "dropped" for _, n in held)
+        changes = [(s.waiting, n) for s, n in planned if n.status in ("muted", "dropped")]
+        if changes:
+            platform.notifications.change(changes)
+        current_round.counts.dropped += sum(n.status == "dropped" for _, n in changes)
         grouped = [s for s, n in planned if n.status == "grouped"]
         summaries = summarise(platform, grouped, now) if grouped else 0
         current_round.counts.announced += summaries
@@ -334,7 +334,7 @@ def _compose_message(
     report = plain.payload.get("report")
     if page is not None and platform.links:
         return replace(plain, links=(platform.links.page(str(page), reads.say("Open the page")),))
-    if report is None or page is not None:
+    if report is None:
         return plain
     id = str(report)
     if platform.links:

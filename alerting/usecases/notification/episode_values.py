@@ -380,10 +380,12 @@ def _last_values(
                 last[name, variable] = at[-1:], numbers[-1:]
             else:  # its other variables have newer values
                 others[variable] = since
-        found = readings.newest_values(assets[name], others, now) if others else {}
-        for variable in others:
-            if variable in found and found[variable].dtype.kind in "fiub":
-                values = found[variable].dropna()[-1:]
+        if not others:
+            continue
+        newest_numbers = readings.newest_values(assets[name], others, now)
+        for variable in others.keys() & newest_numbers.keys():
+            if newest_numbers[variable].dtype.kind in "fiub":
+                values = newest_numbers[variable].dropna()[-1:]
                 at = np.array([to_millis(instant) for instant in values.index], np.int64)
                 last[name, variable] = at, values.to_numpy(np.float64)
     return last

@@ -109,11 +109,13 @@ def why_muted(
     if covering:
         first = covering[0]
         return MuteReason(first.id, "muted", first.actor, describe_mute(first))
-    found = None if definition is None else find_suppression(platform, definition, episode, now)
-    if found is None:
+    suppression = (
+        None if definition is None else find_suppression(platform, definition, episode, now)
+    )
+    if suppression is None:
         return None
     # the id contains the instant, so that each suppressed interval is released once
-    reason = translatable("suppressed by design: {reason}", reason=found)
+    reason = translatable("suppressed by design: {reason}", reason=suppression)
     return MuteReason(f"{_BY_DESIGN}{now.isoformat()}", "suppressed", PLATFORM, reason)
 
 

@@ -263,10 +263,10 @@ def delivered_message(
         {_key("platform", alert, channel) for channel in platform.channels if channel != LOG}
         for alert in alerts
     ]
-    asked = set[str]().union(*keys)
+    all_keys = set[str]().union(*keys)
     sent = {
         n.key: DeliveredMessage(n.channel, n.delivered_at)
-        for n in (platform.notifications.get(asked) if asked else ())
+        for n in (platform.notifications.get(all_keys) if all_keys else ())
         if n.delivered_at is not None
     }
     if not keys or not all(of_one & sent.keys() for of_one in keys):
@@ -377,7 +377,12 @@ def _fault_message(
         text = in_english("From {period}: {reason}", period=period, reason=alert.reason)
     finished = ENGLISH.with_clock(zone, now, dated=True).translate(text)
     return new_message(
-        *(_key(event, alert, channel), channel, subject, f"{subject}\n{finished}", now, route),
+        _key(event, alert, channel),
+        channel,
+        subject,
+        f"{subject}\n{finished}",
+        now,
+        route,
         platform=alert.kind,
         page="/platform",
         definition=alert.subject,

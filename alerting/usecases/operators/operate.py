@@ -480,7 +480,7 @@ def _require_known(
                 f"{matcher.definition!r} does not apply to {matcher.asset!r}; it applies to "
                 f"{', '.join(names) or 'no known asset'}"
             )
-    types = [] if event is None else [known.name for known in platform.assets.event_types()]
+    types = [] if event is None else [type_.name for type_ in platform.assets.event_types()]
     if event is not None and event.type not in types:
         raise NotFound(
             translatable(
