@@ -85,9 +85,7 @@ class FittedLimits:
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on the limits and on what was left out."""
         yield from (
-            in_english(
-                "{asset}: {limits}", asset=asset, limits=_describe(json.loads(key)[0], table)
-            )
+            joined(": ", asset, _describe(json.loads(key)[0], table))
             for key, table in sorted(self.tables.items())
         )
         for reason, count in self.left_out.items():
