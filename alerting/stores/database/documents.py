@@ -319,8 +319,7 @@ def _make_converter() -> BsonConverter:
         _may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value
     )
     converter.register_unstructure_hook_factory(
-        is_mapping,
-        partial(converter.gen_unstructure_mapping, key_handler=lambda key, _=None: str(key)),
+        is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key)
     )
     converter.register_structure_hook(datetime, lambda value, _: utc(value))
     converter.register_structure_hook(timedelta, lambda millis, _: timedelta(milliseconds=millis))
@@ -386,6 +385,10 @@ def _may_be_numpy(hint: Any) -> bool:
 
 def _is_array(hint: Any) -> bool:
     return get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis
+
+
+def _write_key(key: Any, _: Any = None) -> str:
+    return str(key)
 
 
 def _check_scalar(value: Any, hint: Any) -> Any:
