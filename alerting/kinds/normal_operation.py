@@ -14,7 +14,7 @@ from alerting.definitions.alert_definition import Definition, ModelDefinition, S
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.learning import Dates
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Interval, in_english, translatable
 from alerting.detection.evaluation_results_and_texts import (
     UNKNOWN,
     Evaluation,
@@ -356,14 +356,21 @@ def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[st
     period."""
     if not isinstance(definition.normal, Dates) or period.normal_end is None:
         return []
-    first, last = (at.astimezone(UTC) for at in (period.cutoff, period.normal_end))
-    times = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    times = Interval(period.cutoff, period.normal_end)
     if definition.normal.end is not None and period.cutoff < min(definition.normal.end, period.end):
         return [
-            "after `normal` there is too little time up to the first gap or problem: its newest "
-            f"fifth, {times}, was not learned from and counts false alarms"
+            in_english(
+                "after `normal` there is too little time up to the first gap or problem: its "
+                "newest fifth, {times}, was not learned from and counts false alarms",
+                times=times,
+            )
         ]
-    return [f"false alarms are counted after `normal`, up to the first gap or problem: {times}"]
+    return [
+        in_english(
+            "false alarms are counted after `normal`, up to the first gap or problem: {times}",
+            times=times,
+        )
+    ]
 
 
 def times_of_readings(

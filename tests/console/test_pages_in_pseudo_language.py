@@ -18,6 +18,15 @@ pytestmark = [
 ]
 SCREENS = ((1280, 800), (390, 844))
 OTHER_LANGUAGES = "document.querySelectorAll('body [lang]').forEach(one => one.remove())"
+BEYOND_ENTRY = """(() => {
+  const texts = [...document.querySelectorAll('.menu span')].filter(e => e.checkVisibility());
+  for (const e of texts) e.textContent = 'Betriebs'.repeat(5);
+  const right = e => e.getBoundingClientRect().right;
+  const beyond = texts.filter(e => right(e) > right(e.parentElement) + 1);
+  return [texts.length, beyond.map(e => e.parentElement.outerHTML.slice(0, 90))];
+})()"""
+"""The number of texts of the menu, each made one long word, and those that end beyond their
+entry."""
 READ = """(() => {
   const read = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -88,3 +97,14 @@ def test_no_page_has_a_bare_word_or_a_text_that_is_cut_off(desk, width, height):
             if cut or words or page.evaluate(SIDEWAYS):
                 wrong[path] = (words, cut)
     assert wrong == {}
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_a_long_word_of_the_menu_breaks_within_its_entry(desk, width, height):
+    page, base = desk
+    page.resize(width, height)
+    page.open(f"{base}/")
+    texts, beyond = page.evaluate(BEYOND_ENTRY)
+    assert texts >= 4
+    assert beyond == []
+    assert not page.evaluate(SIDEWAYS)

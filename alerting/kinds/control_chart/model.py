@@ -23,7 +23,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alerting.definitions.wording.language import (
+    Interval,
+    Styled,
     count_in_english,
+    in_english,
     spoken_duration,
     template,
     translatable,
@@ -283,11 +286,12 @@ class FittedChart:
                 asset=asset,
             )
         for stretch in self.left_out[:_SHOWN]:
-            start = from_millis(stretch.start)
-            yield (
-                f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to "
-                f"{from_millis(stretch.end):%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
-                f"of {stretch.readings} readings"
+            yield in_english(
+                "{asset}: out of control, left out: {times}, mean {mean} of {readings} readings",
+                asset=asset,
+                times=Interval(from_millis(stretch.start), from_millis(stretch.end)),
+                mean=Styled(stretch.mean, ".6g"),
+                readings=stretch.readings,
             )
         if len(self.left_out) > _SHOWN:
             yield f"{asset}: {len(self.left_out) - _SHOWN} more stretches are left out"

@@ -19,7 +19,15 @@ from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.condition_checks import MIDDLE
 from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.threshold_limits import key_of
-from alerting.definitions.wording.language import count_in_english, template, translatable
+from alerting.definitions.wording.language import (
+    Interval,
+    Translatable,
+    count_in_english,
+    in_english,
+    joined,
+    template,
+    translatable,
+)
 from alerting.detection.learned_limits import (
     GroupLimit,
     LearnedLimits,
@@ -77,7 +85,7 @@ class FittedLimits:
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on the limits and on what was left out."""
         yield from (
-            f"{asset}: {_describe(json.loads(key)[0], table)}"
+            joined(": ", asset, _describe(json.loads(key)[0], table))
             for key, table in sorted(self.tables.items())
         )
         for reason, count in self.left_out.items():
@@ -115,22 +123,23 @@ class FittedLimits:
             )
 
 
-def _describe(variable: str, table: LimitTable) -> str:
+def _describe(variable: str, table: LimitTable) -> Translatable:
     whole = table.groups[()]
     least = least_readings(table.quantile)
-    period = f"{table.start:%Y-%m-%d %H:%M} to {table.end:%Y-%m-%d %H:%M} UTC"
-    limit = "too few" if whole.limit is None else f"{whole.limit:.6g}"
-    text = (
-        f"{variable}, quantile {table.quantile:g} of {whole.readings:,} readings, {period}: {limit}"
-    )
+    groups = ""
     for depth in range(1, len(table.by) + 1):
-        limits = [
-            group_limit.limit for group, group_limit in table.groups.items() if len(group) == depth
-        ]
-        text += (
-            f"; {_describe_groups(' and '.join(table.by[:depth]).replace('_', ' '), limits, least)}"
-        )
-    return text
+        limits = [limit.limit for group, limit in table.groups.items() if len(group) == depth]
+        by = " and ".join(table.by[:depth]).replace("_", " ")
+        groups += f"; {_describe_groups(by, limits, least)}"
+    return in_english(
+        "{variable}, quantile {quantile} of {readings} readings, {times}: {limit}{groups}",
+        variable=variable,
+        quantile=f"{table.quantile:g}",
+        readings=f"{whole.readings:,}",
+        times=Interval(table.start, table.end),
+        limit="too few" if whole.limit is None else f"{whole.limit:.6g}",
+        groups=groups,
+    )
 
 
 def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str:

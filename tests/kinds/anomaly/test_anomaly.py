@@ -181,7 +181,7 @@ def test_a_registered_version_is_exported_as_an_onnx_file_of_its_asset(platform)
 
 # end of the fixed dates, what the result says of the unseen time, and its days
 DATES = [
-    (END, "its newest fifth, 2026-01-21 00:00 to 2026-01-25 00:00 UTC", 4),
+    (END, "its newest fifth, 2026-01-21 00:00 UTC to 2026-01-25 00:00 UTC", 4),
     (TRAINED - 5 * DAY, "after `normal`, up to the first gap or problem: 2026-01-20", 5),
 ]
 

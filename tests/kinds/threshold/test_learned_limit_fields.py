@@ -186,7 +186,7 @@ def test_groups_are_counted_with_their_range_and_those_without_enough_readings()
         return [*FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")]
 
     told = (
-        "press-1: force, quantile 0.99 of 1,440 readings, 2024-01-01 00:00 to 2024-01-29 00:00 "
-        "UTC: 4.6; "
+        "press-1: force, quantile 0.99 of 1,440 readings, 2024-01-01 00:00 UTC to 2024-01-29 "
+        "00:00 UTC: 4.6; "
     )
     assert [said(limits) for limits, _ in COUNTED] == [[told + words] for _, words in COUNTED]
