@@ -92,7 +92,7 @@ class Task:
     leads_ms: tuple[int, ...]
     above: float | None
     below: float | None
-    strongest: Positions | None = field(default=None, compare=False)
+    strongest: "Positions | None" = field(default=None, compare=False)
     anchors: Mapping[int, Anchor] = field(default_factory=dict)
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
