@@ -14,10 +14,9 @@ from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.features.lives import mean_by_life
 from alerting.learning.selection.life_training import rows_of_lives, spread_rows, train_life
-from alerting.readings.history import History
+from alerting.readings.history import DAY_MS, History
 
 SEEDS = (11, 12, 13)
-DAY_MS = 86_400_000
 FLEET = {"name": "fleet", "kind": "classifier", "assets": ["unit-*"], "horizon": "7d"}
 ENDS = {"problem": {"event": "failure"}, "remaining_life": True, "periods": {"test": 0.3}}
 

@@ -26,8 +26,8 @@ from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.operators.actions_and_mutes import Role
 from alerting.ports import FixedClock, Platform, ReadingBatch, SampleColumn
-from alerting.readings.buckets import DAY, HOUR, MINUTE, merge_buckets, pack, sample_buckets
-from alerting.readings.history import no_instants, to_millis
+from alerting.readings.buckets import HOUR, MINUTE, merge_buckets, pack, sample_buckets
+from alerting.readings.history import DAY_MS, no_instants, to_millis
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import READINGS, ROLLUPS
@@ -134,17 +134,19 @@ def _add_year(platform: Platform) -> None:
     state = platform.rollups.state("oven-1")
     assert state is not None
     rng = np.random.default_rng(2)
-    first = to_millis(WEEK_START) - YEAR * DAY
-    for day in range(first, to_millis(WEEK_START), DAY):
-        at = np.arange(day, day + DAY, SECOND)
+    first = to_millis(WEEK_START) - YEAR * DAY_MS
+    for day in range(first, to_millis(WEEK_START), DAY_MS):
+        at = np.arange(day, day + DAY_MS, SECOND)
         for name in SHOWN:
             samples = sample_buckets(OVEN, name, at, _values(rng, len(at)), no_instants())
             minutes = merge_buckets(samples, MINUTE)
             hours = merge_buckets(minutes, HOUR)
             platform.rollups.store(
-                "oven-1", "minutes", {name: pack(minutes, "minutes", day, day + DAY)}
+                "oven-1", "minutes", {name: pack(minutes, "minutes", day, day + DAY_MS)}
             )
-            platform.rollups.store("oven-1", "hours", {name: pack(hours, "hours", day, day + DAY)})
+            platform.rollups.store(
+                "oven-1", "hours", {name: pack(hours, "hours", day, day + DAY_MS)}
+            )
     spans = {name: replace(span, start=first) for name, span in state.spans.items()}
     platform.rollups.store_state(replace(state, spans=spans))
 

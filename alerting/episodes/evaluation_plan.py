@@ -29,8 +29,8 @@ from alerting.detection.threshold_batch import (
     Unchanged,
 )
 from alerting.episodes.lifecycle import ConditionState, LastingState, SeverityState
-from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
-from alerting.readings.variable_series import Flags, Numbers, Positions
+from alerting.readings.history import NO_TIME, Millis, Positions, from_millis, to_millis
+from alerting.readings.variable_series import Flags, Numbers
 
 _SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d++)(\.\d++)?(.*)")
 _USUAL_SAMPLING = 1000  # ms

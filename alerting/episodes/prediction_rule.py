@@ -19,8 +19,15 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
-from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_millis, to_millis
-from alerting.readings.variable_series import Flags, Numbers, Positions
+from alerting.readings.history import (
+    FAR_FUTURE,
+    Millis,
+    Positions,
+    duration_millis,
+    from_millis,
+    to_millis,
+)
+from alerting.readings.variable_series import Flags, Numbers
 
 CLEAR_BELOW = 0.5  # log-odds between the threshold and the risk below which an alarm clears
 CLEAR_STRIDES = 2

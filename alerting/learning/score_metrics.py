@@ -19,8 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.detection.problem_occurrences import NOT_YET
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.readings.history import BoolArray, Floats, Millis, millis
-from alerting.readings.variable_series import Positions
+from alerting.readings.history import DAY_MS, BoolArray, Floats, Millis, Positions, millis
 
 Labels: TypeAlias = "npt.NDArray[np.int8]"
 Occurred = Literal["in_time", "too_late", "no"]
@@ -358,7 +357,6 @@ def _confidence_intervals(
     }
 
 
-DAY_MS = 86_400_000
 ENOUGH_BLOCKS = 20
 MOST_BLOCKS = 2000
 MOST_STEPS = 1000

@@ -21,7 +21,6 @@ from alerting.readings.history import FAR_FUTURE, NO_TIME, Floats, Millis, find_
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 _GAP_SAMPLES = 10
 """Usual times between two samples without one that are a gap; the chart of an episode breaks its
 line there, too."""

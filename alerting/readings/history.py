@@ -62,6 +62,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
+Positions: TypeAlias = "npt.NDArray[np.int64]"
+"""Positions of rows or columns in an array, or counts of them."""
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
 
 
 @cache

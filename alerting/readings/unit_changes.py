@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from alerting.deferred import np, npt, pd
-from alerting.readings.history import Floats, Millis, from_millis
-from alerting.readings.variable_series import Flags, Positions
+from alerting.readings.history import Floats, Millis, Positions, from_millis
+from alerting.readings.variable_series import Flags
 
 _FACTORS = (3.6, 60.0, 3600.0, *(10.0**power for power in range(1, 7)))
 _LEAST_JUMP = 0.25  # of logarithms of neighbouring medians, less than half of the smallest factor

@@ -18,8 +18,10 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import HOUR_OF_DAY
 from alerting.definitions.wording.language import Styled, count_in_english, templates
 from alerting.readings.history import (
+    DAY_MS,
     History,
     Millis,
+    Positions,
     duration_millis,
     from_millis,
     has_data,
@@ -73,7 +75,6 @@ def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 Numbers: TypeAlias = "npt.NDArray[np.float64]"
 Flags: TypeAlias = "npt.NDArray[np.bool_]"
-Positions: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
@@ -285,9 +286,8 @@ def labels_at(
     return labels
 
 
-_DAY = 86_400_000
-LEAST_FAR = 30 * _DAY
-_YEAR = 365 * _DAY
+LEAST_FAR = 30 * DAY_MS
+_YEAR = 365 * DAY_MS
 _FEW = 3
 SKEW = timedelta(minutes=1)  # by which clocks differ
 _UNITS = (
@@ -459,8 +459,8 @@ def describe_strays(times: Millis, usual: slice) -> Iterator[tuple[str, int]]:
 def _far(texts: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -> str:
     of_years, of_days = texts
     if gap < 2 * _YEAR:
-        return count_in_english(*of_days, count, days=gap // _DAY)
-    return count_in_english(*of_years, count, years=int(gap / (365.2425 * _DAY)))
+        return count_in_english(*of_days, count, days=gap // DAY_MS)
+    return count_in_english(*of_years, count, years=int(gap / (365.2425 * DAY_MS)))
 
 
 def describe_doubtful(

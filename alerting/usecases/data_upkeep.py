@@ -29,7 +29,6 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.readings.buckets import (
-    DAY,
     HOUR,
     MINUTE,
     Buckets,
@@ -44,6 +43,7 @@ from alerting.readings.buckets import (
     subtract,
 )
 from alerting.readings.history import (
+    DAY_MS,
     FIRST_INSTANT,
     LAST_INSTANT,
     duration_millis,
@@ -245,7 +245,7 @@ class _Pace:
         if rows > _AT_ONCE:
             self.length = max(HOUR, self.length // 2 // HOUR * HOUR)
         elif rows * 2 < _AT_ONCE:
-            self.length = min(DAY, self.length * 2)
+            self.length = min(DAY_MS, self.length * 2)
 
 
 def _roll(

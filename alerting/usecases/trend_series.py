@@ -16,7 +16,6 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Alarm
 from alerting.ports import EpisodePorts, PlantPorts, Readings, SeriesPorts, WantedHistory
 from alerting.readings.buckets import (
-    DAY,
     HOUR,
     WIDTHS,
     Buckets,
@@ -30,6 +29,7 @@ from alerting.readings.buckets import (
     subtract,
 )
 from alerting.readings.history import (
+    DAY_MS,
     Floats,
     Millis,
     duration_millis,
@@ -50,7 +50,7 @@ MOST_READINGS = 100_000
 
 _MOST_AMONG_OTHERS = 10_000
 """Instants that are read for the sake of a variable with few samples."""
-_LONGEST_OF_MINUTES = 400 * DAY
+_LONGEST_OF_MINUTES = 400 * DAY_MS
 _LEAST: tuple[tuple[RollupSize, int], ...] = (("hours", 2), ("minutes", 4))
 """Buckets are wide enough if they leave a half, or a fourth, of the points that are asked for."""
 Source = Literal["readings", "minutes", "hours"]
@@ -346,7 +346,7 @@ def variable_page(
     following = sorted(name for name in page_asset.variables if after is None or name > after)
     names = following[:limit]
     until = to_millis(now) + 1
-    day = (until - DAY, until)
+    day = (until - DAY_MS, until)
     samples = read_buckets(platform, page_asset, names, *day, "hours", _MOST_READINGS)
     values = _last_values(platform.readings, page_asset, samples.by_variable)
     users = _users(revisions, page_asset)
@@ -377,7 +377,7 @@ def last_samples(
     """Return the newest good sample of each variable that has one within the last day."""
     platform = without_bad_values(platform)
     until = to_millis(now) + 1
-    day = (until - DAY, until)
+    day = (until - DAY_MS, until)
     samples = read_buckets(platform, asset, names, *day, "hours", _MOST_READINGS)
     return _last_values(platform.readings, asset, samples.by_variable)
 
@@ -394,7 +394,7 @@ def _coverage(
 def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list[str]:
     """Return the variables of an asset whose value is missing now, by the last day."""
     until = to_millis(now) + 1
-    day = (until - DAY, until)
+    day = (until - DAY_MS, until)
     samples = read_buckets(platform, asset, list(asset.variables), *day, "hours", _MOST_READINGS)
     return [
         name

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from alerting.kinds.anomaly.detectors import (
-    WEEK_MS,
     cluster_peaks,
     detector_of,
     lasting_scores,
@@ -15,6 +14,7 @@ from alerting.kinds.anomaly.model import FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalSpace, far_from_others
 from alerting.kinds.anomaly.scored_strides import responsible
 from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.readings.history import WEEK_MS
 from alerting.readings.variable_series import CategoryValues
 from tests.helpers.former_detectors import former_detector
 

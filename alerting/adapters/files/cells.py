@@ -32,7 +32,7 @@ from alerting.readings.foreign_columns import (
     split_title,
     unit_parts,
 )
-from alerting.readings.history import Millis
+from alerting.readings.history import DAY_MS, Millis
 from alerting.readings.vocabulary import VOCABULARY
 from alerting.readings.written_values import (
     BLANKS,
@@ -73,7 +73,6 @@ _IDENTIFIERS = {
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
 _MIDNIGHT = r"^.{10}[T ]24:00(:00([.,]0+)?)?([^\d:.,].*)?$"
-_DAY_MS = 86_400_000
 _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
@@ -449,7 +448,7 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
         pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True)
     )
     at[iso] = parsed.as_unit("ms").asi8
-    at[midnight & (at != NO_INSTANT)] += _DAY_MS
+    at[midnight & (at != NO_INSTANT)] += DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
     form = r"^(?P<whole>\d{9,13})(?:[.,](?P<part>\d{1,9}))?$"
     counted = matching(cells, form)

@@ -24,7 +24,7 @@ from alerting.adapters.files.times.stamp_formats import (
 )
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.history import Millis
+from alerting.readings.history import DAY_MS, Millis
 from alerting.readings.vocabulary import VOCABULARY
 
 ROWS = 2_000
@@ -51,7 +51,6 @@ _INTERVAL = fill(
     r"(?:@blank@*\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\)|(?P<zone>@blank@*\([A-Z]{3,4}\)))?$"
 )
 _OFFSET_LIKE = r"[+-]\d\d:?\d\d$"
-_DAY_MS = 86_400_000
 _QUARTER_MS = 900_000
 _OFFSETS = 3  # most offsets of the zones of one file, which `06:00-06:15` might name
 
@@ -107,9 +106,9 @@ def restates_time(cells: Cells, title: str, at: Millis) -> bool:
     for order in ORDERS.get(form) or (form,):
         stamps = order.read(cells).at if order else cell.iso_stamps(cells)[0]
         behind = (at - stamps)[(at != cell.NO_INSTANT) & (stamps != cell.NO_INSTANT)]
-        behind = behind % _DAY_MS if of_clock else behind - is_day * _DAY_MS // 2
-        is_near = (np.abs(behind) < _DAY_MS) & (is_day | (behind % _QUARTER_MS < _QUARTER_MS // 15))
-        shifts = len(np.unique(behind // (2 * _DAY_MS if is_day else _QUARTER_MS)))
+        behind = behind % DAY_MS if of_clock else behind - is_day * DAY_MS // 2
+        is_near = (np.abs(behind) < DAY_MS) & (is_day | (behind % _QUARTER_MS < _QUARTER_MS // 15))
+        shifts = len(np.unique(behind // (2 * DAY_MS if is_day else _QUARTER_MS)))
         if 1 <= shifts <= 2 and is_near.all():  # that of a zone in winter, and in summer
             return True
     return False

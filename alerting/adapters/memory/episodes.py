@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from alerting.adapters.memory.table import Table, is_among, is_within
@@ -27,7 +28,7 @@ class MemoryEpisodes(Table[Episode]):
     """Port `Episodes`. `backfilled`: all episodes are stored as found in past times."""
 
     def __init__(self, backfilled: bool = False) -> None:
-        super().__init__(lambda e: e.id, lambda e: (e.raised_at, e.id))
+        super().__init__(attrgetter("id"), attrgetter("raised_at", "id"))
         self._backfilled = backfilled
         self._open = Table[Episode](self._key, self._order)
 
@@ -156,7 +157,7 @@ class MemoryNotifications(Table[Notification]):
     """Port `Notifications`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda n: n.key, lambda n: (n.created_at, n.key))
+        super().__init__(attrgetter("key"), attrgetter("created_at", "key"))
         self._of_episode: dict[str | None, dict[str, None]] = {}  # their keys
 
     def put(self, notification: Notification) -> bool:
@@ -194,7 +195,7 @@ class MemoryMutes(Table[Mute]):
     """Port `Mutes`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda mute: mute.id, lambda mute: (mute.since, mute.id))
+        super().__init__(attrgetter("id"), attrgetter("since", "id"))
 
     def replace(self, mute: Mute) -> bool:
         return self.exchange(mute, lambda stored: stored.version == mute.version - 1)
@@ -212,7 +213,7 @@ class MemoryMisses(Table[ReportedMiss]):
     """Port `Misses`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda miss: miss.id, lambda miss: (miss.missed_at, miss.id))
+        super().__init__(attrgetter("id"), attrgetter("missed_at", "id"))
 
     def append(self, miss: ReportedMiss) -> ReportedMiss:
         return self.rows.setdefault(miss.id, miss)
@@ -288,7 +289,7 @@ class MemoryPlatformAlerts:
 
     def __init__(self) -> None:
         self._open = Table[PlatformAlert](
-            lambda a: (a.kind, a.subject), lambda a: (a.opened_at, a.kind, a.subject)
+            attrgetter("kind", "subject"), attrgetter("opened_at", "kind", "subject")
         )
         self._resolved: list[tuple[datetime, PlatformAlert]] = []
 

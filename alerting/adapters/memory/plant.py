@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from alerting.adapters.memory.table import Table
@@ -373,7 +374,7 @@ class MemoryLabels(Table[IntervalLabel]):
     """Port `IntervalLabels`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda label: label.id, lambda label: (label.start, label.id))
+        super().__init__(attrgetter("id"), attrgetter("start", "id"))
 
     def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
         return self.select(lambda label: label.asset in assets and label.in_force(at))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from alerting.adapters.memory.episodes import (
@@ -235,7 +236,7 @@ class MemoryArrivals(Table[Arrival]):
     """Port `Arrivals`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda arrival: arrival.id, lambda arrival: arrival.arrived_at)
+        super().__init__(attrgetter("id"), attrgetter("arrived_at"))
         self._requests: dict[TargetKey, dict[int, datetime]] = {}
         self._evaluated_until: datetime | None = None
         self._numbers = itertools.count()
@@ -298,45 +299,41 @@ class MemoryArrivals(Table[Arrival]):
                 self._requests[key] = remaining
 
 
-class MemoryScores(Table[tuple[str, str, Score]]):
-    """Port `Scores`: a definition, an asset and a score."""
+class MemoryScores:
+    """Port `Scores`: scores by definition, instant, asset and version of the model."""
 
     def __init__(self) -> None:
-        super().__init__(
-            lambda row: (*row[:2], row[2].ts, row[2].model_version),
-            lambda row: (row[2].ts, row[1], row[2].model_version),
-        )
+        self._scores: dict[tuple[str, datetime, str, int], Score] = {}
 
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         for definition, asset, scores in targets:
             for score in scores:
-                self.insert((definition, asset, score))
+                self._scores.setdefault((definition, score.ts, asset, score.model_version), score)
 
     def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
-        for _, of_asset, score in self.select(
-            lambda row: (
-                row[0] == definition and start <= row[2].ts < end and asset in (None, row[1])
-            )
-        ):
-            yield {"asset": of_asset, **score.document}
+        yield from (
+            {"asset": key[2], **self._scores[key].document}
+            for key in sorted(key for key in self._scores if key[0] == definition)
+            if start <= key[1] < end and asset in (None, key[2])
+        )
 
 
-class MemoryPastEvaluations(Table[PastEvaluation]):
+class MemoryPastEvaluations:
     """Port `PastEvaluations`."""
 
     def __init__(self) -> None:
-        super().__init__(id, lambda evaluation: evaluation.at)
+        self._evaluations: list[PastEvaluation] = []
 
     def add(self, evaluation: PastEvaluation) -> None:
-        self.put(evaluation)
+        self._evaluations = sorted([*self._evaluations, evaluation], key=lambda e: e.at)
 
     def for_definition(self, definition: str) -> list[PastEvaluation]:
-        return self.select(lambda e: e.definition == definition)
+        return [e for e in self._evaluations if e.definition == definition]
 
     def for_interval(self, start: datetime, end: datetime) -> list[PastEvaluation]:
-        return self.select(lambda e: e.start < end and e.end > start)
+        return [e for e in self._evaluations if e.start < end and e.end > start]
 
 
 class MemoryDecisions:
@@ -400,7 +397,7 @@ class MemoryTrainings(Table[Training]):
     """Port `Trainings`."""
 
     def __init__(self) -> None:
-        super().__init__(lambda t: (t.definition, t.question), lambda t: t.started_at)
+        super().__init__(attrgetter("definition", "question"), attrgetter("started_at"))
 
     def for_definitions(self, definitions: Collection[str]) -> list[Training]:
         return self.select(lambda training: training.definition in definitions)

@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.detection.suppressed_intervals import touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.detectors import WEEK_MS, lasting_scores
+from alerting.kinds.anomaly.detectors import lasting_scores
 from alerting.kinds.anomaly.injected_faults import inject_faults
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
@@ -39,10 +39,9 @@ from alerting.kinds.normal_operation import LEAST_ALLOWED
 from alerting.kinds.training_protocol import Comparison, LearningData
 from alerting.learning.score_metrics import poisson_interval, wilson_interval
 from alerting.learning.selection.decision_rules import Objection
-from alerting.readings.history import LongHistory, duration_millis, to_millis
+from alerting.readings.history import DAY_MS, WEEK_MS, LongHistory, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
-_DAY_MS = 86_400_000
 _CHANGED = 24  # instants of each asset and category at which each variable in turn is changed
 _KINDS = "step", "spread"  # of faults: shifted, and swinging around its level
 _LOST = 0.05  # share of synthetic anomalies that a challenger may find less than the champion
@@ -278,7 +277,7 @@ def _count_on(
     hits, injected = _synthetic(fitted, rows, windows.values)
     hold = duration_millis(definition.hold)
     beyond = lasting_scores(rows.at[normal], scores[normal], stride, hold) >= THRESHOLD
-    days = (rows.at[normal] - start) // _DAY_MS
+    days = (rows.at[normal] - start) // DAY_MS
     off = np.bincount(days, beyond - (beyond.mean() if len(beyond) else 0.0))
     return AnomalyEvidence(
         len(alarms.false),

@@ -18,8 +18,8 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 
 from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
-from alerting.learning.experiment.folds import Positions, evenly
-from alerting.readings.history import BoolArray, Floats, Millis
+from alerting.learning.experiment.folds import evenly
+from alerting.readings.history import WEEK_MS, BoolArray, Floats, Millis, Positions
 
 
 class Detector(Protocol):
@@ -487,7 +487,6 @@ def describe_detector(detector: Detector) -> str:
     return f"principal components of levels ({parts[0]}) and of spreads ({parts[1]})"
 
 
-WEEK_MS = 7 * 86_400_000
 _HIGH = 0.95  # quantile from which scores count as peaks
 _LEAST_PEAKS = 20  # for a distribution of their heights
 _SHAPES = -0.5, 0.5

@@ -15,7 +15,6 @@ from alerting.definitions.wording.language import ENGLISH, spoken_share
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
     COMPONENTS,
-    WEEK_MS,
     Autoencoder,
     Detector,
     IsolationTrees,
@@ -30,9 +29,9 @@ from alerting.kinds.anomaly.model import spread_columns, usual_clear_for
 from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
 from alerting.kinds.anomaly.normal_rows import Spaces, encode, fit_spaces, squared_length
 from alerting.learning.experiment.experiment import Experiment
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval, evenly
+from alerting.learning.experiment.folds import Fold, cut_by_interval, evenly
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.history import BoolArray, Floats, Millis, duration_millis
+from alerting.readings.history import WEEK_MS, BoolArray, Floats, Millis, Positions, duration_millis
 from alerting.readings.variable_series import Labels
 
 _FEW_FOLDS = 4

@@ -64,12 +64,12 @@ from alerting.kinds.training_protocol import (
     fit_asset,
     name_reasons,
 )
-from alerting.learning.experiment.folds import Positions
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import long_view
 from alerting.readings.history import (
     BoolArray,
     LongHistory,
+    Positions,
     to_millis,
 )
 from alerting.readings.variable_series import Labels, WindowCategories

@@ -8,7 +8,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 from threadpoolctl import ThreadpoolController
 
@@ -28,13 +27,12 @@ from alerting.learning.features.plan import LAST_RESULTS, Columns, Dense, median
 from alerting.learning.models.families.contract import Params
 from alerting.learning.models.families.quantile_trees import PACKAGES, QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
-from alerting.readings.history import Floats
+from alerting.readings.history import Floats, Positions
 
 if TYPE_CHECKING:
     import optuna
     from scipy.sparse import csc_matrix
 
-Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
 ALL = "all"  # windows
@@ -94,7 +92,7 @@ class Task:
     leads_ms: tuple[int, ...]
     above: float | None
     below: float | None
-    strongest: Positions | None = field(default=None, compare=False)
+    strongest: "Positions | None" = field(default=None, compare=False)
     anchors: Mapping[int, Anchor] = field(default_factory=dict)
     windows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 

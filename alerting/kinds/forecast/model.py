@@ -17,7 +17,7 @@ from pydantic import Field
 
 from alerting.learning.features.plan import Dense, Stored
 from alerting.learning.models.trained import sigmoid
-from alerting.readings.variable_series import Positions
+from alerting.readings.history import Positions
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy as np
 from alerting.definitions.fields.learning import BASELINES, MEAN
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
-from alerting.kinds.forecast.forecasters import ALL, FORECASTERS, Positions, Task, Visible
+from alerting.kinds.forecast.forecasters import ALL, FORECASTERS, Task, Visible
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -82,7 +82,7 @@ from alerting.learning.selection.choice import (
 )
 from alerting.learning.selection.classifier_search import SearchProgress
 from alerting.ports import Files
-from alerting.readings.history import BoolArray, duration_millis
+from alerting.readings.history import BoolArray, Positions, duration_millis
 
 if TYPE_CHECKING:
     import optuna

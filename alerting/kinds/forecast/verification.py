@@ -33,14 +33,13 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.decision import PromotionDecision, decide
 from alerting.learning.selection.decision_rules import Objection
 from alerting.learning.selection.promotion import (
-    DAY_MS,
     ActedWindow,
     common_window,
     compare,
     comparison_start,
     without_label,
 )
-from alerting.readings.history import History, Millis, duration_millis, to_millis
+from alerting.readings.history import DAY_MS, History, Millis, duration_millis, to_millis
 
 # Share of values that an interval should hold, and below which, beyond chance, it is too narrow.
 NOMINAL = 0.9

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.folds import Fold, Positions, evenly
-from alerting.readings.history import BoolArray, Floats
+from alerting.learning.experiment.folds import Fold, evenly
+from alerting.readings.history import BoolArray, Floats, Positions
 
 MOST_SCORED = 150_000  # rows of all folds
 ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit

@@ -16,9 +16,9 @@ import numpy as np
 from alerting.deferred import optuna
 from alerting.definitions.fields.learning import Learning
 from alerting.learning.experiment.chance import NOTHING_TRIED
-from alerting.learning.experiment.folds import Fold, Positions, merge
+from alerting.learning.experiment.folds import Fold, merge
 from alerting.learning.experiment.trials import ReadTime, SearchEnd, Trial, run_trials
-from alerting.readings.history import Floats
+from alerting.readings.history import Floats, Positions
 
 UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
 Params = dict[str, Any]

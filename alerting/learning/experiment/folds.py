@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from alerting.readings.history import BoolArray, Millis
+from alerting.readings.history import BoolArray, Millis, Positions
 
-Positions = npt.NDArray[np.int64]
 _INTERVALS = 40  # of a history whose folds take short intervals in turn
 
 

@@ -16,13 +16,13 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError, format_duration
 from alerting.learning.features.column_pairs import NO_PAIRS, ColumnPairs
-from alerting.readings.history import Floats, column_index
+from alerting.readings.history import DAY_MS, Floats, column_index
 
 # How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
 # of their annotations.
 STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LAST_RESULTS = 4  # at most; with one the noise of its measurement is in full in each estimate
-_TEN_YEARS = 3660 * 86_400_000
+_TEN_YEARS = 3660 * DAY_MS
 _MOST_SOURCES = 20_000
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
 Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]  # a length of time in ms
@@ -353,7 +353,7 @@ def describe_window(span_ms: int) -> str:
 
 MOST_COLUMNS = 200_000
 Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
-Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
+ColumnPositions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 _Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 FARTHEST = 10.0
@@ -434,9 +434,9 @@ class Dense(Stored):
     need no scale, such as trees.
     """
 
-    numbers: Positions
+    numbers: ColumnPositions
     medians: _Numbers
-    flagged: Positions
+    flagged: ColumnPositions
     # Position and number of levels of each.
     categories: Annotated[
         tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...],

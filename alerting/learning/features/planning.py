@@ -24,7 +24,7 @@ from alerting.learning.features.plan import (
     NumberSource,
 )
 from alerting.learning.features.reading_counts import with_usual_counts
-from alerting.readings.history import History, duration_millis, has_data, millis
+from alerting.readings.history import DAY_MS, History, duration_millis, has_data, millis
 from alerting.readings.variable_series import distances, sampling_ms
 
 LONGEST_WINDOW = timedelta(hours=72)
@@ -387,7 +387,7 @@ def describe_results(
         "it between them: {missing} are missing, about {wait} more",
         **facts,
         missing=missing,
-        wait=format_duration(timedelta(days=-(-missing * spacing // 86_400_000))),
+        wait=format_duration(timedelta(days=-(-missing * spacing // DAY_MS))),
     )
 
 

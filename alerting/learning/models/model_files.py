@@ -34,6 +34,7 @@ from alerting.learning.features.column_pairs import ColumnPairs
 from alerting.learning.features.plan import (
     MOST_COLUMNS,
     STORED,
+    ColumnPositions,
     Columns,
     Dense,
     Encoding,
@@ -41,7 +42,6 @@ from alerting.learning.features.plan import (
     Length,
     Name,
     Position,
-    Positions,
 )
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.families.contract import Learner, get_family
@@ -108,7 +108,7 @@ class EstimatorMeta(_Closed):
     family: Family
     dense: Annotated[Dense, AfterValidator(_check_dense)] | None
     pairs: Annotated[tuple[tuple[Position, Position], ...], Field(max_length=10_000)]
-    columns: Annotated[Positions, Field(min_length=1)] | None
+    columns: Annotated[ColumnPositions, Field(min_length=1)] | None
     files: Annotated[tuple[FileName, ...], Field(min_length=1, max_length=16)]
 
     @field_validator("files")
@@ -154,7 +154,7 @@ class NormalMeta(_Closed):
         Field(min_length=NEAREST + 1, max_length=MOST_NORMAL_ROWS),
     ]
     distances: Annotated[Row, Field(min_length=1)]
-    asset: Positions = ()  # not stored: not known
+    asset: ColumnPositions = ()  # not stored: not known
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:

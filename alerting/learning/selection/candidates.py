@@ -23,14 +23,7 @@ from alerting.definitions.faults import TrainingRefused, UserError, name_fault
 from alerting.definitions.wording.language import joined, template, translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.experiment import Found
-from alerting.learning.experiment.folds import (
-    Fold,
-    Positions,
-    cut_walk_forward,
-    evenly,
-    folds_among,
-    merge,
-)
+from alerting.learning.experiment.folds import Fold, cut_walk_forward, evenly, folds_among, merge
 from alerting.learning.experiment.trials import Trial, describe_failed
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import STRONGEST
@@ -41,7 +34,7 @@ from alerting.learning.score_metrics import (
     percentile_interval,
     row_metrics,
 )
-from alerting.readings.history import BoolArray, Floats
+from alerting.readings.history import BoolArray, Floats, Positions
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each

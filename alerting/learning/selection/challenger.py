@@ -28,7 +28,6 @@ from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import THINNED
 from alerting.learning.experiment.chance import placed_share
-from alerting.learning.experiment.folds import Positions
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
@@ -40,7 +39,6 @@ from alerting.learning.models.trained import (
     sample_normal,
 )
 from alerting.learning.score_metrics import (
-    DAY_MS,
     EventMetrics,
     evaluate_rows,
     flatten_metrics,
@@ -68,7 +66,15 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.learning.selection.promotion import ActedWindow, compare
-from alerting.readings.history import BoolArray, Floats, History, from_millis, millis
+from alerting.readings.history import (
+    DAY_MS,
+    BoolArray,
+    Floats,
+    History,
+    Positions,
+    from_millis,
+    millis,
+)
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.experiment.experiment import Assessed, Experiment, Space
-from alerting.learning.experiment.folds import Fold, Positions
+from alerting.learning.experiment.folds import Fold
 from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, Params, get_family
@@ -24,7 +24,7 @@ from alerting.learning.selection.candidates import (
     take_part,
     usable_folds,
 )
-from alerting.readings.history import Floats
+from alerting.readings.history import Floats, Positions
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
 # variables

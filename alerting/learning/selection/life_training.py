@@ -21,7 +21,7 @@ from alerting.definitions.fields.learning import BUILT_IN, Learning
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.experiment import Experiment
-from alerting.learning.experiment.folds import Fold, Positions, cut_by_group
+from alerting.learning.experiment.folds import Fold, cut_by_group
 from alerting.learning.features.lives import LIFE_SHARES, mean_by_life
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
@@ -38,7 +38,7 @@ from alerting.learning.models.life_model import (
     level_at,
 )
 from alerting.learning.models.trained import Estimator
-from alerting.readings.history import BoolArray, Floats, Millis
+from alerting.readings.history import BoolArray, Floats, Millis, Positions
 
 FEWEST_LIVES = 8
 WRONG = 0.02  # share of lives that may end before advice to keep the part says

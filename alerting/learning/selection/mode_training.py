@@ -20,14 +20,14 @@ from alerting.episodes.mode_shares import ModeAlarm, count_modes, probable_mode
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.chance import placed_share, share_between_groups
 from alerting.learning.experiment.experiment import Experiment, Null
-from alerting.learning.experiment.folds import Fold, Positions
+from alerting.learning.experiment.folds import Fold
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.mode_model import ModeModel, conditions_of, describe_row
 from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.learning.selection.candidates import usable_folds
 from alerting.learning.selection.challenger import fit_rows, observe_part
 from alerting.learning.selection.operating_point import predicted_episodes_at
-from alerting.readings.history import BoolArray, Floats, to_millis
+from alerting.readings.history import BoolArray, Floats, Positions, to_millis
 
 LEAST_PROBLEMS = 3  # of a mode, on rows that its fit had not seen
 MOST_BY_CHANCE = 0.05  # probability, of all modes together

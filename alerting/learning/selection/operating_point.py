@@ -40,8 +40,7 @@ from alerting.learning.score_metrics import (
     occurred_after,
     problem_intervals,
 )
-from alerting.readings.history import BoolArray, Floats, Millis
-from alerting.readings.variable_series import Positions
+from alerting.readings.history import BoolArray, Floats, Millis, Positions
 
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200

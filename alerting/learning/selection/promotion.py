@@ -50,6 +50,7 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.readings.history import (
+    DAY_MS,
     BoolArray,
     Floats,
     History,
@@ -61,7 +62,6 @@ from alerting.readings.history import (
 
 ActedWindow = tuple[str, datetime, datetime]
 SAMPLES = 500
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from alerting.episodes.evaluation_plan import (
 )
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation
-from alerting.readings.history import NO_TIME, from_millis, to_millis
-from alerting.readings.variable_series import Positions, RaggedReadings, summarise_windows
+from alerting.readings.history import NO_TIME, Positions, from_millis, to_millis
+from alerting.readings.variable_series import RaggedReadings, summarise_windows
 from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,

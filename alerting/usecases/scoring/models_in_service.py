@@ -32,7 +32,7 @@ from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts, WantedHistory
 from alerting.ports.use_cases import id_logger
 from alerting.readings.buckets import HOUR, Buckets
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.history import DAY_MS, from_millis, to_millis
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     DRIFTED,
     MISCALIBRATED,
@@ -52,7 +52,6 @@ Hours = npt.NDArray[np.int64]
 LONGEST = timedelta(days=60)
 """Of the training, its newest part."""
 CLEAR_PSI = 0.25
-_DAY = 24 * HOUR
 _LEAST_DAYS = 7
 _LEAST_HOURS = 6  # of a day
 _FARTHEST = 2.0  # deviations of daily levels beyond the farthest day of the training
@@ -166,7 +165,7 @@ def find_moved(
     """
     until = to_millis(as_of - definition.latency(asset, platform.latency)) // HOUR * HOUR
     first = to_millis(max(learned[0], learned[1] - LONGEST)) // HOUR * HOUR
-    last = min(to_millis(learned[1]) // HOUR * HOUR, until - _DAY)
+    last = min(to_millis(learned[1]) // HOUR * HOUR, until - DAY_MS)
     suppressed = suppressed_intervals_by_asset(
         platform, definition, [asset], from_millis(first), as_of
     )
@@ -175,16 +174,16 @@ def find_moved(
     names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())[:_MOST_VARIABLES]
     numbers = [name for name in names if asset.variables[name].type != "category"]
     trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
-    newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)
+    newest = read_buckets(platform, asset, numbers, until - DAY_MS, until, "hours", _MOST_READINGS)
     compared = []
     for name in names:
         if name in numbers:
             at, before = _hourly_means(trained.by_variable[name], left_out)
             _, recent = _hourly_means(newest.by_variable[name], left_out)
-            compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
+            compared.append(compare_hours(name, (at - until) // DAY_MS, before, recent))
         else:
             learned_texts = _texts(platform, asset, name, first, last, left_out)
-            recent_texts = _texts(platform, asset, name, until - _DAY, until, left_out)
+            recent_texts = _texts(platform, asset, name, until - DAY_MS, until, left_out)
             compared.append(compare_texts(name, learned_texts, recent_texts))
     measured = [comparison for comparison in compared if comparison is not None]
     return [moved for moved, is_moved in measured if is_moved] if measured else None
@@ -260,7 +259,7 @@ def _texts(
     """Return the texts of a category, day by day from the newest day back, up to a bound."""
     texts = list[str]()
     while end > start and len(texts) < _MOST_READINGS:
-        first = max(start, end - _DAY)
+        first = max(start, end - DAY_MS)
         columns = load_columns(platform.readings, asset, [name], first, end)
         values = columns.values[name]
         is_counted = ~(np.asarray(pd.isna(values)) | is_covered(left_out, columns.ts))

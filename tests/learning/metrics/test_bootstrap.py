@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from alerting.learning.score_metrics import (
-    DAY_MS,
     MOST_BLOCKS,
     bootstrap_rows,
     evaluate_rows,
@@ -17,6 +16,7 @@ from alerting.learning.score_metrics import (
     row_metrics,
     time_blocks,
 )
+from alerting.readings.history import DAY_MS
 from tests.helpers.learning.bootstrap import rows
 
 pytestmark = pytest.mark.models

@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from alerting.episodes.lifecycle import ReportedMiss
-from alerting.ports import ReportContent, Score
+from alerting.ports import ReportContent, Score, TargetScores
 from tests.builders import at
 from tests.helpers.contracts import each, having, step
 from tests.helpers.reports import head
 
 
 def add_scores(definition, asset, *scores):
-    return step("scores.add", definition, asset, [Score(*score) for score in scores])
+    rows = [Score(*score) for score in scores]
+    return step("scores.add_many", [TargetScores(definition, asset, rows)])
 
 
 def said(minute, asset, score, threshold=0.5, version=1):

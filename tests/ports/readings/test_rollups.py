@@ -3,7 +3,6 @@
 import numpy as np
 
 from alerting.readings.buckets import (
-    DAY,
     HOUR,
     MINUTE,
     WIDTHS,
@@ -13,12 +12,12 @@ from alerting.readings.buckets import (
     pack,
     sample_buckets,
 )
-from alerting.readings.history import to_millis
+from alerting.readings.history import DAY_MS, to_millis
 from tests.builders import at, oven
 from tests.helpers.contracts import step
 
 MONDAY = to_millis(at(0))
-YEAR = 366 * DAY
+YEAR = 366 * DAY_MS
 
 
 def load(
@@ -63,7 +62,7 @@ def found(stores, *given, **named):
 HOURS = {n: float(n) for n in (-24 * 40, -150, -1, 0, 23, 24, 24 * 60)}
 STATE = RollupState(
     "oven-1",
-    {"t": RolledInterval("b", MONDAY, MONDAY + DAY)},
+    {"t": RolledInterval("b", MONDAY, MONDAY + DAY_MS)},
     ((MONDAY, MONDAY + HOUR),),
     ("a",),
 )
@@ -78,7 +77,7 @@ CLAIMS = {
                 found,
                 size,
                 start=MONDAY - HOUR,
-                end=MONDAY + DAY,
+                end=MONDAY + DAY_MS,
                 gives={"t": {n: HOURS[n] for n in (-1, 0, 23)}},
             ),
         ]
@@ -111,11 +110,11 @@ CLAIMS = {
         step(store, {-24 * 40: 4.0}, asset="oven-2"),
         step("rollups.forget", "oven-1", MONDAY),
         step(found, gives={"t": {5: 3.0}}),
-        step(found, "hours", end=MONDAY - 39 * DAY, gives={"t": {}}),
+        step(found, "hours", end=MONDAY - 39 * DAY_MS, gives={"t": {}}),
         step(found, "hours", start=MONDAY, gives={"t": {5: 3.0}}),
         step(found, asset="oven-2", gives={"t": {-24 * 40: 4.0}}),
         step(store, {0: 1.0}, variable="moisture"),
-        step("rollups.forget", "oven-1", MONDAY + 400 * DAY, ["t"]),
+        step("rollups.forget", "oven-1", MONDAY + 400 * DAY_MS, ["t"]),
         step(found, variables=BOTH, gives={"t": {}, "moisture": {0: 1.0}}),
     ],
     "a state is of an asset": [

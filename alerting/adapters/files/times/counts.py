@@ -11,10 +11,9 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArray, as_mask
 from alerting.adapters.files.times.stamp_formats import LocalStamps
 from alerting.deferred import pa, pc
-from alerting.readings.history import Millis
+from alerting.readings.history import DAY_MS, Millis
 from alerting.readings.vocabulary import VOCABULARY
 
-_DAY_MS = 86_400_000
 _NUMBER = r"^[+-]?\d{1,19}([.,]\d{1,20})?([eE][+-]?\d{1,2})?$"
 _WHOLE = r"^(?P<whole>[1-8]?\d{1,18})(?P<part>[.,]\d{1,20})?$"
 _EARLIEST_MS = 100_000_000_000  # March 1973
@@ -88,12 +87,12 @@ COUNTS = (
     CountFormat("100 ns since 1601 (Windows FILETIME)", 1e-4, -11_644_473_600_000),
     CountFormat("100 ns since the year 1 (.NET ticks)", 1e-4, -62_135_596_800_000, True),
     CountFormat("nanoseconds since 1970", 1e-6, 0),
-    CountFormat("days since 1899-12-30 (Excel)", _DAY_MS, _1899, True),
+    CountFormat("days since 1899-12-30 (Excel)", DAY_MS, _1899, True),
     _WINCC,
-    CountFormat("days since the year 0 (MATLAB)", _DAY_MS, -719_529 * _DAY_MS, True),
+    CountFormat("days since the year 0 (MATLAB)", DAY_MS, -719_529 * DAY_MS, True),
 )
 _DAYS = COUNTS[-3:]
-_1904 = CountFormat("days since 1904-01-01 (Excel)", _DAY_MS, -24_107 * _DAY_MS, True)
+_1904 = CountFormat("days since 1904-01-01 (Excel)", DAY_MS, -24_107 * DAY_MS, True)
 NAMED_COUNTS = {
     "excel": COUNTS[-3],
     "excel-1904": _1904,

@@ -17,10 +17,16 @@ from alerting.adapters.files.times.zones import AMBIGUOUS, why_ambiguous
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration, shown
 from alerting.definitions.wording.language import join_with_or, joined
-from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
+from alerting.readings.history import (
+    DAY_MS,
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    Millis,
+    from_millis,
+    to_millis,
+)
 from alerting.readings.written_values import why_beyond
 
-_DAY_MS = 86_400_000
 Rows = npt.NDArray[np.int64]
 
 
@@ -71,10 +77,10 @@ class LocalClock:
             backwards = int((steps < 0).sum()) > int((steps > 0).sum())
             repeated = int((steps == 0).sum()) > 1
             unclear = of_asset[is_unclear[of_asset]]
-            for day in np.unique(local[unclear] // _DAY_MS):
-                mine = unclear[local[unclear] // _DAY_MS == day]
+            for day in np.unique(local[unclear] // DAY_MS):
+                mine = unclear[local[unclear] // DAY_MS == day]
                 carried = self._open.get(name, np.empty(0, dtype=np.int64))
-                before = carried[carried // _DAY_MS == day]
+                before = carried[carried // DAY_MS == day]
                 run = np.concatenate([before, local[mine]])
                 later[mine] = _passes(run, backwards=backwards, repeated=repeated)[len(before) :]
                 still_open[name] = run
@@ -229,7 +235,7 @@ class ClockDays:
             days = day + np.cumsum(steps < -_HALF_DAY_MS)
             unclear = np.cumsum(unclear & (steps >= -_HALF_DAY_MS)) > 0
             at[rows] = np.where(
-                unclear | (day < 0), NO_INSTANT, self.first + days * _DAY_MS + clock[rows]
+                unclear | (day < 0), NO_INSTANT, self.first + days * DAY_MS + clock[rows]
             )
             self._last[name] = (
                 -1 if unclear[-1] or day < 0 else int(days[-1]),

@@ -17,7 +17,7 @@ from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
 from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.history import Millis
+from alerting.readings.history import DAY_MS, Millis
 from alerting.readings.vocabulary import VOCABULARY
 
 Ints = npt.NDArray[np.int64]
@@ -242,7 +242,7 @@ def _assemble(numbers: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, Boo
     midnight = (hour == 24) & (minute == 0) & (second == 0)
     valid &= ((hour < 24) | midnight) & (minute < 60) & (second < 60)
     seconds = (hour * 60 + minute) * 60 + second
-    at = days.astype(np.int64) * 86_400_000 + seconds * 1000 + nanos // 1_000_000
+    at = days.astype(np.int64) * DAY_MS + seconds * 1000 + nanos // 1_000_000
     return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
 
 
