@@ -341,15 +341,18 @@ def _fields(keys: str, variables: Collection[str]) -> Document:
 
 
 def _split_by_asset(batch: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield each asset with its documents, from a batch that is sorted by asset. An asset that is
-    not the first field of its documents, as the platform writes them, comes once for each."""
+    """Yield each asset with its documents, from a batch that is sorted by asset.
+
+    The platform writes the asset as the first field. A document with another first field, which
+    somebody else wrote, may come by itself.
+    """
     end = 0
     while end < len(batch):
         start = end
         end += int.from_bytes(batch[start : start + 4], "little")
         asset: str = bson.decode(batch[start:end], _NAIVE)["asset"]
         field = bson.encode({"asset": asset})[4:-1]
-        while batch.startswith(field, end + 4) and batch.startswith(field, start + 4):
+        while batch.startswith(field, end + 4):
             end += int.from_bytes(batch[end : end + 4], "little")
         yield asset, batch[start:end]
 
