@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 import bson
 from bson.codec_options import CodecOptions
 from pymongo import ASCENDING, DESCENDING
+from pymongo.cursor import Cursor
 from pymongo.errors import OperationFailure
 
 from alerting.deferred import np, npt, pd
@@ -63,9 +64,7 @@ _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _ENDS = 1000  # first and last instants among which few far from all others are looked for
 _MOST_COUNTED = 100 * _ENDS - 1  # few are then fewer than _ENDS: between the ends is no gap
 _FEW = 50  # most variables that a query names; with more, it reads all
-_FEW_BYTES = 2_500  # of documents that are decoded as quickly as they are read as columns
 _DOUBLE = 0x01
-_TEXT = 0x02
 _DOCUMENT = 0x03
 _DATE = 0x09
 Bytes: TypeAlias = "npt.NDArray[np.uint8]"
@@ -161,26 +160,26 @@ class MongoReadings:
         self, requests: Sequence[Wanted], start: datetime, end: datetime
     ) -> dict[str, ReadingColumns]:
         types = {w.asset: w.types for w in requests}
-        selection = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
-        pieces_of: dict[str, list[ReadingColumns]] = {asset: [] for asset in types}
+        names = {name for of_asset in types.values() for name in of_asset}
+        within = {"$gt": start, "$lte": end}
         if len(types) == 1:
             ((asset, asset_types),) = types.items()
-            pieces_of[asset] += read_pieces(self._readings, asset, selection, asset_types)
-        else:
-            batches: Any = self._readings.find_raw_batches(
-                selection,
-                _fields("asset ts", {name for of_asset in types.values() for name in of_asset}),
-                sort=[("asset", 1), ("ts", 1)],
-                batch_size=CHUNK,
-            )
-            for batch in batches:
-                for asset, documents in _split_by_asset(batch):
-                    pieces_of[asset].append(_columns(asset, documents, types[asset]))
+            selection: Document = {"asset": asset, "ts": within}
+            pieces = list(read_pieces(self._readings, asset, selection, asset_types))
+            return {
+                asset: join_columns(pieces, asset_types, sum(len(piece.ts) for piece in pieces))
+            }
+        query: Document = {"asset": {"$in": list(types)}, "ts": within}
+        cursor = (
+            self._readings.find(query, _fields("asset ts", names))
+            .sort([("asset", 1), ("ts", 1)])
+            .batch_size(CHUNK)
+        )
+        by_asset = groupby(_documents(cursor), key=itemgetter("asset"))
+        read = {name: readings_columns(name, group, types[name]) for name, group in by_asset}
         return {
-            asset: pieces[0]
-            if len(pieces) == 1
-            else join_columns(pieces, types[asset], sum(len(piece.ts) for piece in pieces))
-            for asset, pieces in pieces_of.items()
+            name: read[name] if name in read else readings_columns(name, iter(()), types[name])
+            for name in types
         }
 
     @repeated
@@ -306,10 +305,9 @@ def read_pieces(
 
 
 def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> ReadingColumns:
-    if len(batch) > _FEW_BYTES and "category" not in types.values():
-        columns = uniform_columns(batch, types)
-        if columns is not None:
-            return columns
+    columns = None if "category" in types.values() else uniform_columns(batch, types)
+    if columns is not None:
+        return columns
     return readings_columns(asset, iter(bson.decode_all(batch, _NAIVE)), types)
 
 
@@ -327,18 +325,10 @@ def _fields(keys: str, variables: Collection[str]) -> Document:
     return {"_id": False, **dict.fromkeys([*keys.split(), "q", *values], True)}
 
 
-def _split_by_asset(batch: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield each asset with its documents, from a batch that is sorted by asset. An asset that is
-    not the first field of its documents, as the platform writes them, comes once for each."""
-    end = 0
-    while end < len(batch):
-        start = end
-        end += int.from_bytes(batch[start : start + 4], "little")
-        asset: str = bson.decode(batch[start:end], _NAIVE)["asset"]
-        field = bson.encode({"asset": asset})[4:-1]
-        while batch.startswith(field, end + 4) and batch.startswith(field, start + 4):
-            end += int.from_bytes(batch[end : end + 4], "little")
-        yield asset, batch[start:end]
+def _documents(cursor: Cursor[Document]) -> Iterator[Document]:
+    """Yield the documents of a cursor, a chunk at a time, which is faster than one at a time."""
+    while chunk := cursor.to_list(CHUNK):
+        yield from chunk
 
 
 _FIELDS = dict.fromkeys(EVENT_COLUMNS, True)
@@ -398,8 +388,7 @@ def _earlier(
 
 
 def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | None:
-    """Return documents {ts, v} of a batch, of one asset, as columns of numbers, a missing variable
-    as NaN.
+    """Return documents {ts, v} of a batch as columns of numbers, a missing variable as NaN.
 
     None unless all documents have the same fields, and every value is a float: only then has each
     document the same length, and instants and values lie at the same offsets.
@@ -446,8 +435,6 @@ def _offsets(document: bytes) -> dict[str, int] | None:
         if kind == _DOCUMENT and not prefix and name == "v":
             prefix = "v."
             at += 4
-        elif kind == _TEXT and not prefix and name == "asset":
-            at += 4 + int.from_bytes(document[at : at + 4], "little")
         elif kind == (_DOUBLE if prefix else _DATE):
             offsets[prefix + name] = at
             at += 8
