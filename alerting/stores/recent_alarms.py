@@ -137,11 +137,12 @@ class RecentEpisodes(MongoEpisodes):
         return self._since is not None
 
     def _change(self, id: str, document: Document | None) -> None:
-        """Replace the alarm of this id by its document as it is now, None if it was deleted."""
-        if document is None:
+        """Replace the alarm of this id by its document as it is now, None if it was deleted. A
+        faulty one is no alarm."""
+        read = [] if document is None else good(EPISODES, [{**document, "id": id}], read_extract)
+        if not read:
             for alarms in self._held.values():
                 alarms.pop(id, None)
-            return
-        for alarm in good(EPISODES, [{**document, "id": id}], read_extract):
+        for alarm in read:
             if self._holds(alarm.raised_at):
                 self._held.setdefault(alarm.definition, {})[id] = alarm
