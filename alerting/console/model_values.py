@@ -54,10 +54,10 @@ from alerting.reporting.model_charts import (
 )
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import Fan, Panel, panel_plot, problem_levels
-from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import EVIDENCE, ModelEvidence
+from alerting.usecases.operators.asset_overview import newest_importance
 from alerting.usecases.training.due import TrainingStep, training_steps, training_under_way
 from alerting.usecases.training.training_requests import ModelReport, model_report
 from alerting.usecases.trend_samples import load_served_values

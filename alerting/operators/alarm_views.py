@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from alerting.definitions.alert_definition import SEVERITIES, Severity
+from alerting.definitions.alert_definition import SEVERITIES, AssetIndex, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.names_and_times import Hours, spans
 from alerting.episodes.episode import AT_ONCE, TOGETHER, Episode, Phase
@@ -259,11 +259,6 @@ def is_of(episode: Episode, person: str) -> bool:
     return episode.assigned_to == person or (seen is not None and seen.actor == person)
 
 
-def raised_in(episode: Episode, spans: Iterable[tuple[datetime, datetime]]) -> bool:
-    """Return whether an alarm was raised in one of some intervals of time."""
-    return any(start <= episode.raised_at < end for start, end in spans)
-
-
 TileState = Literal[
     "happening", "expected", "not evaluated", "over", "muted", "normal", "not watched"
 ]
@@ -317,17 +312,6 @@ class PartTiles:
         return self.tiles[0] if self.tiles else None
 
 
-def chain_above(asset: str, assets: Mapping[str, Asset]) -> list[str]:
-    """Return the asset, its parent and so on, as far as known; a circle of parents ends before it
-    repeats."""
-    chain = [asset]
-    while (last := assets.get(chain[-1])) is not None:
-        if last.parent is None or last.parent not in assets or last.parent in chain:
-            break
-        chain.append(last.parent)
-    return chain
-
-
 def find_parts(assets: Mapping[str, Asset]) -> dict[str, str]:
     """Return the part of the plant of each asset, by name: the topmost asset above it. If all
     assets are below one topmost asset, and several of the assets right below that have assets below
@@ -336,9 +320,10 @@ def find_parts(assets: Mapping[str, Asset]) -> dict[str, str]:
     above = {asset.parent for asset in assets.values()}
     lines = [asset for asset in assets.values() if asset.parent in roots and asset.name in above]
     is_plant = len(roots) == 1 and len(lines) > 1
+    index = AssetIndex(assets.values())
     parts: dict[str, str] = {}
-    for name in assets:
-        chain = chain_above(name, assets)
+    for name, asset in assets.items():
+        chain = (name, *index.ancestors(asset))
         parts[name] = chain[-2] if is_plant and len(chain) > 1 else chain[-1]
     return parts
 

@@ -3,7 +3,7 @@ memory, and each call first takes over what was committed since."""
 
 import logging
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from threading import RLock
 from time import monotonic
@@ -22,6 +22,8 @@ MOST_HELD = 200_000
 _LONGEST_S = 60.0
 """After so long without a question all is read again, in the background: the database would take
 longer to look through all that was written meanwhile."""
+_LONGEST_TIME = timedelta(days=92)
+"""Who asks for a longer time than lists show is answered by the database."""
 _PIPELINE: list[Document] = [
     {
         "$project": {
@@ -64,7 +66,7 @@ class RecentEpisodes(MongoEpisodes):
         assets: Collection[str] | None = None,
         definitions: Collection[str] | None = None,
     ) -> list[Alarm]:
-        if active_from is None:
+        if active_from is None and end - start <= _LONGEST_TIME:
             with self._lock:
                 if self._is_current(start):
                     names = self._held if definitions is None else definitions
@@ -95,7 +97,7 @@ class RecentEpisodes(MongoEpisodes):
         return self._since is not None and self._since <= at
 
     def _read_again(self, start: datetime) -> None:
-        """Hold all alarms since an instant. Those that are too many are never read again."""
+        """Hold all alarms since an instant, if they are not too many."""
         try:
             is_after = {"raised_at": {"$gte": start}}
             if self.episodes.count_documents(is_after, limit=MOST_HELD + 1) > MOST_HELD:
@@ -117,7 +119,8 @@ class RecentEpisodes(MongoEpisodes):
                 self._asked_s = monotonic()
             if before is not None:
                 before.close()
-        self._is_reading = False
+        finally:
+            self._is_reading = False
 
     def _take_over(self) -> bool:
         """Take over what was committed since. Return whether the stream goes on."""
@@ -134,11 +137,12 @@ class RecentEpisodes(MongoEpisodes):
         return self._since is not None
 
     def _change(self, id: str, document: Document | None) -> None:
-        """Replace the alarm of this id by its document as it is now, None if it was deleted."""
-        if document is None:
+        """Replace the alarm of this id by its document as it is now, None if it was deleted. A
+        faulty one is no alarm."""
+        read = [] if document is None else good(EPISODES, [{**document, "id": id}], read_extract)
+        if not read:
             for alarms in self._held.values():
                 alarms.pop(id, None)
-            return
-        for alarm in good(EPISODES, [{**document, "id": id}], read_extract):
+        for alarm in read:
             if self._holds(alarm.raised_at):
                 self._held.setdefault(alarm.definition, {})[id] = alarm

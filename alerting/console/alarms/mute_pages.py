@@ -40,8 +40,8 @@ from alerting.operators.actions_and_mutes import (
 )
 from alerting.operators.alarm_views import counting_order
 from alerting.ports import Platform
-from alerting.usecases.alarm_load.asset_overview import assets_in_tree
 from alerting.usecases.notification.muting_and_summaries import raised_meanwhile
+from alerting.usecases.operators.asset_overview import assets_in_tree
 from alerting.usecases.operators.operate import (
     MuteList,
     end_mute,

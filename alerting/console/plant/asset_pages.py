@@ -27,7 +27,8 @@ from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
 from alerting.reporting.charts import ROW, Plot, figure, spark, time_ticks
 from alerting.reporting.model_charts import BarChart, importance_bars
-from alerting.usecases.alarm_load.asset_overview import (
+from alerting.usecases.ingestion.asset_import import ASSETS, AffectedDefinition
+from alerting.usecases.operators.asset_overview import (
     HISTORY,
     TREE_ORDERS,
     AssetOverview,
@@ -35,7 +36,6 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_overview,
     asset_tree,
 )
-from alerting.usecases.ingestion.asset_import import ASSETS, AffectedDefinition
 from alerting.usecases.trend_series import (
     MOST_VARIABLES,
     EventBand,

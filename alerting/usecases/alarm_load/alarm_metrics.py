@@ -14,7 +14,6 @@ from alerting.definitions.alert_definition import (
     Revision,
     matching_assets,
 )
-from alerting.definitions.asset_documents import AssetTree
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names_and_times import Interval, merge
 from alerting.definitions.wording.language import in_english
@@ -22,6 +21,7 @@ from alerting.episodes.episode import Alarm
 from alerting.operators.kpis import Kpis, PastAlarms, Targets, kpis, with_past
 from alerting.ports import Decisions, Definitions, MaterialPorts, PastEvaluations, ReportPorts
 from alerting.readings.history import NO_TIME, from_millis
+from alerting.usecases.alarm_load.budget_gate import position_by_asset
 from alerting.usecases.definitions.versions import active, live_from
 
 _BEFORE = timedelta(days=30)  # the earliest raise of an alarm that is counted
@@ -84,8 +84,7 @@ def _by_position(
 ) -> list[PositionKpis]:
     """Return the metrics of each position, also without an alarm, by name."""
     assets = platform.assets.all()
-    tree = AssetTree(assets)
-    position_of = {asset.name: tree.position(asset) for asset in assets}
+    position_of = position_by_asset(assets)
     shown = {
         a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)
     }

@@ -17,14 +17,12 @@ from alerting.operators.alarm_views import (
     Cause,
     PartTiles,
     TargetAlarms,
-    chain_above,
     find_flood,
     group_ended,
     group_open,
     is_of,
     join_lone_parts,
     make_tiles,
-    raised_in,
 )
 from alerting.ports import Episodes, UpkeepPorts
 from alerting.recommendation.similar_episodes import Experience, find_similar, summarise
@@ -187,7 +185,14 @@ def read_now(
     values = present_values(
         platform.readings, [*leading, *grouped, *of_tiles], plant.definitions, plant.assets, now
     )
-    causes = [_with_worst_first(cause, values) if cause.is_group else cause for cause in causes]
+    causes = [
+        cause.order_by_distance(
+            distances_beyond({e.id: values[e.id] for e in cause.episodes if e.id in values})
+        )
+        if cause.is_group
+        else cause
+        for cause in causes
+    ]
     return Now(
         at=now,
         parts=tuple(parts),
@@ -210,11 +215,6 @@ def read_now(
             if mute.phase(now) == "present" and _is_about(mute, filters, plant, mutes)
         ),
     )
-
-
-def _with_worst_first(group: Cause, values: Mapping[str, Sparkline]) -> Cause:
-    lines = {e.id: values[e.id] for e in group.episodes if e.id in values}
-    return group.order_by_distance(distances_beyond(lines))
 
 
 def _stand_ins(
@@ -285,7 +285,7 @@ def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[s
     definitions: dict[str, set[str]] = {}
     for target in plant.targets:
         definitions.setdefault(target.asset, set()).add(target.definition)
-    lines = {name: tuple(chain_above(name, plant.assets)) for name in plant.assets}
+    lines = {name: (name, *plant.index.ancestors(asset)) for name, asset in plant.assets.items()}
     return find_marks(wide, lines, definitions, now)
 
 
@@ -328,7 +328,7 @@ def _lets_through(
             or SEVERITIES.index(episode.severity) >= SEVERITIES.index(filters.severity)
         )
         and (not filters.mine or is_of(episode, person))
-        and (hours is None or raised_in(episode, hours))
+        and (hours is None or any(start <= episode.raised_at < end for start, end in hours))
     )
 
 
@@ -351,7 +351,7 @@ def _gaps_within(
             and not (gap.reason == started and (gap.definition, asset) in open_targets)
         )
         if assets:
-            gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
+            gaps.append(replace(gap, assets=assets))
     return replace(evaluated, gaps=tuple(gaps))
 
 

@@ -1,14 +1,12 @@
 """Alarms in memory are as they are committed, whoever has written them."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.episodes.episode import OutcomeRecord
 from alerting.stores import recent_alarms
 from alerting.stores.recent_alarms import RecentEpisodes
 from tests.builders import at
-from tests.helpers.episodes import closed, episode
+from tests.helpers.episodes import episode
 
 DAYS = at(0) - timedelta(days=28)
 
@@ -47,16 +45,14 @@ def test_what_another_process_has_written_is_in_the_next_answer(real):
     second = episode(2, asset="b")
     real.episodes.insert(second)
     assert [alarm.asset for alarm in asked(stores)] == ["a", "b"]
-    over = replace(
-        closed(second),
-        version=2,
-        outcome_record=OutcomeRecord("hit", "r", None, None, False, False, 1),
-    )
-    real.database["episodes"].update_one(
-        {"_id": second.id}, {"$set": {"outcome_record": {"outcome": "hit"}}}
-    )
-    assert asked(stores, assets={"b"})[0].outcome == over.outcome_record.outcome
-    real.database["episodes"].delete_one({"_id": second.id})
+    stored = real.database["episodes"]
+    stored.update_one({"_id": second.id}, {"$set": {"outcome_record": {"outcome": "hit"}}})
+    assert [alarm.outcome for alarm in asked(stores, assets={"b"})] == ["hit"]
+    stored.update_one({"_id": second.id}, {"$set": {"severity": "grave"}})  # is none of ours
+    assert [alarm.asset for alarm in asked(stores)] == ["a"]
+    stored.update_one({"_id": second.id}, {"$set": {"severity": "high"}})
+    assert [alarm.asset for alarm in asked(stores)] == ["a", "b"]
+    stored.delete_one({"_id": second.id})
     assert [alarm.asset for alarm in asked(stores)] == ["a"]
     assert asked(stores, definitions={"another"}) == []
 

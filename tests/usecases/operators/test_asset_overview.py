@@ -7,9 +7,9 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset
 from alerting.ports import EventRow
-from alerting.usecases.alarm_load.asset_overview import asset_overview, asset_tree
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events
+from alerting.usecases.operators.asset_overview import asset_overview, asset_tree
 from alerting.usecases.operators.known_plant import read_plant
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import episode
