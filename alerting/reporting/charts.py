@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from alerting.deferred import np
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
@@ -329,14 +329,14 @@ class Plot:
     def rectangle(self, shape: Shape) -> Markup:
         """Return a band or bar as SVG."""
         begin, end = (self.share_across(shape.points[i][0]) for i in (0, 1))
-        ys = [self.pixels_down(shape.points[i][1]) for i in (0, 2)]
-        look = f' class="{shape.look}"' if shape.look else ""
-        title = f"<title>{escape(shape.text)}</title>" if shape.text else ""
-        opacity = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-        place = f'x="{100 * begin:.2f}%" width="{100 * max(end - begin, 0.0015):.2f}%"'
-        upright = f'y="{min(ys):.1f}" height="{max(ys) - min(ys):.1f}"'
-        return Markup(  # noqa: S704 - what people wrote is escaped
-            f'<rect{look} {place} {upright} fill="{shape.paint}"{opacity}>{title}</rect>'
+        low, high = sorted(self.pixels_down(shape.points[i][1]) for i in (0, 2))
+        return Markup(
+            '<rect class="{}" x="{:.2f}%" width="{:.2f}%" y="{:.1f}" height="{:.1f}" fill="{}"'
+            ' fill-opacity="{:g}">{}</rect>'
+        ).format(
+            *(shape.look, 100 * begin, 100 * max(end - begin, 0.0015), low, high - low),
+            *(shape.paint, shape.opacity),
+            Markup("<title>{}</title>").format(shape.text) if shape.text else "",
         )
 
     def narrow_parity(self) -> int:
@@ -433,7 +433,12 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    head = {
+    distinct = {id(series.at): (series, plot) for plot in plots for series in plot.series}
+    times = {
+        key: _short((t - plot.x[0] for t in map(float, series.at)), 9)
+        for key, (series, plot) in distinct.items()
+    }
+    numbers = {
         "x": plots[0].x,
         "zone": str(zone) if zone else "",
         "xUnit": plots[-1].x_unit,
@@ -441,10 +446,28 @@ def figure(
         "language": "en-GB" if language.code == "en" else language.code,
         "none": language.say("no value"),
         "since": language.say("since the mark"),
+        "panels": [
+            {
+                "title": plot.title,
+                "unit": plot.unit,
+                "y": _short(plot.y),
+                "rows": plot.rows,
+                "series": [
+                    {
+                        "name": series.name,
+                        "t": times[id(series.at)],
+                        "v": _short(map(float, series.values)),
+                        "hold": series.hold,
+                    }
+                    for series in plot.series
+                ],
+            }
+            for plot in plots
+        ],
     }
     hint = language.say("Chart. Arrow keys read the values.")
     saves = (language.say("Save the picture"), language.say("Save the numbers"))
-    read_out = _json_object(head, "panels", map(_read_out, plots))
+    read_out = json.dumps(numbers, separators=(",", ":"))
     return _render(
         "figure", svg(plots, label, hint), legend(plots), read_out, note, attributes, *saves
     )
@@ -456,32 +479,12 @@ def _render(macro: str, *values: object) -> Markup:
     )
 
 
-def _read_out(plot: Plot) -> str:
-    """Return what a script reads out of a plot, as JSON."""
-    times: dict[int, str] = {}  # the series of a plot often share theirs
-    series = []
-    for one in plot.series:
-        if id(one.at) not in times:
-            times[id(one.at)] = _json_numbers((t - plot.x[0] for t in map(float, one.at)), 9)
-        named = f'{{"name":{json.dumps(one.name)},"hold":{json.dumps(one.hold)}'
-        series.append(
-            f'{named},"t":{times[id(one.at)]},"v":{_json_numbers(map(float, one.values))}}}'
-        )
-    head = {"title": plot.title, "unit": plot.unit, "rows": plot.rows}
-    return _json_object(head, "series", series, f',"y":{_json_numbers(plot.y)}')
-
-
-def _json_object(fields: Mapping[str, Any], name: str, items: Iterable[str], more: str = "") -> str:
-    """Return an object as JSON. `items`: those of its field `name`, and `more` fields, as JSON."""
-    text = json.dumps(fields, separators=(",", ":"))[:-1]
-    return f'{text}{more},"{name}":[{",".join(items)}]}}'
-
-
-def _json_numbers(values: Iterable[float], digits: int = 6) -> str:
-    """Return numbers as JSON with few digits, null for NaN."""
+def _short(values: Iterable[float], digits: int = 6) -> list[float | int | None]:
+    """Return numbers with few digits, None for NaN. Python's formatting of many at once takes a
+    fifth of the time of one at a time."""
     listed = tuple(values)
     text = ",".join([f"%.{digits}g"] * len(listed)) % listed
-    return f"[{text.replace('nan', 'null')}]"
+    return cast("list[float | int | None]", json.loads(f"[{text.replace('nan', 'null')}]"))
 
 
 def legend(plots: Sequence[Plot]) -> Markup:

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from alerting.adapters.mlflow.model_description import (
@@ -104,7 +104,7 @@ class MlflowModels:
 
     def searches(self, run_id: str) -> list[RunState]:
         with self._connection.client() as client:
-            experiment = _place(client, run_id).experiment
+            experiment = _stored_at(client, run_id).experiment_id
             below = f"tags.`{PARENT_RUN}` = '{run_id}'"
             order = ["attributes.start_time ASC"]
             runs = search_all(
@@ -160,7 +160,7 @@ class MlflowModels:
             tempfile.TemporaryDirectory() as local,
             _passing("RESOURCE_DOES_NOT_EXIST"),
         ):
-            place = _artifacts(_place(client, run_id).artifacts, self._connection.uri)
+            place = _artifacts(_stored_at(client, run_id).artifact_uri, self._connection.uri)
             if place.list_artifacts(folder):
                 return read_folder(Path(place.download_artifacts(folder, local)))
         return {}
@@ -170,7 +170,7 @@ class MlflowModels:
         if pages is None:
             return None
         with self._connection.client() as client:
-            experiment = _place(client, run_id).experiment
+            experiment = _stored_at(client, run_id).experiment_id
         return f"{pages}/#/experiments/{experiment}/runs/{run_id}/{_METRICS_TAB}"
 
     def runs_page(self, definition: str) -> str | None:
@@ -279,17 +279,10 @@ class MlflowModels:
         return str(experiment.experiment_id)
 
 
-class _Place(NamedTuple):
-    """Where a run is stored, which never changes: its experiment, and the address of its files."""
-
-    experiment: str
-    artifacts: str
-
-
 @lru_cache(1_000)
-def _place(client: "MlflowClient", run_id: str) -> _Place:
-    info = client.get_run(run_id).info
-    return _Place(info.experiment_id, info.artifact_uri)
+def _stored_at(client: "MlflowClient", run_id: str) -> Any:
+    """Return where a run is stored, which never changes: `experiment_id` and `artifact_uri`."""
+    return client.get_run(run_id).info
 
 
 def _run_state(run: Any) -> RunState:
@@ -409,7 +402,7 @@ def log_model(
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
-    experiment = _place(client, run_id).experiment
+    experiment = _stored_at(client, run_id).experiment_id
     # a model of a run may not have a dot in its name, a registered one may
     name = definition.replace(".", "_")
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
