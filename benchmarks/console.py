@@ -176,7 +176,7 @@ def _pages(stores: MongoStores) -> dict[str, list[str]]:
     }
 
 
-def _measured(browser: TestClient, paths: list[str]) -> dict[str, float | None]:
+def _measured(browser: TestClient, paths: list[str]) -> dict[str, Any]:
     """Return p95 and median of the milliseconds of a page, the processor time of this process in
     them, and its size."""
     size = 0.0
