@@ -27,7 +27,6 @@ from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,
     BatchResult,
-    EvaluatedTarget,
     commit_shard,
     store_scores,
 )
@@ -37,7 +36,7 @@ from alerting.usecases.evaluation.inputs import (
     EvaluationRun,
     TargetInputs,
 )
-from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.evaluation.target import EvaluatedTarget, evaluate_parts
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000
