@@ -150,11 +150,13 @@ def commit_shard(
             # Composed again, and not only written again: what another evaluator or an operator has
             # written meanwhile may be of the same episodes.
             before = batch.before
-            left = [*unchanged, *waiting]
-            stored = run.platform.states.load_many([before.keys[row] for row in left]).watermark
+            remaining = [*unchanged, *waiting]
+            stored = run.platform.states.load_many(
+                [before.keys[row] for row in remaining]
+            ).watermark
             unmoved = {
                 row
-                for row, at in zip(left, stored.tolist(), strict=True)
+                for row, at in zip(remaining, stored.tolist(), strict=True)
                 if at == before.watermark[row]
             }
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}

@@ -98,12 +98,12 @@ def add_and_announce(
     changes = target.changes
     new = [episode for episode in episodes if changes.get(episode.id) is None]
     target.counts.raised += len(new)
-    for found in new:
-        last = has_last and found is new[-1]
+    for raised in new:
+        last = has_last and raised is new[-1]
         earlier: Sequence[Episode] = ()
-        if found.continues is not None:
-            earlier = changes.find(found.definition, found.asset, end=found.raised_at, limit=20)
-        episode = link_continuation(found, earlier)
+        if raised.continues is not None:
+            earlier = changes.find(raised.definition, raised.asset, end=raised.raised_at, limit=20)
+        episode = link_continuation(raised, earlier)
         _announce(target, episode, len(new) - 1 if last else 0, not last)
 
 
