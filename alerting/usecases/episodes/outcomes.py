@@ -195,9 +195,7 @@ def _outcome_record(
     )
     mature_at = window.end + problem.hold + delay + latency
     start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
-    history = platform.readings.load(
-        WantedHistory(asset, start, min(as_of, mature_at + _BEYOND))
-    )
+    history = platform.readings.load(WantedHistory(asset, start, min(as_of, mature_at + _BEYOND)))
     observed = _observe(definition, problem, history, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict)

@@ -161,12 +161,12 @@ class EpisodeChanges:
         limit: int | None = None,
     ) -> list[Episode]:
         """Return the episodes of a target raised in [start, end), newest first."""
-        found = self._with_changes(
+        episodes = self._with_changes(
             self._stored.find(definition, asset, start, end, limit=limit), definition, asset
         )
         inside = [
             e
-            for e in found
+            for e in episodes
             if (start is None or e.raised_at >= start) and (end is None or e.raised_at < end)
         ]
         return sorted(inside, key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]

@@ -27,7 +27,6 @@ from alerting.usecases.definitions.versions import answer_at, segments
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,
     BatchResult,
-    EvaluatedTarget,
     commit_shard,
     store_scores,
 )
@@ -37,7 +36,7 @@ from alerting.usecases.evaluation.inputs import (
     EvaluationRun,
     TargetInputs,
 )
-from alerting.usecases.evaluation.target import evaluate_parts
+from alerting.usecases.evaluation.target import EvaluatedTarget, evaluate_parts
 
 _AT_ONCE = 500
 _VALUES_AT_ONCE = 5_000_000
@@ -80,9 +79,11 @@ def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
     going_on = [row for row in cut if result.advanced[row]]
     run.counts.targets += int(result.advanced.sum()) - len(going_on)
     run.counts.elsewhere += int((~result.advanced).sum())
-    for one, reason in zip(batch.targets, result.after.unknown_reason, strict=True):
+    for (name, asset), reason in zip(
+        result.after.keys, result.after.unknown_reason.tolist(), strict=True
+    ):
         if reason is not None:
-            run.counts.unknown[f"{one.definition} on {one.asset}"] = reason
+            run.counts.unknown[f"{name} on {asset}"] = reason
     return batch.go_on(going_on, result.after) if going_on else None
 
 

@@ -16,12 +16,9 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from alerting.deferred import np
-from alerting.definitions.alert_definition import Revision
-from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import episode_id
 from alerting.episodes.evaluation_plan import ConditionTable, EvaluationTarget, TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
-from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import (
     Checkpoint,
     Conflict,
@@ -40,7 +37,7 @@ from alerting.usecases.evaluation.reprocess import (
     find_again,
     make_outcomes_due,
 )
-from alerting.usecases.evaluation.target import scores_of
+from alerting.usecases.evaluation.target import EvaluatedTarget, scores_of
 
 RAISES_OF_TARGET = 500
 # A unit of work is full from here on; the last target may double it.
@@ -59,113 +56,26 @@ _MOMENT = timedelta(milliseconds=1)
 _log = id_logger(__name__)
 
 
-@dataclass(frozen=True)
-class EvaluatedTarget:
-    """Evaluation of one target, reading by reading.
-
-    `state`: the stored state. `reprocessed`: evaluation from `evaluated_from` to the watermark;
-    `since`: evaluation from the watermark on, whose state says why its end is unknown, and
-    how many evaluations in a row ended so. `is_cut`: there were too many raises for one unit of
-    work, and the evaluation ends before the next raise.
-    """
-
-    revision: Revision
-    asset: Asset
-    state: ConditionState
-    evaluated_from: ConditionState
-    reprocessed: TargetEvaluation
-    since: TargetEvaluation
-    is_cut: bool
-
-    @property
-    def is_reprocessed(self) -> bool:
-        return self.evaluated_from is not self.state
-
-    @property
-    def changes_episodes(self) -> bool:
-        """Return whether an episode, or its outcome, may differ from what is stored."""
-        return (
-            bool(self.since.steps or self.refreshes)
-            or self.since.state.last_high_at != self.reprocessed.state.last_high_at
-            or self.may_correct
-            or self.may_change_outcomes
-        )
-
-    @property
-    def refreshes(self) -> dict[datetime, Refresh]:
-        """Return the instants at which to compute reasons and advice again: in the new time, else,
-        after late data, at the old watermark."""
-        still_open = self.reprocessed.state.raised_at
-        earlier = {
-            at: refresh
-            for at, refresh in self.reprocessed.refreshes.items()
-            if at == still_open and self.is_reprocessed
-        }
-        return earlier | self.since.refreshes
-
-    @property
-    def may_change_outcomes(self) -> bool:
-        """Return whether late data may change outcomes that come from data."""
-        return self.is_reprocessed and self.revision.definition.problem is not None
-
-    @property
-    def may_correct(self) -> bool:
-        """Return whether reprocessing may differ from what is stored.
-
-        Every step changes the compared values, except severities and causes that change back.
-        """
-        if not self.is_reprocessed:
-            return False
-        if self.reprocessed.steps or _condition_intervals(
-            self.evaluated_from
-        ) != _condition_intervals(self.state):
-            return True
-        return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
-
-
-def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
-    return (
-        state.raised_at,
-        state.happening_since,
-        state.last_raised_at,
-        state.last_closed_at,
-        state.last_high_at,
-        state.severity,
-        state.cause,
-    )
-
-
-def compose_target(
-    target: Composition, evaluated: EvaluatedTarget, request: ReprocessingRequest | None
-) -> ConditionState:
+def compose_target(target: Composition) -> ConditionState:
     """Add the changed episodes of a target to its changes: corrected episodes, then episodes of new
-    times. Return the state to write. `request`: the reprocessing request that the evaluation has
-    answered, if any."""
-    changes = target.changes
+    times. Return the state to write."""
+    evaluated = target.evaluated
     live = evaluated.since
     if evaluated.is_reprocessed:
         live = replace(live, refreshes=evaluated.refreshes)
     if evaluated.may_correct:
-        compose_reprocessed(
-            target,
-            evaluated.reprocessed,
-            evaluated.since,
-            evaluated.evaluated_from,
-            evaluated.state.watermark,
-        )
+        compose_reprocessed(target)
     compose_live(target, live)
-    find_again(target, evaluated.since, evaluated.reprocessed.state)
+    find_again(target)
     state = evaluated.since.state
     if not evaluated.is_reprocessed:
         return state
-    if request is not None and evaluated.may_change_outcomes:
-        make_outcomes_due(
-            changes, evaluated.revision, evaluated.asset, request.start, state.watermark
-        )
+    if evaluated.may_change_outcomes:
+        make_outcomes_due(target)
     if (
         state.raised_at is not None
         and state.happening_since is None
-        and changes.live_open(evaluated.revision.name, evaluated.asset.name) is None
+        and target.changes.live_open(*evaluated.key) is None
     ):
         state = without_episode(state, state.watermark)  # a person has ended it
     before = evaluated.state
@@ -240,11 +150,13 @@ def commit_shard(
             # Composed again, and not only written again: what another evaluator or an operator has
             # written meanwhile may be of the same episodes.
             before = batch.before
-            left = [*unchanged, *waiting]
-            stored = run.platform.states.load_many([before.keys[row] for row in left]).watermark
+            remaining = [*unchanged, *waiting]
+            stored = run.platform.states.load_many(
+                [before.keys[row] for row in remaining]
+            ).watermark
             unmoved = {
                 row
-                for row, at in zip(left, stored.tolist(), strict=True)
+                for row, at in zip(remaining, stored.tolist(), strict=True)
                 if at == before.watermark[row]
             }
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
@@ -273,23 +185,13 @@ def _compose(
     `after`. Return their rows."""
     composed: list[int] = []
     ids = (
-        episode_id(evaluated.revision.name, evaluated.asset.name, step.raised_at)
+        episode_id(*evaluated.key, step.raised_at)
         for evaluated in waiting.values()
         for step, _ in evaluated.since.steps
     )
     changes.read_many(islice(ids, _EPISODES))  # of more, those that follow are read one by one
     for row, evaluated in waiting.items():
-        target = Composition(
-            run.platform,
-            changes,
-            counts,
-            evaluated.revision,
-            evaluated.asset,
-            run.as_of,
-            not evaluated.is_cut,
-        )
-        request = run.requests.get((evaluated.revision.name, evaluated.asset.name))
-        state = compose_target(target, evaluated, request)
+        state = compose_target(Composition(run, changes, counts, evaluated))
         after.write_state(row, state, evaluated.reprocessed.state)
         composed.append(row)
         if len(changes.episodes) >= _EPISODES or changes.size() >= _BYTES:

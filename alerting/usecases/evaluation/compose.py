@@ -24,11 +24,11 @@ from alerting.kinds.protocol import (
 )
 from alerting.kinds.registry import kind_of
 from alerting.notifications.notification import FIRST
-from alerting.ports import EvaluationPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
-from alerting.usecases.evaluation.inputs import EvaluationCounts
+from alerting.usecases.evaluation.inputs import EvaluationCounts, EvaluationRun
+from alerting.usecases.evaluation.target import EvaluatedTarget
 from alerting.usecases.notification.muting_and_summaries import as_muted, why_muted_at_raise
 from alerting.usecases.notification.routing import (
     change_notifications,
@@ -40,20 +40,13 @@ Change = Literal["happening", "closed", "corrected", "reopened"]
 
 @dataclass(frozen=True)
 class Composition:
-    """One target whose episodes are composed, the changes to which they are added, and the counts
-    of what was raised, closed and withdrawn.
+    """An evaluated target whose episodes are composed, the changes to which they are added, and the
+    counts of what was raised, closed and withdrawn."""
 
-    `is_last`: False if later episodes of this catch-up follow in another unit of work, which
-    announces the last episode.
-    """
-
-    platform: EvaluationPorts
+    run: EvaluationRun
     changes: EpisodeChanges
     counts: EvaluationCounts
-    revision: Revision
-    asset: Asset
-    as_of: datetime
-    is_last: bool = True
+    evaluated: EvaluatedTarget
 
 
 def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
@@ -68,7 +61,7 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
     for raised_at, valid_until in evaluation.valid_until.items():
         id = None if raised_at in evaluation.raises else _find_open(target, raised_at)
         if id is not None:
-            changes.update(id, partial(with_window, valid_until=valid_until, at=target.as_of))
+            changes.update(id, partial(with_window, valid_until=valid_until, at=target.run.as_of))
     steps_by_raise: dict[datetime, list[tuple[Step, VersionInterval]]] = {}
     for step, part in evaluation.steps:
         if step.kind != "raised" and step.raised_at not in evaluation.raises:
@@ -81,31 +74,40 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> None:
     add_and_announce(
         target,
         new_episodes(
-            evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False
+            evaluation,
+            target.evaluated.revision,
+            target.evaluated.asset,
+            detected_at=target.run.as_of,
+            backfilled=False,
         ).values(),
+        # else later episodes of this catch-up follow in another unit of work
+        has_last=not target.evaluated.is_cut,
     )
 
 
-def add_and_announce(target: Composition, episodes: Iterable[Episode]) -> None:
+def add_and_announce(
+    target: Composition, episodes: Iterable[Episode], has_last: bool = True
+) -> None:
     """Add new episodes, oldest first, with their notifications, and count them.
 
-    The last new episode gets all its notifications; the earlier episodes get only notifications
-    that wait for a digest. An episode that an evaluation of past times has stored stays as it is.
+    The last new episode, if they have it, gets all its notifications; the earlier episodes get only
+    notifications that wait for a digest. An episode that an evaluation of past times has stored
+    stays as it is.
     """
     changes = target.changes
     new = [episode for episode in episodes if changes.get(episode.id) is None]
     target.counts.raised += len(new)
-    for found in new:
-        last = target.is_last and found is new[-1]
+    for raised in new:
+        last = has_last and raised is new[-1]
         earlier: Sequence[Episode] = ()
-        if found.continues is not None:
-            earlier = changes.find(found.definition, found.asset, end=found.raised_at, limit=20)
-        episode = link_continuation(found, earlier)
+        if raised.continues is not None:
+            earlier = changes.find(raised.definition, raised.asset, end=raised.raised_at, limit=20)
+        episode = link_continuation(raised, earlier)
         _announce(target, episode, len(new) - 1 if last else 0, not last)
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
-    as_of = target.as_of
+    as_of = target.run.as_of
     reason: str = translatable("continues") if episode.continues else FIRST
     if episode.late_data_status:
         reason = translatable("known since {when}, from late data", when=as_of)
@@ -116,12 +118,14 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
             since=spoken_duration(as_of - episode.raised_at),
         )
         reason = joined("; ", reason, caught_up)
-    why = why_muted_at_raise(target.platform, target.revision.definition, episode, as_of)
+    why = why_muted_at_raise(
+        target.run.platform, target.evaluated.revision.definition, episode, as_of
+    )
     target.changes.add(episode if why is None else as_muted(episode, why, as_of))
     added = route_notifications(
-        target.platform,
+        target.run.platform,
         target.changes,
-        target.revision.definition,
+        target.evaluated.revision.definition,
         episode,
         "raised",
         reason,
@@ -157,14 +161,14 @@ def _add_steps(
 def _refresh_episode(
     target: Composition, evaluation: TargetEvaluation, raised_at: datetime, refresh: Refresh
 ) -> None:
-    id = episode_id(target.revision.name, target.asset.name, raised_at)
+    id = episode_id(*target.evaluated.key, raised_at)
     if target.changes.get(id) is None:
-        open_one = target.changes.live_open(target.revision.name, target.asset.name)
+        open_one = target.changes.live_open(*target.evaluated.key)
         if open_one is None or raised_at != evaluation.state.raised_at:
             return
         id = open_one.id  # late data have moved its raise
     target.changes.update(
-        id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset)
+        id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.evaluated.asset)
     )
 
 
@@ -173,13 +177,13 @@ def announce_change(target: Composition, episode: Episode, reason: str = "") -> 
     that keeps an episode open."""
     target.changes.notify(
         route_notifications(
-            target.platform,
+            target.run.platform,
             target.changes,
-            target.revision.definition,
+            target.evaluated.revision.definition,
             episode,
             "renewed" if reason else "worse",
             reason,
-            target.as_of,
+            target.run.as_of,
         )
     )
 
@@ -195,7 +199,12 @@ def notify_change(target: Composition, episode: Episode, change: Change, reason:
     """Add the notifications of a change of an episode that was announced."""
     target.changes.notify(
         change_notifications(
-            target.changes, target.revision.definition, episode, change, reason, target.as_of
+            target.changes,
+            target.evaluated.revision.definition,
+            episode,
+            change,
+            reason,
+            target.run.as_of,
         )
     )
 
@@ -206,11 +215,11 @@ def _find_open(target: Composition, raised_at: datetime) -> str | None:
     Late data may have moved its raise, which the computed id contains. Only one live episode of a
     target is open at a time.
     """
-    id = episode_id(target.revision.name, target.asset.name, raised_at)
+    id = episode_id(*target.evaluated.key, raised_at)
     stored = target.changes.get(id)
     if stored is not None and stored.condition == "open":
         return id
-    open_one = target.changes.live_open(target.revision.name, target.asset.name)
+    open_one = target.changes.live_open(*target.evaluated.key)
     return open_one.id if open_one else None
 
 

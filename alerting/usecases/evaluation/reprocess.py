@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerting.definitions.alert_definition import Revision
-from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.evaluation_plan import (
     EvaluationPlan,
@@ -22,7 +20,6 @@ from alerting.episodes.evaluation_plan import (
     TargetKey,
     smallest_latency,
 )
-from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import (
     Correction,
     copy_actions,
@@ -87,18 +84,23 @@ def announce_evaluation(
     )
 
 
-def make_outcomes_due(
-    changes: EpisodeChanges, revision: Revision, asset: Asset, start: datetime, now: datetime
-) -> None:
-    """Make the outcomes due again that data since `start` may have changed."""
-    since = start - revision.definition.for_assets([asset]).longest_window
-    for episode in changes.find(revision.name, asset.name, start=since):
+def make_outcomes_due(target: Composition) -> None:
+    """Make the outcomes due again that the data of a target's request may have changed."""
+    evaluated = target.evaluated
+    request = target.run.requests.get(evaluated.key)
+    if request is None:
+        return
+    definition = evaluated.revision.definition.for_assets([evaluated.asset])
+    now = evaluated.since.state.watermark
+    for episode in target.changes.find(
+        *evaluated.key, start=request.start - definition.longest_window
+    ):
         if (
             episode.outcome_record is not None
             and episode.outcome_due_at is None
             and not episode.withdrawn
         ):
-            changes.update(episode.id, lambda e: replace(e, outcome_due_at=now))
+            target.changes.update(episode.id, lambda e: replace(e, outcome_due_at=now))
 
 
 def plan_of_round(
@@ -117,26 +119,22 @@ def plan_of_round(
     return plan
 
 
-def compose_reprocessed(
-    target: Composition,
-    reprocessed: TargetEvaluation,
-    since: TargetEvaluation,
-    base: ConditionState,
-    watermark: datetime,
-) -> None:
-    """Compose the episodes of a reprocessed interval.
+def compose_reprocessed(target: Composition) -> None:
+    """Compose the episodes of a reprocessed interval: from the earlier state to the old watermark,
+    or to now if that is earlier.
 
-    `reprocessed`: evaluation from `base` to the old `watermark`, or to now if that is earlier;
-    `since`: evaluation from there on.
     First, episodes that were not found again are withdrawn, then found ones are corrected, then new
-    ones are raised. The caller adds the steps of `since` afterwards.
+    ones are raised. The caller adds the steps of the time since then afterwards.
     """
+    evaluated = target.evaluated
+    reprocessed = evaluated.reprocessed
+    base = evaluated.evaluated_from
     until = reprocessed.state.watermark
     steps = [step for step, _ in reprocessed.steps]
     by_watermark = evaluated_episodes(base, steps)
-    final = evaluated_episodes(base, [*steps, *(step for step, _ in since.steps)])
+    final = evaluated_episodes(base, [*steps, *(step for step, _ in evaluated.since.steps)])
     stored = stored_episodes(
-        target.changes, (target.revision.name, target.asset.name), base.watermark, watermark
+        target.changes, evaluated.key, base.watermark, evaluated.state.watermark
     )
     of_future = [e for e in stored if e.raised_at > until and not (e.backfilled or e.withdrawn)]
     stored = [e for e in stored if e not in of_future]
@@ -151,12 +149,16 @@ def compose_reprocessed(
         _correct(target, _with_cause_of_raise(target, reprocessed, correction), valid_until)
     late = [(step, part) for step, part in reprocessed.steps if step.raised_at in reconciled.new]
     new = new_episodes(
-        replace(reprocessed, steps=late), target.revision, target.asset, target.as_of, False
+        replace(reprocessed, steps=late),
+        evaluated.revision,
+        evaluated.asset,
+        target.run.as_of,
+        backfilled=False,
     )
     # data of later ones came after the availability delay by design
-    late_from = until - target.revision.definition.delay(target.asset)
+    late_from = until - evaluated.revision.definition.delay(evaluated.asset)
     add_and_announce(
-        replace(target, is_last=True),
+        target,
         [
             replace(e, late_data_status="found_late" if e.raised_at <= late_from else None)
             for e in new.values()
@@ -164,13 +166,13 @@ def compose_reprocessed(
     )
 
 
-def find_again(target: Composition, since: TargetEvaluation, base: ConditionState) -> None:
+def find_again(target: Composition) -> None:
     """Correct withdrawn episodes that were raised again at the same instant: their times are
     evaluated a second time, because the clock went back."""
+    since = target.evaluated.since
+    base = target.evaluated.reprocessed.state
     for evaluated in evaluated_episodes(base, [step for step, _ in since.steps]):
-        stored = target.changes.get(
-            episode_id(target.revision.name, target.asset.name, evaluated.raised_at)
-        )
+        stored = target.changes.get(episode_id(*target.evaluated.key, evaluated.raised_at))
         if stored is not None and stored.withdrawn:
             valid_until = since.valid_until.get(evaluated.raised_at)
             _correct(target, Correction(stored, evaluated, evaluated), valid_until)
@@ -191,7 +193,13 @@ def _with_cause_of_raise(
         and before not in (None, step.cause)
     ]
     of_raise = replace(reprocessed, steps=raises)
-    raised = new_episodes(of_raise, target.revision, target.asset, target.as_of, backfilled=False)
+    raised = new_episodes(
+        of_raise,
+        target.evaluated.revision,
+        target.evaluated.asset,
+        target.run.as_of,
+        backfilled=False,
+    )
     renewals = (*(e.evaluation for e in raised.values()), *evaluated.renewals)
     return correction._replace(evaluated=replace(evaluated, renewals=renewals))
 
@@ -211,7 +219,7 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
     which contains it, continues."""
 
     def withdraw_stored(stored: Episode) -> Episode:
-        after = withdraw(stored, target.as_of, containing)
+        after = withdraw(stored, target.run.as_of, containing)
         if after != stored and stored.condition != "closed" and containing is None:
             announce_end(target, replace(after, withdrawn=False))
         return after
@@ -222,7 +230,7 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
 
 
 def _correct(target: Composition, correction: Correction, valid_until: datetime | None) -> None:
-    as_of = target.as_of
+    as_of = target.run.as_of
 
     def correct_stored(stored: Episode) -> Episode:
         moved = with_window(stored, valid_until, as_of) if valid_until else stored
@@ -244,9 +252,9 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
         notify_change(target, after, "reopened", reason)
         target.changes.notify(
             route_notifications(
-                target.platform,
+                target.run.platform,
                 target.changes,
-                target.revision.definition,
+                target.evaluated.revision.definition,
                 after,
                 "raised",
                 reason,

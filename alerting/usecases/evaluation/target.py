@@ -1,20 +1,27 @@
 """Evaluation of one target by the kinds in force, from its watermark to steps of episodes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from math import isnan
 
-from alerting.definitions.alert_definition import Definition, ModelDefinition, names_asset
+from alerting.definitions.alert_definition import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    names_asset,
+)
 from alerting.definitions.asset_documents import Asset
 from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.episodes.evaluation_plan import TargetKey
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.protocol import (
     OUT_OF_SERVICE,
     EvaluationSources,
     FindSeries,
     LoadedModels,
+    Refresh,
     ScoredRows,
     TargetEvaluation,
     VersionInterval,
@@ -27,6 +34,86 @@ from alerting.reporting.variable_charts import Panel
 from alerting.usecases.definitions.versions import AnsweringVersion
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
 from alerting.usecases.episodes.stored_episodes import why_not_in_service
+
+
+@dataclass(frozen=True)
+class EvaluatedTarget:
+    """Evaluation of one target, reading by reading.
+
+    `state`: the stored state. `reprocessed`: evaluation from `evaluated_from` to the watermark;
+    `since`: evaluation from the watermark on, whose state says why its end is unknown, and
+    how many evaluations in a row ended so. `is_cut`: there were too many raises for one unit of
+    work, and the evaluation ends before the next raise.
+    """
+
+    revision: Revision
+    asset: Asset
+    state: ConditionState
+    evaluated_from: ConditionState
+    reprocessed: TargetEvaluation
+    since: TargetEvaluation
+    is_cut: bool
+
+    @property
+    def key(self) -> TargetKey:
+        return self.revision.name, self.asset.name
+
+    @property
+    def is_reprocessed(self) -> bool:
+        return self.evaluated_from is not self.state
+
+    @property
+    def changes_episodes(self) -> bool:
+        """Return whether an episode, or its outcome, may differ from what is stored."""
+        return (
+            bool(self.since.steps or self.refreshes)
+            or self.since.state.last_high_at != self.reprocessed.state.last_high_at
+            or self.may_correct
+            or self.may_change_outcomes
+        )
+
+    @property
+    def refreshes(self) -> dict[datetime, Refresh]:
+        """Return the instants at which to compute reasons and advice again: in the new time, else,
+        after late data, at the old watermark."""
+        still_open = self.reprocessed.state.raised_at
+        earlier = {
+            at: refresh
+            for at, refresh in self.reprocessed.refreshes.items()
+            if at == still_open and self.is_reprocessed
+        }
+        return earlier | self.since.refreshes
+
+    @property
+    def may_change_outcomes(self) -> bool:
+        """Return whether late data may change outcomes that come from data."""
+        return self.is_reprocessed and self.revision.definition.problem is not None
+
+    @property
+    def may_correct(self) -> bool:
+        """Return whether reprocessing may differ from what is stored.
+
+        Every step changes the compared values, except severities and causes that change back.
+        """
+        if not self.is_reprocessed:
+            return False
+        if self.reprocessed.steps or _condition_intervals(
+            self.evaluated_from
+        ) != _condition_intervals(self.state):
+            return True
+        return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
+
+
+def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
+    return (
+        state.raised_at,
+        state.happening_since,
+        state.last_raised_at,
+        state.last_closed_at,
+        state.last_high_at,
+        state.severity,
+        state.cause,
+    )
 
 
 def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
