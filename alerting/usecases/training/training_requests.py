@@ -101,6 +101,12 @@ def answer_waiting(
     return answer_run(platform, waiting.run_id, actor, rejected_reason)
 
 
+def is_decided(platform: TrainingPorts, run: str) -> bool:
+    """Return whether the proposal of a run has a decision."""
+    name = platform.runs.tags(run)["definition"]
+    return any(d.run_id == run for d in platform.decisions.for_definition(name))
+
+
 def _who_decided(decided: DecisionRecord) -> str:
     facts: dict[str, Value] = {
         "version": str(decided.challenger_version),

@@ -24,6 +24,7 @@ from alerting.usecases.training.training_requests import (
     answer_run,
     answer_waiting,
     cancel_training,
+    is_decided,
     model_line,
     model_lines,
     request_training,
@@ -49,16 +50,12 @@ def platform():
     return made
 
 
-def decided_runs(platform):
-    return [decision.run_id for decision in platform.decisions.for_definition(NAME)]
-
-
 def test_of_two_people_who_approve_the_second_is_told_who_was_first(platform):
     run = add_waiting(platform, NAME)
-    assert decided_runs(platform) == []
+    assert not is_decided(platform, run)
     for _ in range(2):  # sent twice
         assert answer_waiting(platform, NAME, "ann", run=run).promote
-        assert decided_runs(platform) == [run]
+        assert is_decided(platform, run)
     assert platform.models.aliases(NAME).get("champion") == 1
     for reason in (None, "not yet"):
         assert_refused(
