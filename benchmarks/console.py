@@ -249,8 +249,9 @@ def _readings(platform: Platform, stores: MongoStores) -> None:
     for collection in (ROLLUPS, ROLLUP_STATES):
         first = {"$match": {"asset": "oven-0"}}
         for number in range(1, ASSETS):
-            renamed = [{"$set": {"asset": f"oven-{number}"}}, {"$unset": "_id"}]
-            stores.database[collection].aggregate([first, *renamed, {"$merge": collection}])
+            renamed: Document = {"$set": {"asset": f"oven-{number}"}}
+            steps: list[Document] = [first, renamed, {"$unset": "_id"}, {"$merge": collection}]
+            stores.database[collection].aggregate(steps)
 
 
 def episode_document(number: int) -> Document:
