@@ -28,7 +28,7 @@ class Notifications(MemoryNotifications):
             if n.next_attempt_at <= now
         ]
         for notification in claimed:
-            self.put(notification)
+            self.store_row(notification)
         return claimed
 
     def get(self, keys):

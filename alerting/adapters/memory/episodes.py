@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from alerting.adapters.memory.table import Table, is_among, is_within
+from alerting.adapters.memory.table import MemoryTable, is_among, is_within
 from alerting.episodes.episode import Alarm, Episode, alarm_of
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.notifications.notification import Notification
@@ -24,24 +24,24 @@ from alerting.ports import (
 _BYTES = 1_000  # of an episode, about
 
 
-class MemoryEpisodes(Table[Episode]):
+class MemoryEpisodes(MemoryTable[Episode]):
     """Port `Episodes`. `backfilled`: all episodes are stored as found in past times."""
 
     def __init__(self, backfilled: bool = False) -> None:
         super().__init__(attrgetter("id"), attrgetter("raised_at", "id"))
         self._backfilled = backfilled
-        self._open = Table[Episode](self._key, self._order)
+        self._open = MemoryTable[Episode](self._key, self._order)
 
     def insert(self, episode: Episode) -> bool:
         if self._backfilled:
             episode = replace(episode, backfilled=True, detected_at=episode.raised_at)
         return self._is_free(episode) and super().insert(episode)
 
-    def put(self, episode: Episode) -> bool:
+    def store_row(self, episode: Episode) -> bool:
         self._open.rows.pop(episode.id, None)
         if episode.condition == "open":
-            self._open.put(episode)
-        return super().put(episode)
+            self._open.store_row(episode)
+        return super().store_row(episode)
 
     def _is_free(self, episode: Episode) -> bool:
         """Return whether no other live episode of the target is open, if this one is."""
@@ -69,8 +69,8 @@ class MemoryEpisodes(Table[Episode]):
         return _BYTES + sum(len(str(t)) for t in episode.transitions)
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
-        found = (e for e in self.rows.values() if e.id.startswith(prefix))
-        return [e for e in found if is_among(e.asset, assets)][:10]
+        episodes = (e for e in self.rows.values() if e.id.startswith(prefix))
+        return [e for e in episodes if is_among(e.asset, assets)][:10]
 
     def find(
         self,
@@ -84,7 +84,7 @@ class MemoryEpisodes(Table[Episode]):
         assets: Collection[str] | None = None,
         with_earlier: bool = False,
     ) -> list[Episode]:
-        return (self._open if open_only else self).newest(
+        return (self._open if open_only else self).select_newest(
             limit,
             lambda e: (
                 definition in (None, e.definition)
@@ -102,7 +102,7 @@ class MemoryEpisodes(Table[Episode]):
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
     ) -> list[Episode]:
-        return self.newest(
+        return self.select_newest(
             None,
             lambda e: (
                 (e.definition, e.asset) == (definition, asset)
@@ -114,7 +114,7 @@ class MemoryEpisodes(Table[Episode]):
     def over_unacknowledged(
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
-        return self.newest(
+        return self.select_newest(
             limit,
             lambda e: (
                 not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn)
@@ -153,16 +153,16 @@ def _goes_on_after(episode: Episode, at: datetime) -> bool:
     return episode.closed_at is None or episode.closed_at > at
 
 
-class MemoryNotifications(Table[Notification]):
+class MemoryNotifications(MemoryTable[Notification]):
     """Port `Notifications`."""
 
     def __init__(self) -> None:
         super().__init__(attrgetter("key"), attrgetter("created_at", "key"))
         self._of_episode: dict[str | None, dict[str, None]] = {}  # their keys
 
-    def put(self, notification: Notification) -> bool:
+    def store_row(self, notification: Notification) -> bool:
         self._of_episode.setdefault(notification.episode, {})[notification.key] = None
-        return super().put(notification)
+        return super().store_row(notification)
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:  # noqa: ARG002 - the port's signature
         return sum([self.insert(notification) for notification in notifications])
@@ -171,7 +171,7 @@ class MemoryNotifications(Table[Notification]):
         changed = [after for before, after in changes if self._is_stored(before, after)]
         if unit is not None and len(changed) < len(changes):
             raise Conflict("another process has changed some of these notifications")
-        return sum([self.put(notification) for notification in changed])
+        return sum([self.store_row(notification) for notification in changed])
 
     def _is_stored(self, before: Notification | None, after: Notification) -> bool:
         stored = self.rows.get(after.key)
@@ -191,7 +191,7 @@ class MemoryNotifications(Table[Notification]):
         )
 
 
-class MemoryMutes(Table[Mute]):
+class MemoryMutes(MemoryTable[Mute]):
     """Port `Mutes`."""
 
     def __init__(self) -> None:
@@ -204,12 +204,12 @@ class MemoryMutes(Table[Mute]):
         return self.select(lambda mute: mute.ended_at is None)
 
     def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
-        return self.newest(
+        return self.select_newest(
             limit, lambda mute: mute.since < end and (start is None or start < mute.end)
         )
 
 
-class MemoryMisses(Table[ReportedMiss]):
+class MemoryMisses(MemoryTable[ReportedMiss]):
     """Port `Misses`."""
 
     def __init__(self) -> None:
@@ -226,7 +226,7 @@ class MemoryMisses(Table[ReportedMiss]):
         limit: int = 0,
         assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
-        return self.newest(
+        return self.select_newest(
             limit,
             lambda miss: (
                 is_within(miss.missed_at, start, end)
@@ -288,7 +288,7 @@ class MemoryPlatformAlerts:
     """Port `PlatformAlerts`."""
 
     def __init__(self) -> None:
-        self._open = Table[PlatformAlert](
+        self._open = MemoryTable[PlatformAlert](
             attrgetter("kind", "subject"), attrgetter("opened_at", "kind", "subject")
         )
         self._resolved: list[tuple[datetime, PlatformAlert]] = []
@@ -306,7 +306,7 @@ class MemoryPlatformAlerts:
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         stored = self._open.get((kind, subject)) or PlatformAlert(kind, subject, reason, at)
-        self._open.put(replace(stored, reason=reason))
+        self._open.store_row(replace(stored, reason=reason))
 
     def resolve(self, kind: str, subject: str, at: datetime) -> None:
         if alert := self._open.rows.pop((kind, subject), None):

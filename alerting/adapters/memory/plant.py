@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from alerting.adapters.memory.table import Table
+from alerting.adapters.memory.table import MemoryTable
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import AssetIndex, Revision
 from alerting.definitions.asset_documents import (
@@ -373,7 +373,7 @@ class MemoryReadings(Readings):
         return instants[first], instants[-1]
 
 
-class MemoryLabels(Table[IntervalLabel]):
+class MemoryLabels(MemoryTable[IntervalLabel]):
     """Port `IntervalLabels`."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from alerting.adapters.memory.plant import (
     MemoryReadings,
     plain,
 )
-from alerting.adapters.memory.table import Table
+from alerting.adapters.memory.table import MemoryTable
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
@@ -232,7 +232,7 @@ class MemoryCheckpoints:
         return [state for state in self._states.get(key, ()) if state.watermark < instant]
 
 
-class MemoryArrivals(Table[Arrival]):
+class MemoryArrivals(MemoryTable[Arrival]):
     """Port `Arrivals`."""
 
     def __init__(self) -> None:
@@ -242,7 +242,7 @@ class MemoryArrivals(Table[Arrival]):
         self._numbers = itertools.count()
 
     def store_arrival(self, arrival: Arrival) -> None:
-        self.put(arrival)
+        self.store_row(arrival)
 
     def remove(self, id: str) -> None:
         del self.rows[id]
@@ -267,7 +267,7 @@ class MemoryArrivals(Table[Arrival]):
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
         for arrival, too_late in routed:
             if self.rows[arrival.id].written == arrival.written:
-                self.put(replace(arrival, routed_at=at, too_late=too_late))
+                self.store_row(replace(arrival, routed_at=at, too_late=too_late))
 
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
         return self.select(lambda arrival: arrival.arrived_at >= arrived_from)
@@ -393,7 +393,7 @@ class MemoryDecisions:
         return list(self._tries.get((definition, self._run_of.get((definition, version), "")), ()))
 
 
-class MemoryTrainings(Table[Training]):
+class MemoryTrainings(MemoryTable[Training]):
     """Port `Trainings`."""
 
     def __init__(self) -> None:
@@ -403,7 +403,7 @@ class MemoryTrainings(Table[Training]):
         return self.select(lambda training: training.definition in definitions)
 
     def begin(self, training: Training) -> None:
-        self.put(training)
+        self.store_row(training)
 
     def end(self, training: Training) -> bool:
         return self.exchange(training, lambda begun: begun.run == training.run)

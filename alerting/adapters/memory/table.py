@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 R = TypeVar("R")
 
 
-class Table(Generic[R]):
+class MemoryTable(Generic[R]):
     """Rows by key. `order`: of selected rows, oldest first."""
 
     def __init__(self, key: Callable[[R], Any], order: Callable[[R], Any]) -> None:
@@ -18,9 +18,9 @@ class Table(Generic[R]):
 
     def insert(self, row: R) -> bool:
         """Store a row; return False if its key is stored already."""
-        return self._key(row) not in self.rows and self.put(row)
+        return self._key(row) not in self.rows and self.store_row(row)
 
-    def put(self, row: R) -> bool:
+    def store_row(self, row: R) -> bool:
         """Store a row, in place of the stored one of its key; return True."""
         self.rows[self._key(row)] = row
         return True
@@ -29,7 +29,7 @@ class Table(Generic[R]):
         """Store a row in place of the stored one of its key; return False unless there is one, and
         it is as expected."""
         stored = self.rows.get(self._key(row))
-        return stored is not None and is_expected(stored) and self.put(row)
+        return stored is not None and is_expected(stored) and self.store_row(row)
 
     def get(self, key: Any) -> R | None:
         """Return the row of a key, None without one."""
@@ -43,7 +43,7 @@ class Table(Generic[R]):
         """Return the rows that fit, oldest first."""
         return sorted(filter(fits, self.rows.values()), key=self._order)
 
-    def newest(self, limit: int | None, fits: Callable[[R], object]) -> list[R]:
+    def select_newest(self, limit: int | None, fits: Callable[[R], object]) -> list[R]:
         """Return the rows that fit, newest first; at most `limit` (0 or None: any number)."""
         return self.select(fits)[::-1][: limit or None]
 
