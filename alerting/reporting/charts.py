@@ -547,11 +547,13 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
     # a figure holds itself: of the youngest generation it goes at once, else with a full collection
+    collects = gc.isenabled()
     gc.disable()
     try:
         picture = _draw_picture(plots, width)
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
     gc.collect(1)
     out = io.BytesIO()
     picture.quantize(32).save(out, "png", optimize=True)
