@@ -188,37 +188,32 @@ def _away_if_silent() -> Iterator[None]:
         raise ModelUnavailable(f"MLflow {silent}") from None
 
 
+@dataclass(frozen=True)
 class _RegistryOfOnePage:
-    """A registry that is asked no question twice. `begun`: waits for the answer of each question
-    that was asked already."""
+    """A registry to which questions were put already. `begun`: waits for the answer of each."""
 
-    def __init__(self, registry: Any, begun: dict[tuple[Any, ...], Callable[[], Any]]) -> None:
-        self._registry = registry
-        self._begun = begun
-        self._answers: dict[tuple[Any, ...], Any] = {}
+    registry: Any
+    begun: Mapping[tuple[Any, ...], Callable[[], Any]]
 
     def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._registry, name)
+        attribute = getattr(self.registry, name)
 
         def answer(*arguments: Any) -> Any:
-            question = name, *arguments
-            if question not in self._answers:
-                wait = self._begun.get(question, partial(attribute, *arguments))
-                with _away_if_silent():
-                    self._answers[question] = wait()
-            return self._answers[question]
+            with _away_if_silent():
+                return self.begun.get((name, *arguments), partial(attribute, *arguments))()
 
         return answer if callable(attribute) else attribute
 
 
 def ask_at_once(registry: T, *questions: tuple[Any, ...]) -> T:
-    """Return a registry for one page that reads, and let these questions be answered at once
-    meanwhile, each the name of a method and its arguments."""
+    """Return a registry for one page that reads, which answers these questions at once meanwhile,
+    each the name of a method and its arguments."""
+    if not isinstance(registry, RegistryOfPages):
+        return registry
     begun = {}
-    if isinstance(registry, RegistryOfPages):
-        with suppress(Silent):  # then the questions are asked one after the other
-            for question in questions:
-                begun[question] = registry.begin(*question)
+    with suppress(Silent):  # then the questions are asked one after the other
+        for question in questions:
+            begun[question] = registry.begin(*question)
     return cast(T, _RegistryOfOnePage(registry, begun))
 
 

@@ -167,9 +167,11 @@ class Definitions(Protocol):
     def load_revisions(self) -> ParseRevisions:
         """Load all revisions; documents read after this call are not older than these revisions."""
 
-    def latest_revisions(self, having: str | None = None) -> list[Revision]:
+    def latest_revisions(
+        self, having: str | None = None, names: Collection[str] | None = None
+    ) -> list[Revision]:
         """Return the newest revision of every definition, sorted by name; with `having` only
-        definitions with this field."""
+        definitions with this field, with `names` only these."""
 
 
 class Assets(DocumentStore, Protocol):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from alerting.deferred import np
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
@@ -319,25 +319,20 @@ class Plot:
 
     def path(self, shape: Shape) -> str:
         """Return the points of a shape as path data in a square that is 1000 wide."""
-        low = np.array([self.x[0], self.y[0]])
-        length = np.array([self.x[1] - self.x[0] or 1.0, self.y[1] - self.y[0] or 1.0])
-        shares = np.clip((np.array(shape.points) - low) / length, 0.0, 1.0)
-        shares[:, 1] = 1 - shares[:, 1]
-        pixels = (shares * (1000, self.height)).ravel().tolist()
-        return "M" + "L".join(["%.1f %.1f"] * len(shares)) % tuple(pixels)
+        low, high = np.array([self.x, self.y]).T
+        shares = (np.array(shape.points) - low) / np.where(high == low, 1.0, high - low)
+        pixels = (np.array([0, 1]) - np.clip(shares, 0, 1) * (-1, 1)) * (1000, self.height)
+        return "M" + "L".join(["%.1f %.1f"] * len(pixels)) % tuple(pixels.ravel().tolist())
 
     def rectangle(self, shape: Shape) -> Markup:
         """Return a band or bar as SVG."""
         begin, end = (self.share_across(shape.points[i][0]) for i in (0, 1))
-        ys = [self.pixels_down(shape.points[i][1]) for i in (0, 2)]
-        look = f' class="{shape.look}"' if shape.look else ""
-        title = f"<title>{escape(shape.text)}</title>" if shape.text else ""
-        opacity = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-        place = f'x="{100 * begin:.2f}%" width="{100 * max(end - begin, 0.0015):.2f}%"'
-        upright = f'y="{min(ys):.1f}" height="{max(ys) - min(ys):.1f}"'
-        return Markup(  # noqa: S704 - what people wrote is escaped
-            f'<rect{look} {place} {upright} fill="{shape.paint}"{opacity}>{title}</rect>'
-        )
+        low, high = sorted(self.pixels_down(shape.points[i][1]) for i in (0, 2))
+        x = f'x="{100 * begin:.2f}%" width="{100 * max(end - begin, 0.0015):.2f}%"'
+        place = f'class="{shape.look}" {x} y="{low:.1f}" height="{high - low:.1f}"'
+        paint = f'fill="{shape.paint}" fill-opacity="{shape.opacity:g}"'
+        words = Markup("<title>{}</title>").format(shape.text) if shape.text else ""
+        return Markup(f"<rect {place} {paint}>{words}</rect>")  # noqa: S704 - words are escaped
 
     def narrow_parity(self) -> int:
         """Return which ticks, even or odd ones, stay in a narrow column: those with a new date."""
@@ -433,7 +428,7 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    head = {
+    numbers = {
         "x": plots[0].x,
         "zone": str(zone) if zone else "",
         "xUnit": plots[-1].x_unit,
@@ -441,47 +436,43 @@ def figure(
         "language": "en-GB" if language.code == "en" else language.code,
         "none": language.say("no value"),
         "since": language.say("since the mark"),
+        "panels": [
+            {
+                "title": plot.title,
+                "unit": plot.unit,
+                "y": _short(plot.y),
+                "rows": plot.rows,
+                "series": [
+                    {
+                        "name": series.name,
+                        "t": _short((t - plot.x[0] for t in map(float, series.at)), 9),
+                        "v": _short(map(float, series.values)),
+                        "hold": series.hold,
+                    }
+                    for series in plot.series
+                ],
+            }
+            for plot in plots
+        ],
     }
     hint = language.say("Chart. Arrow keys read the values.")
     saves = (language.say("Save the picture"), language.say("Save the numbers"))
-    read_out = _json_object(head, "panels", map(_read_out, plots))
+    read_out = json.dumps(numbers, separators=(",", ":"))
     return _render(
         "figure", svg(plots, label, hint), legend(plots), read_out, note, attributes, *saves
     )
 
 
 def _render(macro: str, *values: object) -> Markup:
-    return cast(
-        Markup, getattr(environment().get_template("page/chart.html").module, macro)(*values)
-    )
+    module = environment().get_template("page/chart.html").module
+    return cast(Markup, getattr(module, macro)(*values))
 
 
-def _read_out(plot: Plot) -> str:
-    """Return what a script reads out of a plot, as JSON."""
-    times: dict[int, str] = {}  # the series of a plot often share theirs
-    series = []
-    for one in plot.series:
-        if id(one.at) not in times:
-            times[id(one.at)] = _json_numbers((t - plot.x[0] for t in map(float, one.at)), 9)
-        named = f'{{"name":{json.dumps(one.name)},"hold":{json.dumps(one.hold)}'
-        series.append(
-            f'{named},"t":{times[id(one.at)]},"v":{_json_numbers(map(float, one.values))}}}'
-        )
-    head = {"title": plot.title, "unit": plot.unit, "rows": plot.rows}
-    return _json_object(head, "series", series, f',"y":{_json_numbers(plot.y)}')
-
-
-def _json_object(fields: Mapping[str, Any], name: str, items: Iterable[str], more: str = "") -> str:
-    """Return an object as JSON. `items`: those of its field `name`, and `more` fields, as JSON."""
-    text = json.dumps(fields, separators=(",", ":"))[:-1]
-    return f'{text}{more},"{name}":[{",".join(items)}]}}'
-
-
-def _json_numbers(values: Iterable[float], digits: int = 6) -> str:
-    """Return numbers as JSON with few digits, null for NaN."""
+def _short(values: Iterable[float], digits: int = 6) -> list[float | int | None]:
+    """Return numbers with few digits, None for NaN."""
     listed = tuple(values)
     text = ",".join([f"%.{digits}g"] * len(listed)) % listed
-    return f"[{text.replace('nan', 'null')}]"
+    return cast("list[float | int | None]", json.loads(f"[{text.replace('nan', 'null')}]"))
 
 
 def legend(plots: Sequence[Plot]) -> Markup:
@@ -517,7 +508,15 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
             placed.append((replace(plot, taken=taken), height))
             continue
         top += _TOP if plot.title else 6.0
-        drawn = _with_names_above(plot) if plot.named_rows else plot
+        drawn = plot
+        if plot.named_rows:  # a line of text above each row, and what it holds below it
+            shapes = [
+                s._replace(points=tuple((x, 0.6 * y + 0.4 * round(y) - 0.19) for x, y in s.points))
+                if s.look != "moment"
+                else s
+                for s in plot.shapes
+            ]
+            drawn = replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
         placed.append((drawn, top))
         top += drawn.height + plot.axis_height() + _GAP
         top += _LINE * len({row for _, _, _, row in plot.placed_moments()})
@@ -525,19 +524,6 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     margin = " sided" * is_sided
     margin += " broad" if is_broad else " rows" if all(p.named_rows for p in plots) else ""
     return _render("drawing", placed, label, margin, top, hint)
-
-
-def _with_names_above(plot: Plot) -> Plot:
-    """Return rows with a line of text above each, and what they hold below it."""
-    shapes = [
-        s
-        if s.look == "moment"
-        else s._replace(
-            points=tuple((x, round(y) + 0.6 * (y - round(y)) - 0.19) for x, y in s.points)
-        )
-        for s in plot.shapes
-    ]
-    return replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
 
 
 def still(plots: Sequence[Plot], label: str) -> Markup:

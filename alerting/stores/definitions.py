@@ -162,17 +162,18 @@ class MongoDefinitions(NamedDocuments):
         by_number: Document = {"$sort": {"name": 1, "number": 1}}
         return partial(_parse_revisions, raw_documents(self._revisions, [by_number]))
 
-    def latest_revisions(self, having: str | None = None) -> list[Revision]:
+    def latest_revisions(
+        self, having: str | None = None, names: Collection[str] | None = None
+    ) -> list[Revision]:
         """Return the newest valid revision of every definition; `having`: only definitions with
-        this field."""
-        if having is not None:  # thousands of other revisions need not be read
-            names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
-            return [
-                r
-                for r in self._newest_valid([{"$match": {"name": {"$in": names}}}])
-                if getattr(r.definition, having) is not None
-            ]
-        return self._newest_valid([])
+        this field; `names`: only these."""
+        chosen = [] if names is None else [{"$match": {"name": {"$in": sorted(names)}}}]
+        if having is None:
+            return self._newest_valid(chosen)
+        # thousands of other revisions need not be read
+        with_field = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
+        read = self._newest_valid([*chosen, {"$match": {"name": {"$in": with_field}}}])
+        return [r for r in read if getattr(r.definition, having) is not None]
 
     def _newest_valid(self, chosen: list[Document]) -> list[Revision]:
         newest = [

@@ -97,8 +97,11 @@ class MemoryDefinitions(MemoryRevisions[Revision]):
         latest = self.latest_revisions()
         return lambda _: (latest, [])
 
-    def latest_revisions(self, having: str | None = None) -> list[Revision]:
-        newest = [self.revisions(name)[-1] for name in sorted(self._revisions)]
+    def latest_revisions(
+        self, having: str | None = None, names: Collection[str] | None = None
+    ) -> list[Revision]:
+        chosen = self._revisions if names is None else self._revisions.keys() & set(names)
+        newest = [self.revisions(name)[-1] for name in sorted(chosen)]
         return [r for r in newest if having is None or getattr(r.definition, having) is not None]
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,7 +104,7 @@ class MlflowModels:
 
     def searches(self, run_id: str) -> list[RunState]:
         with self._connection.client() as client:
-            experiment = client.get_run(run_id).info.experiment_id
+            experiment = _stored_at(client, run_id).experiment_id
             below = f"tags.`{PARENT_RUN}` = '{run_id}'"
             order = ["attributes.start_time ASC"]
             runs = search_all(
@@ -159,7 +160,7 @@ class MlflowModels:
             tempfile.TemporaryDirectory() as local,
             _passing("RESOURCE_DOES_NOT_EXIST"),
         ):
-            place = _artifacts(client.get_run(run_id).info.artifact_uri, self._connection.uri)
+            place = _artifacts(_stored_at(client, run_id).artifact_uri, self._connection.uri)
             if place.list_artifacts(folder):
                 return read_folder(Path(place.download_artifacts(folder, local)))
         return {}
@@ -169,7 +170,7 @@ class MlflowModels:
         if pages is None:
             return None
         with self._connection.client() as client:
-            experiment = client.get_run(run_id).info.experiment_id
+            experiment = _stored_at(client, run_id).experiment_id
         return f"{pages}/#/experiments/{experiment}/runs/{run_id}/{_METRICS_TAB}"
 
     def runs_page(self, definition: str) -> str | None:
@@ -276,6 +277,12 @@ class MlflowModels:
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
+
+
+@lru_cache(1_000)
+def _stored_at(client: "MlflowClient", run_id: str) -> Any:
+    """Return where a run is stored, which never changes: `experiment_id` and `artifact_uri`."""
+    return client.get_run(run_id).info
 
 
 def _run_state(run: Any) -> RunState:
@@ -395,7 +402,7 @@ def log_model(
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
-    experiment = client.get_run(run_id).info.experiment_id
+    experiment = _stored_at(client, run_id).experiment_id
     # a model of a run may not have a dot in its name, a registered one may
     name = definition.replace(".", "_")
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)

@@ -181,7 +181,8 @@ def plant(request: Request, platform: Served, _: Viewer) -> str:
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the report below the menu, in its language; then tables."""
     head, content = find_report(platform, id)
-    titles = definition_titles(platform)
+    named = [] if head.definition is None else [head.definition]
+    titles = definition_titles(platform.definitions.latest_revisions(names=named))
     of_period = platform.reports.of_period(head.period) if head.period else {}
 
     def part(name: str) -> str:

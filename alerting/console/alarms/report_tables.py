@@ -1,9 +1,9 @@
 """Performance reports as tables of periods, of all definitions or one, with reported misses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from alerting.definitions.alert_definition import matching_assets
+from alerting.definitions.alert_definition import Revision, matching_assets
 from alerting.definitions.faults import NotFound
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import Platform, ReportHead
@@ -18,12 +18,9 @@ class PeriodTable(NamedTuple):
     rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
 
 
-def definition_titles(platform: Platform) -> dict[str | None, str]:
+def definition_titles(revisions: Iterable[Revision]) -> dict[str | None, str]:
     """Return the titles of definitions by name."""
-    return {
-        revision.name: revision.definition.title or revision.name
-        for revision in platform.definitions.latest_revisions()
-    }
+    return {revision.name: revision.definition.title or revision.name for revision in revisions}
 
 
 def report_values(platform: Platform, definition: str = "") -> dict[str, Any]:
@@ -38,19 +35,22 @@ def report_values(platform: Platform, definition: str = "") -> dict[str, Any]:
         else platform.reports.newest_reports(500)
     )
     heads = [head for head in stored if not head.empty]
+    misses = platform.misses.for_interval(definition=definition or None, limit=20)
+    named = {head.definition for head in heads} | {miss.definition for miss in misses}
+    latest = platform.definitions.latest_revisions(names=[name for name in named if name])
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return {
         "tables": period_tables([head for head in heads if head.period], None if definition else 4),
         "others": [head for head in heads if not head.period],
         "definition": definition,
-        "titles": definition_titles(platform),
+        "titles": definition_titles(latest),
         "finding": {
-            latest.name
-            for latest in platform.definitions.latest_revisions()
-            if is_detector(latest.definition) or latest.definition.is_of_unit
+            revision.name
+            for revision in latest
+            if is_detector(revision.definition) or revision.definition.is_of_unit
         },
         "miss_assets": [asset.name for asset in assets],
-        "misses": platform.misses.for_interval(definition=definition or None, limit=20),
+        "misses": misses,
         "typed": dict.fromkeys(("asset", "at", "comment", "refusal"), ""),
     }
 

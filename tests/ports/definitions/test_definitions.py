@@ -108,6 +108,11 @@ CLAIMS = {
         *(on_definitions("add_revision", one) for one in BY_FIELD),
         on_definitions("latest_revisions", "suppression", gives=each(name=["has"])),
         on_definitions("latest_revisions", gives=each(name=["had", "has", "never"])),
+        on_definitions(
+            "latest_revisions", None, ["never", "has"], gives=each(name=["has", "never"])
+        ),
+        on_definitions("latest_revisions", "suppression", ["never"], gives=[]),
+        on_definitions("latest_revisions", None, [], gives=[]),
     ],
     "every way to write a threshold is taken as a document and as a revision": [
         *(on_definitions("store_document", too_hot(**way)) for way in WAYS),
