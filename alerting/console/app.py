@@ -252,16 +252,8 @@ def create_app(
     rows; `sink_opener`: makes connections to receivers of sinks. `airflow`, `mlflow`: addresses of
     their pages, for links.
     """
-    registries: dict[Any, Any] = {
-        registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
-    }
     later = ThreadPoolExecutor(1, "later")
-    platform = replace(
-        platform,
-        runs=registries[platform.runs],
-        models=registries[platform.models],
-        episodes=with_recent_alarms(platform.episodes, later.submit),
-    )
+    platform = _for_pages(platform, later)
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     wrong = WrongAttempts(platform.sessions)
@@ -320,6 +312,19 @@ def create_app(
         require_free(prefix, app.routes)
         app.add_middleware(Prefix, prefix=prefix)
     return app
+
+
+def _for_pages(platform: Platform, later: ThreadPoolExecutor) -> Platform:
+    """Return the platform as pages read it: one registry a page, and recent alarms in memory."""
+    registries: dict[Any, Any] = {
+        registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
+    }
+    return replace(
+        platform,
+        runs=registries[platform.runs],
+        models=registries[platform.models],
+        episodes=with_recent_alarms(platform.episodes, later.submit),
+    )
 
 
 def list_document_kinds() -> list[ConsoleKind]:

@@ -90,8 +90,8 @@ class RecentEpisodes(MongoEpisodes):
         return super().alarms(start, end, active_from, assets, definitions)
 
     def _is_current(self, start: datetime) -> bool:
-        """Return whether all alarms since an instant are in memory, as they are committed now. If not,
-        begin to read them."""
+        """Return whether all alarms since an instant are in memory, as they are committed now. If
+        not, begin to read them."""
         idle_s = monotonic() - self._asked_s
         self._asked_s += idle_s
         if self._covers(start) and idle_s <= _LONGEST_S and self._take_over():
