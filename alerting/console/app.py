@@ -77,8 +77,7 @@ from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
 from alerting.settings.environment import UTC
-from alerting.stores.episodes import MongoEpisodes
-from alerting.stores.recent_alarms import RecentEpisodes
+from alerting.stores.recent_alarms import with_recent_alarms
 from alerting.usecases.access.accounts import Passwords, audit_refusals
 from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.operators.known_plant import RecentPlant
@@ -253,13 +252,8 @@ def create_app(
     rows; `sink_opener`: makes connections to receivers of sinks. `airflow`, `mlflow`: addresses of
     their pages, for links.
     """
-    registries: dict[Any, Any] = {
-        registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
-    }
-    platform = replace(platform, runs=registries[platform.runs], models=registries[platform.models])
     later = ThreadPoolExecutor(1, "later")
-    if isinstance(platform.episodes, MongoEpisodes):
-        platform = replace(platform, episodes=RecentEpisodes(platform.episodes, later.submit))
+    platform = _for_pages(platform, later)
     access = Access(platform, tokens)
     hashes = passwords or Argon2Passwords()
     wrong = WrongAttempts(platform.sessions)
@@ -318,6 +312,19 @@ def create_app(
         require_free(prefix, app.routes)
         app.add_middleware(Prefix, prefix=prefix)
     return app
+
+
+def _for_pages(platform: Platform, later: ThreadPoolExecutor) -> Platform:
+    """Return the platform as pages read it: one registry a page, and recent alarms in memory."""
+    registries: dict[Any, Any] = {
+        registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
+    }
+    return replace(
+        platform,
+        runs=registries[platform.runs],
+        models=registries[platform.models],
+        episodes=with_recent_alarms(platform.episodes, later.submit),
+    )
 
 
 def list_document_kinds() -> list[ConsoleKind]:

@@ -430,7 +430,7 @@ def _state_of(
         ("muted", still_open, len(still_open)),
     )
     state, alarms, count = next(
-        one for one in stated if one[1] or (one[0] == "not evaluated" and one[2])
+        row for row in stated if row[1] or (row[0] == "not evaluated" and row[2])
     )
     if not alarms:
         return {"state": state}

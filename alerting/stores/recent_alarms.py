@@ -13,11 +13,12 @@ from pymongo.errors import PyMongoError
 
 from alerting.definitions.faults import first_line
 from alerting.episodes.episode import Alarm
+from alerting.ports import Episodes
 from alerting.readings.history import LAST_INSTANT
 from alerting.stores.database.documents import EPISODES, Document, good
 from alerting.stores.episodes import EXTRACT, MongoEpisodes, read_extract
 
-MOST_HELD = 200_000
+MOST_ALARMS = 200_000
 """Alarms in memory, some 90 MB; of a plant with more, each answer is read from the database."""
 _LONGEST_S = 60.0
 """After so long without a question all is read again, in the background: the database would take
@@ -37,6 +38,13 @@ _WRITES = frozenset({"insert", "update", "replace", "delete"})
 _log = logging.getLogger(__name__)
 
 
+def with_recent_alarms(
+    episodes: Episodes, later: Callable[[Callable[[], None]], object]
+) -> Episodes:
+    """Return episodes of the database with the newest alarms in memory; others as they are."""
+    return RecentEpisodes(episodes, later) if isinstance(episodes, MongoEpisodes) else episodes
+
+
 class RecentEpisodes(MongoEpisodes):
     """Port `Episodes` with the newest alarms in memory, by definition and id.
 
@@ -53,7 +61,7 @@ class RecentEpisodes(MongoEpisodes):
         self._later = later
         self._lock = RLock()
         self._stream: CollectionChangeStream[Document] | None = None
-        self._held: dict[str, dict[str, Alarm]] = {}
+        self._alarms: dict[str, dict[str, Alarm]] = {}
         self._since: datetime | None = None
         self._asked_s = 0.0
         self._is_reading = False
@@ -69,52 +77,53 @@ class RecentEpisodes(MongoEpisodes):
         if active_from is None and end - start <= _LONGEST_TIME:
             with self._lock:
                 if self._is_current(start):
-                    names = self._held if definitions is None else definitions
-                    found = [
+                    names = self._alarms if definitions is None else definitions
+                    chosen = [
                         alarm
                         for alarm in chain.from_iterable(
-                            self._held[name].values() for name in names if name in self._held
+                            self._alarms[name].values() for name in names if name in self._alarms
                         )
                         if start <= alarm.raised_at < end
                         and (assets is None or alarm.asset in assets)
                     ]
-                    return sorted(found, key=lambda alarm: (alarm.raised_at, alarm.id))
+                    return sorted(chosen, key=lambda alarm: (alarm.raised_at, alarm.id))
         return super().alarms(start, end, active_from, assets, definitions)
 
     def _is_current(self, start: datetime) -> bool:
-        """Return whether all alarms since an instant are held, as they are committed now. If not,
-        begin to read them."""
+        """Return whether all alarms since an instant are in memory, as they are committed now. If
+        not, begin to read them."""
         idle_s = monotonic() - self._asked_s
         self._asked_s += idle_s
-        if self._holds(start) and idle_s <= _LONGEST_S and self._take_over():
+        if self._covers(start) and idle_s <= _LONGEST_S and self._take_over():
             return True
         if not self._is_reading:
             self._is_reading = True
             self._later(lambda: self._read_again(start))
         return False
 
-    def _holds(self, at: datetime) -> bool:
+    def _covers(self, at: datetime) -> bool:
         return self._since is not None and self._since <= at
 
     def _read_again(self, start: datetime) -> None:
-        """Hold all alarms since an instant, if they are not too many."""
+        """Take all alarms into memory since an instant, if they are not too many."""
         try:
             is_after = {"raised_at": {"$gte": start}}
-            if self.episodes.count_documents(is_after, limit=MOST_HELD + 1) > MOST_HELD:
+            if self.episodes.count_documents(is_after, limit=MOST_ALARMS + 1) > MOST_ALARMS:
                 return
             # what is committed while alarms are read is in the stream, too
             stream = self.episodes.watch(
                 _PIPELINE, full_document="updateLookup", max_await_time_ms=1
             )
-            held: dict[str, dict[str, Alarm]] = {}
+            by_definition: dict[str, dict[str, Alarm]] = {}
             for alarm in super().alarms(start, LAST_INSTANT):
-                held.setdefault(alarm.definition, {})[alarm.id] = alarm
+                by_definition.setdefault(alarm.definition, {})[alarm.id] = alarm
         except PyMongoError as fault:
             _log.warning("alarms cannot be read: %s", first_line(fault))
         else:
             with self._lock:
-                before, self._stream = self._stream, stream
-                self._held = held
+                before = self._stream
+                self._stream = stream
+                self._alarms = by_definition
                 self._since = start
                 self._asked_s = monotonic()
             if before is not None:
@@ -132,7 +141,7 @@ class RecentEpisodes(MongoEpisodes):
         except (PyMongoError, LookupError) as fault:
             _log.warning("alarms are read again: %s", first_line(fault))
             self._since = None
-        if sum(map(len, self._held.values())) > MOST_HELD:
+        if sum(map(len, self._alarms.values())) > MOST_ALARMS:
             self._since = None
         return self._since is not None
 
@@ -141,8 +150,8 @@ class RecentEpisodes(MongoEpisodes):
         faulty one is no alarm."""
         read = [] if document is None else good(EPISODES, [{**document, "id": id}], read_extract)
         if not read:
-            for alarms in self._held.values():
+            for alarms in self._alarms.values():
                 alarms.pop(id, None)
         for alarm in read:
-            if self._holds(alarm.raised_at):
-                self._held.setdefault(alarm.definition, {})[id] = alarm
+            if self._covers(alarm.raised_at):
+                self._alarms.setdefault(alarm.definition, {})[id] = alarm

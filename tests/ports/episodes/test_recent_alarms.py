@@ -69,7 +69,7 @@ def test_a_longer_time_and_a_broken_stream_are_read_from_the_database(real):
 
 
 def test_more_alarms_than_may_be_held_are_read_each_time(real, monkeypatch):
-    monkeypatch.setattr(recent_alarms, "MOST_HELD", 1)
+    monkeypatch.setattr(recent_alarms, "MOST_ALARMS", 1)
     stores = held_by(real)
     for minute in (1, 2):
         real.episodes.insert(episode(minute, asset=f"oven-{minute}"))

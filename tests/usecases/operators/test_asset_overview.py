@@ -75,7 +75,8 @@ def test_assets_are_sorted_below_their_parent(platform):
         "-title": ["p3", "p2", "p1", "tool", "oven-1"],
         "nothing": ["oven-1", "p1", "tool", "p2", "p3"],
     }
-    plant, now = read_plant(platform), at(30 * DAY)
+    plant = read_plant(platform)
+    now = at(30 * DAY)
     trees = {
         order: [row.asset.name for row in asset_tree(platform, plant, now, "", 0, 20, order).rows]
         for order in tables
