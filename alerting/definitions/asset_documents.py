@@ -351,9 +351,8 @@ class Asset(Closed):
             return default
         if declared.latency is not None:
             return declared.latency
-        return (
-            self._latencies.by_source.get(declared.source, default) if declared.source else default
-        )
+        source = declared.source
+        return self._latencies.by_source.get(source, default) if source else default
 
     def delay(self, variable: str) -> timedelta:
         """Return the time after which a value is known; for a computed variable its parts count

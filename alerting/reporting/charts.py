@@ -5,26 +5,19 @@ and trainings as PNG. Axes have round ticks, limits are always drawn, the legend
 drawn, and a script of the pages reads the same numbers out.
 """
 
-import gc
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from markupsafe import Markup
 
 from alerting.deferred import np
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
-from alerting.reporting.picture_texts import drawable, fonts
 from alerting.reporting.templates import environment
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 COLOURS = {
     "ink": "#1c2733",
@@ -40,26 +33,6 @@ COLOURS = {
     "event": "#b38600",
 }
 """Colours on white by name, after Okabe and Ito; pages have variables of these names."""
-_LABEL = 30  # letters beside an axis of a PNG
-_STYLE = {
-    "font.size": 7.5,
-    "text.parse_math": False,  # a title may have two dollars
-    "axes.titlesize": 8,
-    "axes.labelsize": 7.5,
-    "lines.linewidth": 0.8,
-    "text.color": COLOURS["muted"],
-    "axes.labelcolor": COLOURS["muted"],
-    "xtick.color": COLOURS["muted"],
-    "ytick.color": COLOURS["muted"],
-    "grid.linewidth": 0.6,
-    "axes.edgecolor": COLOURS["rule"],
-    "grid.color": COLOURS["rule"],
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-}
 _TOP = 26.0
 _GAP = 10.0
 _LINE = 14.0  # height of a line of text
@@ -539,80 +512,3 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
     """Return a plot as small as a word, without axes. `label`: empty where the text beside it says
     the same."""
     return _render("spark", replace(plot, height=height), label, width)
-
-
-# Pictures in mails and of trainings
-
-
-def png(plots: Sequence[Plot], width: float = 420) -> bytes:
-    """Return plots as a PNG on white. The same plots give the same bytes."""
-    # a figure holds itself: of the youngest generation it goes at once, else with a full collection
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        picture = _draw_picture(plots, width)
-    finally:
-        if collects:
-            gc.enable()
-    gc.collect(1)
-    out = io.BytesIO()
-    picture.quantize(32).save(out, "png", optimize=True)
-    return out.getvalue()
-
-
-def _draw_picture(plots: Sequence[Plot], width: float) -> "Image":
-    """Return plots as a picture in RGB."""
-    from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
-
-    # nobody else draws in our processes, and a context is not of a thread
-    rcParams.update(_STYLE | {"font.family": fonts().names})
-    heights = [30 + plot.height + plot.axis_height() for plot in plots]
-    figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
-    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axis, plot in zip(axes.flat, plots, strict=True):
-        _draw(axis, plot)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-    return picture.convert("RGB")
-
-
-def _draw(axis: Any, plot: Plot) -> None:
-    """Draw a plot on axes of matplotlib."""
-    axis.set(xlim=plot.x, ylim=plot.y, axisbelow=True)
-    axis.set_xlabel(plot.x_title, loc="right")
-    title = [plot.title, *(text for _, text in plot.moments)]
-    axis.set_title(drawable("; ".join(filter(None, title)), 3 * _LABEL), loc="left")
-    axis.set_xticks([x for x, _ in plot.x_ticks], [text for _, text in plot.x_ticks])
-    labels = [drawable(shorten(text, _LABEL, placeholder=" …")) for _, text in plot.y_ticks]
-    axis.set_yticks([y for y, _ in plot.y_ticks], labels)
-    axis.grid(plot.grid, axis="y")
-    for shape in plot.shapes:
-        xs, ys = zip(*shape.points, strict=True)
-        colour = COLOURS.get(shape.colour, COLOURS["muted"])
-        look: dict[str, Any] = {"color": colour, "clip_on": True}
-        match shape.kind:
-            case "text":
-                dx, dy = shape.shift
-                axis.annotate(
-                    drawable(shape.text),
-                    shape.points[0],
-                    (0.7 * dx, -0.7 * dy),
-                    textcoords="offset points",
-                    ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
-                    color=COLOURS["muted"],
-                )
-            case "area":
-                axis.fill(xs, ys, alpha=shape.opacity, linewidth=0, **look)
-            case "dot":
-                axis.plot(xs, ys, ".", markersize=1.6 * shape.width, **look)
-            case "line":
-                axis.plot(xs, ys, "--" if shape.dashed else "-", lw=0.7 * shape.width, **look)
-    for level, _, text_y, text in plot.placed_levels():
-        height = min(max(level.value, plot.y[0]), plot.y[1])
-        colour = COLOURS["limit" if level.is_limit else "muted"]
-        axis.axhline(height, color=colour, ls="--" if level.is_limit else ":")
-        axis.text(1, 1 - text_y / plot.height, drawable(text), ha="right", transform=axis.transAxes)

@@ -21,7 +21,8 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Contribution, Episode
 from alerting.readings.history import Floats
-from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, png, share_ticks
+from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, share_ticks
+from alerting.reporting.pictures import png
 
 SHOWN = 6
 CAVEAT = translatable(

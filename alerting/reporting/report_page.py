@@ -17,7 +17,7 @@ from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
-from alerting.reporting.charts import Plot, number_ticks, png, share_ticks, still, time_ticks
+from alerting.reporting.charts import Plot, number_ticks, share_ticks, still, time_ticks
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
 from alerting.reporting.definition.period_data import Material, ReportedProblem, outcome_of
 from alerting.reporting.definition.report_metrics import ReportMetrics
@@ -36,6 +36,7 @@ from alerting.reporting.model_charts import (
     titles_of,
     waterfall,
 )
+from alerting.reporting.pictures import png
 from alerting.reporting.sentences import last_taken
 from alerting.reporting.templates import render
 from alerting.reporting.variable_charts import Fan, Panel, describe_moving, panel_plot

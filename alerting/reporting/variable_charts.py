@@ -40,13 +40,13 @@ from alerting.reporting.charts import (
     PlotSeries,
     figure,
     number_ticks,
-    png,
     share_ticks,
     spark,
     time_ticks,
 )
 from alerting.reporting.model_charts import BarChart, bars_plot
 from alerting.reporting.phrases import number
+from alerting.reporting.pictures import png
 
 COLUMNS = 320
 _FEW = 60  # values of which each has a dot

@@ -16,12 +16,12 @@ from alerting.reporting.charts import (
     figure,
     legend,
     number_ticks,
-    png,
     round_numbers,
     svg,
     time_ticks,
 )
 from alerting.reporting.model_charts import importance_bars
+from alerting.reporting.pictures import png
 from alerting.reporting.report_page import bars
 from alerting.reporting.variable_charts import (
     ChartLevel,

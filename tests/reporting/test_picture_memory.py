@@ -7,7 +7,8 @@ from pathlib import Path
 
 DRAW = """
 import gc, json, psutil
-from alerting.reporting.charts import Plot, number_ticks, png
+from alerting.reporting.pictures import png
+from alerting.reporting.charts import Plot, number_ticks
 
 gc.set_threshold(100_000)  # as in the tasks that deliver
 plots = []

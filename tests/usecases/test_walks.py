@@ -71,7 +71,8 @@ class Followed:
     def _note(self, frame, event, _):
         path = frame.f_code.co_filename
         if event == "call" and path.startswith(f"{ROOT}/alerting/"):
-            module, code = path.removeprefix(f"{ROOT}/alerting/"), frame.f_code
+            module = path.removeprefix(f"{ROOT}/alerting/")
+            code = frame.f_code
             self.calls.setdefault((module, code.co_name), len(self.calls))
             if code.co_name not in PARTS_OF_FUNCTIONS:
                 self.visits.append((module, code.co_qualname, code.co_firstlineno))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alerting.reporting.charts import LimitLine, Plot, png
-from alerting.reporting.picture_texts import drawable
+from alerting.reporting.charts import LimitLine, Plot
+from alerting.reporting.pictures import drawable, png
 
 
 def drawn(plot, tmp_path):
