@@ -114,7 +114,8 @@ def test_variables_that_come_in_turn_have_no_gap_between_them(seconds):
     period = normal_time(stated, source, at(0), at(10 * DAY), lambda time, _: time / week)
     assert period.cutoff == at(4 * DAY)
     assert period.normal_end - at(8 * DAY - 1) == timedelta(seconds=max(seconds.values()))
-    times = f"{at(4 * DAY):%Y-%m-%d} 00:00 to {at(8 * DAY - 1):%Y-%m-%d} 23:59 UTC"
+    last = "23:59:02" if seconds is IN_TURN else "23:59"
+    times = f"{at(4 * DAY):%Y-%m-%d} 00:00 UTC to {at(8 * DAY - 1):%Y-%m-%d} {last} UTC"
     assert times in describe_unseen(stated, period)[0]
 
 

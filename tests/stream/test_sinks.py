@@ -161,7 +161,7 @@ def test_a_sink_begins_when_it_is_applied_or_first_read_and_loses_nothing(plant,
         SINKS.apply(plant, [document(web)], "ada", at(0))
     else:
         written = {**document(web), "state": "paused" if "paused" in by else "active"}
-        plant.episodes._episodes.database["sinks"].insert_one(written)
+        plant.episodes.episodes.database["sinks"].insert_one(written)
     expected = changes_before_the_first_success(plant, 1) if by == "command" else set()
     for _ in range(2):  # the first process ends before its receiver answers
         with service(plant, "http://127.0.0.1:9"):
@@ -181,7 +181,7 @@ def test_a_process_that_died_before_it_noted_sends_the_same_keys_again(plant, re
         store(plant, raised(1))
         wait_until(lambda: progress(plant).sent)
     # as if it had died after the receiver got the message
-    database = plant.episodes._episodes.database
+    database = plant.episodes.episodes.database
     database["sink_progress"].update_one({"_id": "mes"}, {"$set": {"position": before.position}})
     database["sink_alarms"].delete_many({})
     with service(plant, receiver.address(receiver.port)):
@@ -217,7 +217,7 @@ def test_a_sink_whose_position_is_lost_is_caught_up_from_what_is_stored(plant, w
     plant.clock.instant += timedelta(minutes=5)  # as long as the sink was away
     # a young server keeps its whole oplog: no position of it is lost, so this one is none
     lost = {"$set": {"position": "8200000001"}}
-    plant.episodes._episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
+    plant.episodes.episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
     with service(plant, web.address(web.port)):
         wait_until(lambda: progress(plant).sent >= 7)
         last = store(plant, raised(3, asset="oven-2"))
@@ -271,7 +271,7 @@ def test_readings_that_were_missed_are_read_from_what_is_stored(plant, web):
     add_readings(plant, [ReadingRow("oven-1", now, {"temperature": 219.5})], now)
     plant.clock.instant += timedelta(minutes=5)
     lost = {"$set": {"position": "8200000001"}}
-    plant.episodes._episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
+    plant.episodes.episodes.database["sink_progress"].update_one({"_id": "mes"}, lost)
     with service(plant, web.address(web.port)):
         wait_until(lambda: progress(plant).sent == 1)
     assert [c["values"] for c in web.contents()] == [{"temperature": 219.5}]

@@ -85,7 +85,7 @@ class ThresholdDefinition(Conditions, Definition):
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
-        exclude_if=PromotionMode().__eq__,
+        exclude_if=lambda mode: mode == PromotionMode(),
         description=(
             "Of learned limits: decision on new ones. Always by a person where ten times as "
             "many readings as expected, or half of all, lay beyond those in service."

@@ -115,6 +115,8 @@ class MongoReadings:
     def load_histories(self, requests: Sequence[WantedHistory]) -> dict[str, History]:
         """Return the histories of assets, except assets with a computed variable or a value of the
         wrong type."""
+        if not requests:
+            return {}
         measured = [
             request
             for request in requests

@@ -363,7 +363,8 @@ def start_mute(
     platform.audit.add(
         actor.name, BEGUN, audit_subject(made), now, before, _audited_mute(longer), made.reason
     )
-    in_force = [mute for mute in running if mute is not same] + [longer]
+    others = [mute for mute in running if mute is not same]
+    in_force = [*others, end_by_event(platform, longer)]
     still_open = platform.episodes.find(open_only=True)
     record_mutes(platform, still_open, {}, MutesInForce(in_force, platform.assets), now)
     return longer

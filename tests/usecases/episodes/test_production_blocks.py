@@ -72,7 +72,7 @@ def test_the_page_of_an_old_alarm_reads_no_more_than_a_month_after_it(monkeypatc
     ends = []
     load = platform.readings.load
     monkeypatch.setattr(
-        platform.readings, "load", lambda *args: ends.append(args[2]) or load(*args)
+        platform.readings, "load", lambda request: ends.append(request.end) or load(request)
     )
     years = touched_by(platform, episode, at(END) + timedelta(days=700))
     assert years == touched_by(platform, episode, at(END))

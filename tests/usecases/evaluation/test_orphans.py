@@ -37,11 +37,11 @@ def close(platform, asset, minute, why):
 
 
 def delete(platform, collection, **query):
-    platform.episodes._episodes.database[collection].delete_many(query)
+    platform.episodes.episodes.database[collection].delete_many(query)
 
 
 def change(platform, collection, name, **fields):
-    documents = platform.episodes._episodes.database[collection]
+    documents = platform.episodes.episodes.database[collection]
     documents.update_one({"name": name}, {"$set": fields}, bypass_document_validation=True)
 
 

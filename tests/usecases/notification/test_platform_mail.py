@@ -30,7 +30,7 @@ ROUTE = {
 
 
 class SilentModels:
-    def alias(self, definition, alias):
+    def aliases(self, definition):
         raise ModelUnavailable("MLflow does not answer")
 
 

@@ -43,7 +43,7 @@ ROUTE = {"name": "eng", "match": {"tags": ["none"]}, "channels": ["mail"], "plat
 
 
 class SilentModels:
-    def alias(self, definition, alias):
+    def aliases(self, definition):
         raise ModelUnavailable("MLflow does not answer")
 
 
