@@ -19,7 +19,8 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.notifications.notification import Notification
-from alerting.notifications.policy import Recipient, Situation, next_state
+from alerting.notifications.policy import Situation, next_state
+from alerting.notifications.recipients import Recipient
 from alerting.ports import (
     Assets,
     Conflict,

@@ -19,15 +19,12 @@ from alerting.definitions.wording.clean_text import clean, clean_line, clean_tex
 from alerting.definitions.wording.language import template, translatable, with_command
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import (
-    Cause,
+from alerting.notifications.policy import Cause, Situation, announcements, next_state
+from alerting.notifications.recipients import (
     Recipient,
-    Situation,
-    announcements,
     channels_of,
     escalations,
     is_on_shift,
-    next_state,
     recipients,
 )
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message

@@ -20,7 +20,8 @@ from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.wording.language import Interval, Language, Value, template, translatable
 from alerting.episodes.episode import PLATFORM, Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import Recipient, Situation, due_groups, next_state
+from alerting.notifications.policy import Situation, due_groups, next_state
+from alerting.notifications.recipients import Recipient
 from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher, Mute, describe_mute
 from alerting.ports import Conflict, DeliveryPorts, EpisodePorts, MutingPorts
 from alerting.reporting.sentences import sentence
