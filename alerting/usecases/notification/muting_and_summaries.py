@@ -11,7 +11,6 @@ back.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -161,12 +160,16 @@ def record_mutes(
         if episode.muted_by is None and not episode.backfilled:
             why = why_muted(platform, definition, episode, present, now)
             if why is not None:
-                stored[episode.id] = update(platform, episode.id, partial(_mute_open, why, now))
+                stored[episode.id] = update(
+                    platform,
+                    episode.id,
+                    lambda current, _: (
+                        as_muted(current, why, now)  # noqa: B023 - called at once
+                        if current.condition == "open"
+                        else current
+                    ),
+                )
     return stored
-
-
-def _mute_open(why: MuteReason, now: datetime, episode: Episode, _: EpisodeChanges) -> Episode:
-    return as_muted(episode, why, now) if episode.condition == "open" else episode
 
 
 def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> None:
