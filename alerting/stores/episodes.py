@@ -26,7 +26,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.channel_faults import ChannelFacts, Undelivered
 from alerting.notifications.notification import WAITING, Notification
-from alerting.notifications.policy import LOG
+from alerting.notifications.recipients import LOG
 from alerting.ports import Change, Conflict, Unit
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
 from alerting.stores.database.documents import (

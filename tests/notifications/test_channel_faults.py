@@ -8,7 +8,8 @@ import pytest
 
 from alerting.definitions.wording.language import ENGLISH
 from alerting.notifications.channel_faults import ChannelFacts, Undelivered, why_failing
-from alerting.notifications.policy import Recipient, Situation, announcements
+from alerting.notifications.policy import Situation, announcements
+from alerting.notifications.recipients import Recipient
 from tests.builders import at
 from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice

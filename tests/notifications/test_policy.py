@@ -15,15 +15,13 @@ from alerting.episodes.episode import ActorStamp, Episode
 from alerting.notifications.notification import GIVE_UP_AFTER, Content, retry_delay
 from alerting.notifications.policy import (
     STAGES,
-    Recipient,
     Situation,
     announcements,
     decide,
     due_groups,
-    escalations,
     next_state,
-    recipients,
 )
+from alerting.notifications.recipients import Recipient, escalations, recipients
 from tests.builders import at, threshold
 
 pytestmark = pytest.mark.fast

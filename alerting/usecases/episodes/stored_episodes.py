@@ -19,7 +19,8 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import TargetKey
 from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.notifications.notification import Notification
-from alerting.notifications.policy import Recipient, Situation, next_state
+from alerting.notifications.policy import Situation, next_state
+from alerting.notifications.recipients import Recipient
 from alerting.ports import (
     Assets,
     Conflict,
@@ -63,18 +64,6 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
         raise NotFound(f"{len(close)} episodes begin with {id!r}; give more of the id")
     text = translatable("there is no alarm {id}", id=repr(id))
     raise NotFound(with_command(text, "alerting episodes"))
-
-
-def log_transitions(episode: Episode, logged: int = 0) -> None:
-    """Log the transitions of an episode beyond the first `logged` ones."""
-    for transition in episode.transitions[logged:]:
-        _log.info(
-            "episode %s",
-            transition.kind,
-            definition=episode.definition,
-            asset=episode.asset,
-            episode=episode.id,
-        )
 
 
 Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
@@ -233,7 +222,7 @@ class EpisodeChanges:
         """Write episodes and notifications in a unit of work. Raises Conflict if another process
         has changed one of them."""
         if self._changed:
-            self._stored.write(self.episodes, unit)
+            self._stored.write([*self._changed.values()], unit)
         self._notifications.add([*self._added.values()], unit)
         self._notifications.change([*self._dropped.values()], unit)
 
@@ -266,7 +255,14 @@ class EpisodeChanges:
         """Log the transitions that were added."""
         for episode in self._changed.values():
             read = self._read.get(episode.id)
-            log_transitions(episode, len(read.transitions) if read else 0)
+            for transition in episode.transitions[len(read.transitions) if read else 0 :]:
+                _log.info(
+                    "episode %s",
+                    transition.kind,
+                    definition=episode.definition,
+                    asset=episode.asset,
+                    episode=episode.id,
+                )
 
 
 def update(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.wording.language import join_first, template, translatable
-from alerting.notifications.policy import channels_of
+from alerting.notifications.recipients import channels_of
 from alerting.ports import ClockDifference, PlatformAlerts, UpkeepPorts
 from alerting.readings.variable_series import SKEW, rough_duration
 from alerting.stores.database.transactions_and_leases import CONSOLE, STREAM

@@ -19,15 +19,12 @@ from alerting.definitions.wording.clean_text import clean, clean_line, clean_tex
 from alerting.definitions.wording.language import template, translatable, with_command
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import (
-    Cause,
+from alerting.notifications.policy import Cause, Situation, announcements, next_state
+from alerting.notifications.recipients import (
     Recipient,
-    Situation,
-    announcements,
     channels_of,
     escalations,
     is_on_shift,
-    next_state,
     recipients,
 )
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
@@ -102,7 +99,7 @@ def _heartbeats(
     route. Heartbeats missed during an outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
-            route.name,
+            route,
             channel,
             every,
         )
@@ -116,14 +113,13 @@ def _heartbeats(
         return []
     still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
     dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
-    by_name = {route.name: route for route in routes}
     messages = []
-    for key, (name, channel, every) in beats.items():
+    for key, (route, channel, every) in beats.items():
         counts = {
-            "open": sum(is_for(by_name[name], asset) for asset in still_open),
-            "dead_letters": sum(is_for(by_name[name], asset) for asset in dead_letters),
+            "open": sum(is_for(route, asset) for asset in still_open),
+            "dead_letters": sum(is_for(route, asset) for asset in dead_letters),
         }
-        reads = language_of(platform, by_name[name], now)
+        reads = language_of(platform, route, now)
         text = reads.say(
             "Alerting is running ({when}): open alarms {open}, undelivered messages {dead}.",
             when=now,
@@ -134,11 +130,11 @@ def _heartbeats(
             "The next such message comes in {duration} (route {route}); if it does not, check the "
             "platform.",
             duration=reads.duration(every),
-            route=name,
+            route=route.name,
         )
         subject = reads.say("Alerting is running")
         messages.append(
-            new_message(key, channel, subject, f"{text}\n{following}", now, name, **counts)
+            new_message(key, channel, subject, f"{text}\n{following}", now, route.name, **counts)
         )
     return messages
 
@@ -242,10 +238,11 @@ def _deliver_page(current_round: _Round, ready: Sequence[Situation]) -> int:
     """Deliver one page. Return how many were released, because the claim on them lasted too
     long."""
     platform = current_round.platform
-    episodes = {s.notification.key: s.about for s in ready}
-    waiting = [s.notification for s in ready]
-    waiting.sort(key=lambda n: episode.raised_at if (episode := episodes[n.key]) else n.created_at)
-    before = {n.key: n for n in waiting}
+    before = {s.notification.key: s for s in ready}
+    waiting = sorted(
+        (s.notification for s in ready),
+        key=lambda n: episode.raised_at if (episode := before[n.key].about) else n.created_at,
+    )
     began = max(current_round.now, platform.clock.now())  # a round may take long
     claimed = platform.notifications.claim(waiting, current_round.now, began + CLAIM)
     changes: list[Change] = []
@@ -256,13 +253,14 @@ def _deliver_page(current_round: _Round, ready: Sequence[Situation]) -> int:
             at = platform.clock.now() if rank and not released else at
             if current_round.failures[n.channel] >= SILENT_AFTER:
                 # it was not tried, so no attempt is counted
-                changes.append((n, current_round.record(before[n.key], "skipped")))
+                skipped = current_round.record(before[n.key].notification, "skipped")
+                changes.append((n, skipped))
                 current_round.counts.postponed += 1
             elif at > began + timedelta(seconds=1):  # a killed process repeats few
-                changes.append((n, before[n.key]))
+                changes.append((n, before[n.key].notification))
                 released += 1
             else:
-                changes.append(_deliver(current_round, n, episodes[n.key], at))
+                changes.append(_deliver(current_round, n, before[n.key].about, at))
     finally:
         platform.notifications.change(changes)
     return released
@@ -358,11 +356,14 @@ def _attempt(
         return DeliveryFailed(missing, permanent=True)
     try:
         made = compose()
-        links = tuple(replace(link, label=clean_line(link.label)) for link in made.links)
-        subject = clean_line(made.subject)
-        text = clean_text(made.text)
         channel.deliver(
-            replace(made, subject=subject, text=text, payload=clean(made.payload), links=links)
+            replace(
+                made,
+                subject=clean_line(made.subject),
+                text=clean_text(made.text),
+                payload=clean(made.payload),
+                links=tuple(replace(link, label=clean_line(link.label)) for link in made.links),
+            )
         )
     except DeliveryFailed as failure:
         return failure

@@ -303,11 +303,9 @@ def _open_lines(
             )
         else:
             lines.append(reads.say("Since {when}.", when=since))
-    computed_at = reasons_at(episode)
-    if notification.transition == "raised" and computed_at == episode.raised_at:
+    when: datetime | None = reasons_at(episode)
+    if notification.transition == "raised" and when == episode.raised_at:
         when = None  # the message is about exactly that instant
-    else:
-        when = computed_at
     if episode.condition == "open":
         if episode.life_message:
             lines.append(sentence(reads.translate(episode.life_message)))

@@ -11,7 +11,6 @@ back.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -20,7 +19,8 @@ from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.wording.language import Interval, Language, Value, template, translatable
 from alerting.episodes.episode import PLATFORM, Episode
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import Recipient, Situation, due_groups, next_state
+from alerting.notifications.policy import Situation, due_groups, next_state
+from alerting.notifications.recipients import Recipient
 from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher, Mute, describe_mute
 from alerting.ports import Conflict, DeliveryPorts, EpisodePorts, MutingPorts
 from alerting.reporting.sentences import sentence
@@ -160,12 +160,16 @@ def record_mutes(
         if episode.muted_by is None and not episode.backfilled:
             why = why_muted(platform, definition, episode, present, now)
             if why is not None:
-                stored[episode.id] = update(platform, episode.id, partial(_mute_open, why, now))
+                stored[episode.id] = update(
+                    platform,
+                    episode.id,
+                    lambda current, _: (
+                        as_muted(current, why, now)  # noqa: B023 - called at once
+                        if current.condition == "open"
+                        else current
+                    ),
+                )
     return stored
-
-
-def _mute_open(why: MuteReason, now: datetime, episode: Episode, _: EpisodeChanges) -> Episode:
-    return as_muted(episode, why, now) if episode.condition == "open" else episode
 
 
 def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> None:

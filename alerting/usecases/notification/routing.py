@@ -22,17 +22,8 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
 from alerting.notifications.notification import Notification, new_message
-from alerting.notifications.policy import (
-    LOG,
-    SOON,
-    TOP,
-    Cause,
-    Recipient,
-    Situation,
-    announcements,
-    is_on_shift,
-    recipients,
-)
+from alerting.notifications.policy import SOON, Cause, Situation, announcements
+from alerting.notifications.recipients import LOG, TOP, Recipient, is_on_shift, recipients
 from alerting.ports import (
     Channel,
     DeliveryPorts,

@@ -13,7 +13,7 @@ from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.language import Interval, Language, Value, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import new_message
-from alerting.notifications.policy import channels_of
+from alerting.notifications.recipients import channels_of
 from alerting.operators.actions_and_mutes import MUTE_KINDS, permit
 from alerting.operators.alarm_views import (
     Cause,

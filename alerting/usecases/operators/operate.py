@@ -453,13 +453,12 @@ def _require_possible(running: Iterable[Mute], made: Mute, now: datetime) -> Non
         raise Conflicting(
             translatable("{number} mutes are present or planned; end some of them", number=_MOST)
         )
-    out = any(
+    if made.is_target and any(
         mute.kind == "out_of_service"
         and (mute.definition, mute.asset) == (made.definition, made.asset)
         for mute in running
-    )
-    if made.is_target:
-        move(Flags(out_of_service=out), _START[made.kind])
+    ):
+        move(Flags(out_of_service=True), _START[made.kind])
 
 
 def _require_known(
