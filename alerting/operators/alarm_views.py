@@ -99,22 +99,20 @@ def group_by_cause(episodes: Iterable[Episode], parents: Parents) -> list[Cause]
     """
     ordered = sorted(episodes, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
     groups: list[list[Episode]] = []
+    recent: list[list[Episode]] = []
     for episode in ordered:
-        group = next(
-            (g for g in reversed(groups) if _follows(episode, g, parents)),
-            None,
-        )
+        recent = [g for g in recent if episode.raised_at - g[-1].raised_at <= TOGETHER]
+        group = next((g for g in reversed(recent) if _follows(episode, g, parents)), None)
         if group is None:
-            groups.append([episode])
-        else:
-            group.append(episode)
+            recent.append(group := [])
+            groups.append(group)
+        group.append(episode)
     return sorted((_cause(group) for group in groups), key=_cause_order)
 
 
 def _follows(episode: Episode, group: Sequence[Episode], parents: Parents) -> bool:
     if (
-        episode.raised_at - group[-1].raised_at > TOGETHER
-        or episode.raised_at - group[0].raised_at > _LONGEST
+        episode.raised_at - group[0].raised_at > _LONGEST
         or (episode.muted_by is None) != (group[0].muted_by is None)
         or episode.phase != group[0].phase
     ):
