@@ -118,7 +118,7 @@ def _read(
         return Read(asset, None, (f"cannot be read: {type(fault).__name__}: {shown(str(fault))}",))
 
 
-@lru_cache(160)  # months, of .1 MB each: twelve variables of a year
+@lru_cache(600)  # months, of .1 MB each: twelve variables of a year, and of a page of assets
 def _month(document: bytes) -> tuple[str, Buckets]:
     """Read the hours of a month as they are stored; the hours of most months never change again."""
     return _unpack_document(document, "hours")
