@@ -13,7 +13,7 @@ from types import ModuleType
 
 import benchmarks
 
-LIGHT = ("console", "features", "recommend")  # all others take minutes and run only by name
+LIGHT = ("features", "recommend")  # all others take minutes and run only by name
 HELPERS = ("run", "helpers", "peers")
 
 
