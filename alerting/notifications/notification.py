@@ -23,6 +23,8 @@ FIRST = translatable("first notification")
 """The reason of the notification of a raise."""
 WAITING: tuple[DeliveryStatus, ...] = ("pending", "claimed", "failed")
 """The states before the last one: not tried yet, being delivered, to be tried again."""
+WITH_OTHERS: tuple[PostponedBy, ...] = ("flood", "digest")
+"""Why a notification waits that is delivered only together with others."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,6 @@ class Notification:
     def is_waiting(self) -> bool:
         """Return whether the notification is still to be delivered."""
         return self.status in WAITING
-
-    @property
-    def waits_for_others(self) -> bool:
-        """Return whether the notification is delivered only together with others."""
-        return self.postponed_by in ("flood", "digest")
 
 
 def new_message(

@@ -19,6 +19,7 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import (
     GIVE_UP_AFTER,
+    WITH_OTHERS,
     DeliveryStatus,
     Notification,
     PostponedBy,
@@ -159,7 +160,8 @@ def drop_overtaken(s: Situation) -> Decision | None:
 def deliver_due(s: Situation) -> Decision | None:
     """Deliver a notification whose time has come; what a flood or an outage held back in one
     message with others."""
-    return Decision("", status="grouped" if s.notification.waits_for_others else "claimed")
+    is_grouped = s.notification.postponed_by in WITH_OTHERS
+    return Decision("", status="grouped" if is_grouped else "claimed")
 
 
 def skip_backfilled(s: Situation) -> Decision | None:

@@ -18,7 +18,7 @@ from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
 from alerting.definitions.wording.language import template, translatable, with_command
 from alerting.episodes.episode import Episode
-from alerting.notifications.notification import Notification, new_message
+from alerting.notifications.notification import WITH_OTHERS, Notification, new_message
 from alerting.notifications.policy import Cause, Situation, announcements, next_state
 from alerting.notifications.recipients import (
     Recipient,
@@ -216,9 +216,9 @@ def _deliver_pages(platform: DeliveryPorts, now: datetime, announced: int) -> De
     while is_more:
         page = platform.notifications.due(now, limit)
         is_full = len(page) == limit
-        if any(n.waits_for_others for n in page):
-            page = [n for n in page if not n.waits_for_others]
-            page += [n for n in platform.notifications.waiting() if n.waits_for_others]
+        if any(n.postponed_by in WITH_OTHERS for n in page):
+            page = [n for n in page if n.postponed_by not in WITH_OTHERS]
+            page += [n for n in platform.notifications.waiting() if n.postponed_by in WITH_OTHERS]
         planned = [(s, next_state(s)) for s in due_situations(platform, page, now)]
         changes = [(s.waiting, n) for s, n in planned if n.status in ("muted", "dropped")]
         if changes:
