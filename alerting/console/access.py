@@ -215,10 +215,11 @@ async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
     return lambda: deliver_due(platform, platform.clock.now())
 
 
-def known_plant(request: Request, platform: Platform) -> KnownPlant:
-    """Return the plant as it is known now."""
+def known_plant(request: Request, platform: Platform, *, just_now: bool = False) -> KnownPlant:
+    """Return the plant as it is known, at most a second old. `just_now`: with all that was written
+    up to now."""
     plant: RecentPlant = request.app.state.known_plant
-    return plant.find(platform, request.app.state.entrance.now())
+    return plant.find(platform, request.app.state.entrance.now(), just_now=just_now)
 
 
 Served = Annotated[Platform, Depends(part_of_app("platform"))]

@@ -124,7 +124,13 @@ def assets(
     searched = text.strip()
     order = sort if sort.removeprefix("-") in TREE_ORDERS else ""
     tree = asset_tree(
-        platform, known_plant(request, platform), now, searched, after, ASSETS_SHOWN, order
+        platform,
+        known_plant(request, platform, just_now=True),
+        now,
+        searched,
+        after,
+        ASSETS_SHOWN,
+        order,
     )
     return render(
         "assets/assets.html",
@@ -157,7 +163,12 @@ def asset(
     """Return the page of an asset; with `from` and `to` the difference of two revisions."""
     now = platform.clock.now()
     overview = asset_overview(
-        platform, known_plant(request, platform), name, now, VARIABLES_SHOWN, after or None
+        platform,
+        known_plant(request, platform, just_now=True),
+        name,
+        now,
+        VARIABLES_SHOWN,
+        after or None,
     )
     runs = viewer.may("configure")
     stored = ASSETS.show(platform, name, now) if runs else None
@@ -389,7 +400,7 @@ def list_variables(
     """List the variables of an asset with their samples of the last day, page by page."""
     page = variable_page(
         platform,
-        known_plant(request, platform).latest.values(),
+        known_plant(request, platform, just_now=True).latest.values(),
         asset,
         platform.clock.now(),
         limit,

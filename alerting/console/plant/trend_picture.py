@@ -400,7 +400,7 @@ def find_marks(
 ) -> dict[str, Any]:
     """Return the alarms, events and labels within a time, the newest hundred of each, as marked
     times; whether there are more; and the labels in force there, newest first."""
-    read = find_bands(platform, asset.name, *shown, MOST_BANDS)
+    read = find_bands(platform, asset.name, *shown)
     alarms = [
         MarkedTime(
             "alarm",
@@ -427,8 +427,8 @@ def find_marks(
     )
     marked = [_band(label, shown, language) for label in labels[:MOST_BANDS]]
     return {
-        "bands": [*alarms, *events, *marked],
-        "are_cut": read.cut,
+        "bands": [*alarms[:MOST_BANDS], *events[:MOST_BANDS], *marked],
+        "are_cut": read.cut or max(len(alarms), len(events)) > MOST_BANDS,
         "labels": labels[:MOST_BANDS],
         "labels_cut": len(labels) > MOST_BANDS,
     }

@@ -108,14 +108,17 @@ class RecentPlant:
         self._begun: tuple[datetime, str] | None = None
         self._known: tuple[str, KnownPlant] | None = None
 
-    def find(self, platform: EvaluationPorts, now: datetime) -> KnownPlant:
-        """Return the plant. `now`: the real time."""
-        written = self._find_hash(platform.evaluation_plans, now)
+    def find(
+        self, platform: EvaluationPorts, now: datetime, *, just_now: bool = False
+    ) -> KnownPlant:
+        """Return the plant. `now`: the real time; `just_now`: with all that was written up to now,
+        for people who look at what they have just written."""
+        written = self._find_hash(platform.evaluation_plans, now, just_now=just_now)
         if self._known is None or not written or self._known[0] != written:
             self._known = written, read_plant(platform, self._later)
         return self._known[1]
 
-    def _find_hash(self, plans: EvaluationPlans, now: datetime) -> str:
+    def _find_hash(self, plans: EvaluationPlans, now: datetime, *, just_now: bool) -> str:
         """Return the hash of all sources of the plant, empty if there is none."""
 
         def read() -> str:
@@ -124,7 +127,7 @@ class RecentPlant:
             return written
 
         newest = self._hash
-        if newest is None or not timedelta(0) <= now - newest[0] < _RECENT_HASH:
+        if just_now or newest is None or not timedelta(0) <= now - newest[0] < _RECENT_HASH:
             return read()
         if self._later is not None and now - newest[0] >= _SOON and self._begun is not newest:
             self._begun = newest

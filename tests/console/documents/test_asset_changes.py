@@ -181,3 +181,12 @@ def test_the_page_shows_what_is_now_what_watches_it_and_the_past(browser, platfo
     assert "1 silent" in re.sub(r"(<[^>]+>|\s)+", " ", browser.get("/assets").text)
     assert browser.get("/assets?text=nothing-like-it").status_code == 200
     assert browser.get("/assets/no-such").status_code == 404
+
+
+def test_what_was_written_a_moment_ago_is_on_the_next_page_of_assets(browser, platform):
+    log_in(browser, OPERATOR_TOKEN)
+    assert "Sieve" not in browser.get("/assets").text
+    assert "Sieve" not in browser.get("/assets/line").text
+    platform.assets.store_assets([Asset(name="sieve", title="Sieve", parent="line")])
+    assert "Sieve" in browser.get("/assets").text
+    assert "Sieve" in browser.get("/assets/line").text

@@ -2,6 +2,7 @@
 API."""
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -74,6 +75,15 @@ def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
         assert lacks(lane, 'class="band alarm"', "<title>stop</title>") == []
         assert re.search(r'class="line" d="M[\d. ]+L', lane)
     assert lacks(page, ">02:00<", ">10:00<", ">5 Jan<") == []
+
+
+def test_withdrawn_alarms_take_no_place_among_those_that_are_drawn(console, swinging):  # noqa: F811
+    for number in range(101):
+        made = episode(480 + number / 10, definition="gone", withdrawn=True)
+        swinging.episodes.insert(replace(made, id=f"gone-{number}"))
+    page = console.get(TREND).text
+    assert all('class="band alarm"' in lane for lane in lanes_in(page))
+    assert "gone-" not in page
 
 
 def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
