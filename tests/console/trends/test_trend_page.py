@@ -79,7 +79,7 @@ def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
 
 def test_withdrawn_alarms_take_no_place_among_those_that_are_drawn(console, swinging):  # noqa: F811
     for number in range(101):
-        made = episode(480 + number / 10, definition="gone", withdrawn=True)
+        made = episode(590 + number / 100, definition="gone", withdrawn=True)
         swinging.episodes.insert(replace(made, id=f"gone-{number}"))
     page = console.get(TREND).text
     assert all('class="band alarm"' in lane for lane in lanes_in(page))
