@@ -16,8 +16,10 @@ WITHIN_S = 2.0
 """Deadline of a call for a page that is read."""
 CHANGE_WITHIN_S = 10.0
 """Deadline of a call for a change, which is not to end halfway."""
-AT_ONCE = 8
+AT_ONCE = 12
 """Calls to one process at once; a call that has missed its deadline counts until it ends."""
+EARLY = 8
+"""Of these, calls that begin before a page waits for them: they leave room for other pages."""
 _QUICK_S = 0.02
 _AGAIN_S = 0.2
 _FREE_WITHIN_S = 0.5
@@ -58,27 +60,36 @@ class OtherProcess:
 
     def __init__(self) -> None:
         self._free = BoundedSemaphore(AT_ONCE)
+        self._early = BoundedSemaphore(EARLY)
         self._asked_again = BoundedSemaphore(1)
         self._is_silent = False
 
     def call(self, work: Callable[[], T]) -> T:
         """Return the result of `work`, which runs in a thread of its own if a page asks. Raises
         Silent at the deadline; the work then goes on, and its result is lost."""
-        return self.begin(work, _FREE_WITHIN_S)()
+        return self.begin(work)()
 
-    def begin(self, work: Callable[[], T], free_within_s: float) -> Callable[[], T]:
+    def begin(self, work: Callable[[], T], *, early: bool = False) -> Callable[[], T]:
         """Begin `work` as `call` does, and return the function that waits for its result and raises
         Silent at the deadline; without a page, `work` itself. Raises Silent if too many calls are
-        under way for so long."""
+        under way; `early`: at once, and if the process is silent."""
         page = PAGE.get()
         if page is None:
             return work
         again = self._is_silent
         within_s = min(page.within_s, _AGAIN_S) if again else page.within_s
         until = monotonic() + within_s
-        self._enter(min(until, monotonic() + free_within_s), again)
+        if early and (again or not self._early.acquire(blocking=False)):
+            raise Silent("is asked enough")
+        try:
+            free_until = monotonic() if early else monotonic() + _FREE_WITHIN_S
+            self._enter(min(until, free_until), again)
+        except Silent:
+            if early:
+                self._early.release()
+            raise
         done: Future[T] = Future()
-        Thread(target=self._run, args=(work, done, again, until), daemon=True).start()
+        Thread(target=self._run, args=(work, done, again, until, early), daemon=True).start()
 
         def wait() -> T:
             if not _ends(done, min(_QUICK_S, within_s)):
@@ -102,7 +113,9 @@ class OtherProcess:
                     self._asked_again.release()
                 raise Silent("does not answer")
 
-    def _run(self, work: Callable[[], T], done: "Future[T]", again: bool, until: float) -> None:
+    def _run(
+        self, work: Callable[[], T], done: "Future[T]", again: bool, until: float, early: bool
+    ) -> None:
         try:
             result = work()
         except BaseException as fault:
@@ -113,6 +126,8 @@ class OtherProcess:
             done.set_result(result)
         finally:
             self._free.release()
+            if early:
+                self._early.release()
             if again:
                 self._asked_again.release()
 
@@ -168,7 +183,7 @@ class RegistryOfPages:
         return the function that waits for its answer. Raises Silent."""
         self._get_ready()
         name, *arguments = question
-        return self._process.begin(partial(getattr(self._registry, name), *arguments), 0.0)
+        return self._process.begin(partial(getattr(self._registry, name), *arguments), early=True)
 
     def _get_ready(self) -> None:
         """Load the client once MLflow answers. Loading takes seconds, and waits for no other

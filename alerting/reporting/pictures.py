@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from textwrap import shorten
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alerting.reporting.charts import COLOURS, Plot
@@ -35,6 +36,9 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+
+_DRAWING = Lock()
+"""One picture at a time: whether garbage is collected is of the process, not of a thread."""
 
 
 class Fonts(NamedTuple):
@@ -71,14 +75,15 @@ def fonts() -> Fonts:
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
     # a figure holds itself: of the youngest generation it goes at once, else with a full collection
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        picture = _draw_picture(plots, width)
-    finally:
-        if collects:
-            gc.enable()
-    gc.collect(1)
+    with _DRAWING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            picture = _draw_picture(plots, width)
+        finally:
+            if collects:
+                gc.enable()
+        gc.collect(1)
     out = io.BytesIO()
     picture.quantize(32).save(out, "png", optimize=True)
     return out.getvalue()

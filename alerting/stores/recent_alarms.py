@@ -94,7 +94,9 @@ class RecentEpisodes(MongoEpisodes):
         not, begin to read them."""
         idle_s = monotonic() - self._asked_s
         self._asked_s += idle_s
-        if self._covers(start) and idle_s <= _LONGEST_S and self._take_over():
+        if idle_s > _LONGEST_S:
+            self._since = None  # no later question reads the long stream, either
+        if self._covers(start) and self._take_over():
             return True
         if not self._is_reading:
             self._is_reading = True
@@ -137,7 +139,8 @@ class RecentEpisodes(MongoEpisodes):
             while self._stream is not None and (event := self._stream.try_next()) is not None:
                 if event["operationType"] not in _WRITES:
                     raise LookupError(f"{event['operationType']} of all episodes")
-                self._change(event["documentKey"]["_id"], event.get("fullDocument"))
+                if isinstance(id := event["documentKey"]["_id"], str):  # no other is of an alarm
+                    self._change(id, event.get("fullDocument"))
         except (PyMongoError, LookupError) as fault:
             _log.warning("alarms are read again: %s", first_line(fault))
             self._since = None

@@ -169,6 +169,26 @@ def test_what_cannot_be_asked_at_once_is_asked_in_turn():
     assert ask_at_once(slow, ("tags", "a")) is slow
 
 
+def test_a_page_that_asks_early_takes_no_room_from_another(monkeypatch):
+    monkeypatch.setattr(calls_with_deadline, "_FREE_WITHIN_S", 0.05)
+    registry = RegistryOfPages(Slow(WITHIN_S / 2))
+    many = [("tags", str(run)) for run in range(AT_ONCE)]
+    with page():
+        ask_at_once(registry, *many)
+        assert [registry.tags(run)["run"] for run in "ab"] == ["a", "b"]
+
+
+def test_after_an_outage_the_first_page_gets_all_its_answers():
+    slow = Slow(2 * WITHIN_S)
+    registry = RegistryOfPages(slow)
+    with page():
+        with pytest.raises(ModelUnavailable):
+            registry.tags("a")
+        slow._takes_s = 0.03
+        registry = ask_at_once(registry, *(("tags", run) for run in "bcd"))
+        assert [registry.tags(run)["run"] for run in "dcb"] == ["d", "c", "b"]
+
+
 def test_a_registry_that_hangs_is_away_by_the_deadline_of_one_call(stopped):
     class Hung:
         def tags(self, run):

@@ -1,11 +1,15 @@
 """Texts of pictures in mails: long ones leave room for the picture, and no letter is a box."""
 
+import gc
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from alerting.reporting import pictures
 from alerting.reporting.charts import LimitLine, Plot
 from alerting.reporting.pictures import drawable, png
 
@@ -51,3 +55,17 @@ def test_a_plot_shows_the_limits_nearest_to_its_middle():
 def test_what_no_font_has_is_left_out_of_a_picture():
     assert drawable("Ofen 3: 25 °C, größer ↑") == "Ofen 3: 25 °C, größer ↑"
     assert drawable("\U000e1234\U000e1234 3") == "… 3"
+
+
+def test_garbage_is_collected_again_after_pictures_of_many_threads(monkeypatch):
+    monkeypatch.setattr(pictures, "_draw_picture", lambda *_: Image.new("RGB", (1, 1)))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            assert len([*threads.map(lambda _: png([]), range(600))]) == 600
+    finally:
+        sys.setswitchinterval(before)
+        was_on = gc.isenabled()
+        gc.enable()
+    assert was_on
