@@ -37,7 +37,7 @@ _STYLE = {
     "ytick.major.size": 0,
 }
 
-_DRAWING = Lock()
+_ONE_PICTURE = Lock()
 """One picture at a time: whether garbage is collected is of the process, not of a thread."""
 
 
@@ -75,7 +75,7 @@ def fonts() -> Fonts:
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
     # a figure holds itself: of the youngest generation it goes at once, else with a full collection
-    with _DRAWING:
+    with _ONE_PICTURE:
         collects = gc.isenabled()
         gc.disable()
         try:
